@@ -1,0 +1,101 @@
+# The two commands of the README, and what developers need. Set-up goes to .venv, building to build.
+
+.PHONY: help run test test-interop bench lint format clean
+.SUFFIXES:
+
+help:
+	@echo "make run           build; show the main job on real data, then a short benchmark"
+	@echo "make test          build; run every test, except for those of test-interop"
+	@echo "make test-interop  the tests that need torch or JAX (installs them: about 1 GB)"
+	@echo "make bench         all C++ microbenchmarks (minutes); ARGUMENTS=--help lists the options"
+	@echo "make lint          formatting, style and types"
+	@echo "make format        put C++ and Python into the project's format"
+	@echo "make clean         remove the build and the environment"
+	@echo "PYTHON=... and CXX=... choose the Python (3.10 or newer) and the compiler (C++20)."
+
+environment := $(CURDIR)/.venv
+build := build/release
+quietly := cmake/quietly.sh
+benchmarks := $(build)/benchmarks/normgraph_benchmarks
+original_path := $(PATH)
+export PATH := $(environment)/bin:$(PATH)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Make sets CXX itself: only a value from the user counts.
+chosen_compiler := $(if $(filter-out default undefined,$(origin CXX)),$(CXX))
+test_extras := demo,test
+test_targets := _core;normgraph_benchmarks;normgraph_tests
+
+# Folders are listed as well, so that a file that has gone counts as a change.
+sources := CMakeLists.txt pyproject.toml $(wildcard README.md) \
+    $(shell find csrc python benchmarks cmake \
+        -not -name '*.md' -not -name __pycache__ -not -name '*.pyc')
+test_sources := tests/CMakeLists.txt $(shell find tests/cpp)
+
+# $(call install,WHAT IS HAPPENING,EXTRAS,BUILD TARGETS)
+# One build tree for the module, the tests and the benchmarks: nothing is compiled twice.
+install = CXX=$$(cat $(environment)/compiler) $(quietly) build/logs/install.log "$(1)" \
+    python -m pip install --no-build-isolation ".[$(2)]" \
+    -Cbuild-dir=$(build) -Cbuild.targets="$(3)" \
+    -Ccmake.define.NORMGRAPH_WARNINGS_AS_ERRORS=ON -Ccmake.define.NORMGRAPH_BUILD_BENCHMARKS=ON \
+    -Ccmake.define.NORMGRAPH_INSTALL_SYSTEM_PACKAGES=ON
+
+set_up := $(environment)/set_up.stamp
+installed := $(environment)/installed.stamp
+installed_for_tests := $(environment)/installed_for_tests.stamp
+interop := $(environment)/interop.stamp
+lint_tools := $(environment)/lint_tools.stamp
+
+$(set_up): cmake/create_environment.sh
+	@PATH="$(original_path)" CXX="$(chosen_compiler)" $(quietly) build/logs/set_up.log \
+	    "setting up Python and the build tools in .venv" cmake/create_environment.sh $(environment)
+	@tail -n 1 build/logs/set_up.log
+	@touch $@
+
+$(installed): $(set_up) $(sources)
+	@$(call install,building normgraph,demo,_core;normgraph_benchmarks)
+	@touch $@
+
+$(installed_for_tests): $(set_up) $(sources) $(test_sources)
+	@$(call install,building normgraph with its tests,$(test_extras),$(test_targets)) \
+	    -Ccmake.define.NORMGRAPH_BUILD_TESTS=ON
+	@touch $(installed) $@
+
+$(interop): | $(set_up)
+	@$(quietly) build/logs/interop.log "installing torch and JAX" \
+	    sh -c "python -m pip install torch==2.13.0 && python -m pip install jax ml_dtypes"
+	@touch $@
+
+$(lint_tools): $(installed_for_tests)
+	@$(call install,installing the linters,lint,_core)
+	@touch $@
+
+run: $(installed)
+	@python -m normgraph demo
+	@$(benchmarks) --short --seconds=0.2
+
+test: $(installed_for_tests)
+	@$(quietly) build/logs/ctest.log "C++ tests" \
+	    ctest --test-dir $(build) --output-on-failure --no-tests=error
+	@grep "tests passed" build/logs/ctest.log
+	@NORMGRAPH_BENCHMARKS=$(CURDIR)/$(benchmarks) python -m pytest -m "not interop"
+	@echo "left out: the tests that need torch or JAX (make test-interop)"
+
+test-interop: $(installed_for_tests) $(interop)
+	@python -m pytest -m interop
+
+bench: $(installed)
+	@$(benchmarks) $(ARGUMENTS)
+
+cpp_files = $(shell find csrc tests benchmarks -name '*.cpp' -o -name '*.hpp')
+
+lint: $(lint_tools)
+	@clang-format --dry-run --Werror $(cpp_files)
+	@ruff format --check --quiet . && ruff check --quiet .
+	@mypy
+
+format: $(lint_tools)
+	@clang-format -i $(cpp_files)
+	@ruff format . && ruff check --fix --quiet .
+
+clean:
+	rm -rf .venv build

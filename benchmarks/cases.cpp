@@ -1,0 +1,225 @@
+#include "cases.hpp"
+
+#include <algorithm>
+#include <random>
+#include <stdexcept>
+
+#include "normgraph/kernel/element_type.hpp"
+#include "streaming_pass.hpp"
+
+namespace normgraph::measurement {
+namespace {
+
+using kernel::ElementType;
+using kernel::LayoutClass;
+
+constexpr int fewest_samples = 5;
+constexpr double epsilon = 1e-5;
+
+ElementType channel_type_of(ElementType type) {
+    return type == ElementType::f64 ? ElementType::f64 : ElementType::f32;
+}
+
+/// Standard normal values. Their number is odd, so that repeating them lines up with no axis.
+std::vector<std::byte> random_pattern(ElementType type) {
+    constexpr std::size_t count = (std::size_t{1} << 16) + 1;
+    std::mt19937_64 generator(20240101);
+    std::normal_distribution<double> normal;
+    std::vector<std::byte> pattern(count * kernel::size_of(type));
+    for (std::size_t index = 0; index < count; ++index) {
+        kernel::store_from_double(type, pattern.data() + index * kernel::size_of(type),
+                                  normal(generator));
+    }
+    return pattern;
+}
+
+/// Strides in bytes of the dense tensor in that layout, for the logical order (N, C, spatial…).
+std::vector<std::int64_t> dense_strides(const std::vector<std::int64_t>& shape, LayoutClass layout,
+                                        ElementType type) {
+    std::vector<std::size_t> innermost_first;
+    for (std::size_t axis = shape.size(); axis-- > 0;) {
+        innermost_first.push_back(axis);
+    }
+    if (layout == LayoutClass::channels_last) {
+        std::stable_partition(innermost_first.begin(), innermost_first.end(),
+                              [](std::size_t axis) { return axis == 1; });
+    }
+    std::vector<std::int64_t> strides(shape.size());
+    auto stride = static_cast<std::int64_t>(kernel::size_of(type));
+    for (const std::size_t axis : innermost_first) {
+        strides[axis] = stride;
+        stride *= shape[axis];
+    }
+    return strides;
+}
+
+/// A channel vector that owns its elements.
+class ChannelValues {
+public:
+    ChannelValues(std::int64_t channels, ElementType type, double value)
+        : size_(kernel::size_of(type)), bytes_(static_cast<std::size_t>(channels) * size_) {
+        for (std::size_t at = 0; at < bytes_.size(); at += size_) {
+            kernel::store_from_double(type, bytes_.data() + at, value);
+        }
+    }
+    operator kernel::ConstChannelVector() const { return {bytes_.data(), stride()}; }
+    operator kernel::ChannelVector() { return {bytes_.data(), stride()}; }
+
+private:
+    std::int64_t stride() const { return static_cast<std::int64_t>(size_); }
+    std::size_t size_;
+    std::vector<std::byte> bytes_;
+};
+
+/// Calls one op of one implementation. Tensors of a set: the tensor inputs, then the tensor output.
+class Call {
+public:
+    explicit Call(const Case& which)
+        : shape_(which.shape.shape),
+          strides_(dense_strides(shape_, which.layout, which.type)),
+          problem_{shape_, 1, which.type, channel_type_of(which.type), epsilon},
+          implementation_(*which.implementation),
+          gamma_(vector_of(1.1)),
+          beta_(vector_of(0.2)),
+          mean_(vector_of(0.1)),
+          variance_(vector_of(0.9)),
+          first_result_(vector_of(0.0)),
+          second_result_(vector_of(0.0)) {}
+    Call(const Call&) = delete;  // problem_ refers to shape_
+    Call& operator=(const Call&) = delete;
+
+    Work work(Op op) {
+        switch (op) {
+            case Op::batch_norm_training:
+                return [this](const TensorSet& set) { training(set); };
+            case Op::batch_norm_inference:
+                return [this](const TensorSet& set) { inference(set); };
+            case Op::batch_norm_training_backprop:
+                break;
+        }
+        return [this](const TensorSet& set) { training_backprop(set); };
+    }
+
+private:
+    ChannelValues vector_of(double value) const {
+        return {shape_[1], problem_.channel_type, value};
+    }
+    kernel::ConstTensor source(const TensorSet& set, std::size_t index) const {
+        return {set.tensor(index), strides_};
+    }
+    kernel::Tensor result(const TensorSet& set, std::size_t index) const {
+        return {set.tensor(index), strides_};
+    }
+
+    void training(const TensorSet& set) {
+        implementation_.batch_norm_training({problem_, source(set, 0), gamma_, beta_,
+                                             result(set, 1), first_result_, second_result_});
+    }
+    void inference(const TensorSet& set) {
+        implementation_.batch_norm_inference(
+            {problem_, source(set, 0), gamma_, beta_, mean_, variance_, result(set, 1)});
+    }
+    void training_backprop(const TensorSet& set) {
+        implementation_.batch_norm_training_backprop({problem_, source(set, 0), gamma_, mean_,
+                                                      variance_, source(set, 1), result(set, 2),
+                                                      first_result_, second_result_});
+    }
+
+    std::vector<std::int64_t> shape_;
+    std::vector<std::int64_t> strides_;
+    kernel::Problem problem_;
+    const kernel::Implementation& implementation_;
+    ChannelValues gamma_, beta_, mean_, variance_, first_result_, second_result_;
+};
+
+/// The tensors that an op must move once.
+std::size_t tensor_count_of(Op op) {
+    return op == Op::batch_norm_training_backprop ? 3 : 2;
+}
+
+Work streaming_work(std::size_t tensor_count, StreamingPass::Function pass) {
+    return [tensor_count, pass](const TensorSet& set) {
+        const std::byte* const second = tensor_count == 3 ? set.tensor(1) : nullptr;
+        pass(set.tensor(0), second, set.tensor(tensor_count - 1), set.padded_bytes());
+    };
+}
+
+}  // namespace
+
+std::string_view name_of(Op op) {
+    switch (op) {
+        case Op::batch_norm_training:
+            return "batch_norm_training";
+        case Op::batch_norm_inference:
+            return "batch_norm_inference";
+        case Op::batch_norm_training_backprop:
+            break;
+    }
+    return "batch_norm_training_backprop";
+}
+
+std::string_view name_of(ElementType type) {
+    switch (type) {
+        case ElementType::f16:
+            return "f16";
+        case ElementType::bf16:
+            return "bf16";
+        case ElementType::f32:
+            return "f32";
+        case ElementType::f64:
+            break;
+    }
+    return "f64";
+}
+
+ElementType element_type_named(std::string_view name) {
+    for (const ElementType type :
+         {ElementType::f16, ElementType::bf16, ElementType::f32, ElementType::f64}) {
+        if (name == name_of(type)) {
+            return type;
+        }
+    }
+    throw std::invalid_argument("expected f16, bf16, f32 or f64, got '" + std::string(name) + "'");
+}
+
+std::string_view name_of(LayoutClass layout) {
+    return layout == LayoutClass::channels_first ? "channels_first" : "channels_last";
+}
+
+std::vector<LayoutClass> layouts_of(const NamedShape& shape) {
+    if (shape.shape.size() == 2) {
+        return {LayoutClass::channels_last};
+    }
+    return {LayoutClass::channels_first, LayoutClass::channels_last};
+}
+
+std::string Case::name() const {
+    std::string text;
+    for (const std::string_view part : {name_of(op), std::string_view(shape.name), name_of(type),
+                                        name_of(layout), implementation->name}) {
+        text.append(text.empty() ? "" : "/").append(part);
+    }
+    return text;
+}
+
+Measurement measure(const Case& which, double seconds) {
+    const std::size_t tensor_count = tensor_count_of(which.op);
+    std::size_t bytes = kernel::size_of(which.type);
+    for (const std::int64_t length : which.shape.shape) {
+        bytes *= static_cast<std::size_t>(length);
+    }
+    const std::vector<TensorSet> sets =
+        make_tensor_sets(which.shape.cold, tensor_count, bytes, random_pattern(which.type));
+    const StreamingPass& pass = widest_streaming_pass();
+    Call call(which);
+    const std::vector<Timing> timings =
+        sample({call.work(which.op), streaming_work(tensor_count, pass.normal_stores),
+                streaming_work(tensor_count, pass.non_temporal_stores)},
+               sets, {which.shape.cold, seconds, fewest_samples});
+    const Timing floor = std::min(timings[1], timings[2], [](const Timing& a, const Timing& b) {
+        return a.median_seconds < b.median_seconds;
+    });
+    return {timings[0], floor, static_cast<double>(tensor_count * bytes)};
+}
+
+}  // namespace normgraph::measurement

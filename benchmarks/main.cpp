@@ -1,0 +1,183 @@
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <charconv>
+#include <exception>
+#include <filesystem>
+#include <iostream>
+#include <map>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cases.hpp"
+#include "shape_list.hpp"
+#include "table_reporter.hpp"
+
+namespace normgraph::measurement {
+namespace {
+
+constexpr std::string_view usage =
+    "normgraph_benchmarks [--short] [--types=f32,bf16] [--seconds=0.5] [--shapes=FILE]\n"
+    "                     [options of Google Benchmark]\n"
+    "  --short          only the shapes that shapes.csv selects for a short run\n"
+    "  --types=LIST     element types of the data: f16, bf16, f32, f64 (default: f32,bf16)\n"
+    "  --seconds=S      time to measure each line for, at least (default: 0.5)\n"
+    "  --shapes=FILE    the list of shapes (default: benchmarks/shapes.csv of the source tree)\n"
+    "  --benchmark_filter=REGEX picks by name: op/shape/type/layout/implementation\n"
+    "  --benchmark_format=json, --benchmark_out=FILE: for programs; the counter `floors` is time\n"
+    "  divided by the floor\n\n";
+
+struct Options {
+    bool short_run = false;
+    std::vector<kernel::ElementType> types{kernel::ElementType::f32, kernel::ElementType::bf16};
+    double seconds = 0.5;
+    std::filesystem::path shapes{NORMGRAPH_SHAPES_FILE};
+};
+
+std::vector<kernel::ElementType> parse_types(std::string_view list) {
+    std::vector<kernel::ElementType> types;
+    bool more = true;
+    while (more) {
+        const std::size_t comma = list.find(',');
+        types.push_back(element_type_named(list.substr(0, comma)));
+        more = comma != std::string_view::npos;
+        list.remove_prefix(more ? comma + 1 : 0);
+    }
+    return types;
+}
+
+double parse_seconds(std::string_view text) {
+    double seconds = 0;
+    const char* const end = text.data() + text.size();
+    const auto [stop, error] = std::from_chars(text.data(), end, seconds);
+    if (error != std::errc{} || stop != end || !(seconds >= 0)) {
+        throw std::invalid_argument("expected a number of seconds, got '" + std::string(text) +
+                                    "'");
+    }
+    return seconds;
+}
+
+void apply(Options& options, std::string_view argument) {
+    const std::string_view name = argument.substr(0, argument.find('='));
+    const std::string_view value = argument.substr(std::min(name.size() + 1, argument.size()));
+    if (argument == "--short") {
+        options.short_run = true;
+    } else if (name == "--types") {
+        options.types = parse_types(value);
+    } else if (name == "--seconds") {
+        options.seconds = parse_seconds(value);
+    } else if (name == "--shapes") {
+        options.shapes = value;
+    } else {
+        throw std::invalid_argument("no such option; --help lists them");
+    }
+}
+
+/// `arguments` are what Google Benchmark has left over, the program's name first.
+Options parse(const std::vector<std::string_view>& arguments) {
+    Options options;
+    for (std::size_t index = 1; index < arguments.size(); ++index) {
+        try {
+            apply(options, arguments[index]);
+        } catch (const std::invalid_argument& error) {
+            throw std::invalid_argument(std::string(arguments[index]) + ": " + error.what());
+        }
+    }
+    return options;
+}
+
+std::vector<Case> cases_of(const NamedShape& shape, const Options& options) {
+    std::vector<Case> cases;
+    for (const Op op : all_ops) {
+        for (const kernel::ElementType type : options.types) {
+            for (const kernel::LayoutClass layout : layouts_of(shape)) {
+                for (const kernel::Implementation& implementation :
+                     kernel::built_implementations()) {
+                    if (implementation.runs_here()) {
+                        cases.push_back({op, shape, type, layout, &implementation});
+                    }
+                }
+            }
+        }
+    }
+    return cases;
+}
+
+/// The medians are taken in `measure`, so that call and floor take turns; Google Benchmark sees one
+/// iteration that lasted as long as the median.
+void run(benchmark::State& state, const Case& which, double seconds) {
+    for (auto iteration : state) {
+        static_cast<void>(iteration);
+        const Measurement result = measure(which, seconds);
+        const double call_seconds = result.call.median_seconds;
+        state.SetIterationTime(call_seconds);
+        state.counters["floors"] = call_seconds / result.floor.median_seconds;
+        state.counters["floor_seconds"] = result.floor.median_seconds;
+        state.counters["GB/s"] = result.bytes_per_floor / call_seconds * 1e-9;
+        state.counters["page_faults"] = static_cast<double>(result.call.page_faults);
+        state.SetLabel(which.shape.cold ? "cold" : "warm");
+    }
+}
+
+std::map<std::string, Case> register_cases(const Options& options) {
+    std::map<std::string, Case> registered;
+    for (const NamedShape& shape : read_shape_list(options.shapes)) {
+        if (options.short_run && !shape.in_short_run) {
+            continue;
+        }
+        for (const Case& which : cases_of(shape, options)) {
+            const auto [entry, is_new] = registered.emplace(which.name(), which);
+            if (!is_new) {
+                throw std::runtime_error(options.shapes.string() + ": the name " + shape.name +
+                                         " stands there twice");
+            }
+            const auto body = [which, seconds = options.seconds](benchmark::State& state) {
+                run(state, which, seconds);
+            };
+            benchmark::RegisterBenchmark(entry->first.c_str(), body)
+                ->UseManualTime()
+                ->Iterations(1)
+                ->Unit(benchmark::kMicrosecond);
+        }
+    }
+    return registered;
+}
+
+bool wants_format(int count, char** arguments) {
+    for (int index = 1; index < count; ++index) {
+        if (std::string_view(arguments[index]).starts_with("--benchmark_format=")) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int main_program(int count, char** arguments) {
+    for (int index = 1; index < count; ++index) {
+        if (std::string_view(arguments[index]) == "--help") {
+            std::cout << usage << std::flush;  // Google Benchmark adds its own and exits
+        }
+    }
+    const bool prints_table = !wants_format(count, arguments);
+    benchmark::Initialize(&count, arguments);
+    const Options options = parse({arguments, arguments + count});
+    const std::map<std::string, Case> cases = register_cases(options);
+    TableReporter table(cases);
+    const std::size_t run_count =
+        benchmark::RunSpecifiedBenchmarks(prints_table ? &table : nullptr);
+    return run_count > 0 ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace normgraph::measurement
+
+int main(int count, char** arguments) {
+    try {
+        return normgraph::measurement::main_program(count, arguments);
+    } catch (const std::exception& error) {
+        std::cerr << "normgraph_benchmarks: " << error.what() << '\n';
+        return 2;
+    }
+}

@@ -1,0 +1,34 @@
+# Warnings, visibility and sanitizers of this project's own targets. PRIVATE, because a program that
+# links them chooses its own.
+function(normgraph_compile_options target)
+    set_target_properties(${target} PROPERTIES
+        CXX_EXTENSIONS OFF
+        CXX_VISIBILITY_PRESET hidden
+        VISIBILITY_INLINES_HIDDEN ON)
+    if(MSVC)
+        target_compile_options(${target} PRIVATE /W4 /permissive-)
+    else()
+        target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wconversion -Wshadow)
+        # GCC 12 sees overlapping copies in std::string where there are none (GCC bug 105651).
+        if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+            target_compile_options(${target} PRIVATE -Wno-restrict)
+        endif()
+    endif()
+    if(NORMGRAPH_WARNINGS_AS_ERRORS)
+        set_target_properties(${target} PROPERTIES COMPILE_WARNING_AS_ERROR ON)
+    endif()
+    if(NORMGRAPH_SANITIZE)
+        target_compile_options(${target} PRIVATE
+            -fsanitize=${NORMGRAPH_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+        target_link_options(${target} PUBLIC -fsanitize=${NORMGRAPH_SANITIZE})
+    endif()
+endfunction()
+
+# Results are promised to the bit on every machine, so no compiler may fuse a product and a sum.
+function(normgraph_exact_arithmetic target)
+    if(MSVC)
+        target_compile_options(${target} PRIVATE /fp:precise)
+    else()
+        target_compile_options(${target} PRIVATE -ffp-contract=off)
+    endif()
+endfunction()

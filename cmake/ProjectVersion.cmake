@@ -1,0 +1,16 @@
+# The version stands in pyproject.toml alone. scikit-build-core hands it over; a plain CMake build
+# reads it there.
+function(normgraph_read_version result)
+    if(SKBUILD_PROJECT_VERSION)
+        set(version ${SKBUILD_PROJECT_VERSION})
+    else()
+        set(project_file ${CMAKE_CURRENT_SOURCE_DIR}/pyproject.toml)
+        set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${project_file})
+        file(STRINGS ${project_file} version_line REGEX "^version = \"[0-9.]+\"" LIMIT_COUNT 1)
+        if(NOT version_line MATCHES "\"([0-9.]+)\"")
+            message(FATAL_ERROR "pyproject.toml has no line of the form: version = \"1.2.3\"")
+        endif()
+        set(version ${CMAKE_MATCH_1})
+    endif()
+    set(${result} ${version} PARENT_SCOPE)
+endfunction()

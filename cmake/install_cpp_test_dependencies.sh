@@ -1,0 +1,57 @@
+#!/bin/sh
+# Usage: install_cpp_test_dependencies.sh (GTest | benchmark)...
+# Installs the packages with the system's package manager, where that needs no questions: as root,
+# with a sudo that asks for no password, or with a package manager of the user's own. Exit status 1
+# where it cannot.
+set -u
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then
+        sudo -n "$@"
+    else
+        echo "this needs root, and there is no sudo without a password: $*" >&2
+        return 1
+    fi
+}
+
+# package_name GTEST BENCHMARK: the one of these two names that stands for $package
+package_name() {
+    case "$package" in
+        GTest) echo "$1" ;;
+        benchmark) echo "$2" ;;
+        *) echo "unknown package: $package" >&2; exit 2 ;;
+    esac
+}
+
+apt_install() {
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "$1"
+}
+
+install_package() {
+    if command -v apt-get >/dev/null 2>&1; then
+        name=$(package_name libgtest-dev libbenchmark-dev)
+        # A fresh machine has no package list yet; one that is there spares the slow update.
+        apt_install "$name" || { as_root apt-get update && apt_install "$name"; }
+    elif command -v dnf >/dev/null 2>&1; then
+        as_root dnf install --assumeyes "$(package_name gtest-devel google-benchmark-devel)"
+    elif command -v zypper >/dev/null 2>&1; then
+        as_root zypper --non-interactive install "$(package_name gtest benchmark-devel)"
+    elif command -v pacman >/dev/null 2>&1; then
+        as_root pacman --sync --noconfirm --needed "$(package_name gtest benchmark)"
+    elif command -v apk >/dev/null 2>&1; then
+        as_root apk add "$(package_name gtest-dev benchmark-dev)"
+    elif command -v brew >/dev/null 2>&1; then
+        brew install "$(package_name googletest google-benchmark)"
+    else
+        echo "no package manager known here (apt-get, dnf, zypper, pacman, apk, brew)" >&2
+        return 1
+    fi
+}
+
+status=0
+for package in "$@"; do
+    install_package || status=1
+done
+exit $status

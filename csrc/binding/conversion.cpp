@@ -1,0 +1,314 @@
+#include "binding/conversion.hpp"
+
+#include <array>
+#include <bit>
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+namespace py = pybind11;
+
+namespace normgraph::binding {
+
+namespace {
+
+[[noreturn]] void refuse_type(const std::string& argument, const std::string& expected,
+                              py::handle object) {
+    throw py::type_error(argument + ": expected " + expected + ", got " + describe(object));
+}
+
+/// The same object as a Python int; raises TypeError for what is no integer, and for a bool.
+py::int_ integer_from_python(const std::string& argument, const std::string& expected,
+                             py::handle object) {
+    if (PyBool_Check(object.ptr()) != 0 || PyIndex_Check(object.ptr()) == 0) {
+        refuse_type(argument, expected, object);
+    }
+    const auto integer = py::reinterpret_steal<py::object>(PyNumber_Index(object.ptr()));
+    if (!integer) {
+        throw py::error_already_set();
+    }
+    return py::reinterpret_borrow<py::int_>(integer);
+}
+
+/// nullopt if it does not fit.
+std::optional<std::int64_t> narrow(const py::int_& integer) {
+    int overflow = 0;
+    const long long value = PyLong_AsLongLongAndOverflow(integer.ptr(), &overflow);
+    return overflow == 0 ? std::optional<std::int64_t>{value} : std::nullopt;
+}
+
+constexpr const char* dimension_forms = "a length, None, (low, high) or a Dimension";
+
+std::int64_t length_from_python(const std::string& argument, py::handle object) {
+    const py::int_ integer = integer_from_python(argument, dimension_forms, object);
+    const std::optional<std::int64_t> length = narrow(integer);
+    if (!length) {
+        throw std::invalid_argument(argument + ": expected a length from 0 to " +
+                                    std::to_string(Dimension::unbounded - 1) + ", got " +
+                                    describe(integer));
+    }
+    return *length;
+}
+
+/// The value that a constructor makes, its error with the argument's name in front.
+template <typename Make>
+auto named(const std::string& argument, Make make) {
+    try {
+        return make();
+    } catch (const std::invalid_argument& error) {
+        throw std::invalid_argument(argument + ": " + error.what());
+    }
+}
+
+Dimension interval_from_python(const std::string& argument, py::handle object) {
+    const auto bounds = py::reinterpret_borrow<py::sequence>(object);
+    if (bounds.size() != 2) {
+        throw std::invalid_argument(argument + ": expected an interval (low, high), got " +
+                                    describe(object));
+    }
+    const std::int64_t low = length_from_python(argument, bounds[0]);
+    const py::object high_object = bounds[1];
+    const std::int64_t high =
+        high_object.is_none() ? Dimension::unbounded : length_from_python(argument, high_object);
+    return named(argument, [&] { return Dimension(low, high); });
+}
+
+bool is_numpy_scalar_class(py::handle object) {
+    return py::isinstance<py::type>(object) &&
+           PyObject_IsSubclass(object.ptr(), py::module_::import("numpy").attr("generic").ptr()) ==
+               1;
+}
+
+element::Type element_type_from_dtype(const std::string& argument, const py::dtype& dtype) {
+    const std::optional<element::Type> type = element_type_of(dtype);
+    if (!type) {
+        refuse_type(argument, "a dtype that an element type stands for", dtype);
+    }
+    if (has_foreign_byte_order(dtype)) {
+        throw std::invalid_argument(argument + ": expected a dtype in native byte order, got " +
+                                    describe(dtype));
+    }
+    return *type;
+}
+
+/// ml_dtypes' class is a type of its own to numpy, known by its name.
+bool is_bfloat16(const py::dtype& dtype) {
+    return dtype.itemsize() == 2 && py::str(dtype.attr("name")).equal(py::str("bfloat16"));
+}
+
+py::dtype bfloat16_dtype() {
+    try {
+        return py::dtype::from_args(py::module_::import("ml_dtypes").attr("bfloat16"));
+    } catch (py::error_already_set& error) {
+        py::raise_from(error, PyExc_ImportError,
+                       "numpy arrays of bf16 need the package ml_dtypes: pip install ml_dtypes");
+        throw py::error_already_set();
+    }
+}
+
+}  // namespace
+
+std::string describe(py::handle object) {
+    if (object.is_none()) {
+        return "None";
+    }
+    constexpr std::size_t longest = 60;
+    auto text = py::repr(object).cast<std::string>();
+    if (text.size() > longest) {
+        text = "an object";
+    }
+    return text + " of type " +
+           py::str(py::type::handle_of(object).attr("__name__")).cast<std::string>();
+}
+
+double epsilon_from_python(py::handle object) {
+    const bool is_real = PyFloat_Check(object.ptr()) != 0 ||
+                         py::isinstance(object, py::module_::import("numbers").attr("Real"));
+    if (PyBool_Check(object.ptr()) != 0 || !is_real) {
+        refuse_type("epsilon", "a real number", object);
+    }
+    const double value = PyFloat_AsDouble(object.ptr());
+    if (PyErr_Occurred() != nullptr) {
+        py::error_already_set error;
+        if (!error.matches(PyExc_OverflowError)) {
+            throw error;
+        }
+        throw std::invalid_argument(
+            "epsilon: expected a finite number >= 0 that a double can "
+            "hold, got " +
+            describe(object));
+    }
+    return value;
+}
+
+std::int64_t channel_axis_from_python(py::handle object) {
+    const py::int_ integer = integer_from_python("channel_axis", "an integer", object);
+    const std::optional<std::int64_t> axis = narrow(integer);
+    if (!axis) {
+        throw std::invalid_argument(
+            "channel_axis: expected an axis within the rank of input, got " + describe(integer));
+    }
+    return *axis;
+}
+
+element::Type element_type_from_python(const std::string& argument, py::handle object) {
+    if (py::isinstance<element::Type>(object)) {
+        return object.cast<element::Type>();
+    }
+    if (py::isinstance<py::str>(object)) {
+        return named(argument, [&] { return element::Type::parse(object.cast<std::string>()); });
+    }
+    if (py::isinstance<py::dtype>(object) || is_numpy_scalar_class(object)) {
+        return element_type_from_dtype(
+            argument, py::dtype::from_args(py::reinterpret_borrow<py::object>(object)));
+    }
+    // float, int and bool say nothing of their width.
+    refuse_type(argument, "an element type, a name such as 'f32' or a numpy dtype", object);
+}
+
+Dimension dimension_from_python(const std::string& argument, py::handle object) {
+    if (py::isinstance<Dimension>(object)) {
+        return object.cast<Dimension>();
+    }
+    if (object.is_none()) {
+        return Dimension::dynamic();
+    }
+    if (py::isinstance<py::tuple>(object) || py::isinstance<py::list>(object)) {
+        return interval_from_python(argument, object);
+    }
+    const std::int64_t length = length_from_python(argument, object);
+    return named(argument, [&] { return Dimension(length); });
+}
+
+PartialShape partial_shape_from_python(const std::string& argument, py::handle object) {
+    if (py::isinstance<PartialShape>(object)) {
+        return object.cast<PartialShape>();
+    }
+    if (object.is_none()) {
+        return PartialShape::dynamic();
+    }
+    std::vector<Dimension> dimensions;
+    for (const py::handle item :
+         sequence_from_python(argument, "a shape such as [None, 64], or None", object)) {
+        dimensions.push_back(
+            dimension_from_python(argument + "[" + std::to_string(dimensions.size()) + "]", item));
+    }
+    return PartialShape(std::move(dimensions));
+}
+
+std::string friendly_name_from_python(py::handle object) {
+    if (object.is_none()) {
+        return {};
+    }
+    if (!py::isinstance<py::str>(object)) {
+        refuse_type("name", "a str or None", object);
+    }
+    auto name = object.cast<std::string>();
+    if (name.empty()) {
+        throw std::invalid_argument("name: expected a str that is not empty, or None, got ''");
+    }
+    return name;
+}
+
+py::object to_python(const Dimension& dimension) {
+    if (dimension.is_static()) {
+        return py::int_(dimension.length());
+    }
+    if (dimension == Dimension::dynamic()) {
+        return py::none();
+    }
+    const py::object high = dimension.has_upper_bound()
+                                ? py::object(py::int_(dimension.max_length()))
+                                : py::object(py::none());
+    return py::make_tuple(dimension.min_length(), high);
+}
+
+py::object to_python(const PartialShape& shape) {
+    if (!shape.has_static_rank()) {
+        return py::none();
+    }
+    py::tuple dimensions(shape.size());
+    for (std::size_t axis = 0; axis < shape.size(); ++axis) {
+        dimensions[axis] = to_python(shape[axis]);
+    }
+    return dimensions;
+}
+
+py::tuple sequence_from_python(const std::string& argument, const std::string& expected,
+                               py::handle object) {
+    const bool is_text = py::isinstance<py::str>(object) || py::isinstance<py::bytes>(object);
+    if (is_text || PySequence_Check(object.ptr()) == 0) {
+        refuse_type(argument, expected, object);
+    }
+    auto items = py::reinterpret_steal<py::tuple>(PySequence_Tuple(object.ptr()));
+    if (!items) {
+        PyErr_Clear();
+        refuse_type(argument, expected, object);
+    }
+    return items;
+}
+
+std::optional<element::Type> integer_type(std::size_t size, bool is_signed) {
+    switch (size) {
+        case 1:
+            return is_signed ? element::i8 : element::u8;
+        case 2:
+            return is_signed ? element::i16 : element::u16;
+        case 4:
+            return is_signed ? element::i32 : element::u32;
+        case 8:
+            return is_signed ? element::i64 : element::u64;
+        default:
+            return std::nullopt;
+    }
+}
+
+std::optional<element::Type> floating_point_type(std::size_t size) {
+    switch (size) {
+        case 2:
+            return element::f16;
+        case 4:
+            return element::f32;
+        case 8:
+            return element::f64;
+        default:
+            return std::nullopt;
+    }
+}
+
+std::optional<element::Type> element_type_of(const py::dtype& dtype) {
+    const auto size = static_cast<std::size_t>(dtype.itemsize());
+    switch (dtype.kind()) {
+        case 'f':
+            return floating_point_type(size);
+        case 'i':
+            return integer_type(size, true);
+        case 'u':
+            return integer_type(size, false);
+        case 'b':
+            return element::boolean;
+        default:
+            return is_bfloat16(dtype) ? std::optional(element::bf16) : std::nullopt;
+    }
+}
+
+bool has_foreign_byte_order(const py::dtype& dtype) {
+    constexpr char foreign = std::endian::native == std::endian::little ? '>' : '<';
+    return dtype.byteorder() == foreign;
+}
+
+py::dtype numpy_dtype(element::Type type) {
+    switch (type.kind()) {
+        case element::Type::Kind::boolean:
+            return py::dtype("?");
+        case element::Type::Kind::bf16:
+            return bfloat16_dtype();
+        case element::Type::Kind::dynamic:
+            throw std::invalid_argument("no numpy dtype stores elements of the dynamic type");
+        default:
+            // numpy counts bytes where the names here count bits: f32 is "f4".
+            return py::dtype(std::string(1, type.name()[0]) + std::to_string(type.size()));
+    }
+}
+
+}  // namespace normgraph::binding

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "normgraph/ir/element_type.hpp"
+#include "normgraph/ir/partial_shape.hpp"
+
+/// Plain Python values to the vocabulary of the graph and back. `argument` begins every message:
+/// "shape", "gamma". What has the wrong type raises TypeError, a wrong value ValueError.
+namespace normgraph::binding {
+
+/// Any real number but a bool. Whether it is a valid epsilon is the op's to check.
+double epsilon_from_python(pybind11::handle object);
+
+/// Any integer but a bool. Whether it lies within the rank is the op's to check.
+std::int64_t channel_axis_from_python(pybind11::handle object);
+
+/// A Type, a name ("f32"), a numpy dtype or a numpy scalar class.
+element::Type element_type_from_python(const std::string& argument, pybind11::handle object);
+
+/// A Dimension, a length, None (any length), or (low, high) with high None for no upper bound.
+Dimension dimension_from_python(const std::string& argument, pybind11::handle object);
+
+/// A PartialShape, None (dynamic rank), or a sequence of what dimension_from_python takes.
+PartialShape partial_shape_from_python(const std::string& argument, pybind11::handle object);
+
+/// A non-empty str; None, which gives the empty string, stands for a generated name.
+std::string friendly_name_from_python(pybind11::handle object);
+
+/// What dimension_from_python reads back: 4, None or (low, high).
+pybind11::object to_python(const Dimension& dimension);
+
+/// What partial_shape_from_python reads back: None or a tuple.
+pybind11::object to_python(const PartialShape& shape);
+
+/// The items of a list, a tuple or another sequence that is no text. TypeError says that `expected`
+/// was expected.
+pybind11::tuple sequence_from_python(const std::string& argument, const std::string& expected,
+                                     pybind11::handle object);
+
+/// The object as an error message shows it: its repr, shortened, and its type.
+std::string describe(pybind11::handle object);
+
+/// The types of this many bytes; nullopt if there is none.
+std::optional<element::Type> integer_type(std::size_t size, bool is_signed);
+std::optional<element::Type> floating_point_type(std::size_t size);
+
+/// The element type that a numpy dtype stores, whatever its byte order; nullopt if there is none.
+std::optional<element::Type> element_type_of(const pybind11::dtype& dtype);
+
+/// True for a dtype whose bytes are in the other order than this machine's.
+bool has_foreign_byte_order(const pybind11::dtype& dtype);
+
+/// The numpy dtype that stores elements of a static type. bf16 is ml_dtypes.bfloat16; raises
+/// ImportError, which says what to install, where ml_dtypes is missing.
+pybind11::dtype numpy_dtype(element::Type type);
+
+}  // namespace normgraph::binding

@@ -1,0 +1,17 @@
+#include <pybind11/pybind11.h>
+
+#include "binding/register.hpp"
+
+PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
+    using namespace normgraph::binding;
+    module.doc() = "The compiled part of normgraph; the package normgraph is its public face.";
+
+    register_element_type(module);
+    register_shape(module);
+    register_node(module);
+    register_constant(module);
+    register_function(module);
+    register_op(module);
+    register_kernel(module);
+    register_config(module);
+}

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+/// The table of contents of the extension module: each function registers one room.
+namespace normgraph::binding {
+
+void register_element_type(pybind11::module_& module);
+void register_shape(pybind11::module_& module);
+void register_node(pybind11::module_& module);
+void register_constant(pybind11::module_& module);
+void register_function(pybind11::module_& module);
+void register_op(pybind11::module_& module);
+void register_kernel(pybind11::module_& module);
+void register_config(pybind11::module_& module);
+
+}  // namespace normgraph::binding

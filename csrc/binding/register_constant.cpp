@@ -1,0 +1,166 @@
+#include <pybind11/numpy.h>
+
+#include <cstring>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "binding/conversion.hpp"
+#include "binding/register.hpp"
+#include "normgraph/ir/constant.hpp"
+
+namespace py = pybind11;
+
+namespace normgraph::binding {
+
+namespace {
+
+constexpr const char* constant_doc = R"(A value that is part of the graph.
+
+Constant(value, element_type=None, name=None): an array in any strides and byte order, a number or
+nested lists of numbers; copied. Without an element type it has the one numpy gives it (f64 for
+Python's float, i64 for int). With one, real numbers are rounded to it, integers must fit. Raises
+TypeError for what is no array of numbers and for reals as integers, ValueError for integers that
+do not fit.
+
+array() gives a read-only numpy array of the elements, bit for bit.
+)";
+
+constexpr const char* value_forms = "an array, a number or nested lists of numbers";
+
+py::array array_from_python(py::handle value) {
+    const py::module_ numpy = py::module_::import("numpy");
+    if (py::isinstance(value, py::module_::import("numpy.ma").attr("MaskedArray"))) {
+        throw py::type_error("value: expected an array without a mask, got a masked array");
+    }
+    try {
+        return numpy.attr("asarray")(value);
+    } catch (py::error_already_set& error) {
+        const std::string message = std::string("value: expected ") + value_forms + ", got " +
+                                    describe(value) + " (" +
+                                    py::str(error.value()).cast<std::string>() + ")";
+        py::raise_from(error, PyExc_TypeError, message.c_str());
+        throw py::error_already_set();
+    }
+}
+
+/// The element type that the array has, whatever is made of it.
+element::Type natural_type(const py::array& array, py::handle value) {
+    const std::optional<element::Type> type = element_type_of(array.dtype());
+    if (!type) {
+        throw py::type_error(std::string("value: expected ") + value_forms + ", got " +
+                             describe(value) + " (numpy dtype " +
+                             py::str(array.dtype()).cast<std::string>() + ")");
+    }
+    return *type;
+}
+
+bool is_integer(element::Type type) {
+    return !type.is_real() && type != element::boolean;
+}
+
+void check_integers_fit(const py::array& array, element::Type target) {
+    if (array.size() == 0) {
+        return;
+    }
+    const py::object limits = py::module_::import("numpy").attr("iinfo")(numpy_dtype(target));
+    for (const py::object& extreme : {array.attr("min")(), array.attr("max")()}) {
+        const py::int_ value(extreme);
+        if (value < py::object(limits.attr("min")) || value > py::object(limits.attr("max"))) {
+            throw std::invalid_argument("value: expected integers that fit " +
+                                        std::string(target.name()) + ", got " +
+                                        py::str(value).cast<std::string>());
+        }
+    }
+}
+
+void check_conversion(const py::array& array, element::Type from, element::Type to) {
+    if (to.is_dynamic()) {
+        throw std::invalid_argument("element_type: expected a static type, got dynamic");
+    }
+    const bool keeps_kind = to.is_real() || from == to || (is_integer(to) && !from.is_real());
+    if (!keeps_kind) {
+        throw py::type_error("value: expected elements that " + std::string(to.name()) +
+                             " can store, got " + std::string(from.name()));
+    }
+    if (is_integer(to) && is_integer(from)) {
+        check_integers_fit(array, to);
+    }
+}
+
+std::vector<std::byte> bytes_of(const py::buffer_info& elements) {
+    const auto size = static_cast<std::size_t>(elements.size * elements.itemsize);
+    std::vector<std::byte> bytes(size);
+    if (size != 0) {
+        std::memcpy(bytes.data(), elements.ptr, size);
+    }
+    return bytes;
+}
+
+std::vector<std::byte> bytes_of(const py::array& contiguous) {
+    std::vector<std::byte> bytes(static_cast<std::size_t>(contiguous.nbytes()));
+    if (!bytes.empty()) {
+        std::memcpy(bytes.data(), contiguous.data(), bytes.size());
+    }
+    return bytes;
+}
+
+PartialShape shape_of(const py::array& array) {
+    return PartialShape(std::vector<Dimension>(array.shape(), array.shape() + array.ndim()));
+}
+
+std::shared_ptr<Constant> make_constant(const py::object& value, const py::object& element_type,
+                                        const py::object& name) {
+    const py::array array = array_from_python(value);
+    const element::Type from = natural_type(array, value);
+    const element::Type to =
+        element_type.is_none() ? from : element_type_from_python("element_type", element_type);
+    check_conversion(array, from, to);
+    const py::array contiguous = py::module_::import("numpy").attr("array")(
+        array, py::arg("dtype") = numpy_dtype(to), py::arg("order") = "C");
+    return std::make_shared<Constant>(to, shape_of(array), bytes_of(contiguous),
+                                      friendly_name_from_python(name));
+}
+
+std::shared_ptr<Constant> make_constant_from_bytes(const py::object& element_type,
+                                                   const py::object& shape, const py::buffer& data,
+                                                   const py::object& name) {
+    const element::Type type = element_type_from_python("element_type", element_type);
+    return std::make_shared<Constant>(type, partial_shape_from_python("shape", shape),
+                                      bytes_of(data.request()), friendly_name_from_python(name));
+}
+
+/// A view of the constant's own bytes, which lives as long as the array does.
+py::array array_of(const std::shared_ptr<Constant>& constant) {
+    std::vector<py::ssize_t> lengths;
+    for (const Dimension& dimension : constant->shape().dimensions()) {
+        lengths.push_back(static_cast<py::ssize_t>(dimension.length()));
+    }
+    py::array array(numpy_dtype(constant->element_type()), lengths, constant->data().data(),
+                    py::cast(constant));
+    array.attr("setflags")(py::arg("write") = false);
+    return array;
+}
+
+}  // namespace
+
+void register_constant(py::module_& module) {
+    py::class_<Constant, Node, std::shared_ptr<Constant>>(module, "Constant", constant_doc,
+                                                          py::is_final())
+        .def(py::init(&make_constant), py::arg("value"), py::arg("element_type") = py::none(),
+             py::arg("name") = py::none())
+        .def_static("from_bytes", &make_constant_from_bytes, py::arg("element_type"),
+                    py::arg("shape"), py::arg("data"), py::arg("name") = py::none(),
+                    "From the elements in row-major order, in this machine's byte order. Raises "
+                    "ValueError if the number of bytes is not the shape's.")
+        .def_property_readonly("element_type", &Constant::element_type)
+        .def_property_readonly(
+            "shape", [](const Constant& self) { return to_python(self.shape()); },
+            "The lengths of the axes, a tuple of int.")
+        .def("array", &array_of,
+             "The elements, a read-only numpy array. ImportError for bf16 without ml_dtypes.")
+        .attr("__module__") = "normgraph";
+}
+
+}  // namespace normgraph::binding

@@ -1,0 +1,363 @@
+#include <pybind11/pybind11.h>
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "binding/array_argument.hpp"
+#include "binding/conversion.hpp"
+#include "binding/register.hpp"
+#include "normgraph/ir/text.hpp"
+#include "normgraph/runtime/kernel_call.hpp"
+
+namespace py = pybind11;
+
+/// The kernel functions of the Python surface: arguments in, kernels run, results out.
+namespace normgraph::binding {
+namespace {
+
+using runtime::KernelCall;
+using runtime::OptionalArray;
+
+/// The arrays of one argument list, None where an optional one is left out.
+class ArrayArguments {
+public:
+    void add(const std::string& name, py::handle object) {
+        arguments_.push_back(std::make_unique<ArrayArgument>(name, object));
+        views_.emplace_back(arguments_.back()->view());
+    }
+    void add_absent() { views_.emplace_back(std::nullopt); }
+    void set(std::size_t index, const std::string& name, py::handle object) {
+        arguments_.push_back(std::make_unique<ArrayArgument>(name, object));
+        views_[index] = arguments_.back()->view();
+    }
+    const std::vector<OptionalArray>& views() const { return views_; }
+
+private:
+    std::vector<std::unique_ptr<ArrayArgument>> arguments_;
+    std::vector<OptionalArray> views_;
+};
+
+bool may_be_none(std::string_view input_name) {
+    return input_name == "gamma" || input_name == "beta";
+}
+
+ArrayArguments borrow_inputs(const KernelCall& call, std::span<const py::handle> objects) {
+    ArrayArguments inputs;
+    for (std::size_t index = 0; index < objects.size(); ++index) {
+        const std::string_view name = call.input_names[index];
+        if (objects[index].is_none() && may_be_none(name)) {
+            inputs.add_absent();
+        } else {
+            inputs.add(std::string(name), objects[index]);
+        }
+    }
+    return inputs;
+}
+
+std::string quoted_list(std::span<const std::string_view> names) {
+    std::vector<std::string> quoted;
+    for (const std::string_view name : names) {
+        quoted.push_back("'" + std::string(name) + "'");
+    }
+    return join(quoted, ", ");
+}
+
+std::size_t output_index(const KernelCall& call, py::handle name) {
+    for (std::size_t index = 0; index < call.output_names.size(); ++index) {
+        if (py::isinstance<py::str>(name) && name.cast<std::string>() == call.output_names[index]) {
+            return index;
+        }
+    }
+    throw std::invalid_argument("outputs: expected names out of " + quoted_list(call.output_names) +
+                                ", got " + py::repr(name).cast<std::string>());
+}
+
+/// Which outputs `outputs=` selects; None selects all.
+std::vector<bool> selected_outputs(const KernelCall& call, py::handle names) {
+    std::vector<bool> selected(call.output_names.size(), names.is_none());
+    if (names.is_none()) {
+        return selected;
+    }
+    if (py::isinstance<py::str>(names) || !py::isinstance<py::iterable>(names)) {
+        throw py::type_error("outputs: expected a tuple of names out of " +
+                             quoted_list(call.output_names) + ", got " +
+                             py::repr(names).cast<std::string>());
+    }
+    bool any = false;
+    for (const py::handle name : names) {
+        const std::size_t index = output_index(call, name);
+        if (selected[index]) {
+            throw std::invalid_argument("outputs: expected each name once, got '" +
+                                        std::string(call.output_names[index]) + "' twice");
+        }
+        selected[index] = any = true;
+    }
+    if (!any) {
+        throw std::invalid_argument("outputs: expected at least one name out of " +
+                                    quoted_list(call.output_names) + ", got none");
+    }
+    return selected;
+}
+
+/// `out=` as one entry per output: a tuple is taken as it is, anything else is the first output's.
+std::vector<py::object> out_entries(const KernelCall& call, py::handle out) {
+    const std::size_t count = call.output_names.size();
+    std::vector<py::object> entries(count, py::none());
+    if (!py::isinstance<py::tuple>(out)) {
+        if (py::isinstance<py::list>(out)) {
+            throw py::type_error("out: expected an array or a tuple of " + std::to_string(count) +
+                                 " arrays or None, got a list");
+        }
+        entries[0] = py::reinterpret_borrow<py::object>(out);
+        return entries;
+    }
+    const auto tuple = py::reinterpret_borrow<py::tuple>(out);
+    if (tuple.size() != count) {
+        throw std::invalid_argument("out: expected a tuple of " + std::to_string(count) +
+                                    " arrays or None (" + quoted_list(call.output_names) +
+                                    "), got a tuple of " + std::to_string(tuple.size()));
+    }
+    for (std::size_t index = 0; index < count; ++index) {
+        entries[index] = tuple[index];
+    }
+    return entries;
+}
+
+std::string out_name(const KernelCall& call, std::size_t index) {
+    return "out[" + std::to_string(index) + "] (" + std::string(call.output_names[index]) + ")";
+}
+
+/// The element-wise output (the first) may be the same view as an input; nothing else may overlap.
+void check_overlap(const KernelCall& call, std::size_t index, const runtime::Array& out,
+                   const std::vector<OptionalArray>& inputs,
+                   const std::vector<OptionalArray>& outputs) {
+    for (std::size_t other = 0; other < inputs.size(); ++other) {
+        if (!inputs[other] || (index == 0 && are_identical_views(out, *inputs[other]))) {
+            continue;
+        }
+        if (share_memory(out, *inputs[other])) {
+            throw std::invalid_argument(
+                out_name(call, index) + ": expected memory of its own" +
+                (index == 0 ? ", or exactly an input's array" : "") + ", got an array that overlaps " +
+                std::string(call.input_names[other]));
+        }
+    }
+    for (std::size_t other = 0; other < index; ++other) {
+        if (outputs[other] && share_memory(out, *outputs[other])) {
+            throw std::invalid_argument(out_name(call, index) +
+                                        ": expected memory of its own, got an array that overlaps " +
+                                        out_name(call, other));
+        }
+    }
+}
+
+/// The output arrays of one call: given ones checked, all before anything is written; the others
+/// allocated.
+struct Outputs {
+    std::vector<py::object> objects;  ///< None where not selected
+    ArrayArguments arrays;
+};
+
+Outputs prepare_outputs(const KernelCall& call, const std::vector<TensorType>& types,
+                        const std::vector<OptionalArray>& inputs, const std::vector<bool>& selected,
+                        py::handle out) {
+    Outputs outputs{out_entries(call, out), {}};
+    for (std::size_t index = 0; index < types.size(); ++index) {
+        outputs.arrays.add_absent();
+        if (outputs.objects[index].is_none()) {
+            continue;
+        }
+        const std::string name = out_name(call, index);
+        if (!selected[index]) {
+            throw std::invalid_argument(name + ": expected None, as outputs= does not select it");
+        }
+        outputs.arrays.set(index, name, outputs.objects[index]);
+        const runtime::Array& array = *outputs.arrays.views()[index];
+        runtime::check_output(name, array, types[index]);
+        check_overlap(call, index, array, inputs, outputs.arrays.views());
+    }
+    for (std::size_t index = 0; index < types.size(); ++index) {
+        if (selected[index] && outputs.objects[index].is_none()) {
+            outputs.objects[index] =
+                index == 0 ? new_array(types[0], *inputs[0]) : new_array(types[index]);
+            outputs.arrays.set(index, out_name(call, index), outputs.objects[index]);
+        }
+    }
+    return outputs;
+}
+
+std::vector<py::object> run(const KernelCall& call, std::span<const py::handle> input_objects,
+                            py::handle epsilon_object, py::handle channel_axis_object,
+                            py::handle out, py::handle output_names) {
+    const double epsilon = epsilon_from_python(epsilon_object);
+    const std::int64_t channel_axis = channel_axis_from_python(channel_axis_object);
+    const ArrayArguments inputs = borrow_inputs(call, input_objects);
+    const std::vector<bool> selected = selected_outputs(call, output_names);
+    const std::vector<TensorType> types =
+        runtime::validate(call, inputs.views(), epsilon, channel_axis);
+    Outputs outputs = prepare_outputs(call, types, inputs.views(), selected, out);
+    {
+        const py::gil_scoped_release release;
+        call.run(inputs.views(), outputs.arrays.views(), epsilon, channel_axis);
+    }
+    return std::move(outputs.objects);
+}
+
+/// A named tuple class whose fields are the op's outputs.
+py::object define_result_type(py::module_& module, const KernelCall& call, const char* class_name) {
+    py::list fields;
+    for (const std::string_view name : call.output_names) {
+        fields.append(py::str(name.data(), name.size()));
+    }
+    py::object type = py::module_::import("collections")
+                          .attr("namedtuple")(class_name, fields, py::arg("module") = "normgraph");
+    type.attr("__doc__") = "What " + std::string(call.name) +
+                           "() returns; None where outputs= did not select an output.";
+    module.attr(class_name) = type;
+    return type;
+}
+
+py::object as_result(const py::object& type, const std::vector<py::object>& objects) {
+    return type.attr("_make")(py::make_tuple(objects[0], objects[1], objects[2]));
+}
+
+constexpr const char* batch_norm_training_doc = R"(Normalize each channel with the statistics of this batch.
+
+Per channel, over its n elements: mean = sum(input)/n, variance = sum((input - mean)**2)/n,
+normalized = gamma * (input - mean) / sqrt(variance + epsilon) + beta.
+
+Parameters
+----------
+input : array, shape (., C, ...), f16, bf16, f32 or f64
+gamma, beta : array of shape (C,) or None, which stands for 1 and 0; of input's element type, or
+    f32 where input is f16 or bf16
+epsilon : finite number >= 0
+channel_axis : which axis of input has length C; negative ones count from the last
+out : array for normalized, or tuple (normalized, mean, variance) of arrays to write to; None
+    allocates. The first may be exactly the array given as input.
+outputs : names of the outputs to compute; None computes all
+
+Returns
+-------
+BatchNormTrainingResult(normalized, mean, variance): numpy arrays, or those given as out. mean and
+variance have shape (C,) and the element type of gamma and beta (f32 where both are None and input
+is f16 or bf16); variance is biased (1/n). normalized has the axis order of input in memory.
+
+Any strides are read without a copy. Raises NodeValidationFailure (a ValueError) where a constraint
+of the op is violated, ValueError for an empty batch or an out that does not fit, TypeError for what
+is no array. Nothing is written where an error is raised.
+)";
+
+constexpr const char* batch_norm_inference_doc = R"(Normalize each channel with given statistics.
+
+normalized = gamma * (input - mean) / sqrt(variance + epsilon) + beta.
+
+Parameters
+----------
+input : array, shape (., C, ...), f16, bf16, f32 or f64
+gamma, beta : array of shape (C,) or None, which stands for 1 and 0
+mean, variance : array of shape (C,), like gamma and beta of input's element type, or f32 where
+    input is f16 or bf16
+epsilon : finite number >= 0
+channel_axis : which axis of input has length C; negative ones count from the last
+out : array, or tuple of one array, to write to; it may be exactly the array given as input
+
+Returns
+-------
+numpy array with the shape, element type and axis order of input; or the array given as out.
+
+Any strides are read without a copy. Raises NodeValidationFailure (a ValueError) where a constraint
+of the op is violated, ValueError for an out that does not fit, TypeError for what is no array.
+Nothing is written where an error is raised.
+)";
+
+constexpr const char* batch_norm_training_backprop_doc = R"(Gradients of batch_norm_training.
+
+Per channel, with inv = 1/sqrt(variance + epsilon) and xhat = (input - mean) * inv:
+beta_delta = sum(normalized_delta), gamma_delta = sum(normalized_delta * xhat),
+input_delta = gamma * inv * (normalized_delta - beta_delta/n - xhat * gamma_delta/n).
+
+Parameters
+----------
+input : array, shape (., C, ...), f16, bf16, f32 or f64: what the forward pass was given
+gamma : array of shape (C,) or None, which stands for 1; of input's element type, or f32 where input
+    is f16 or bf16, like all channel vectors
+beta : array of shape (C,) or None; checked, not read: the gradients do not depend on it
+mean, variance : array of shape (C,): what batch_norm_training returned; used as given
+normalized_delta : array of input's shape and element type: the gradient of normalized
+epsilon : finite number >= 0, the forward pass's
+channel_axis : which axis of input has length C; negative ones count from the last
+out : array for input_delta, or tuple (input_delta, gamma_delta, beta_delta) of arrays to write to;
+    None allocates. The first may be exactly the array given as input or as normalized_delta.
+outputs : names of the outputs to compute; None computes all
+
+Returns
+-------
+BatchNormTrainingBackpropResult(input_delta, gamma_delta, beta_delta): numpy arrays, or those given
+as out. input_delta has the shape and the axis order of input in memory, the others shape (C,). Of
+an empty batch input_delta is empty and the others are 0.
+
+Any strides are read without a copy. Raises NodeValidationFailure (a ValueError) where a constraint
+of the op is violated, ValueError for an out that does not fit, TypeError for what is no array.
+Nothing is written where an error is raised.
+)";
+
+}  // namespace
+
+void register_kernel(py::module_& module) {
+    const py::object default_epsilon = py::float_(1e-5);
+    const py::object default_axis = py::int_(1);
+
+    const py::object training_result =
+        define_result_type(module, runtime::batch_norm_training, "BatchNormTrainingResult");
+    module.def(
+        "batch_norm_training",
+        [training_result](const py::object& input, const py::object& gamma, const py::object& beta,
+                          const py::object& epsilon, const py::object& channel_axis,
+                          const py::object& out, const py::object& outputs) {
+            const std::array<py::handle, 3> inputs{input, gamma, beta};
+            return as_result(training_result, run(runtime::batch_norm_training, inputs, epsilon,
+                                                  channel_axis, out, outputs));
+        },
+        batch_norm_training_doc, py::arg("input"), py::arg("gamma"), py::arg("beta"),
+        py::arg("epsilon") = default_epsilon, py::arg("channel_axis") = default_axis,
+        py::arg("out") = py::none(), py::arg("outputs") = py::none());
+
+    module.def(
+        "batch_norm_inference",
+        [](const py::object& input, const py::object& gamma, const py::object& beta,
+           const py::object& mean, const py::object& variance, const py::object& epsilon,
+           const py::object& channel_axis, const py::object& out) {
+            const std::array<py::handle, 5> inputs{input, gamma, beta, mean, variance};
+            return run(runtime::batch_norm_inference, inputs, epsilon, channel_axis, out,
+                       py::none())[0];
+        },
+        batch_norm_inference_doc, py::arg("input"), py::arg("gamma"), py::arg("beta"),
+        py::arg("mean"), py::arg("variance"), py::arg("epsilon") = default_epsilon,
+        py::arg("channel_axis") = default_axis, py::arg("out") = py::none());
+
+    const py::object backprop_result = define_result_type(
+        module, runtime::batch_norm_training_backprop, "BatchNormTrainingBackpropResult");
+    module.def(
+        "batch_norm_training_backprop",
+        [backprop_result](const py::object& input, const py::object& gamma, const py::object& beta,
+                          const py::object& mean, const py::object& variance,
+                          const py::object& normalized_delta, const py::object& epsilon,
+                          const py::object& channel_axis, const py::object& out,
+                          const py::object& outputs) {
+            const std::array<py::handle, 6> inputs{input, gamma,    beta,
+                                                   mean,  variance, normalized_delta};
+            return as_result(backprop_result, run(runtime::batch_norm_training_backprop, inputs,
+                                                  epsilon, channel_axis, out, outputs));
+        },
+        batch_norm_training_backprop_doc, py::arg("input"), py::arg("gamma"), py::arg("beta"),
+        py::arg("mean"), py::arg("variance"), py::arg("normalized_delta"),
+        py::arg("epsilon") = default_epsilon, py::arg("channel_axis") = default_axis,
+        py::arg("out") = py::none(), py::arg("outputs") = py::none());
+}
+
+}  // namespace normgraph::binding

@@ -1,0 +1,15 @@
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "normgraph/ir/node.hpp"
+
+namespace normgraph {
+
+/// Every node that the roots depend on, their own included: each once, after the nodes it reads,
+/// otherwise in the order of the roots and of the inputs. Needs no stack for deep graphs.
+std::vector<std::shared_ptr<Node>> topological_order(std::span<const Output> roots);
+
+}  // namespace normgraph

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "normgraph/kernel/element_type.hpp"
+
+/// What a caller hands to a kernel. Nothing here owns memory, and kernels check nothing: the
+/// conditions stated below are the caller's (normgraph/runtime checks them for arrays).
+namespace normgraph::kernel {
+
+/// The tensors' common shape, which axis counts the channels, and their element types.
+struct Problem {
+    std::span<const std::int64_t> shape;  ///< lengths; rank >= 2; 64 axes at most longer than 1
+    std::int64_t channel_axis;            ///< 0 <= channel_axis < rank; shape[channel_axis] >= 1
+    ElementType data_type;                ///< of input, normalized_delta, normalized, input_delta
+    ElementType channel_type;             ///< of every channel vector: data_type, or f32 with 16 bit data
+    double epsilon;                       ///< finite, >= 0
+};
+
+/// A tensor of Problem::shape in any strides: zero, negative, and unaligned ones included.
+/// A null address means "absent": an output that is not wanted.
+struct ConstTensor {
+    const std::byte* address = nullptr;       ///< of the element with all indices zero
+    std::span<const std::int64_t> strides{};  ///< in bytes, one per axis
+};
+struct Tensor {
+    std::byte* address = nullptr;
+    std::span<const std::int64_t> strides{};  ///< no two elements may share memory
+};
+
+/// A vector of one element per channel. A null address means "absent": gamma 1, beta 0, or an
+/// output that is not wanted.
+struct ConstChannelVector {
+    const std::byte* address = nullptr;
+    std::int64_t stride = 0;  ///< in bytes
+};
+struct ChannelVector {
+    std::byte* address = nullptr;
+    std::int64_t stride = 0;
+};
+
+/// Outputs must not overlap each other or any input, with one exception: the tensor output may be
+/// exactly an input tensor (same address, same strides).
+
+/// normalized = gamma · (input − mean) / √(variance + epsilon) + beta, mean and variance (biased,
+/// 1/n) over all axes but the channel axis. At least one element per channel.
+struct BatchNormTrainingArguments {
+    Problem problem;
+    ConstTensor input;
+    ConstChannelVector gamma, beta;
+    Tensor normalized;
+    ChannelVector mean, variance;
+};
+
+/// normalized = gamma · (input − mean) / √(variance + epsilon) + beta, mean and variance as given.
+struct BatchNormInferenceArguments {
+    Problem problem;
+    ConstTensor input;
+    ConstChannelVector gamma, beta, mean, variance;
+    Tensor normalized;
+};
+
+/// With n elements per channel, inv = 1/√(variance + epsilon), x̂ = (input − mean)·inv:
+/// beta_delta = Σ normalized_delta, gamma_delta = Σ normalized_delta·x̂,
+/// input_delta = gamma·inv·(normalized_delta − beta_delta/n − x̂·gamma_delta/n).
+struct BatchNormTrainingBackpropArguments {
+    Problem problem;
+    ConstTensor input;
+    ConstChannelVector gamma, mean, variance;
+    ConstTensor normalized_delta;
+    Tensor input_delta;
+    ChannelVector gamma_delta, beta_delta;
+};
+
+}  // namespace normgraph::kernel

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "normgraph/kernel/contract.hpp"
+
+/// Which implementation runs: named objects in one ordered list.
+namespace normgraph::kernel {
+
+/// The kernels of one instruction set. All implementations give the same bits.
+struct Implementation {
+    std::string_view name;
+    bool (*runs_here)();  ///< whether this machine has the instructions
+    void (*batch_norm_training)(const BatchNormTrainingArguments&);
+    void (*batch_norm_inference)(const BatchNormInferenceArguments&);
+    void (*batch_norm_training_backprop)(const BatchNormTrainingBackpropArguments&);
+};
+
+/// Every implementation that was built, best first; the last one, "reference", runs everywhere.
+std::span<const Implementation> built_implementations();
+
+/// The built implementation of that name. Throws std::invalid_argument, listing the names that run
+/// here, if there is none or it does not run here.
+const Implementation& implementation(std::string_view name);
+
+/// The one the environment variable NORMGRAPH_ISA names, else the first that runs here. Decided at
+/// the first call. Throws std::invalid_argument if NORMGRAPH_ISA names none that runs here.
+const Implementation& chosen_implementation();
+
+/// Run the chosen implementation in the default floating-point environment.
+void batch_norm_training(const BatchNormTrainingArguments& arguments);
+void batch_norm_inference(const BatchNormInferenceArguments& arguments);
+void batch_norm_training_backprop(const BatchNormTrainingBackpropArguments& arguments);
+
+}  // namespace normgraph::kernel

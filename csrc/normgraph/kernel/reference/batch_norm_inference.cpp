@@ -1,0 +1,27 @@
+// Memory traffic: reads input once and writes normalized once.
+
+#include "normgraph/kernel/reference/channel.hpp"
+#include "normgraph/kernel/reference/kernels.hpp"
+#include "normgraph/kernel/reference/normalize.hpp"
+
+namespace normgraph::kernel::reference {
+
+void batch_norm_inference(const BatchNormInferenceArguments& arguments) {
+    const Problem& problem = arguments.problem;
+    const ElementType type = problem.channel_type;
+    const View view =
+        make_view(problem, {arguments.input.strides, arguments.normalized.strides, {}});
+    with_data_type(problem.data_type, [&]<typename Data>() {
+        for (std::int64_t channel = 0; channel < view.channels; ++channel) {
+            normalize<Data>(view, arguments.input.address + channel * view.channel_strides[0],
+                            arguments.normalized.address + channel * view.channel_strides[1],
+                            {channel_value(arguments.gamma, type, channel, 1.0),
+                             channel_value(arguments.beta, type, channel, 0.0),
+                             channel_value(arguments.mean, type, channel, 0.0),
+                             channel_value(arguments.variance, type, channel, 0.0),
+                             problem.epsilon});
+        }
+    });
+}
+
+}  // namespace normgraph::kernel::reference

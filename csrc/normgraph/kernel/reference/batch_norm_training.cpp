@@ -1,0 +1,69 @@
+// Memory traffic: the statistics read input once (f64: twice), apply reads it again and writes
+// normalized once. One channel at a time.
+
+#include <type_traits>
+
+#include "normgraph/kernel/moments.hpp"
+#include "normgraph/kernel/reference/channel.hpp"
+#include "normgraph/kernel/reference/kernels.hpp"
+#include "normgraph/kernel/reference/normalize.hpp"
+#include "normgraph/kernel/reference/summation.hpp"
+
+namespace normgraph::kernel::reference {
+namespace {
+
+/// Σ(input − shift) and Σ(input − shift)².
+template <typename Data>
+Sums<2> reduce(const View& view, const std::byte* input, double shift) {
+    ElementWalker<1> walker(view);
+    return sum_channel<2>(view.order(), [&]() -> Sums<2> {
+        const double shifted = static_cast<double>(load<Data>(input + walker.offset(0))) - shift;
+        walker.advance();
+        return {shifted, shifted * shifted};
+    });
+}
+
+template <typename Data>
+Moments moments_about(const View& view, const std::byte* input, double shift) {
+    const auto [sum, sum_of_squares] = reduce<Data>(view, input, shift);
+    return moments_from_sums(shift, sum, sum_of_squares, view.elements_per_channel());
+}
+
+/// For f64 data one pass about the first element would cost a factor n of the variance's last bits,
+/// so a second one is made about the mean that the first has found.
+template <typename Data>
+Moments moments(const View& view, const std::byte* input) {
+    const double first = load<Data>(input);
+    const Moments about_first = moments_about<Data>(view, input, usable_shift(first));
+    if constexpr (std::is_same_v<Data, double>) {
+        return moments_about<Data>(view, input, usable_shift(about_first.mean));
+    } else {
+        return about_first;
+    }
+}
+
+}  // namespace
+
+void batch_norm_training(const BatchNormTrainingArguments& arguments) {
+    const Problem& problem = arguments.problem;
+    const ElementType type = problem.channel_type;
+    const View view =
+        make_view(problem, {arguments.input.strides, arguments.normalized.strides, {}});
+    with_data_type(problem.data_type, [&]<typename Data>() {
+        for (std::int64_t channel = 0; channel < view.channels; ++channel) {
+            const std::byte* input = arguments.input.address + channel * view.channel_strides[0];
+            const Moments batch = moments<Data>(view, input);
+            set_channel_value(arguments.mean, type, channel, batch.mean);
+            set_channel_value(arguments.variance, type, channel, batch.variance);
+            if (arguments.normalized.address != nullptr) {
+                normalize<Data>(
+                    view, input, arguments.normalized.address + channel * view.channel_strides[1],
+                    {channel_value(arguments.gamma, type, channel, 1.0),
+                     channel_value(arguments.beta, type, channel, 0.0), batch.mean, batch.variance,
+                     problem.epsilon});
+            }
+        }
+    });
+}
+
+}  // namespace normgraph::kernel::reference

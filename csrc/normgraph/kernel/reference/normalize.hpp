@@ -1,0 +1,22 @@
+#pragma once
+
+#include "normgraph/kernel/coefficients.hpp"
+#include "normgraph/kernel/layout.hpp"
+
+/// The forward pass's apply phase, with the batch's statistics or with given ones.
+namespace normgraph::kernel::reference {
+
+/// Writes one channel's `normalized`; both addresses are those of the channel's first element.
+/// Tensor 0 of the view is the input, tensor 1 the output.
+template <typename Data>
+void normalize(const View& view, const std::byte* input, std::byte* normalized,
+               const ForwardCoefficients<arithmetic_t<Data>>& coefficients) {
+    ElementWalker<2> walker(view);
+    for (std::int64_t element = 0; element < view.elements_per_channel(); ++element) {
+        const auto value = load<Data>(input + walker.offset(0));
+        store<Data>(normalized + walker.offset(1), coefficients(value));
+        walker.advance();
+    }
+}
+
+}  // namespace normgraph::kernel::reference

@@ -1,0 +1,466 @@
+#include "normgraph/op/batch_norm_constraints.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <iterator>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "normgraph/ir/text.hpp"
+
+namespace normgraph::op {
+
+namespace {
+
+struct NamedTensor {
+    std::string_view name;
+    const TensorType* type;
+};
+
+using NamedTensors = std::vector<NamedTensor>;
+using Result = std::optional<Violation>;
+
+/// The inputs of one op by their part: input and normalized_delta, and the channel vectors.
+struct Inputs {
+    NamedTensors data;
+    NamedTensors vectors;
+};
+
+/// One input's knowledge of C: a channel vector's axis 0, a data input's channel axis.
+struct ChannelSource {
+    NamedTensor tensor;
+    std::size_t axis;
+    bool is_data;
+
+    const Dimension& channels() const { return tensor.type->partial_shape[axis]; }
+};
+
+using ChannelSources = std::vector<ChannelSource>;
+
+Inputs sort_into_parts(std::string_view type_name, std::span<const std::string_view> names,
+                       const std::vector<TensorType>& types) {
+    if (types.size() != names.size()) {
+        throw std::invalid_argument(
+            std::string(type_name) + " takes " + format_count(names.size(), "input") + " (" +
+            join(std::vector<std::string>(names.begin(), names.end()), ", ") + "), got " +
+            std::to_string(types.size()));
+    }
+    Inputs inputs;
+    inputs.data.reserve(names.size());
+    inputs.vectors.reserve(names.size());
+    for (std::size_t index = 0; index < names.size(); ++index) {
+        const bool is_data = names[index] == "input" || names[index] == "normalized_delta";
+        (is_data ? inputs.data : inputs.vectors).push_back({names[index], &types[index]});
+    }
+    return inputs;
+}
+
+/// The first tensor whose element type is known; null if none is.
+const NamedTensor* first_with_type(const NamedTensors& tensors) {
+    const auto found = std::ranges::find_if(
+        tensors, [](const NamedTensor& tensor) { return tensor.type->element_type.is_static(); });
+    return found == tensors.end() ? nullptr : &*found;
+}
+
+/// The first tensor whose rank is known; null if none is.
+const NamedTensor* first_with_rank(const NamedTensors& tensors) {
+    const auto found = std::ranges::find_if(tensors, [](const NamedTensor& tensor) {
+        return tensor.type->partial_shape.has_static_rank();
+    });
+    return found == tensors.end() ? nullptr : &*found;
+}
+
+element::Type known_type(const NamedTensors& tensors) {
+    const NamedTensor* const tensor = first_with_type(tensors);
+    return tensor == nullptr ? element::dynamic : tensor->type->element_type;
+}
+
+bool is_sixteen_bit_real(element::Type type) {
+    return type == element::f16 || type == element::bf16;
+}
+
+std::string text_of(std::string_view name) {
+    return std::string(name);
+}
+
+// ---- element types ------------------------------------------------------------------------------
+
+// C2: the data have a real element type, known from whichever data input knows it.
+Result check_data_type_is_real(const NamedTensors& data) {
+    const NamedTensor* const known = first_with_type(data);
+    if (known == nullptr || known->type->element_type.is_real()) {
+        return std::nullopt;
+    }
+    return Violation{"C2", "the element type of " + text_of(known->name) +
+                               ": expected f16, bf16, f32 or f64, got " +
+                               text_of(known->type->element_type.name())};
+}
+
+// C3: normalized_delta has input's element type.
+Result check_data_types_agree(const NamedTensors& data) {
+    const element::Type expected = known_type(data);
+    for (const NamedTensor& tensor : data) {
+        const element::Type type = tensor.type->element_type;
+        if (!element::Type::merge(expected, type)) {
+            return Violation{"C3", "the element type of " + text_of(tensor.name) + ": expected " +
+                                       text_of(expected.name()) + ", as " +
+                                       text_of(data.front().name) + " has, got " +
+                                       text_of(type.name())};
+        }
+    }
+    return std::nullopt;
+}
+
+/// "f64" if all have one type, else "gamma=f64, beta=f16".
+std::string describe_types(const NamedTensors& tensors) {
+    std::vector<std::string> types;
+    bool all_alike = true;
+    for (const NamedTensor& tensor : tensors) {
+        const element::Type type = tensor.type->element_type;
+        all_alike = all_alike && type == tensors.front().type->element_type;
+        types.push_back(text_of(tensor.name) + "=" + text_of(type.name()));
+    }
+    return all_alike ? text_of(tensors.front().type->element_type.name()) : join(types, ", ");
+}
+
+/// "the element type of gamma: expected f32, got f64", for tensors with a known type.
+Violation vector_type_violation(const NamedTensors& wrong, const std::string& expected) {
+    std::vector<std::string> names;
+    for (const NamedTensor& tensor : wrong) {
+        names.emplace_back(tensor.name);
+    }
+    return {"C4", "the element type of " + join_as_sentence(names, "and") + ": expected " +
+                      expected + ", got " + describe_types(wrong)};
+}
+
+/// The tensors whose element type is known and satisfies the predicate.
+template <typename Predicate>
+NamedTensors with_known_type(const NamedTensors& tensors, Predicate predicate) {
+    NamedTensors found;
+    std::ranges::copy_if(tensors, std::back_inserter(found), [&](const NamedTensor& tensor) {
+        const element::Type type = tensor.type->element_type;
+        return type.is_static() && predicate(type);
+    });
+    return found;
+}
+
+// C4, first part: the type of each channel vector is real, and where the data's is known and is
+// valid, it is that, or f32 beside 16-bit data.
+Result check_vector_types(const Inputs& inputs, bool data_type_is_valid) {
+    const NamedTensor* const known = data_type_is_valid ? first_with_type(inputs.data) : nullptr;
+    if (known == nullptr) {
+        const NamedTensors wrong =
+            with_known_type(inputs.vectors, [](element::Type type) { return !type.is_real(); });
+        return wrong.empty() ? std::nullopt
+                             : Result{vector_type_violation(wrong, "f16, bf16, f32 or f64")};
+    }
+    const element::Type data = known->type->element_type;
+    const bool may_be_mixed = is_sixteen_bit_real(data);
+    const NamedTensors wrong = with_known_type(inputs.vectors, [&](element::Type type) {
+        return type != data && !(may_be_mixed && type == element::f32);
+    });
+    if (wrong.empty()) {
+        return std::nullopt;
+    }
+    return vector_type_violation(wrong, text_of(data.name()) + ", as " + text_of(known->name) +
+                                            " has" + (may_be_mixed ? ", or f32" : ""));
+}
+
+// C4, second part: the channel vectors share one type.
+Result check_vector_types_agree(const NamedTensors& vectors) {
+    const element::Type shared = known_type(vectors);
+    const bool agree = std::ranges::all_of(vectors, [&](const NamedTensor& vector) {
+        return element::Type::merge(shared, vector.type->element_type).has_value();
+    });
+    if (agree) {
+        return std::nullopt;
+    }
+    const NamedTensors known = with_known_type(vectors, [](element::Type) { return true; });
+    return Violation{"C4", "the element types of the channel vectors: expected one for all, got " +
+                               describe_types(known)};
+}
+
+// ---- rank and axis ------------------------------------------------------------------------------
+
+// C5: the rank of input is at least 2, known from whichever data input knows it.
+Result check_rank(const NamedTensors& data) {
+    const NamedTensor* const known = first_with_rank(data);
+    if (known == nullptr || known->type->partial_shape.size() >= 2) {
+        return std::nullopt;
+    }
+    return Violation{"C5", "the rank of " + text_of(known->name) + ": expected at least 2, got " +
+                               known->type->partial_shape.rank().to_string() + ", the shape " +
+                               known->type->partial_shape.to_string()};
+}
+
+/// The axis counted from the front; nullopt if it lies outside the rank.
+std::optional<std::size_t> resolve_axis(std::int64_t channel_axis, std::size_t rank) {
+    const auto signed_rank = static_cast<std::int64_t>(rank);
+    if (channel_axis < -signed_rank || channel_axis >= signed_rank) {
+        return std::nullopt;
+    }
+    return static_cast<std::size_t>(channel_axis < 0 ? channel_axis + signed_rank : channel_axis);
+}
+
+// C6: channel_axis lies within the rank; any axis may, as long as no rank is known.
+Result check_channel_axis(const NamedTensors& data, std::int64_t channel_axis) {
+    const NamedTensor* const known = first_with_rank(data);
+    if (known == nullptr || resolve_axis(channel_axis, known->type->partial_shape.size())) {
+        return std::nullopt;
+    }
+    const std::string rank = known->type->partial_shape.rank().to_string();
+    const std::string last = std::to_string(known->type->partial_shape.size() - 1);
+    return Violation{"C6", "channel_axis: expected -" + rank + " to " + last + " for the rank of " +
+                               text_of(known->name) + ", the shape " +
+                               known->type->partial_shape.to_string() + ", got " +
+                               std::to_string(channel_axis)};
+}
+
+// ---- shapes -------------------------------------------------------------------------------------
+
+/// Which part of two shapes that do not merge is to blame: their ranks, or the first such axis.
+std::string describe_difference(const PartialShape& left, const PartialShape& right) {
+    if (left.size() != right.size()) {
+        return "the ranks are " + std::to_string(left.size()) + " and " +
+               std::to_string(right.size());
+    }
+    std::size_t axis = 0;
+    while (left[axis].compatible(right[axis])) {
+        ++axis;
+    }
+    return "axis " + std::to_string(axis) + " has " + left[axis].to_string() + " and " +
+           right[axis].to_string();
+}
+
+// C7: normalized_delta's shape merges with input's; nothing is broadcast.
+Result check_data_shapes_agree(const NamedTensors& data) {
+    const NamedTensor& input = data.front();
+    for (const NamedTensor& tensor : data) {
+        const PartialShape& expected = input.type->partial_shape;
+        const PartialShape& shape = tensor.type->partial_shape;
+        if (!expected.compatible(shape)) {
+            return Violation{"C7", "the shape of " + text_of(tensor.name) + ": expected " +
+                                       expected.to_string() + ", as " + text_of(input.name) +
+                                       " has, got " + shape.to_string() + " (" +
+                                       describe_difference(expected, shape) + ")"};
+        }
+    }
+    return std::nullopt;
+}
+
+/// A rank that is not known may be 1.
+bool may_be_vector(const NamedTensor& tensor) {
+    const PartialShape& shape = tensor.type->partial_shape;
+    return !shape.has_static_rank() || shape.size() == 1;
+}
+
+// C8: each channel vector has rank 1.
+Result check_vector_ranks(const NamedTensors& vectors) {
+    std::vector<std::string> wrong;
+    for (const NamedTensor& vector : vectors) {
+        if (!may_be_vector(vector)) {
+            const PartialShape& shape = vector.type->partial_shape;
+            wrong.push_back(text_of(vector.name) + " has rank " + shape.rank().to_string() + " (" +
+                            shape.to_string() + ")");
+        }
+    }
+    if (wrong.empty()) {
+        return std::nullopt;
+    }
+    return Violation{
+        "C8", "the rank of each channel vector: expected 1, but " + join_as_sentence(wrong, "and")};
+}
+
+// ---- channels -----------------------------------------------------------------------------------
+
+/// The data inputs' knowledge of C. Their shapes agree if C7 holds; else input speaks alone.
+void append_channel_sources_of_data(const NamedTensors& data, std::int64_t channel_axis,
+                                    bool shapes_agree, ChannelSources& sources) {
+    for (const NamedTensor& tensor : data) {
+        const PartialShape& shape = tensor.type->partial_shape;
+        if (shape.has_static_rank() && (shapes_agree || sources.empty())) {
+            sources.push_back({tensor, resolve_axis(channel_axis, shape.size()).value(), true});
+        }
+    }
+}
+
+void append_channel_sources_of_vectors(const NamedTensors& vectors, ChannelSources& sources) {
+    for (const NamedTensor& vector : vectors) {
+        if (vector.type->partial_shape.has_static_rank() && may_be_vector(vector)) {
+            sources.push_back({vector, 0, false});
+        }
+    }
+}
+
+/// The intersection of what all know of C; nullopt if it is empty.
+std::optional<Dimension> merge_channels(const ChannelSources& sources) {
+    std::optional<Dimension> merged = Dimension::dynamic();
+    for (const ChannelSource& source : sources) {
+        merged = merged ? Dimension::merge(*merged, source.channels()) : merged;
+    }
+    return merged;
+}
+
+std::string describe_data_channels(const ChannelSource& source) {
+    return text_of(source.tensor.name) + " has " + source.channels().to_string() + " (axis " +
+           std::to_string(source.axis) + " of " + source.tensor.type->partial_shape.to_string() +
+           ")";
+}
+
+/// "gamma has 32", "beta and mean have 64": the vectors of this length, in one clause.
+std::string describe_vector_channels(const ChannelSources& sources, const Dimension& length) {
+    std::vector<std::string> names;
+    for (const ChannelSource& source : sources) {
+        if (!source.is_data && source.channels() == length) {
+            names.emplace_back(source.tensor.name);
+        }
+    }
+    return join_as_sentence(names, "and") + (names.size() == 1 ? " has " : " have ") +
+           length.to_string();
+}
+
+/// One clause per length that is known at all, the data inputs with the shape they have it from.
+std::vector<std::string> describe_channels(const ChannelSources& sources) {
+    std::vector<std::string> clauses;
+    for (const ChannelSource& source : sources) {
+        // The data inputs come first; the second one adds nothing if it has the first one's length.
+        const bool is_repeated = source.is_data && &source != &sources.front() &&
+                                 source.channels() == sources.front().channels();
+        if (source.channels() == Dimension::dynamic() || is_repeated) {
+            continue;
+        }
+        std::string clause = source.is_data ? describe_data_channels(source)
+                                            : describe_vector_channels(sources, source.channels());
+        if (std::ranges::find(clauses, clause) == clauses.end()) {
+            clauses.push_back(std::move(clause));
+        }
+    }
+    return clauses;
+}
+
+// C9: all agree on C. Intervals on a line have a common point if every two of them have one.
+Result check_channels_agree(const ChannelSources& sources) {
+    if (merge_channels(sources)) {
+        return std::nullopt;
+    }
+    return Violation{"C9",
+                     "the number of channels differs: " + join(describe_channels(sources), ", ")};
+}
+
+// C10: there is at least one channel. Where the merged C is 0, some input alone says so.
+Result check_channels_exist(const ChannelSources& sources) {
+    for (const ChannelSource& source : sources) {
+        if (source.channels().max_length() == 0) {
+            return Violation{
+                "C10", "the number of channels: expected at least 1, but " +
+                           (source.is_data ? describe_data_channels(source)
+                                           : describe_vector_channels(sources, Dimension(0)))};
+        }
+    }
+    return std::nullopt;
+}
+
+// ---- what follows for the outputs ---------------------------------------------------------------
+
+/// f32 vectors alone say nothing of the data: 16-bit data may come with them.
+element::Type infer_data_type(const Inputs& inputs) {
+    const element::Type data = known_type(inputs.data);
+    const element::Type vector = known_type(inputs.vectors);
+    return data.is_dynamic() && vector != element::f32 ? vector : data;
+}
+
+/// 16-bit data alone say nothing of the vectors: they may be f32.
+element::Type infer_vector_type(const Inputs& inputs) {
+    const element::Type data = known_type(inputs.data);
+    const element::Type vector = known_type(inputs.vectors);
+    return vector.is_dynamic() && !is_sixteen_bit_real(data) ? data : vector;
+}
+
+PartialShape infer_data_shape(const NamedTensors& data, std::int64_t channel_axis,
+                              const Dimension& channels) {
+    PartialShape merged = PartialShape::dynamic();
+    for (const NamedTensor& tensor : data) {
+        merged = PartialShape::merge(merged, tensor.type->partial_shape).value();
+    }
+    if (!merged.has_static_rank()) {
+        return merged;
+    }
+    return merged.with_dimension(resolve_axis(channel_axis, merged.size()).value(), channels);
+}
+
+/// Collects the violations of one node.
+class Report {
+public:
+    /// True if the constraint holds; its violation is kept if it does not.
+    bool holds(Result result) {
+        if (result) {
+            violations_.push_back(*std::move(result));
+        }
+        return !result;
+    }
+
+    void throw_if_violated(std::string_view type_name) {
+        if (!violations_.empty()) {
+            throw NodeValidationFailure(std::string(type_name), "", std::move(violations_));
+        }
+    }
+
+private:
+    std::vector<Violation> violations_;
+};
+
+void check_element_types(const Inputs& inputs, Report& report) {
+    const bool is_real = report.holds(check_data_type_is_real(inputs.data));  // C2
+    const bool agree = report.holds(check_data_types_agree(inputs.data));     // C3
+    if (report.holds(check_vector_types(inputs, is_real && agree))) {         // C4
+        report.holds(check_vector_types_agree(inputs.vectors));               // C4
+    }
+}
+
+/// Returns all that is known of C, for inputs that meet the constraints.
+ChannelSources check_shapes(const Inputs& inputs, std::int64_t channel_axis, Report& report) {
+    const bool axis_is_valid = report.holds(check_rank(inputs.data)) &&                      // C5
+                               report.holds(check_channel_axis(inputs.data, channel_axis));  // C6
+    const bool shapes_agree = report.holds(check_data_shapes_agree(inputs.data));            // C7
+    report.holds(check_vector_ranks(inputs.vectors));                                        // C8
+    ChannelSources sources;
+    sources.reserve(inputs.data.size() + inputs.vectors.size());
+    if (axis_is_valid) {
+        append_channel_sources_of_data(inputs.data, channel_axis, shapes_agree, sources);
+    }
+    append_channel_sources_of_vectors(inputs.vectors, sources);
+    if (report.holds(check_channels_agree(sources))) {  // C9
+        report.holds(check_channels_exist(sources));    // C10
+    }
+    return sources;
+}
+
+}  // namespace
+
+// C1: epsilon is finite and >= 0.
+Result check_epsilon(double epsilon) {
+    if (std::isfinite(epsilon) && epsilon >= 0) {
+        return std::nullopt;
+    }
+    return Violation{"C1", "epsilon: expected a finite number >= 0, got " + format_number(epsilon)};
+}
+
+BatchNormTypes infer_batch_norm(std::string_view type_name,
+                                std::span<const std::string_view> input_names,
+                                const std::vector<TensorType>& inputs, double epsilon,
+                                std::int64_t channel_axis) {
+    const Inputs parts = sort_into_parts(type_name, input_names, inputs);
+    Report report;
+    report.holds(check_epsilon(epsilon));  // C1
+    check_element_types(parts, report);
+    const ChannelSources sources = check_shapes(parts, channel_axis, report);
+    report.throw_if_violated(type_name);
+
+    const Dimension channels = merge_channels(sources).value();
+    return {.data = {infer_data_type(parts), infer_data_shape(parts.data, channel_axis, channels)},
+            .channel = {infer_vector_type(parts), PartialShape{channels}}};
+}
+
+}  // namespace normgraph::op

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "normgraph/ir/element_type.hpp"
+#include "normgraph/ir/tensor_type.hpp"
+
+/// Arrays in memory that someone else owns.
+namespace normgraph::runtime {
+
+/// A strided array: any strides, negative, zero and unaligned ones included.
+struct Array {
+    element::Type element_type;
+    std::span<const std::int64_t> shape;
+    std::span<const std::int64_t> strides;  ///< in bytes, one per axis
+    std::byte* address = nullptr;           ///< of the element with all indices zero
+    bool is_writable = false;
+
+    TensorType tensor_type() const;
+    bool is_empty() const;
+    /// One past the last byte minus the first byte, over all elements; 0 if there is none.
+    std::int64_t byte_extent() const { return highest_offset() - lowest_offset(); }
+    const std::byte* first_byte() const { return address + lowest_offset(); }
+
+private:
+    std::int64_t lowest_offset() const;
+    std::int64_t highest_offset() const;
+};
+
+/// Same elements in the same places: address, element type, shape, and strides (of axes with more
+/// than one element).
+bool are_identical_views(const Array& left, const Array& right);
+
+/// False only if no byte can belong to both. The test compares the ranges from first to last byte,
+/// so views that interleave in one range give true.
+bool ranges_overlap(const Array& left, const Array& right);
+
+/// False only if no two elements share a byte. True for a zero stride, and for strides of which
+/// none exceeds the extent of the smaller ones (a rule that ordinary views never meet).
+bool may_overlap_itself(const Array& array);
+
+/// Checks that `array` can receive an output of this type. Throws std::invalid_argument, which
+/// begins with `name` ("out[1] (gamma_delta)"), if the element type or the shape differs, if the
+/// array is read-only, or if it may overlap itself.
+void check_output(const std::string& name, const Array& array, const TensorType& type);
+
+}  // namespace normgraph::runtime

@@ -1,0 +1,60 @@
+#include "normgraph/runtime/kernel_arguments.hpp"
+
+namespace normgraph::runtime {
+namespace {
+
+kernel::ElementType kernel_type(element::Type type) {
+    switch (type.kind()) {
+        case element::Type::Kind::f16:
+            return kernel::ElementType::f16;
+        case element::Type::Kind::bf16:
+            return kernel::ElementType::bf16;
+        case element::Type::Kind::f32:
+            return kernel::ElementType::f32;
+        default:
+            return kernel::ElementType::f64;
+    }
+}
+
+kernel::ElementType channel_type(std::span<const OptionalArray> inputs,
+                                 std::span<const OptionalArray> outputs) {
+    for (const auto& arrays : {inputs, outputs}) {
+        for (const OptionalArray& array : arrays) {
+            if (array && array->shape.size() == 1) {
+                return kernel_type(array->element_type);
+            }
+        }
+    }
+    return kernel_type(inputs[0]->element_type);
+}
+
+}  // namespace
+
+kernel::Problem problem_of(std::span<const OptionalArray> inputs,
+                           std::span<const OptionalArray> outputs, double epsilon,
+                           std::int64_t channel_axis) {
+    const Array& input = *inputs[0];
+    const auto rank = static_cast<std::int64_t>(input.shape.size());
+    return {input.shape, channel_axis < 0 ? channel_axis + rank : channel_axis,
+            kernel_type(input.element_type), channel_type(inputs, outputs), epsilon};
+}
+
+kernel::ConstTensor const_tensor(const OptionalArray& array) {
+    return array ? kernel::ConstTensor{array->address, array->strides} : kernel::ConstTensor{};
+}
+
+kernel::Tensor tensor(const OptionalArray& array) {
+    return array ? kernel::Tensor{array->address, array->strides} : kernel::Tensor{};
+}
+
+kernel::ConstChannelVector const_channel_vector(const OptionalArray& array) {
+    return array ? kernel::ConstChannelVector{array->address, array->strides[0]}
+                 : kernel::ConstChannelVector{};
+}
+
+kernel::ChannelVector channel_vector(const OptionalArray& array) {
+    return array ? kernel::ChannelVector{array->address, array->strides[0]}
+                 : kernel::ChannelVector{};
+}
+
+}  // namespace normgraph::runtime

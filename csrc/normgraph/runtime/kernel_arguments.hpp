@@ -1,0 +1,20 @@
+#pragma once
+
+#include "normgraph/kernel/contract.hpp"
+#include "normgraph/runtime/kernel_call.hpp"
+
+/// Arrays in the kernels' terms.
+namespace normgraph::runtime {
+
+/// Index 0 of inputs is `input`. The channel type is that of the first array of rank 1, input or
+/// output; data of rank 1 does not exist.
+kernel::Problem problem_of(std::span<const OptionalArray> inputs,
+                           std::span<const OptionalArray> outputs, double epsilon,
+                           std::int64_t channel_axis);
+
+kernel::ConstTensor const_tensor(const OptionalArray& array);
+kernel::Tensor tensor(const OptionalArray& array);
+kernel::ConstChannelVector const_channel_vector(const OptionalArray& array);
+kernel::ChannelVector channel_vector(const OptionalArray& array);
+
+}  // namespace normgraph::runtime

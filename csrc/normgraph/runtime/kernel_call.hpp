@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "normgraph/ir/tensor_type.hpp"
+#include "normgraph/runtime/array.hpp"
+
+/// The ops of the family called on arrays: the IR's rules checked, then the kernel run.
+namespace normgraph::runtime {
+
+/// An absent array is gamma or beta left out (1 and 0), or an output that is not wanted.
+using OptionalArray = std::optional<Array>;
+
+/// One op as a function on arrays; inputs and outputs are in the op's order.
+struct KernelCall {
+    std::string_view name;  ///< the op's stem, batch_norm_training_backprop
+    std::span<const std::string_view> input_names;
+    std::span<const std::string_view> output_names;
+    bool needs_elements;  ///< whether an empty batch is refused
+
+    /// The op's validation (see its `infer`).
+    std::vector<TensorType> (*infer)(const std::vector<TensorType>& inputs, double epsilon,
+                                     std::int64_t channel_axis);
+    /// Runs the kernel on what `validate` and `check_output` have accepted.
+    void (*run)(std::span<const OptionalArray> inputs, std::span<const OptionalArray> outputs,
+                double epsilon, std::int64_t channel_axis);
+};
+
+extern const KernelCall batch_norm_training;
+extern const KernelCall batch_norm_inference;
+extern const KernelCall batch_norm_training_backprop;
+
+/// Element types and shapes of the outputs, all static. Channel vectors of which no input knows the
+/// type (16-bit data, gamma and beta absent) are f32.
+///
+/// Throws NodeValidationFailure with the op's labels and texts, and std::invalid_argument for an
+/// empty batch where the op needs elements, or for more elements than 64-bit byte offsets reach.
+std::vector<TensorType> validate(const KernelCall& call, std::span<const OptionalArray> inputs,
+                                 double epsilon, std::int64_t channel_axis);
+
+}  // namespace normgraph::runtime

@@ -1,0 +1,53 @@
+"""normgraph: batch normalization as graph nodes that check themselves, and as exact CPU kernels.
+
+Construct nodes (`Parameter`, `Constant`, `op.BatchNormTrainingBackprop`, `Function`) and read what
+they infer; or call the kernels on arrays (`batch_norm_training`, `batch_norm_inference`,
+`batch_norm_training_backprop`). A violated constraint raises `NodeValidationFailure` in both, with
+the same text.
+"""
+
+from . import op
+from ._core import (
+    BatchNormTrainingBackpropResult,
+    BatchNormTrainingResult,
+    Constant,
+    Dimension,
+    Function,
+    Input,
+    Node,
+    NodeValidationFailure,
+    Output,
+    Parameter,
+    PartialShape,
+    __version__,
+    batch_norm_inference,
+    batch_norm_training,
+    batch_norm_training_backprop,
+    config,
+    element,
+    implementations,
+)
+from .configuration import show_config
+
+__all__ = [
+    "BatchNormTrainingBackpropResult",
+    "BatchNormTrainingResult",
+    "Constant",
+    "Dimension",
+    "Function",
+    "Input",
+    "Node",
+    "NodeValidationFailure",
+    "Output",
+    "Parameter",
+    "PartialShape",
+    "__version__",
+    "batch_norm_inference",
+    "batch_norm_training",
+    "batch_norm_training_backprop",
+    "config",
+    "element",
+    "implementations",
+    "op",
+    "show_config",
+]

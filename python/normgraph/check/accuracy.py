@@ -1,0 +1,318 @@
+"""Checks of the kernels' numbers: against the float64 definition, and against finite differences.
+
+The bounds, with u the unit roundoff of the arithmetic (2**-24; 2**-53 for f64 data):
+- channel outputs: 1 ulp of their type + the error of a sum, times the sum of its |terms|;
+- element-wise outputs: backward 12 u, forward 6 u of the largest of the terms that are added, and
+  what the error of a sum does to them; 16-bit outputs half an ulp more, for their storage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import normgraph as ng
+from normgraph import definition
+from normgraph.check.outcome import Check, MismatchError, UnavailableError
+from normgraph.definition import Float64Array
+
+EPSILON = 1e-5
+
+#: Longer than the 8192 elements of a channel that one block of the canonical order sums, and odd
+#: everywhere.
+SHAPES = {"channels first": ((2, 17, 71, 63), 1), "channels last": ((2, 71, 63, 17), -1)}
+
+#: Of a sum in double, relative to the sum of its |terms|: at most 512 adds in sequence, then a tree
+#: of fewer than 64 levels, and a few roundings in each term: 600 roundoffs.
+DOUBLE_SUM_ERROR = 600 * 2.0**-53
+#: What is promised of sums over f16, bf16 and f32 data.
+PROMISED_SUM_ERROR = 1e-12
+
+
+@dataclass(frozen=True)
+class Format:
+    """A floating-point type: bits of the significand, and log2 of its smallest positive number."""
+
+    name: str
+    significand_bits: int
+    least_exponent: int
+
+    def dtype(self) -> np.dtype[Any]:
+        """Return the numpy dtype; UnavailableError if that takes ml_dtypes and it is missing."""
+        if self.name != "bf16":
+            return np.dtype(self.name.replace("f", "float"))
+        try:
+            import ml_dtypes
+        except ImportError as error:
+            raise UnavailableError(
+                "numpy has bf16 arrays only with the package ml_dtypes"
+            ) from error
+        bfloat16: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+        return bfloat16
+
+    def ulp(self, value: Float64Array) -> Float64Array:
+        """Return the distance of neighbours in this format around each value."""
+        exponent = np.frexp(value)[1] - self.significand_bits
+        distance: Float64Array = np.ldexp(1.0, np.maximum(exponent, self.least_exponent))
+        return distance
+
+
+F16, BF16, F32, F64 = (
+    Format("f16", 11, -24),
+    Format("bf16", 8, -133),
+    Format("f32", 24, -149),
+    Format("f64", 53, -1074),
+)
+TYPE_PAIRS = ((F64, F64), (F32, F32), (F16, F16), (F16, F32), (BF16, BF16), (BF16, F32))
+
+
+def checks() -> Iterator[Check]:
+    """Yield one check per op and pair of types, each in both layouts; then finite differences."""
+    for data, vector in TYPE_PAIRS:
+        types = data.name if data is vector else f"{data.name} with {vector.name} vectors"
+        yield Check(f"forward, {types}", partial(in_both_layouts, forward, data, vector))
+        yield Check(f"inference, {types}", partial(in_both_layouts, inference, data, vector))
+        yield Check(f"backward, {types}", partial(in_both_layouts, backward, data, vector))
+    yield Check("backward against finite differences, f64", finite_differences)
+
+
+@dataclass(frozen=True)
+class Case:
+    """Random arrays of one pair of types in one layout."""
+
+    data: Format
+    vector: Format
+    channel_axis: int
+    input: npt.NDArray[Any]
+    normalized_delta: npt.NDArray[Any]
+    gamma: npt.NDArray[Any]
+    beta: npt.NDArray[Any]
+    mean: npt.NDArray[Any]
+    variance: npt.NDArray[Any]
+
+    def element_bound(self, units: int, largest_term: Float64Array) -> Float64Array:
+        """Return `units` roundoffs of the largest term, of float arithmetic or, for f64, double.
+
+        The definition is made in double as well, so that beside f64 its own error counts as much.
+        """
+        return units * (2 * 2.0**-53 if self.data is F64 else 2.0**-24) * largest_term
+
+    @property
+    def sum_error(self) -> float:
+        """What a sum may be off by, relative to the sum of its |terms|."""
+        return DOUBLE_SUM_ERROR if self.data is F64 else PROMISED_SUM_ERROR
+
+    def channel_bound(self, expected: Float64Array, absolute_terms: Float64Array) -> Float64Array:
+        """Return the bound of a channel output, a sum whose |terms| have the given sum."""
+        return self.vector.ulp(expected) + self.sum_error * absolute_terms
+
+    def storage_error(self, expected: Float64Array) -> Float64Array | float:
+        """Return the rounding of a float result to 16 bits; a wider one is stored as it is."""
+        return self.data.ulp(expected) / 2 if self.data in (F16, BF16) else 0.0
+
+
+def make_case(data: Format, vector: Format, shape: tuple[int, ...], channel_axis: int) -> Case:
+    """Draw data three deviations from zero; statistics are rounded as the forward kernel does."""
+    generator = np.random.default_rng(20)
+    channels = shape[channel_axis]
+
+    def random(scale: float, offset: float, size: tuple[int, ...], to: Format) -> npt.NDArray[Any]:
+        return (generator.normal(size=size) * scale + offset).astype(to.dtype())
+
+    x = random(0.5, 1.5, shape, data)
+    x64 = definition.rows(x, channel_axis)
+    return Case(
+        data,
+        vector,
+        channel_axis,
+        input=x,
+        normalized_delta=random(1.0, 0.25, shape, data),
+        gamma=random(0.5, 1.0, (channels,), vector),
+        beta=random(0.5, 0.0, (channels,), vector),
+        mean=x64.mean(axis=0).astype(vector.dtype()),
+        variance=x64.var(axis=0).astype(vector.dtype()),
+    )
+
+
+class Measured:
+    """Outputs held against their expected values; keeps the worst of them for the report."""
+
+    def __init__(self) -> None:
+        self.worst_share = -1.0
+        self.text = ""
+
+    def add(
+        self, name: str, actual: Float64Array, expected: Float64Array, bound: Float64Array
+    ) -> None:
+        """Compare one output; the worst element uses the largest share of its own bound."""
+        error = np.abs(actual - expected)
+        share = np.where(error == 0, 0.0, error / bound)
+        worst = np.unravel_index(np.argmax(np.where(np.isnan(share), np.inf, share)), share.shape)
+        if not share[worst] <= self.worst_share:
+            self.worst_share = float(share[worst])
+            self.text = f"{name}: largest error {error[worst]:.1e}, bound {bound[worst]:.1e}"
+
+
+def in_both_layouts(measure: Callable[[Case, Measured], None], data: Format, vector: Format) -> str:
+    """`measure(case, measured)` in each layout; MismatchError if an output exceeds its bound."""
+    measured = Measured()
+    for layout, (shape, channel_axis) in SHAPES.items():
+        measure(make_case(data, vector, shape, channel_axis), measured)
+        if not measured.worst_share <= 1.0:
+            raise MismatchError(f"{layout}, {measured.text}")
+    return measured.text
+
+
+def forward(case: Case, measured: Measured) -> None:
+    """Measure BatchNormTraining."""
+    result = ng.batch_norm_training(
+        case.input, case.gamma, case.beta, epsilon=EPSILON, channel_axis=case.channel_axis
+    )
+    x = definition.rows(case.input, case.channel_axis)
+    gamma, beta = (v.astype(np.float64) for v in (case.gamma, case.beta))
+    normalized, mean, variance = definition.training(x, gamma, beta, EPSILON)
+    # What is added: the first element and the differences from it.
+    mean_terms = np.abs(x[0]) + np.abs(x - x[0]).mean(axis=0)
+    variance_terms = ((x - x[0]) ** 2).mean(axis=0)
+    inverse = definition.inverse_deviation(variance, EPSILON)
+    # d normalized = gamma*inverse * d mean, and |normalized - beta|/2 * d variance / variance.
+    from_sums = case.sum_error * (
+        np.abs(gamma) * inverse * mean_terms + np.abs(normalized - beta) * variance_terms / variance
+    )
+    measured.add(
+        "normalized",
+        definition.rows(result.normalized, case.channel_axis),
+        normalized,
+        forward_bound(case, normalized, beta) + from_sums,
+    )
+    measured.add("mean", result.mean.astype(np.float64), mean, case.channel_bound(mean, mean_terms))
+    measured.add(
+        "variance",
+        result.variance.astype(np.float64),
+        variance,
+        case.channel_bound(variance, variance_terms),
+    )
+
+
+def inference(case: Case, measured: Measured) -> None:
+    """Measure BatchNormInference."""
+    result = ng.batch_norm_inference(
+        case.input,
+        case.gamma,
+        case.beta,
+        case.mean,
+        case.variance,
+        epsilon=EPSILON,
+        channel_axis=case.channel_axis,
+    )
+    x = definition.rows(case.input, case.channel_axis)
+    gamma, beta, mean, variance = (
+        v.astype(np.float64) for v in (case.gamma, case.beta, case.mean, case.variance)
+    )
+    normalized = definition.inference(x, gamma, beta, mean, variance, EPSILON)
+    measured.add(
+        "normalized",
+        definition.rows(result, case.channel_axis),
+        normalized,
+        forward_bound(case, normalized, beta),
+    )
+
+
+def forward_bound(case: Case, normalized: Float64Array, beta: Float64Array) -> Float64Array:
+    """Return the bound of normalized, given exact statistics: 6 u of the larger of two terms."""
+    largest = np.maximum(np.abs(normalized - beta), np.abs(beta))
+    return case.element_bound(6, largest) + case.storage_error(normalized)
+
+
+def backward(case: Case, measured: Measured) -> None:
+    """Measure BatchNormTrainingBackprop."""
+    result = ng.batch_norm_training_backprop(
+        case.input,
+        case.gamma,
+        case.beta,
+        case.mean,
+        case.variance,
+        case.normalized_delta,
+        epsilon=EPSILON,
+        channel_axis=case.channel_axis,
+    )
+    x, delta = (definition.rows(a, case.channel_axis) for a in (case.input, case.normalized_delta))
+    gamma, mean, variance = (v.astype(np.float64) for v in (case.gamma, case.mean, case.variance))
+    expected = definition.training_backprop(x, gamma, mean, variance, delta, EPSILON)
+    input_delta, gamma_delta, beta_delta = expected
+    inverse = definition.inverse_deviation(variance, EPSILON)
+    standardized = (x - mean) * inverse
+    beta_terms, gamma_terms = np.abs(delta).sum(axis=0), np.abs(delta * standardized).sum(axis=0)
+    scale = np.abs(gamma) * inverse
+    n = len(x)
+    largest = scale * np.maximum.reduce(
+        [
+            np.abs(delta),
+            np.broadcast_to(np.abs(beta_delta) / n, delta.shape),
+            np.abs(standardized * gamma_delta) / n,
+        ]
+    )
+    from_sums = case.sum_error * scale * (beta_terms + np.abs(standardized) * gamma_terms) / n
+    measured.add(
+        "input_delta",
+        definition.rows(result.input_delta, case.channel_axis),
+        input_delta,
+        case.element_bound(12, largest) + from_sums + case.storage_error(input_delta),
+    )
+    for name, channel_values, terms in (
+        ("gamma_delta", gamma_delta, gamma_terms),
+        ("beta_delta", beta_delta, beta_terms),
+    ):
+        actual = getattr(result, name).astype(np.float64)
+        measured.add(name, actual, channel_values, case.channel_bound(channel_values, terms))
+
+
+def finite_differences() -> str:
+    """Compare the backward kernel with central differences of the forward kernel, random delta.
+
+    The loss is sum(delta * normalized). Step: relative_step standard deviations. With n elements in
+    a channel, D the largest |delta| and s = |gamma|/sqrt(variance + epsilon):
+    - truncation: the third derivative of standardized data in an element, counted in standard
+      deviations, is at most 24/n**1.5 of each |standardized| (which sum to at most n) and 12/n of
+      each of the elements' own shifts (which sum to at most 2): the difference is off by at most
+      relative_step**2/6 * s*D * 48/sqrt(n);
+    - rounding: the forward kernel's bound on each element, weighted with |delta|, over the step;
+      and the rounding of the loss itself.
+    """
+    n, channels, relative_step = 24, 5, 1e-4
+    generator = np.random.default_rng(21)
+    x = generator.normal(size=(n, channels)) + 1.0
+    delta = generator.normal(size=(n, channels))
+    gamma, beta = generator.normal(size=channels) + 1.5, generator.normal(size=channels)
+
+    def normalize(x: Float64Array, gamma: Float64Array, beta: Float64Array) -> Float64Array:
+        normalized: Float64Array = ng.batch_norm_training(
+            x, gamma, beta, epsilon=EPSILON
+        ).normalized
+        return normalized
+
+    forward_result = ng.batch_norm_training(x, gamma, beta, epsilon=EPSILON)
+    result = ng.batch_norm_training_backprop(
+        x, gamma, beta, forward_result.mean, forward_result.variance, delta, epsilon=EPSILON
+    )
+    deviation = x.std(axis=0)
+    step = relative_step * float(deviation.min())
+    scale = float(np.max(np.abs(gamma) / deviation))
+    truncation = relative_step**2 / 6 * scale * float(np.abs(delta).max()) * 48 / np.sqrt(n)
+    # Largest |x| <= 4; the sum error reaches an element through mean and variance: see `forward`.
+    element_error = DOUBLE_SUM_ERROR * (
+        scale * 2 * float(np.abs(x).max()) + float(np.abs(beta).max())
+    )
+    rounding = float(np.abs(delta).sum(axis=0).max()) * element_error / step
+    measured = Measured()
+    gradients = definition.gradients_by_differences(normalize, x, gamma, beta, delta, step)
+    for name, actual, expected in zip(result._fields, result, gradients, strict=True):
+        measured.add(name, actual, expected, np.full(expected.shape, truncation + rounding))
+    if not measured.worst_share <= 1.0:
+        raise MismatchError(measured.text)
+    return measured.text

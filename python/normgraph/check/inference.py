@@ -1,0 +1,70 @@
+"""Checks of the op nodes: what they infer, and what an invalid one says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import normgraph as ng
+from normgraph.check.outcome import Check, MismatchError, require_equal
+
+
+def checks() -> Iterator[Check]:
+    """Yield one check per op, and one of the message of an invalid node."""
+    yield Check("BatchNormTraining infers", training)
+    yield Check("BatchNormInference infers", inference)
+    yield Check("BatchNormTrainingBackprop infers", backprop)
+    yield Check("an invalid node lists every violation", invalid_node)
+
+
+def training() -> str:
+    """Infer the number of channels from beta alone."""
+    node = ng.op.BatchNormTraining(
+        ng.Parameter("f32", [None, None, 7, (1, 8)], name="x"),
+        ng.Parameter("f32", [None], name="gamma"),
+        ng.Parameter("f32", [64], name="beta"),
+    )
+    return require_outputs(node, normalized="f32{?,64,7,1..8}", mean="f32{64}", variance="f32{64}")
+
+
+def inference() -> str:
+    """Infer from 16-bit data with f32 channel vectors, channels last."""
+    x = ng.Parameter("bf16", [None, None, 3])
+    gamma, beta, mean, variance = (ng.Parameter("f32", [None]) for _ in range(4))
+    node = ng.op.BatchNormInference(x, gamma, beta, mean, variance, channel_axis=-1)
+    return require_outputs(node, normalized="bf16{?,?,3}")
+
+
+def backprop() -> str:
+    """Refine input and normalized_delta by each other; intervals intersect."""
+    x = ng.Parameter("f64", [None, 16, (4, None), 9])
+    delta = ng.Parameter("f64", [32, None, (1, 8), None])
+    gamma, beta, mean, variance = (ng.Parameter("f64", [None]) for _ in range(4))
+    node = ng.op.BatchNormTrainingBackprop(x, gamma, beta, mean, variance, delta)
+    return require_outputs(
+        node, input_delta="f64{32,16,4..8,9}", gamma_delta="f64{16}", beta_delta="f64{16}"
+    )
+
+
+def require_outputs(node: ng.Node, **expected: str) -> str:
+    """Raise MismatchError unless the outputs have the given types and shapes; return these."""
+    for name, text in expected.items():
+        output = node.output(name)
+        require_equal(name, f"{output.element_type}{output.partial_shape}", text)
+    return ", ".join(f"{name} {text}" for name, text in expected.items())
+
+
+def invalid_node() -> str:
+    """Construct a node with three faults of different kinds."""
+    try:
+        ng.op.BatchNormTraining(
+            ng.Parameter("f32", [8, 64]),
+            ng.Parameter("f64", [64]),
+            ng.Parameter("f32", [32]),
+            epsilon=-1.0,
+        )
+    except ng.NodeValidationFailure as failure:
+        absent = [label for label in ("[C1]", "[C4]", "[C9]") if label not in str(failure)]
+        if absent:
+            raise MismatchError(f"no {' '.join(absent)} in the message: {failure}") from failure
+        return "C1, C4 and C9 in one message"
+    raise MismatchError("an invalid BatchNormTraining was accepted")

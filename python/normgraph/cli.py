@@ -1,0 +1,173 @@
+"""The command line: `python -m normgraph demo`, `info` and `check`.
+
+`info` and `check` need numpy alone. `demo` needs the extra `demo`; what is missing of it is named,
+with the command that installs it.
+
+Exit status: 0 success, 1 the command failed (a check does not hold, a package or a directory is
+missing), 2 wrong usage, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import normgraph as ng
+
+#: The modules that the demo imports, and the packages that bring them.
+DEMO_REQUIREMENTS = {
+    "sklearn": "scikit-learn",
+    "matplotlib": "matplotlib",
+    "rich": "rich",
+    "threadpoolctl": "threadpoolctl",
+}
+
+
+class CommandError(Exception):
+    """The command cannot do its work; the message is for the user, who needs no traceback."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status.
+
+    arguments: the words after `python -m normgraph`, None for those of this process. Wrong usage
+    exits through argparse with status 2.
+    """
+    options = build_parser().parse_args(arguments)
+    try:
+        require_implementation()
+        status: int = options.run(options)
+        sys.stdout.flush()
+        return status
+    except CommandError as error:
+        print(f"normgraph {options.command}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader (`… | head`) has left. The interpreter flushes stdout once more at exit; give
+        # it a place to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser; each command sets `run`, from the options to the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m normgraph",
+        description="Batch normalization as self-checking graph nodes and exact CPU kernels.",
+    )
+    parser.add_argument("--version", action="version", version=f"normgraph {ng.__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{demo,info,check}")
+
+    demo = commands.add_parser(
+        "demo", help="see on real data what normgraph does (about ten seconds)"
+    )
+    demo.add_argument(
+        "--epochs",
+        type=count,
+        default=20,
+        help="passes over the training digits (default %(default)s)",
+    )
+    demo.add_argument(
+        "--seed", type=seed, default=1, help="seed of everything random (default %(default)s)"
+    )
+    demo.add_argument(
+        "--output",
+        type=Path,
+        default=Path("normgraph_demo.png"),
+        metavar="PATH",
+        help="where to save the plot; the ending chooses the format (default ./%(default)s)",
+    )
+    demo.add_argument(
+        "--quiet", action="store_true", help="print the final accuracies and the plot's path only"
+    )
+    demo.set_defaults(run=run_demo)
+
+    info = commands.add_parser("info", help="what was built, and what runs here")
+    info.add_argument("--json", action="store_true", help="print the same facts as JSON")
+    info.set_defaults(run=run_info)
+
+    check = commands.add_parser("check", help="check this installation in a few seconds")
+    check.set_defaults(run=run_check)
+    return parser
+
+
+def count(text: str) -> int:
+    """Convert an option's value that counts something: an integer from 1 to 10000."""
+    return integer_between(text, 1, 10_000)
+
+
+def seed(text: str) -> int:
+    """Convert an option's value that seeds a generator: an integer from 0 to 2**32 - 1."""
+    return integer_between(text, 0, 2**32 - 1)
+
+
+def integer_between(text: str, low: int, high: int) -> int:
+    """Convert an option's value; what argparse prints then names the option."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = low - 1
+    if not low <= value <= high:
+        raise argparse.ArgumentTypeError(f"expected an integer from {low} to {high}, got {text!r}")
+    return value
+
+
+def require_implementation() -> None:
+    """Raise CommandError if the environment asks for an implementation that does not run here."""
+    try:
+        ng.config()
+    except ValueError as error:
+        raise CommandError(str(error)) from error
+
+
+def run_demo(options: argparse.Namespace) -> int:
+    """Run the command `demo`."""
+    require_demo_packages()
+    from normgraph.demo import PlotError, run
+
+    try:
+        run(epochs=options.epochs, seed=options.seed, output=options.output, quiet=options.quiet)
+    except PlotError as error:
+        raise CommandError(f"argument --output: {error}") from error
+    return 0
+
+
+def require_demo_packages() -> None:
+    """Raise CommandError that names every package of the extra `demo` that cannot be imported."""
+    missing = []
+    for module, package in DEMO_REQUIREMENTS.items():
+        try:
+            importlib.import_module(module)
+        except ImportError:
+            missing.append(package)
+    if missing:
+        packages = " ".join(missing)
+        raise CommandError(
+            f"needs {' and '.join(missing)}, which cannot be imported here "
+            f"(the extra 'demo' names all it needs). Install with:\n"
+            f"    python -m pip install {packages}"
+        )
+
+
+def run_info(options: argparse.Namespace) -> int:
+    """Run the command `info`."""
+    if options.json:
+        print(json.dumps(ng.config(), indent=2))
+    else:
+        ng.show_config()
+    return 0
+
+
+def run_check(options: argparse.Namespace) -> int:
+    """Run the command `check`."""
+    from normgraph.check import run
+
+    return run()

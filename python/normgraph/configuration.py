@@ -1,0 +1,14 @@
+"""What was built and what was chosen, to read."""
+
+from __future__ import annotations
+
+from ._core import config
+
+
+def show_config() -> None:
+    """Print what `config()` returns, a line for each fact."""
+    facts = {name.replace("_", " "): value for name, value in config().items()}
+    width = max(map(len, facts))
+    for name, value in facts.items():
+        text = ", ".join(value) if isinstance(value, list) else value
+        print(f"{name:<{width}}  {text}")

@@ -1,0 +1,1 @@
+"""Tests of normgraph; the folders mirror the rooms of the project."""

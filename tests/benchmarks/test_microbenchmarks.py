@@ -1,0 +1,140 @@
+"""The program normgraph_benchmarks: what it prints, and what it says to bad input."""
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import normgraph
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = Path(
+    os.environ.get(
+        "NORMGRAPH_BENCHMARKS", ROOT / "build" / "release" / "benchmarks" / "normgraph_benchmarks"
+    )
+)
+OPS = ["batch_norm_training", "batch_norm_inference", "batch_norm_training_backprop"]
+
+pytestmark = pytest.mark.skipif(not PROGRAM.exists(), reason="not built; `make test` builds it")
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [PROGRAM, "--seconds=0", *arguments], capture_output=True, text=True, timeout=120
+    )
+
+
+def measured(*arguments: str) -> list[dict[str, Any]]:
+    result = run("--benchmark_format=json", *arguments)
+    assert result.returncode == 0, result.stderr
+    benchmarks: list[dict[str, Any]] = json.loads(result.stdout)["benchmarks"]
+    return benchmarks
+
+
+def test_the_table_has_one_line_per_op_type_layout_and_implementation() -> None:
+    result = run("--benchmark_filter=/small_tiny/")
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
+    (heading,) = [line for line in lines if line.startswith("small_tiny")]
+    assert "(2,3,4,4)" in heading
+    assert "warm" in heading
+    (columns,) = [line.split() for line in lines if line.split()[:2] == ["op", "type"]]
+    assert columns == [
+        "op",
+        "type",
+        "layout",
+        "implementation",
+        "threads",
+        "time",
+        "GB/s",
+        "floors",
+    ]
+    row = re.compile(
+        r"^  (\w+) +(\w+) +(\w+) +(\w+) +\d+ +[\d.]+ (?:s|ms|us|ns) +[\d.]+ +([\d.]+)$", re.M
+    )
+    found = [match[:4] for match in row.findall(result.stdout)]
+    assert found == [
+        (op, element_type, layout, implementation)
+        for op in OPS
+        for element_type in ("f32", "bf16")
+        for layout in ("channels_first", "channels_last")
+        for implementation in normgraph.implementations()
+    ]
+    assert all(len(line) <= 100 for line in lines)
+
+
+@pytest.mark.parametrize("shape", ["small_square", "mlp_small_batch"])
+def test_every_result_carries_its_floor(shape: str) -> None:
+    results = measured(f"--benchmark_filter=/{shape}/")
+    assert results
+    for result in results:
+        assert result["label"] == "warm"
+        seconds = result["real_time"] * 1e-6
+        # Google Benchmark passes the time through one more division: a few roundings of 2**-53.
+        assert result["floors"] == pytest.approx(seconds / result["floor_seconds"], rel=1e-12)
+        assert result["floors"] > 1
+
+
+def test_a_matrix_has_one_layout() -> None:
+    names = [str(result["run_name"]) for result in measured("--benchmark_filter=/mlp_small_batch/")]
+    assert {name.split("/")[3] for name in names} == {"channels_last"}
+
+
+def test_types_are_chosen_by_name() -> None:
+    names = [
+        str(result["run_name"])
+        for result in measured("--types=f16,f64", "--benchmark_filter=/small_tiny/")
+    ]
+    assert {name.split("/")[2] for name in names} == {"f16", "f64"}
+
+
+def test_the_short_run_leaves_out_the_other_shapes() -> None:
+    listed = run("--short", "--benchmark_list_tests").stdout
+    assert "/small_tiny/" in listed
+    assert "/resnet50_conv1/" not in listed
+    assert "/resnet50_conv1/" in run("--benchmark_list_tests").stdout
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--shorter", "--shorter: no such option"),
+        ("--types=f31", "--types=f31: expected f16, bf16, f32 or f64, got 'f31'"),
+        ("--types=", "--types=: expected"),
+        ("--seconds=soon", "--seconds=soon: expected a number of seconds, got 'soon'"),
+        ("--seconds=-1", "--seconds=-1: expected a number of seconds, got '-1'"),
+        ("--shapes=nowhere.csv", "nowhere.csv: expected a file"),
+    ],
+)
+def test_a_wrong_argument_is_named(argument: str, message: str) -> None:
+    result = run(argument)
+    assert result.returncode == 2
+    assert message in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("a,net,layer,2x3", "expected the 6 fields"),
+        ("a,net,layer,2x3y,cold,full", "got the length '3y'"),
+        ("a,net,layer,2x0,cold,full", "got the length '0'"),
+        ("a,net,layer,7,cold,full", "expected a shape of rank 2 or more, got '7'"),
+        ("a,net,layer,2x3,hot,full", "expected cold or warm, got 'hot'"),
+        ("a,net,layer,2x3,cold,all", "expected short or full, got 'all'"),
+    ],
+)
+def test_a_wrong_line_of_the_list_is_named(tmp_path: Path, row: str, message: str) -> None:
+    shapes = tmp_path / "shapes.csv"
+    shapes.write_text(f"name,network,layer,shape,state,selection\n{row}\n", encoding="utf-8")
+    result = run(f"--shapes={shapes}")
+    assert result.returncode == 2
+    assert f"{shapes}, line 2: " in result.stderr
+    assert message in result.stderr
+
+
+def test_a_filter_that_matches_nothing_is_an_error() -> None:
+    assert run("--benchmark_filter=no_such_shape").returncode != 0

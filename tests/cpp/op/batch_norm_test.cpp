@@ -1,0 +1,87 @@
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "normgraph/ir/parameter.hpp"
+#include "normgraph/op/batch_norm_inference.hpp"
+#include "normgraph/op/batch_norm_training.hpp"
+#include "normgraph/op/batch_norm_training_backprop.hpp"
+
+namespace normgraph::op {
+namespace {
+
+const TensorType images{element::bf16, {2, 64, Dimension::dynamic()}};
+const TensorType channels{element::f32, {64}};
+const TensorType unknown{element::dynamic, PartialShape::dynamic()};
+
+std::vector<std::string> labels(const NodeValidationFailure& failure) {
+    std::vector<std::string> all;
+    for (const Violation& violation : failure.violations()) {
+        all.push_back(violation.label);
+    }
+    return all;
+}
+
+TEST(BatchNorm, InfersTheTypesOfAllOutputs) {
+    EXPECT_EQ(BatchNormTraining::infer({images, channels, unknown}, 1e-5, 1),
+              (std::vector<TensorType>{images, channels, channels}));
+    EXPECT_EQ(BatchNormInference::infer({images, unknown, unknown, unknown, channels}, 1e-5, 1),
+              (std::vector<TensorType>{images}));
+    EXPECT_EQ(BatchNormTrainingBackprop::infer(
+                  {unknown, unknown, channels, unknown, unknown, images}, 1e-5, -2),
+              (std::vector<TensorType>{images, channels, channels}));
+}
+
+TEST(BatchNorm, ListsEveryViolatedConstraint) {
+    try {
+        BatchNormTrainingBackprop::infer({{element::i32, {2, 64}},
+                                          channels,
+                                          {element::f64, {32}},
+                                          {element::f32, {}},
+                                          unknown,
+                                          {element::f32, {2}}},
+                                         std::numeric_limits<double>::quiet_NaN(), 2);
+        FAIL() << "an invalid op was accepted";
+    } catch (const NodeValidationFailure& failure) {
+        EXPECT_EQ(labels(failure),
+                  (std::vector<std::string>{"C1", "C2", "C3", "C4", "C6", "C7", "C8", "C9"}));
+        EXPECT_TRUE(std::string(failure.what())
+                        .starts_with("BatchNormTrainingBackprop is not valid, 8 constraints are "
+                                     "violated:\n  [C1] epsilon: "))
+            << failure.what();
+    }
+}
+
+TEST(BatchNorm, TakesAsManyInputsAsItNames) {
+    EXPECT_THROW(BatchNormTraining::infer({images, channels}, 1e-5, 1), std::invalid_argument);
+    EXPECT_THROW(BatchNormInference::infer({}, 1e-5, 1), std::invalid_argument);
+}
+
+TEST(BatchNorm, NodeNamesItselfInTheMessage) {
+    const auto x = std::make_shared<Parameter>(element::f32, PartialShape{2, 3}, "x");
+    const auto gamma = std::make_shared<Parameter>(element::f32, PartialShape{4}, "gamma");
+    try {
+        const BatchNormTraining node(x, gamma, gamma, 1e-5, 1, "bn");
+        FAIL() << "an invalid node was accepted";
+    } catch (const NodeValidationFailure& failure) {
+        EXPECT_STREQ(failure.what(),
+                     "BatchNormTraining 'bn' is not valid, 1 constraint is violated:\n"
+                     "  [C9] the number of channels differs: input has 3 (axis 1 of {2,3}), "
+                     "gamma and beta have 4");
+    }
+}
+
+TEST(BatchNorm, SetterOfEpsilonKeepsTheOldValue) {
+    const auto x = std::make_shared<Parameter>(element::f32, PartialShape{2, 3}, "x");
+    const auto gamma = std::make_shared<Parameter>(element::f32, PartialShape{3}, "gamma");
+    BatchNormTraining node(x, gamma, gamma, 0.25);
+    EXPECT_THROW(node.set_epsilon(-1.0), NodeValidationFailure);
+    EXPECT_EQ(node.epsilon(), 0.25);
+}
+
+}  // namespace
+}  // namespace normgraph::op

@@ -1,0 +1,1 @@
+"""Tests of the kernel functions on the arrays of other libraries."""

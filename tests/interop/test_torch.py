@@ -1,0 +1,191 @@
+"""The kernel functions on PyTorch's CPU tensors, in and out, without a copy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import normgraph as ng
+from tests.kernel.comparison import assert_same_bits
+from tests.kernel.real_types import REAL_TYPES, TYPE_PAIRS, Array
+from tests.kernel.samples import Sample
+
+pytestmark = pytest.mark.interop
+torch = pytest.importorskip("torch")
+
+
+def tensor(array: Array) -> Any:
+    """A tensor with the array's memory; torch takes bfloat16 as the bits it is."""
+    if array.dtype == REAL_TYPES["bf16"].dtype:
+        return torch.from_numpy(array.view(np.uint16).view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(array)
+
+
+def numpy_array(value: Any) -> Array:
+    if value.dtype == torch.bfloat16:
+        bits: Array = value.view(torch.int16).numpy()
+        return bits.view(REAL_TYPES["bf16"].dtype)
+    array: Array = value.numpy()
+    return array
+
+
+@pytest.mark.parametrize(("data_type", "channel_type"), TYPE_PAIRS)
+def test_tensors_in(data_type: str, channel_type: str) -> None:
+    sample = Sample((4, 3, 5, 2), data_type, channel_type, seed=90)
+    for arguments, function in (
+        (sample.training(), ng.batch_norm_training),
+        (sample.backprop(), ng.batch_norm_training_backprop),
+    ):
+        expected = function(*arguments)
+        result = function(*(None if a is None else tensor(a) for a in arguments))
+        for name in expected._fields:
+            assert isinstance(getattr(result, name), np.ndarray)
+            assert_same_bits(getattr(result, name), getattr(expected, name), f"{sample}: {name}")
+    inference = sample.inference()
+    inferred = ng.batch_norm_inference(*(None if a is None else tensor(a) for a in inference))
+    assert_same_bits(inferred, ng.batch_norm_inference(*inference), f"{sample}: inference")
+
+
+@pytest.mark.parametrize(("data_type", "channel_type"), TYPE_PAIRS)
+def test_tensors_out(data_type: str, channel_type: str) -> None:
+    sample = Sample((4, 3, 5, 2), data_type, channel_type, seed=91)
+    arguments = sample.backprop()
+    expected = ng.batch_norm_training_backprop(*arguments)
+    data, vector = tensor(arguments.input).dtype, tensor(arguments.mean).dtype
+    out = (
+        torch.full(sample.shape, 7, dtype=data),
+        torch.full((3,), 8, dtype=vector),
+        torch.full((3,), 9, dtype=vector),
+    )
+    result = ng.batch_norm_training_backprop(*arguments, out=out)
+    for name, given in zip(result._fields, out, strict=True):
+        assert getattr(result, name) is given
+        assert_same_bits(numpy_array(given), getattr(expected, name), f"{sample}: {name}")
+
+
+@pytest.mark.parametrize(("data_type", "channel_type"), TYPE_PAIRS)
+def test_channels_last_and_other_strided_tensors(data_type: str, channel_type: str) -> None:
+    sample = Sample((4, 3, 5, 2), data_type, channel_type, seed=92)
+    arguments = sample.backprop()
+    input, delta = tensor(arguments.input), tensor(arguments.normalized_delta)
+    last = input.contiguous(memory_format=torch.channels_last)
+    wide = torch.stack([delta, delta], dim=-1)[..., 0]
+    result = ng.batch_norm_training_backprop(*arguments._replace(input=last, normalized_delta=wide))
+    expected = ng.batch_norm_training_backprop(*arguments._replace(input=numpy_array(last)))
+    for name in expected._fields:
+        assert_same_bits(getattr(result, name), getattr(expected, name), f"{sample}: {name}")
+    size = arguments.input.itemsize
+    assert result.input_delta.strides == tuple(size * stride for stride in last.stride())
+    expanded = delta[:1].expand(4, -1, -1, -1)
+    result = ng.batch_norm_training_backprop(*arguments._replace(normalized_delta=expanded))
+    expected = ng.batch_norm_training_backprop(
+        *arguments._replace(normalized_delta=numpy_array(expanded.contiguous()))
+    )
+    for name in expected._fields:
+        assert_same_bits(getattr(result, name), getattr(expected, name), f"{sample}: {name}")
+
+
+def test_input_delta_may_be_the_input_tensor() -> None:
+    sample = Sample((4, 3, 5), seed=93)
+    arguments = sample.backprop()
+    expected = ng.batch_norm_training_backprop(*arguments)
+    input = tensor(arguments.input.copy())
+    result = ng.batch_norm_training_backprop(*arguments._replace(input=input), out=input)
+    assert result.input_delta is input
+    assert_same_bits(input.numpy(), expected.input_delta, str(sample))
+
+
+def test_overlap_of_tensor_and_array_is_refused() -> None:
+    sample = Sample((4, 3, 5), seed=94)
+    arguments = sample.backprop()
+    memory = torch.zeros(70)
+    memory[:60] = tensor(arguments.input).ravel()
+    before = memory.clone()
+    with pytest.raises(ValueError, match=r"^out\[0\] \(input_delta\): .*overlaps input"):
+        ng.batch_norm_training_backprop(
+            *arguments._replace(input=memory[:60].view(sample.shape)),
+            out=memory.numpy()[5:65].reshape(sample.shape),
+        )
+    assert torch.equal(memory, before)
+
+
+def test_expanded_tensor_as_out_is_refused() -> None:
+    sample = Sample((4, 3, 5), seed=95)
+    out = torch.zeros(1, 3, 5).expand(4, 3, 5)
+    with pytest.raises(ValueError, match=r"^out\[0\] \(input_delta\): .*strides"):
+        ng.batch_norm_training_backprop(*sample.backprop(), out=out)
+    assert torch.count_nonzero(out) == 0
+
+
+@pytest.mark.parametrize("name", ["input", "gamma", "mean", "normalized_delta"])
+def test_tensors_that_do_not_lend_their_memory_are_named(name: str) -> None:
+    """Those that require gradients, are sparse, conjugate or on another device."""
+    arguments = Sample((4, 3, 5), seed=96).backprop()
+    values = tensor(getattr(arguments, name))
+    for refused in (
+        values.clone().requires_grad_(),
+        values.to_sparse(),
+        values.to("meta"),
+        values.to(torch.complex64),
+        values.to(torch.complex64).conj(),
+    ):
+        with pytest.raises((TypeError, ValueError), match=f"^{name}: expected"):
+            ng.batch_norm_training_backprop(*arguments._replace(**{name: refused}))
+
+
+def test_integer_tensor_violates_c2() -> None:
+    with pytest.raises(ng.NodeValidationFailure, match=r"\[C2\].*input.*i64"):
+        ng.batch_norm_training(torch.zeros(4, 3, dtype=torch.int64), None, None)
+
+
+@pytest.fixture
+def flushed_denormals() -> Iterator[None]:
+    if not torch.set_flush_denormal(True):
+        pytest.skip("torch cannot flush denormals here")
+    yield
+    torch.set_flush_denormal(False)
+
+
+def test_denormals_survive_a_caller_that_flushes_them(flushed_denormals: None) -> None:
+    """torch.set_flush_denormal sets this thread's mode; kernels ignore it and put it back."""
+    denormals = (np.arange(1, 7, dtype=np.uint32)).view(np.float32).reshape(3, 2)
+    one, zero = np.ones(2, np.float32), np.zeros(2, np.float32)
+    result = ng.batch_norm_inference(denormals, one, zero, zero, one, epsilon=0.0)
+    assert result.view(np.uint32).tolist() == [[1, 2], [3, 4], [5, 6]]
+    mean = ng.batch_norm_training(denormals[:1], None, None).mean
+    assert mean.view(np.uint32).tolist() == [1, 2]
+    assert (torch.tensor([1e-38]) * 0.1).item() == 0.0, "the caller's mode was not restored"
+
+
+@pytest.mark.parametrize("last", [False, True], ids=["channels_first", "channels_last"])
+@pytest.mark.parametrize("affine", [False, True])
+def test_agrees_with_torch_in_double(last: bool, affine: bool) -> None:
+    """Forward and autograd backward of torch.nn.functional.batch_norm, in f64."""
+    sample = Sample((6, 3, 7, 5), "f64", "f64", seed=97)
+    arguments = sample.backprop()
+    assert arguments.gamma is not None
+    assert arguments.beta is not None
+    gamma, beta = (arguments.gamma, arguments.beta) if affine else (None, None)
+    layout = torch.channels_last if last else torch.contiguous_format
+    x = tensor(arguments.input).clone(memory_format=layout).requires_grad_()
+    weights = [None if v is None else tensor(v).clone().requires_grad_() for v in (gamma, beta)]
+    y = torch.nn.functional.batch_norm(x, None, None, *weights, training=True, eps=1e-5)
+    y.backward(tensor(arguments.normalized_delta))
+
+    forward = ng.batch_norm_training(x.detach(), gamma, beta)
+    backward = ng.batch_norm_training_backprop(
+        x.detach(), gamma, beta, forward.mean, forward.variance, arguments.normalized_delta
+    )
+    # Both sum 210 terms of magnitude up to 4 in double and do a few operations more: 2·300
+    # roundings of quantities that inv, gamma (up to 2) and |x̂| (up to 4) scale to less than 100.
+    allowed = 2 * 300 * 100 * 2.0**-53
+    assert np.abs(forward.normalized - y.detach().numpy()).max() < allowed
+    assert x.grad is not None
+    assert np.abs(backward.input_delta - x.grad.numpy()).max() < allowed
+    if affine:
+        sums = 210 * 16 * 300 * 2.0**-53
+        assert np.abs(backward.gamma_delta - weights[0].grad.numpy()).max() < sums
+        assert np.abs(backward.beta_delta - weights[1].grad.numpy()).max() < sums

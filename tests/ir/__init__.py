@@ -1,0 +1,1 @@
+"""Tests of the graph: types, shapes, nodes, functions."""

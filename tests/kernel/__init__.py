@@ -1,0 +1,1 @@
+"""Tests of the kernels, through the Python kernel functions."""

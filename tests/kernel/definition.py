@@ -1,0 +1,300 @@
+"""The operations by their definition, in 256-bit arithmetic, and the error each output may have.
+
+Nothing here follows the kernels' own algorithm: sums run over exactly converted inputs, in
+precision enough for their rounding to be invisible. The one thing taken from the kernels is what
+their documentation promises, the bound that comes with each value:
+
+* f16, bf16, f32 data, channel outputs: one unit in the last place of the output's type plus
+  1e-12 of the sum of the magnitudes of the terms, scaled as they enter the output;
+* f16, bf16, f32 data, element-wise outputs: 12u (forward 6u, u = 2**-24) of the largest term of
+  the element, plus what the error of the sums brings in; 16-bit outputs add one rounding;
+* f64 data: from the canonical summation order, see `summation_depth`.
+
+Arrays here have object elements (mpf) and the shape (channels, elements per channel).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from mpmath import mp, mpf
+
+from .real_types import REAL_TYPES, Array, RealType, real_type_of
+
+mp.prec = 256
+
+SUM_ERROR = mpf("1e-12")
+SINGLE = REAL_TYPES["f32"]
+DOUBLE = REAL_TYPES["f64"]
+
+_to_mpf = np.frompyfunc(mpf, 1, 1)
+_sqrt = np.frompyfunc(mp.sqrt, 1, 1)
+_absolute = np.frompyfunc(abs, 1, 1)
+
+
+@dataclass(frozen=True)
+class Bounded:
+    """What an output must be (mpf elements in the output's own shape) and how far off it may be."""
+
+    value: Array
+    bound: Array
+    output_type: RealType
+
+    def check(self, actual: Array, what: str) -> None:
+        """Asserts that every element of actual is within its bound."""
+        assert actual.dtype == self.output_type.dtype, f"{what}: type {actual.dtype}"
+        assert actual.shape == self.value.shape, f"{what}: shape {actual.shape}"
+        computed = actual.astype(np.float64)
+        for index in np.ndindex(actual.shape):
+            value, bound = self.value[index], self.bound[index]
+            if math.isinf(computed[index]):
+                overflows = abs(value) + bound >= self.output_type.overflow_threshold
+                error = mpf(0) if overflows and computed[index] * value > 0 else mp.inf
+            else:
+                error = abs(mpf(float(computed[index])) - value)
+            assert error <= bound, (
+                f"{what}: at {index} got {float(computed[index])!r}, the definition gives "
+                f"{mp.nstr(value, 20)}; off by {mp.nstr(error, 5)}, {mp.nstr(bound, 5)} is allowed"
+            )
+
+
+def exact(array: Array) -> Array:
+    """The elements as mpf. Every kernel type converts to double, and double to mpf, exactly."""
+    converted: Array = np.asarray(_to_mpf(array.astype(np.float64)), dtype=object)
+    return converted
+
+
+def by_channel(array: Array, channel_axis: int) -> Array:
+    """(channels, elements per channel), the elements in logical order."""
+    moved = np.moveaxis(array, channel_axis, 0)
+    return moved.reshape(moved.shape[0], -1)
+
+
+def like_input(channels: Array, input: Array, channel_axis: int) -> Array:
+    """The inverse of by_channel."""
+    moved_shape = np.moveaxis(input, channel_axis, 0).shape
+    return np.moveaxis(channels.reshape(moved_shape), 0, channel_axis)
+
+
+def column(vector: Array) -> Array:
+    return vector[:, np.newaxis]
+
+
+def summation_depth(count: int) -> int:
+    """How many rounded additions a term of a sum goes through at most.
+
+    At most 512 in its lane, 4 while 16 lanes are folded, and one for each level of the tree over
+    the blocks, of which there are at most as many as terms.
+    """
+    return 512 + 4 + math.ceil(math.log2(max(count, 1)))
+
+
+def sum_error(data_type: RealType, count: int) -> mpf:
+    """The error of a sum, relative to the sum of the magnitudes of its terms.
+
+    f64 terms are the product of a rounded difference and another factor: at most three roundings.
+    """
+    if data_type is DOUBLE:
+        return (summation_depth(count) + 3) * DOUBLE.unit_roundoff
+    return SUM_ERROR
+
+
+def _rounded_to(output_type: RealType, value: Array, error: Array) -> Array:
+    """The bound of a channel output whose double has the given error.
+
+    One unit in the last place covers the roundings to float and to the output's type. A f64
+    output is that double, and error covers it.
+    """
+    if output_type is DOUBLE:
+        return error
+    return np.array([output_type.spacing(v) + e for v, e in zip(value, error, strict=True)])
+
+
+def _stored(data_type: RealType, value: Array, error: Array) -> Array:
+    """The bound of an element-wise output computed with the given error in float or double.
+
+    8 smallest units cover the underflow of the handful of operations. 16-bit types add half a
+    unit in the last place of a result that is off by the error already.
+    """
+    if data_type is DOUBLE:
+        return error + 8 * DOUBLE.smallest
+    computed = error + 8 * SINGLE.smallest
+    if data_type is SINGLE:
+        return computed
+    half_spacing = np.frompyfunc(lambda size: data_type.spacing(size) / 2, 1, 1)
+    return np.asarray(computed + half_spacing(_absolute(value) + computed), dtype=object)
+
+
+def _vector(vector: Array | None, missing: int, channels: int) -> Array:
+    if vector is None:
+        return np.array([mpf(missing)] * channels, dtype=object)
+    return exact(vector)
+
+
+def _largest(*terms: Array) -> Array:
+    largest = terms[0]
+    for term in terms[1:]:
+        largest = np.maximum(largest, term)
+    return largest
+
+
+def training(
+    input: Array,
+    gamma: Array | None,
+    beta: Array | None,
+    *,
+    epsilon: float,
+    channel_axis: int,
+    channel_type: RealType,
+) -> Mapping[str, Bounded]:
+    """BatchNormTraining: mean, biased variance, gamma·(x − mean)/√(variance + epsilon) + beta."""
+    data_type = real_type_of(input)
+    x = exact(by_channel(input, channel_axis))
+    channels, count = x.shape
+    mean = x.sum(axis=1) / count
+    variance = ((x - column(mean)) ** 2).sum(axis=1) / count
+    first = x[:, 0]
+    spread = _absolute(x - column(first)).sum(axis=1) / count
+    if data_type is DOUBLE:
+        mean_error, variance_error = _two_pass_errors(x, mean, variance, spread)
+    else:
+        # One pass over (x − first) in double. The mean is a double: that is the 2u.
+        mean_error = SUM_ERROR * spread + 2 * DOUBLE.unit_roundoff * _absolute(mean)
+        squares = ((x - column(first)) ** 2).sum(axis=1) / count
+        variance_error = SUM_ERROR * (squares + (first - mean) ** 2)
+
+    scale = _vector(gamma, 1, channels) / _sqrt(variance + mpf(epsilon))
+    offset = column(_vector(beta, 0, channels))
+    scaled = (x - column(mean)) * column(scale)
+    normalized = scaled + offset
+    # Forward in float: x − high, − low, · c, the roundings of c and low make 4u of the term, the
+    # last addition u of the result, which is at most twice the larger term: 6u. In double the
+    # factor is gamma/√(…) with 4 roundings, x − mean, the product and the addition: 8u.
+    u = data_type.unit_roundoff if data_type is DOUBLE else SINGLE.unit_roundoff
+    rounding = (8 if data_type is DOUBLE else 6) * u
+    from_statistics = _absolute(column(scale)) * column(mean_error) + _absolute(scaled) * column(
+        variance_error / (2 * (variance + mpf(epsilon)))
+    )
+    error = rounding * _largest(_absolute(scaled), _absolute(offset)) + from_statistics
+    return {
+        "normalized": Bounded(
+            like_input(normalized, input, channel_axis),
+            like_input(_stored(data_type, normalized, error), input, channel_axis),
+            data_type,
+        ),
+        "mean": Bounded(mean, _rounded_to(channel_type, mean, mean_error), channel_type),
+        "variance": Bounded(
+            variance, _rounded_to(channel_type, variance, variance_error), channel_type
+        ),
+    }
+
+
+def _two_pass_errors(x: Array, mean: Array, variance: Array, spread: Array) -> tuple[Array, Array]:
+    """Errors of mean and variance for f64 data.
+
+    The first pass gives mean0 with the error e0, of which the rounding of the mean itself may be
+    the larger part. The second sums d = x − mean0 (|d| averages to at most spread about the mean,
+    plus e0), adds S1/n to mean0, and takes (S1/n)², which is about e0², off S2/n.
+    """
+    count = x.shape[1]
+    u = DOUBLE.unit_roundoff
+    per_sum = sum_error(DOUBLE, count)
+    first_error = (per_sum + 2 * u) * spread + 2 * u * _absolute(mean)
+    about_mean = _absolute(x - column(mean)).sum(axis=1) / count + first_error
+    correction_error = (per_sum + 2 * u) * about_mean
+    mean_error = correction_error + u * _absolute(mean)
+    variance_error = (per_sum + 4 * u) * (variance + first_error**2) + 2 * (
+        first_error + correction_error
+    ) * correction_error
+    return mean_error, variance_error
+
+
+def inference(
+    input: Array,
+    gamma: Array | None,
+    beta: Array | None,
+    mean: Array,
+    variance: Array,
+    *,
+    epsilon: float,
+    channel_axis: int,
+) -> Bounded:
+    """BatchNormInference: gamma·(x − mean)/√(variance + epsilon) + beta, statistics as given."""
+    data_type = real_type_of(input)
+    x = exact(by_channel(input, channel_axis))
+    channels = x.shape[0]
+    scale = column(_vector(gamma, 1, channels) / _sqrt(exact(variance) + mpf(epsilon)))
+    offset = column(_vector(beta, 0, channels))
+    scaled = (x - column(exact(mean))) * scale
+    normalized = scaled + offset
+    u = data_type.unit_roundoff if data_type is DOUBLE else SINGLE.unit_roundoff
+    rounding = (8 if data_type is DOUBLE else 6) * u  # counted as in `training`
+    error = rounding * _largest(_absolute(scaled), _absolute(offset))
+    return Bounded(
+        like_input(normalized, input, channel_axis),
+        like_input(_stored(data_type, normalized, error), input, channel_axis),
+        data_type,
+    )
+
+
+def training_backprop(
+    input: Array,
+    gamma: Array | None,
+    beta: Array | None,
+    mean: Array,
+    variance: Array,
+    normalized_delta: Array,
+    *,
+    epsilon: float,
+    channel_axis: int,
+) -> Mapping[str, Bounded]:
+    """BatchNormTrainingBackprop at the statistics given; beta is not read."""
+    data_type, channel_type = real_type_of(input), real_type_of(mean)
+    x = exact(by_channel(input, channel_axis))
+    delta = exact(by_channel(normalized_delta, channel_axis))
+    channels, count = x.shape
+    inverse = 1 / _sqrt(exact(variance) + mpf(epsilon))
+    x_hat = (x - column(exact(mean))) * column(inverse)
+    beta_delta = delta.sum(axis=1)
+    gamma_delta = (delta * x_hat).sum(axis=1)
+    scale = column(_vector(gamma, 1, channels) * inverse)
+    delta_term = scale * delta
+    beta_term = scale * column(beta_delta) / count
+    gamma_term = scale * x_hat * column(gamma_delta) / count
+    input_delta = delta_term - beta_term - gamma_term
+
+    per_sum = sum_error(data_type, count)
+    beta_sum = _absolute(delta).sum(axis=1)
+    gamma_sum = _absolute(delta * x_hat).sum(axis=1)
+    beta_error, gamma_error = per_sum * beta_sum, per_sum * gamma_sum
+    if data_type is DOUBLE:
+        # 1/√(variance + epsilon) and the product with the sum: 4 roundings.
+        gamma_error = gamma_error + 4 * DOUBLE.unit_roundoff * _absolute(gamma_delta)
+    # In float, each coefficient is rounded once: delta_term, beta_term, gamma_term collect
+    # 2u, 1u and 3u, and the two subtractions add at most 2u and 3u of the largest: 11u, 12u is
+    # promised. In double the coefficients' own roundings count as well: 5u, 6u, 18u, and 5u.
+    u = data_type.unit_roundoff if data_type is DOUBLE else SINGLE.unit_roundoff
+    rounding = (34 if data_type is DOUBLE else 12) * u
+    from_sums = _absolute(scale) * (
+        column(per_sum * beta_sum) + _absolute(x_hat) * column(per_sum * gamma_sum)
+    )
+    error = (
+        rounding * _largest(_absolute(delta_term), _absolute(beta_term), _absolute(gamma_term))
+        + from_sums / count
+    )
+    return {
+        "input_delta": Bounded(
+            like_input(input_delta, input, channel_axis),
+            like_input(_stored(data_type, input_delta, error), input, channel_axis),
+            data_type,
+        ),
+        "gamma_delta": Bounded(
+            gamma_delta, _rounded_to(channel_type, gamma_delta, gamma_error), channel_type
+        ),
+        "beta_delta": Bounded(
+            beta_delta, _rounded_to(channel_type, beta_delta, beta_error), channel_type
+        ),
+    }

@@ -1,0 +1,1 @@
+"""Tests of the op nodes: constraints and inference."""

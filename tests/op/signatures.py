@@ -1,0 +1,101 @@
+"""The three ops as data, and what each infers for inputs of given types."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import pytest
+
+import normgraph as ng
+
+
+class Signature(NamedTuple):
+    op: Any
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    @property
+    def data(self) -> list[str]:
+        """The inputs of the shape (•, C, …)."""
+        return [name for name in self.inputs if name in ("input", "normalized_delta")]
+
+    @property
+    def vectors(self) -> list[str]:
+        """The inputs of the shape (C)."""
+        return [name for name in self.inputs if name not in self.data]
+
+
+TRAINING = Signature(
+    ng.op.BatchNormTraining, ("input", "gamma", "beta"), ("normalized", "mean", "variance")
+)
+INFERENCE = Signature(
+    ng.op.BatchNormInference, ("input", "gamma", "beta", "mean", "variance"), ("normalized",)
+)
+BACKPROP = Signature(
+    ng.op.BatchNormTrainingBackprop,
+    ("input", "gamma", "beta", "mean", "variance", "normalized_delta"),
+    ("input_delta", "gamma_delta", "beta_delta"),
+)
+EVERY_OP = pytest.mark.parametrize(
+    "signature",
+    [TRAINING, INFERENCE, BACKPROP],
+    ids=lambda signature: str(signature.op.__name__),
+)
+EVERY_VECTOR = pytest.mark.parametrize(
+    ("signature", "vector"),
+    [
+        pytest.param(signature, vector, id=f"{signature.op.__name__}-{vector}")
+        for signature in (TRAINING, INFERENCE, BACKPROP)
+        for vector in signature.vectors
+    ],
+)
+
+
+class Inputs:
+    """Types and shapes of an op's inputs: one for all data, one for all vectors, and changes."""
+
+    def __init__(
+        self,
+        signature: Signature,
+        types: tuple[Any, Any] = ("f32", "f32"),
+        shapes: tuple[Any, Any] = ([None, 64, None, None], [64]),
+        **changes: tuple[Any, Any],
+    ) -> None:
+        self.signature = signature
+        self.pairs = {
+            name: (types[0], shapes[0]) if name in signature.data else (types[1], shapes[1])
+            for name in signature.inputs
+        }
+        assert set(changes) <= set(self.pairs)
+        self.pairs.update(changes)
+
+    def node(self, **attributes: Any) -> Any:
+        """The node, with parameters that are named like the inputs."""
+        parameters = (ng.Parameter(*pair, name=name) for name, pair in self.pairs.items())
+        return self.signature.op(*parameters, **attributes)
+
+    def inferred(self, **attributes: Any) -> dict[str, str]:
+        """Output name → 'f32{?,64}', the same from a node and from infer."""
+        node = self.node(**attributes)
+        from_node = [(output.element_type, output.partial_shape) for output in node.outputs]
+        assert self.signature.op.infer(*self.pairs.values(), **attributes) == tuple(from_node)
+        assert [output.name for output in node.outputs] == list(self.signature.outputs)
+        return {
+            name: f"{element_type}{shape}"
+            for name, (element_type, shape) in zip(self.signature.outputs, from_node, strict=True)
+        }
+
+    def violations(self, **attributes: Any) -> dict[str, str]:
+        """Label → text of what is violated, the same from a node and from infer."""
+        with pytest.raises(ng.NodeValidationFailure) as of_node:
+            self.node(name="bn", **attributes)
+        with pytest.raises(ng.NodeValidationFailure) as of_infer:
+            self.signature.op.infer(*self.pairs.values(), **attributes)
+        header, *lines = str(of_node.value).splitlines()
+        kind = self.signature.op.__name__
+        constraints = "1 constraint is" if len(lines) == 1 else f"{len(lines)} constraints are"
+        assert header == f"{kind} 'bn' is not valid, {constraints} violated:"
+        assert str(of_infer.value) == str(of_node.value).replace(" 'bn'", "", 1)
+        texts = dict(line.strip().removeprefix("[").split("] ", maxsplit=1) for line in lines)
+        assert of_node.value.labels == of_infer.value.labels == tuple(texts)
+        return texts

@@ -1,0 +1,427 @@
+"""One test per constraint and op; the label is in the test's name, as it is in the message."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+import normgraph as ng
+
+from .signatures import BACKPROP, EVERY_OP, EVERY_VECTOR, INFERENCE, TRAINING, Inputs, Signature
+
+REAL_TYPES = ["f16", "bf16", "f32", "f64"]
+OTHER_TYPES = ["boolean", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64"]
+# Each with 64 channels at axis 1, or nothing known of them.
+SHAPES: list[Any] = [
+    None,
+    [None, None],
+    [32, 64],
+    [None, 64, None, None],
+    [0, 64, 7],
+    [(1, 8), (2, None), 7, 7],
+    [2, 64, 3, 4, 5],
+]
+EVERY_SHAPE = pytest.mark.parametrize(
+    "shape", SHAPES, ids=lambda shape: str(ng.PartialShape(shape))
+)
+
+
+# ---- C1: epsilon --------------------------------------------------------------------------------
+
+
+@EVERY_OP
+@pytest.mark.parametrize(
+    ("epsilon", "text"),
+    [(-1.0, "-1"), (-1e-300, "-1e-300"), (math.nan, "nan"), (math.inf, "inf"), (-math.inf, "-inf")],
+)
+def test_c1_epsilon_is_finite_and_not_negative(
+    signature: Signature, epsilon: float, text: str
+) -> None:
+    violations = Inputs(signature).violations(epsilon=epsilon)
+    assert violations == {"C1": f"epsilon: expected a finite number >= 0, got {text}"}
+
+
+@EVERY_OP
+@pytest.mark.parametrize("epsilon", [0.0, -0.0, 5e-324, 1e-5, 1, 1.7976931348623157e308])
+def test_c1_holds_and_epsilon_is_kept_to_the_bit(signature: Signature, epsilon: float) -> None:
+    node = Inputs(signature).node(epsilon=epsilon)
+    assert math.copysign(1, node.epsilon) == math.copysign(1, epsilon)
+    assert node.epsilon == epsilon
+
+
+@EVERY_OP
+def test_c1_setter_keeps_the_old_value(signature: Signature) -> None:
+    node = Inputs(signature).node(epsilon=0.25, name="bn")
+    with pytest.raises(ng.NodeValidationFailure, match=r"'bn' is not valid") as raised:
+        node.epsilon = -0.5
+    assert raised.value.labels == ("C1",)
+    assert "got -0.5" in str(raised.value)
+    assert node.epsilon == 0.25
+    node.epsilon = 0.5
+    assert node.attributes == {"epsilon": 0.5, "channel_axis": 1}
+
+
+# ---- C2: the data's element type ----------------------------------------------------------------
+
+
+@EVERY_OP
+@EVERY_SHAPE
+@pytest.mark.parametrize("element_type", OTHER_TYPES)
+def test_c2_input_has_a_real_element_type(
+    signature: Signature, shape: Any, element_type: str
+) -> None:
+    violations = Inputs(signature, (element_type, "f32"), (shape, [64])).violations()
+    expected = f"the element type of input: expected f16, bf16, f32 or f64, got {element_type}"
+    assert violations == {"C2": expected}
+
+
+@EVERY_OP
+@pytest.mark.parametrize("element_type", REAL_TYPES)
+def test_c2_holds_for_every_real_type(signature: Signature, element_type: str) -> None:
+    inferred = Inputs(signature, (element_type, element_type)).inferred()
+    assert all(text.startswith(element_type + "{") for text in inferred.values())
+
+
+def test_c2_is_known_from_normalized_delta() -> None:
+    inputs = Inputs(BACKPROP, ("dynamic", "dynamic"), normalized_delta=("i32", None))
+    expected = "the element type of normalized_delta: expected f16, bf16, f32 or f64, got i32"
+    assert inputs.violations() == {"C2": expected}
+
+
+# ---- C3: normalized_delta's element type --------------------------------------------------------
+
+
+@EVERY_SHAPE
+@pytest.mark.parametrize("of_input", REAL_TYPES)
+@pytest.mark.parametrize("of_delta", [*REAL_TYPES, "i32"])
+def test_c3_normalized_delta_has_the_type_of_input(
+    shape: Any, of_input: str, of_delta: str
+) -> None:
+    inputs = Inputs(
+        BACKPROP, (of_input, of_input), (shape, [64]), normalized_delta=(of_delta, None)
+    )
+    if of_input == of_delta:
+        assert inputs.inferred()["input_delta"].startswith(of_input)
+        return
+    expected = (
+        f"the element type of normalized_delta: expected {of_input}, as input has, got {of_delta}"
+    )
+    assert inputs.violations() == {"C3": expected}
+
+
+# ---- C4: the channel vectors' element type ------------------------------------------------------
+
+
+@EVERY_VECTOR
+@EVERY_SHAPE
+@pytest.mark.parametrize("of_input", REAL_TYPES)
+@pytest.mark.parametrize("of_vector", ["f16", "bf16", "f64", "i32", "boolean"])
+def test_c4_a_vector_has_the_type_of_input(
+    signature: Signature, vector: str, shape: Any, of_input: str, of_vector: str
+) -> None:
+    changes = {vector: (of_vector, [64])}
+    inputs = Inputs(signature, (of_input, of_input), (shape, [64]), **changes)
+    if of_input == of_vector:
+        assert inputs.inferred()
+        return
+    or_f32 = ", or f32" if of_input in ("f16", "bf16") else ""
+    expected = (
+        f"the element type of {vector}: expected {of_input}, as input has{or_f32}, got {of_vector}"
+    )
+    assert inputs.violations() == {"C4": expected}
+
+
+@EVERY_VECTOR
+def test_c4_all_vectors_share_one_type(signature: Signature, vector: str) -> None:
+    # Each of both types may stand beside f16 data, or beside unknown data.
+    for of_input in ("f16", "dynamic"):
+        inputs = Inputs(signature, (of_input, "f16"), **{vector: ("f32", [64])})
+        listed = ", ".join(
+            f"{name}={'f32' if name == vector else 'f16'}" for name in signature.vectors
+        )
+        expected = f"the element types of the channel vectors: expected one for all, got {listed}"
+        assert inputs.violations() == {"C4": expected}
+
+
+@EVERY_OP
+@pytest.mark.parametrize("of_vectors", OTHER_TYPES)
+def test_c4_vectors_are_real_beside_unknown_data(signature: Signature, of_vectors: str) -> None:
+    *names, last = signature.vectors
+    expected = (
+        f"the element type of {', '.join(names)} and {last}: "
+        f"expected f16, bf16, f32 or f64, got {of_vectors}"
+    )
+    assert Inputs(signature, ("dynamic", of_vectors)).violations() == {"C4": expected}
+
+
+def test_c4_lists_different_wrong_types() -> None:
+    inputs = Inputs(INFERENCE, gamma=("f64", [64]), variance=("i8", [64]))
+    expected = (
+        "the element type of gamma and variance: expected f32, as input has, "
+        "got gamma=f64, variance=i8"
+    )
+    assert inputs.violations() == {"C4": expected}
+
+
+def test_c4_names_normalized_delta_where_only_that_has_a_type() -> None:
+    inputs = Inputs(BACKPROP, ("f32", "f64"), input=("dynamic", None))
+    expected = (
+        "the element type of gamma, beta, mean and variance: "
+        "expected f32, as normalized_delta has, got f64"
+    )
+    assert inputs.violations() == {"C4": expected}
+
+
+@pytest.mark.parametrize("of_input", ["i32", "f64"])
+def test_c4_relation_to_data_needs_c2_and_c3(of_input: str) -> None:
+    # The vectors fit normalized_delta and not input; which of both is wrong, C4 cannot say.
+    violations = Inputs(BACKPROP, input=(of_input, None)).violations()
+    assert "C4" not in violations
+    assert "C3" in violations
+
+
+# ---- C5: the rank -------------------------------------------------------------------------------
+
+
+@EVERY_OP
+@pytest.mark.parametrize("channel_axis", [0, 1, -1, 5])
+@pytest.mark.parametrize(
+    ("shape", "rank"), [([], 0), ([None], 1), ([64], 1), ([(1, 8)], 1), ([0], 1)]
+)
+def test_c5_rank_of_input_is_at_least_2(
+    signature: Signature, shape: Any, rank: int, channel_axis: int
+) -> None:
+    violations = Inputs(signature, shapes=(shape, [64])).violations(channel_axis=channel_axis)
+    text = ng.PartialShape(shape)
+    expected = f"the rank of input: expected at least 2, got {rank}, the shape {text}"
+    assert violations == {"C5": expected}
+
+
+def test_c5_is_known_from_normalized_delta() -> None:
+    violations = Inputs(BACKPROP, input=("f32", None), normalized_delta=("f32", [64])).violations()
+    expected = "the rank of normalized_delta: expected at least 2, got 1, the shape {64}"
+    assert violations == {"C5": expected}
+
+
+# ---- C6: the channel axis -----------------------------------------------------------------------
+
+
+@EVERY_OP
+@pytest.mark.parametrize("axis", [4, 5, -5, 2**63 - 1, -(2**63)])
+def test_c6_channel_axis_lies_within_the_rank(signature: Signature, axis: int) -> None:
+    violations = Inputs(signature).violations(channel_axis=axis)
+    expected = (
+        f"channel_axis: expected -4 to 3 for the rank of input, the shape {{?,64,?,?}}, got {axis}"
+    )
+    assert violations == {"C6": expected}
+
+
+@EVERY_OP
+@pytest.mark.parametrize("axis", range(-4, 4))
+def test_c6_holds_for_every_axis_of_the_rank(signature: Signature, axis: int) -> None:
+    lengths: list[int | None] = [None] * 4
+    lengths[axis] = 64
+    inferred = Inputs(signature, shapes=(lengths, [None])).inferred(channel_axis=axis)
+    assert inferred[signature.outputs[0]] == f"f32{ng.PartialShape(lengths)}"
+    assert all(inferred[name] == "f32{64}" for name in signature.outputs[1:])
+
+
+@EVERY_OP
+@pytest.mark.parametrize("axis", [-9, -1, 0, 9])
+def test_c6_any_axis_may_lie_within_an_unknown_rank(signature: Signature, axis: int) -> None:
+    inputs = Inputs(signature, shapes=(None, [64]))
+    assert inputs.inferred(channel_axis=axis)[signature.outputs[0]] == "f32?"
+    assert inputs.node(channel_axis=axis).channel_axis == axis
+
+
+def test_c6_is_known_from_normalized_delta() -> None:
+    inputs = Inputs(BACKPROP, input=("f32", None), normalized_delta=("f32", [None, None]))
+    expected = (
+        "channel_axis: expected -2 to 1 for the rank of normalized_delta, the shape {?,?}, got 2"
+    )
+    assert inputs.violations(channel_axis=2) == {"C6": expected}
+
+
+# ---- C7: normalized_delta's shape ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("of_input", "of_delta", "difference"),
+    [
+        ([2, 64, 7, 7], [2, 64, 7, 8], "axis 3 has 7 and 8"),
+        ([2, 64, 7, 7], [1, 64, 7, 7], "axis 0 has 2 and 1"),
+        ([2, 64, 7, 7], [2, 64], "the ranks are 4 and 2"),
+        ([None, 64, (1, 8)], [None, None, (9, None)], "axis 2 has 1..8 and 9.."),
+        ([0, 64], [1, 64], "axis 0 has 0 and 1"),
+    ],
+)
+def test_c7_normalized_delta_has_the_shape_of_input(
+    of_input: Any, of_delta: Any, difference: str
+) -> None:
+    violations = Inputs(
+        BACKPROP, input=("f32", of_input), normalized_delta=("f32", of_delta)
+    ).violations()
+    expected = (
+        f"the shape of normalized_delta: expected {ng.PartialShape(of_input)}, as input has, "
+        f"got {ng.PartialShape(of_delta)} ({difference})"
+    )
+    assert violations == {"C7": expected}
+
+
+def test_c7_does_not_stop_the_checks_of_input() -> None:
+    inputs = Inputs(BACKPROP, input=("f32", [2, 32, 7]), normalized_delta=("f32", [2, 64]))
+    assert set(inputs.violations()) == {"C7", "C9"}
+    assert set(inputs.violations(channel_axis=2)) == {"C7", "C9"}
+    assert set(inputs.violations(channel_axis=3)) == {"C6", "C7"}
+    inputs = Inputs(BACKPROP, input=("f32", [2]), normalized_delta=("f32", [2, 64]))
+    assert set(inputs.violations()) == {"C5", "C7"}
+
+
+# ---- C8: the vectors' rank ----------------------------------------------------------------------
+
+
+@EVERY_VECTOR
+@EVERY_SHAPE
+@pytest.mark.parametrize(
+    ("of_vector", "rank"), [([], 0), ([64, 1], 2), ([1, 64], 2), ([None, None], 2), ([1, 64, 1], 3)]
+)
+def test_c8_a_vector_has_rank_1(
+    signature: Signature, vector: str, shape: Any, of_vector: Any, rank: int
+) -> None:
+    inputs = Inputs(signature, shapes=(shape, [64]), **{vector: ("f32", of_vector)})
+    text = ng.PartialShape(of_vector)
+    expected = f"the rank of each channel vector: expected 1, but {vector} has rank {rank} ({text})"
+    assert inputs.violations() == {"C8": expected}
+
+
+def test_c8_lists_every_such_vector_in_one_line() -> None:
+    inputs = Inputs(INFERENCE, gamma=("f32", []), mean=("f32", [64, 1]), beta=("f32", None))
+    expected = (
+        "the rank of each channel vector: expected 1, "
+        "but gamma has rank 0 ({}) and mean has rank 2 ({64,1})"
+    )
+    assert inputs.violations() == {"C8": expected}
+
+
+# ---- C9: the number of channels -----------------------------------------------------------------
+
+
+@EVERY_VECTOR
+@pytest.mark.parametrize(
+    ("shape", "channel_axis", "resolved"),
+    [
+        ([32, 64, 7, 7], 1, 1),
+        ([None, 64], 1, 1),
+        ([2, 7, 7, 64], -1, 3),
+        ([64, None, (1, 8)], 0, 0),
+        ([64, None, (1, 8)], -3, 0),
+    ],
+)
+@pytest.mark.parametrize("length", [1, 32, 63, 65, 0])  # a vector of length 1 is not broadcast
+def test_c9_a_vector_has_as_many_elements_as_input_has_channels(
+    signature: Signature, vector: str, shape: Any, channel_axis: int, resolved: int, length: int
+) -> None:
+    inputs = Inputs(signature, shapes=(shape, [64]), **{vector: ("f32", [length])})
+    known = {name: length if name == vector else 64 for name in signature.vectors}
+    same = [name for name, value in known.items() if value == 64]
+    others = (
+        f"{same[0]} has 64" if len(same) == 1 else f"{', '.join(same[:-1])} and {same[-1]} have 64"
+    )
+    clauses = [f"{vector} has {length}", others]
+    if signature.vectors[0] != vector:
+        clauses.reverse()
+    expected = (
+        f"the number of channels differs: input has 64 (axis {resolved} of "
+        f"{ng.PartialShape(shape)}), {', '.join(clauses)}"
+    )
+    assert inputs.violations(channel_axis=channel_axis) == {"C9": expected}
+
+
+@EVERY_OP
+@EVERY_SHAPE
+def test_c9_vectors_agree_with_each_other(signature: Signature, shape: Any) -> None:
+    inputs = Inputs(signature, shapes=(shape, [None]), gamma=("f32", [5]), beta=("f32", [(6, 9)]))
+    (text,) = inputs.violations().values()
+    assert text.startswith("the number of channels differs: ")
+    assert text.endswith("gamma has 5, beta has 6..9")
+
+
+def test_c9_counts_what_normalized_delta_knows() -> None:
+    inputs = Inputs(
+        BACKPROP,
+        shapes=([2, None], [None]),
+        normalized_delta=("f32", [None, 3]),
+        mean=("f32", [4]),
+    )
+    expected = (
+        "the number of channels differs: normalized_delta has 3 (axis 1 of {?,3}), mean has 4"
+    )
+    assert inputs.violations() == {"C9": expected}
+
+
+def test_c9_of_three_intervals_that_meet_in_pairs_is_not_violated() -> None:
+    # On a line, intervals that meet two by two have a common point.
+    inputs = Inputs(
+        TRAINING, shapes=([2, (1, 5)], [None]), gamma=("f32", [(5, 9)]), beta=("f32", [(2, 7)])
+    )
+    assert inputs.inferred()["mean"] == "f32{5}"
+
+
+# ---- C10: at least one channel ------------------------------------------------------------------
+
+
+@EVERY_OP
+def test_c10_input_has_at_least_one_channel(signature: Signature) -> None:
+    violations = Inputs(signature, shapes=([2, 0, 7], [None])).violations()
+    expected = "the number of channels: expected at least 1, but input has 0 (axis 1 of {2,0,7})"
+    assert violations == {"C10": expected}
+
+
+@EVERY_VECTOR
+def test_c10_a_vector_has_at_least_one_element(signature: Signature, vector: str) -> None:
+    inputs = Inputs(signature, shapes=(None, [None]), **{vector: ("f32", [0])})
+    expected = f"the number of channels: expected at least 1, but {vector} has 0"
+    assert inputs.violations() == {"C10": expected}
+
+
+@EVERY_OP
+def test_c10_holds_as_long_as_there_may_be_a_channel(signature: Signature) -> None:
+    inferred = Inputs(signature, shapes=([2, (0, 4)], [None])).inferred()
+    assert inferred[signature.outputs[0]] == "f32{2,0..4}"
+
+
+# ---- all at once --------------------------------------------------------------------------------
+
+
+def test_all_violations_are_listed_at_once() -> None:
+    inputs = Inputs(
+        BACKPROP,
+        input=("i32", [2, 64, 7, 7]),
+        gamma=("f64", [64, 1]),
+        beta=("f32", [32]),
+        normalized_delta=("f32", [2, 64, 7]),
+    )
+    assert list(inputs.violations(epsilon=-1)) == ["C1", "C2", "C3", "C4", "C7", "C8", "C9"]
+
+
+def test_all_violations_of_the_other_half() -> None:
+    inputs = Inputs(
+        BACKPROP,
+        input=("f32", [64]),
+        gamma=("f64", [0]),
+        beta=("f32", [0]),
+        mean=("f32", []),
+        variance=("f32", [None]),
+        normalized_delta=("f64", [2, 64]),
+    )
+    # C5 fails, so C6 is not checked and the data inputs do not take part in C9.
+    labels = list(inputs.violations(epsilon=math.nan, channel_axis=7))
+    assert labels == ["C1", "C3", "C4", "C5", "C7", "C8", "C10"]
+
+
+@EVERY_OP
+def test_an_invalid_node_is_a_value_error(signature: Signature) -> None:
+    with pytest.raises(ValueError, match=r"BatchNorm\w+ 'BatchNorm\w+_\d+' is not valid"):
+        Inputs(signature, ("i32", "f32")).node()

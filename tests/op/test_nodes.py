@@ -1,0 +1,119 @@
+"""The ops as nodes: names, attributes, and that a failed validation leaves no half-updated node."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import normgraph as ng
+
+from .signatures import BACKPROP, EVERY_OP, INFERENCE, TRAINING, Inputs, Signature
+
+
+@EVERY_OP
+def test_names(signature: Signature) -> None:
+    node = Inputs(signature).node()
+    assert node.type_name == node.description() == signature.op.__name__
+    assert tuple(port.name for port in node.inputs) == signature.inputs
+    assert tuple(port.name for port in node.outputs) == signature.outputs
+    for index, name in enumerate(signature.inputs):
+        assert node.input(name).index == index
+        assert node.input(name).source == node.input(index).source
+        assert node.input(name).source.node.friendly_name == name
+    for index, name in enumerate(signature.outputs):
+        assert node.output(name) == node.output(index)
+
+
+@EVERY_OP
+def test_defaults(signature: Signature) -> None:
+    assert Inputs(signature).node().attributes == {"epsilon": 1e-5, "channel_axis": 1}
+
+
+def test_one_line_print_has_every_input() -> None:
+    inputs = Inputs(BACKPROP, ("bf16", "f32"))
+    assert repr(inputs.node()) == (
+        "BatchNormTrainingBackprop(input, gamma, beta, mean, variance, normalized_delta)"
+        " -> (bf16{?,64,?,?}, f32{64}, f32{64})"
+    )
+
+
+def test_one_line_print_names_the_output_of_a_node_with_several() -> None:
+    training = Inputs(TRAINING).node(name="forward")
+    gamma, beta = (ng.Parameter("f32", [64], name=name) for name in ("gamma", "beta"))
+    node = ng.op.BatchNormInference(
+        training.output("normalized"), gamma, beta, training.output(1), training.output(2)
+    )
+    assert repr(node) == (
+        "BatchNormInference(forward.normalized, gamma, beta, forward.mean, forward.variance)"
+        " -> (f32{?,64,?,?})"
+    )
+
+
+@EVERY_OP
+def test_clone_with_new_inputs_keeps_the_attributes(signature: Signature) -> None:
+    node = Inputs(signature).node(epsilon=0.5, channel_axis=-1 if signature is TRAINING else 1)
+    others = Inputs(signature, ("f64", "f64"), ([64, 64, 64], [64])).node()
+    sources = [port.source for port in others.inputs]
+    clone: Any = node.clone_with_new_inputs(sources)
+    assert type(clone) is signature.op
+    assert clone.attributes == node.attributes
+    assert [port.source for port in clone.inputs] == sources
+    assert clone.output(0).partial_shape == [64, 64, 64]
+    assert clone.friendly_name != node.friendly_name
+    assert node.clone_with_new_inputs(sources, name="twin").friendly_name == "twin"
+
+
+@EVERY_OP
+def test_clone_validates(signature: Signature) -> None:
+    node = Inputs(signature).node(name="bn")
+    wrong = [ng.Parameter("i32", [2, 64])] * len(signature.inputs)
+    with pytest.raises(ng.NodeValidationFailure) as raised:
+        node.clone_with_new_inputs(wrong, name="twin")
+    assert raised.value.labels == ("C2", "C4", "C8")
+    assert "'twin'" in str(raised.value)
+    with pytest.raises(ValueError, match=rf"'bn' takes {len(signature.inputs)} inputs, got 2"):
+        node.clone_with_new_inputs(wrong[:2])
+    with pytest.raises(TypeError, match=r"^inputs\[1\]: expected a Node or an Output, got 3"):
+        node.clone_with_new_inputs([wrong[0], 3])
+
+
+@EVERY_OP
+def test_a_failed_validation_leaves_the_node_as_it_was(signature: Signature) -> None:
+    node = Inputs(signature).node(name="bn")
+    before = repr(node)
+    x = node.input("input").source.node
+    x.partial_shape = [None, 32]
+    x.element_type = "i8"
+    x.validate_and_infer_types()
+    with pytest.raises(ng.NodeValidationFailure) as raised:
+        node.validate_and_infer_types()
+    assert set(raised.value.labels) >= {"C2", "C9"}
+    assert "input has 32 (axis 1 of {?,32})" in str(raised.value)
+    assert repr(node) == before
+    x.partial_shape = [8, 64]
+    x.element_type = "f32"
+    x.validate_and_infer_types()
+    if signature is BACKPROP:
+        node.input("normalized_delta").source.node.partial_shape = None
+        node.input("normalized_delta").source.node.validate_and_infer_types()
+    node.validate_and_infer_types()
+    assert node.output(0).partial_shape == [8, 64]
+
+
+@EVERY_OP
+def test_an_op_is_abstract_above_its_class(signature: Signature) -> None:
+    assert issubclass(signature.op, ng.op.BatchNormNode)
+    with pytest.raises(TypeError):
+        ng.op.BatchNormNode()
+    with pytest.raises(TypeError):
+        type("Derived", (signature.op,), {})
+
+
+@pytest.mark.parametrize("signature", [TRAINING, INFERENCE, BACKPROP])
+def test_the_docstring_lists_the_labels_of_the_constraints(signature: Signature) -> None:
+    expected = [f"C{number}" for number in range(1, 11)]
+    if signature is not BACKPROP:
+        expected = [label for label in expected if label not in ("C3", "C7")]
+    lines = (signature.op.__doc__ or "").splitlines()
+    assert [line.split()[0] for line in lines if line.startswith("    C")] == expected

@@ -1,0 +1,25 @@
+"""The checked-in stubs say what the built module has."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+# pybind11's classes have a metaclass of their own, and abstract ones take any argument to refuse it.
+CLASSES = ["Constant", "Dimension", "Function", "Input", "Node", "Output", "Parameter"]
+CLASSES += ["PartialShape", "element.Type", "op.BatchNormNode", "op.BatchNormTraining"]
+CLASSES += ["op.BatchNormInference", "op.BatchNormTrainingBackprop"]
+ABSTRACT_CLASSES = ["Input", "Node", "op.BatchNormNode"]
+DIFFERENCES_OF_PYBIND11 = [f"normgraph._core.{name}" for name in CLASSES]
+DIFFERENCES_OF_PYBIND11 += [f"normgraph._core.{name}.__init__" for name in ABSTRACT_CLASSES]
+
+
+def test_stubs_match_the_built_module(tmp_path: Path) -> None:
+    allowlist = tmp_path / "allowlist.txt"
+    allowlist.write_text("\n".join(map(re.escape, DIFFERENCES_OF_PYBIND11)))
+    command = [sys.executable, "-m", "mypy.stubtest", "normgraph._core"]
+    command += ["--concise", "--allowlist", str(allowlist)]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
