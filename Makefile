@@ -1,6 +1,6 @@
 # The two commands of the README, and what developers need. Set-up goes to .venv, building to build.
 
-.PHONY: help run test test-interop bench lint format clean
+.PHONY: help run test test-interop bench lint format docs clean
 .SUFFIXES:
 
 help:
@@ -10,6 +10,7 @@ help:
 	@echo "make bench         all C++ microbenchmarks (minutes); ARGUMENTS=--help lists the options"
 	@echo "make lint          formatting, style and types"
 	@echo "make format        put C++ and Python into the project's format"
+	@echo "make docs          the documentation, into build/docs/html"
 	@echo "make clean         remove the build and the environment"
 	@echo "PYTHON=... and CXX=... choose the Python (3.10 or newer) and the compiler (C++20)."
 
@@ -44,6 +45,7 @@ installed := $(environment)/installed.stamp
 installed_for_tests := $(environment)/installed_for_tests.stamp
 interop := $(environment)/interop.stamp
 lint_tools := $(environment)/lint_tools.stamp
+docs_tools := $(environment)/docs_tools.stamp
 
 $(set_up): cmake/create_environment.sh
 	@PATH="$(original_path)" CXX="$(chosen_compiler)" $(quietly) build/logs/set_up.log \
@@ -67,6 +69,10 @@ $(interop): | $(set_up)
 
 $(lint_tools): $(installed_for_tests)
 	@$(call install,installing the linters,lint,_core)
+	@touch $@
+
+$(docs_tools): $(installed)
+	@$(call install,installing what builds the documentation,docs,_core)
 	@touch $@
 
 run: $(installed)
@@ -96,6 +102,11 @@ lint: $(lint_tools)
 format: $(lint_tools)
 	@clang-format -i $(cpp_files)
 	@ruff format . && ruff check --fix --quiet .
+
+docs: $(docs_tools)
+	@$(quietly) build/logs/docs.log "building the documentation" \
+	    python -m sphinx -E -W --keep-going -d build/docs/doctrees docs build/docs/html
+	@echo "build/docs/html/index.html"
 
 clean:
 	rm -rf .venv build

@@ -19,6 +19,7 @@ target_compile_definitions(_core PRIVATE NORMGRAPH_VERSION="${PROJECT_VERSION}")
 normgraph_compile_options(_core)
 # Reading these headers takes longer than compiling the bindings themselves.
 target_precompile_headers(_core PRIVATE
-    <pybind11/numpy.h> <pybind11/operators.h> <pybind11/pybind11.h> <pybind11/stl.h>)
+    <pybind11/numpy.h> <pybind11/pybind11.h> <pybind11/stl.h>)
 
-install(TARGETS _core LIBRARY DESTINATION normgraph COMPONENT python)
+# Part of a wheel only: a plain `cmake --install` installs the C++ package.
+install(TARGETS _core LIBRARY DESTINATION normgraph COMPONENT python EXCLUDE_FROM_ALL)

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Usage: create_environment.sh FOLDER
-# Makes a Python virtual environment in FOLDER, with the build tools, and writes FOLDER/compiler, the
+# Makes a Python virtual environment in FOLDER, with the build tools, and writes FOLDER/compiler, a
 # C++20 compiler to build with. Takes $PYTHON and $CXX if they are set, else the first that will do,
 # and says what is missing if nothing will.
 set -eu
@@ -11,10 +11,10 @@ fail() {
     exit 1
 }
 
-# --- Python: 3.10 or newer, with venv, pip and the C headers -------------------------------------
+# --- Python: 3.10 or newer, with venv, pip and the C headers --------------------------------------
 
-# 0: will do; 1: not there, too old, or of the environment that is to be made anew; 2: recent enough,
-# but a part is missing
+# 0: will do; 1: not there, too old, or of the environment that is to be made anew; 2: recent
+# enough, but a part is missing
 check_python() {
     "$1" -c 'import sys; sys.exit(sys.version_info < (3, 10) or sys.prefix == sys.argv[1])' \
         "$folder" 2>/dev/null || return 1

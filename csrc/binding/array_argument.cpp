@@ -20,8 +20,8 @@ std::string type_name_of(py::handle object) {
     return py::str(py::type::handle_of(object).attr("__name__")).cast<std::string>();
 }
 
-[[noreturn]] void refuse_element_type(const std::string& name, const std::string& came) {
-    throw py::type_error(name + ": expected an array of f16, bf16, f32 or f64, got " + came);
+[[noreturn]] void refuse_element_type(const ArgumentName& name, const std::string& came) {
+    throw py::type_error(name.text() + ": expected an array of f16, bf16, f32 or f64, got " + came);
 }
 
 std::optional<element::Type> element_type_of(const dlpack::DataType& type) {
@@ -52,17 +52,17 @@ bool is_masked(py::handle array) {
 }
 
 /// `device` is what `__dlpack_device__` returned: (device type, device number).
-void check_device(const std::string& name, py::handle device) {
+void check_device(const ArgumentName& name, py::handle device) {
     const bool is_pair = py::isinstance<py::tuple>(device) && py::len(device) == 2;
     const py::object type = is_pair ? py::object(device[py::int_(0)]) : py::none();
     if (PyIndex_Check(type.ptr()) == 0) {
-        throw py::type_error(name + ": expected (device type, number) from __dlpack_device__, got " +
+        throw py::type_error(name.text() + ": expected (device type, number) from __dlpack_device__, got " +
                              describe(device));
     }
     const auto number = py::int_(type).cast<std::int64_t>();
     if (number != dlpack::device_cpu && number != dlpack::device_cuda_host &&
         number != dlpack::device_rocm_host) {
-        throw std::invalid_argument(name +
+        throw std::invalid_argument(name.text() +
                                     ": expected an array in CPU memory, got DLPack device type " +
                                     std::to_string(number));
     }
@@ -93,7 +93,13 @@ std::shared_ptr<void> loan_of(Managed* managed) {
 
 }  // namespace
 
-ArrayArgument::ArrayArgument(const std::string& name, py::handle object) {
+std::string ArgumentName::text() const {
+    return index_in_out
+               ? "out[" + std::to_string(*index_in_out) + "] (" + std::string(name) + ")"
+               : std::string(name);
+}
+
+ArrayArgument::ArrayArgument(const ArgumentName& name, py::handle object) {
     if (py::isinstance<py::array>(object)) {
         borrow_numpy(name, py::reinterpret_borrow<py::array>(object));
     } else if (py::hasattr(object, "__dlpack__") && !py::isinstance<py::type>(object)) {
@@ -101,7 +107,7 @@ ArrayArgument::ArrayArgument(const std::string& name, py::handle object) {
     } else if (PyObject_CheckBuffer(object.ptr()) != 0) {
         borrow_buffer(name, object);
     } else {
-        throw py::type_error(name +
+        throw py::type_error(name.text() +
                              ": expected an array (numpy, DLPack or the buffer protocol), got " +
                              (object.is_none() ? "None" : "an object of type " +
                                                               type_name_of(object)));
@@ -112,26 +118,26 @@ runtime::Array ArrayArgument::view() const {
     return {element_type_, {shape_.data(), rank_}, {strides_.data(), rank_}, address_, is_writable_};
 }
 
-void ArrayArgument::set_rank(const std::string& name, std::int64_t rank) {
+void ArrayArgument::set_rank(const ArgumentName& name, std::int64_t rank) {
     if (rank < 0 || rank > static_cast<std::int64_t>(max_rank)) {
-        throw std::invalid_argument(name + ": expected an array of rank 0 to 64, got rank " +
+        throw std::invalid_argument(name.text() + ": expected an array of rank 0 to 64, got rank " +
                                     std::to_string(rank));
     }
     rank_ = static_cast<std::size_t>(rank);
 }
 
-void ArrayArgument::borrow_numpy(const std::string& name, const py::array& array) {
+void ArrayArgument::borrow_numpy(const ArgumentName& name, const py::array& array) {
     const py::dtype dtype = array.dtype();
     const auto type = element_type_of(dtype);
     if (!type) {
         refuse_element_type(name, "numpy " + py::repr(dtype).cast<std::string>());
     }
     if (has_foreign_byte_order(dtype)) {
-        throw std::invalid_argument(name + ": expected native byte order, got numpy " +
+        throw std::invalid_argument(name.text() + ": expected native byte order, got numpy " +
                                     py::repr(dtype).cast<std::string>());
     }
     if (is_masked(array)) {
-        throw py::type_error(name + ": expected an array without a mask, got a masked array");
+        throw py::type_error(name.text() + ": expected an array without a mask, got a masked array");
     }
     element_type_ = *type;
     set_rank(name, array.ndim());
@@ -143,28 +149,28 @@ void ArrayArgument::borrow_numpy(const std::string& name, const py::array& array
     owner_ = array;
 }
 
-void ArrayArgument::borrow_buffer(const std::string& name, py::handle object) {
+void ArrayArgument::borrow_buffer(const ArgumentName& name, py::handle object) {
     py::object array;
     try {
         array = py::module_::import("numpy").attr("asarray")(py::memoryview(
             py::reinterpret_borrow<py::object>(object)));
     } catch (py::error_already_set& error) {
         py::raise_from(error, PyExc_TypeError,
-                       (name + ": expected a buffer that numpy can read, got an object of type " +
+                       (name.text() + ": expected a buffer that numpy can read, got an object of type " +
                         type_name_of(object)).c_str());
         throw py::error_already_set();
     }
     borrow_numpy(name, py::reinterpret_borrow<py::array>(array));
 }
 
-void ArrayArgument::borrow_dlpack(const std::string& name, py::handle object) {
+void ArrayArgument::borrow_dlpack(const ArgumentName& name, py::handle object) {
     py::object capsule;
     try {
         check_device(name, object.attr("__dlpack_device__")());
         capsule = call_dlpack(object);
     } catch (py::error_already_set& error) {
         py::raise_from(error, PyExc_ValueError,
-                       (name + ": expected an array that lends its memory through DLPack, got from " +
+                       (name.text() + ": expected an array that lends its memory through DLPack, got from " +
                         type_name_of(object) + ": " +
                         py::str(error.value()).cast<std::string>()).c_str());
         throw py::error_already_set();
@@ -172,12 +178,12 @@ void ArrayArgument::borrow_dlpack(const std::string& name, py::handle object) {
     take_capsule(name, capsule);
 }
 
-void ArrayArgument::take_capsule(const std::string& name, const py::object& capsule) {
+void ArrayArgument::take_capsule(const ArgumentName& name, const py::object& capsule) {
     if (PyCapsule_IsValid(capsule.ptr(), dlpack::versioned_capsule_name) != 0) {
         auto* const managed = static_cast<dlpack::ManagedTensorVersioned*>(
             PyCapsule_GetPointer(capsule.ptr(), dlpack::versioned_capsule_name));
         if (managed->version.major != dlpack::major_version) {
-            throw std::invalid_argument(name + ": expected DLPack version 1, got version " +
+            throw std::invalid_argument(name.text() + ": expected DLPack version 1, got version " +
                                         std::to_string(managed->version.major));
         }
         PyCapsule_SetName(capsule.ptr(), dlpack::used_versioned_capsule_name);
@@ -192,12 +198,12 @@ void ArrayArgument::take_capsule(const std::string& name, const py::object& caps
         is_writable_ = true;
         set_dlpack_tensor(name, managed->tensor);
     } else {
-        throw py::type_error(name + ": expected a DLPack capsule from __dlpack__, got " +
+        throw py::type_error(name.text() + ": expected a DLPack capsule from __dlpack__, got " +
                              describe(capsule));
     }
 }
 
-void ArrayArgument::set_dlpack_tensor(const std::string& name, const dlpack::Tensor& tensor) {
+void ArrayArgument::set_dlpack_tensor(const ArgumentName& name, const dlpack::Tensor& tensor) {
     const auto type = element_type_of(tensor.type);
     if (!type) {
         refuse_element_type(name, "DLPack type code " +
@@ -217,14 +223,6 @@ void ArrayArgument::set_dlpack_tensor(const std::string& name, const dlpack::Ten
 }
 
 namespace {
-
-std::vector<py::ssize_t> static_lengths(const PartialShape& shape) {
-    std::vector<py::ssize_t> lengths;
-    for (const Dimension& dimension : shape.dimensions()) {
-        lengths.push_back(static_cast<py::ssize_t>(dimension.length()));
-    }
-    return lengths;
-}
 
 /// An axis with one element, or broadcast along one, may lie anywhere in memory.
 bool has_a_place(const runtime::Array& array, std::size_t axis) {
@@ -254,19 +252,18 @@ std::vector<std::size_t> axes_innermost_first(const runtime::Array& array) {
 
 }  // namespace
 
-py::array new_array(const TensorType& type) {
-    return py::array(numpy_dtype(type.element_type), static_lengths(type.partial_shape));
-}
-
-py::array new_array(const TensorType& type, const runtime::Array& like) {
-    const std::vector<py::ssize_t> lengths = static_lengths(type.partial_shape);
-    std::vector<py::ssize_t> strides(lengths.size());
-    auto stride = static_cast<py::ssize_t>(type.element_type.size());
+py::array new_array_like(const runtime::Array& like) {
+    std::vector<py::ssize_t> strides(like.shape.size());
+    auto stride = static_cast<py::ssize_t>(like.element_type.size());
     for (const std::size_t axis : axes_innermost_first(like)) {
         strides[axis] = stride;
-        stride *= std::max<py::ssize_t>(lengths[axis], 1);
+        stride *= std::max<py::ssize_t>(like.shape[axis], 1);
     }
-    return py::array(numpy_dtype(type.element_type), lengths, strides);
+    return py::array(numpy_dtype(like.element_type), like.shape, std::move(strides));
+}
+
+py::array new_vector(element::Type type, std::int64_t length) {
+    return py::array(numpy_dtype(type), static_cast<py::ssize_t>(length));
 }
 
 bool share_memory(const runtime::Array& left, const runtime::Array& right) {

@@ -241,9 +241,12 @@ py::tuple sequence_from_python(const std::string& argument, const std::string& e
         refuse_type(argument, expected, object);
     }
     auto items = py::reinterpret_steal<py::tuple>(PySequence_Tuple(object.ptr()));
-    if (!items) {
+    if (!items && PyErr_ExceptionMatches(PyExc_TypeError) != 0) {
         PyErr_Clear();
         refuse_type(argument, expected, object);
+    }
+    if (!items) {
+        throw py::error_already_set();
     }
     return items;
 }
@@ -305,8 +308,12 @@ py::dtype numpy_dtype(element::Type type) {
             return bfloat16_dtype();
         case element::Type::Kind::dynamic:
             throw std::invalid_argument("no numpy dtype stores elements of the dynamic type");
+        case element::Type::Kind::f32:  // these two without a text to parse: every call makes some
+            return py::dtype::of<float>();
+        case element::Type::Kind::f64:
+            return py::dtype::of<double>();
         default:
-            // numpy counts bytes where the names here count bits: f32 is "f4".
+            // numpy counts bytes where the names here count bits: i32 is "i4".
             return py::dtype(std::string(1, type.name()[0]) + std::to_string(type.size()));
     }
 }

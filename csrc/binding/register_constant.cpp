@@ -4,6 +4,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "binding/conversion.hpp"
@@ -89,16 +90,21 @@ void check_conversion(const py::array& array, element::Type from, element::Type 
     }
 }
 
-std::vector<std::byte> bytes_of(const py::buffer_info& elements) {
-    const auto size = static_cast<std::size_t>(elements.size * elements.itemsize);
-    std::vector<std::byte> bytes(size);
-    if (size != 0) {
-        std::memcpy(bytes.data(), elements.ptr, size);
+std::vector<std::byte> bytes_of(const py::object& buffer) {
+    if (PyObject_CheckBuffer(buffer.ptr()) == 0) {
+        throw py::type_error("data: expected bytes or another buffer, got " + describe(buffer));
     }
-    return bytes;
+    // Puts the elements of a strided buffer in order.
+    const auto bytes = py::reinterpret_steal<py::bytes>(PyBytes_FromObject(buffer.ptr()));
+    if (!bytes) {
+        throw py::error_already_set();
+    }
+    const auto text = static_cast<std::string_view>(bytes);
+    const auto* const first = reinterpret_cast<const std::byte*>(text.data());
+    return {first, first + text.size()};
 }
 
-std::vector<std::byte> bytes_of(const py::array& contiguous) {
+std::vector<std::byte> elements_of(const py::array& contiguous) {
     std::vector<std::byte> bytes(static_cast<std::size_t>(contiguous.nbytes()));
     if (!bytes.empty()) {
         std::memcpy(bytes.data(), contiguous.data(), bytes.size());
@@ -119,16 +125,16 @@ std::shared_ptr<Constant> make_constant(const py::object& value, const py::objec
     check_conversion(array, from, to);
     const py::array contiguous = py::module_::import("numpy").attr("array")(
         array, py::arg("dtype") = numpy_dtype(to), py::arg("order") = "C");
-    return std::make_shared<Constant>(to, shape_of(array), bytes_of(contiguous),
+    return std::make_shared<Constant>(to, shape_of(array), elements_of(contiguous),
                                       friendly_name_from_python(name));
 }
 
 std::shared_ptr<Constant> make_constant_from_bytes(const py::object& element_type,
-                                                   const py::object& shape, const py::buffer& data,
+                                                   const py::object& shape, const py::object& data,
                                                    const py::object& name) {
     const element::Type type = element_type_from_python("element_type", element_type);
     return std::make_shared<Constant>(type, partial_shape_from_python("shape", shape),
-                                      bytes_of(data.request()), friendly_name_from_python(name));
+                                      bytes_of(data), friendly_name_from_python(name));
 }
 
 /// A view of the constant's own bytes, which lives as long as the array does.

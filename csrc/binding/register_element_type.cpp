@@ -25,10 +25,10 @@ that is not known yet.
 void register_element_type(py::module_& module) {
     py::module_ element_module = module.def_submodule("element", "Element types of tensors.");
     py::class_<element::Type>(element_module, "Type", type_doc, py::is_final())
-        .def(py::init([](const py::object& type) {
-                 return element_type_from_python("element type", type);
+        .def(py::init([](const py::object& value) {
+                 return element_type_from_python("element type", value);
              }),
-             py::arg("type"))
+             py::arg("value"))
         .def_property_readonly("name", &element::Type::name, "'f32'; Type() reads it back.")
         .def_property_readonly("size", &element::Type::size,
                                "Bytes per element; 0 for the dynamic type.")

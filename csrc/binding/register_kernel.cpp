@@ -1,8 +1,8 @@
 #include <pybind11/pybind11.h>
 
 #include <array>
-#include <memory>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -22,22 +22,20 @@ namespace {
 using runtime::KernelCall;
 using runtime::OptionalArray;
 
-/// The arrays of one argument list, None where an optional one is left out.
+/// The arrays of one argument list; absent ones are an optional input left out, or an output that
+/// is not wanted.
 class ArrayArguments {
 public:
-    void add(const std::string& name, py::handle object) {
-        arguments_.push_back(std::make_unique<ArrayArgument>(name, object));
-        views_.emplace_back(arguments_.back()->view());
+    explicit ArrayArguments(std::size_t count) : views_(count) {}
+
+    void set(std::size_t index, const ArgumentName& name, py::handle object) {
+        views_[index] = arguments_[index].emplace(name, object).view();
     }
-    void add_absent() { views_.emplace_back(std::nullopt); }
-    void set(std::size_t index, const std::string& name, py::handle object) {
-        arguments_.push_back(std::make_unique<ArrayArgument>(name, object));
-        views_[index] = arguments_.back()->view();
-    }
-    const std::vector<OptionalArray>& views() const { return views_; }
+    std::span<const OptionalArray> views() const { return views_; }
 
 private:
-    std::vector<std::unique_ptr<ArrayArgument>> arguments_;
+    static constexpr std::size_t most = 6;
+    std::array<std::optional<ArrayArgument>, most> arguments_;
     std::vector<OptionalArray> views_;
 };
 
@@ -45,17 +43,14 @@ bool may_be_none(std::string_view input_name) {
     return input_name == "gamma" || input_name == "beta";
 }
 
-ArrayArguments borrow_inputs(const KernelCall& call, std::span<const py::handle> objects) {
-    ArrayArguments inputs;
+void borrow_inputs(const KernelCall& call, std::span<const py::handle> objects,
+                   ArrayArguments& inputs) {
     for (std::size_t index = 0; index < objects.size(); ++index) {
         const std::string_view name = call.input_names[index];
-        if (objects[index].is_none() && may_be_none(name)) {
-            inputs.add_absent();
-        } else {
-            inputs.add(std::string(name), objects[index]);
+        if (!objects[index].is_none() || !may_be_none(name)) {
+            inputs.set(index, {name}, objects[index]);
         }
     }
-    return inputs;
 }
 
 std::string quoted_list(std::span<const std::string_view> names) {
@@ -127,67 +122,66 @@ std::vector<py::object> out_entries(const KernelCall& call, py::handle out) {
     return entries;
 }
 
-std::string out_name(const KernelCall& call, std::size_t index) {
-    return "out[" + std::to_string(index) + "] (" + std::string(call.output_names[index]) + ")";
+ArgumentName out_name(const KernelCall& call, std::size_t index) {
+    return {call.output_names[index], index};
 }
 
 /// The element-wise output (the first) may be the same view as an input; nothing else may overlap.
-void check_overlap(const KernelCall& call, std::size_t index, const runtime::Array& out,
-                   const std::vector<OptionalArray>& inputs,
-                   const std::vector<OptionalArray>& outputs) {
+void check_overlap(const KernelCall& call, std::size_t index, std::span<const OptionalArray> inputs,
+                   std::span<const OptionalArray> outputs) {
+    const runtime::Array& out = *outputs[index];
     for (std::size_t other = 0; other < inputs.size(); ++other) {
         if (!inputs[other] || (index == 0 && are_identical_views(out, *inputs[other]))) {
             continue;
         }
         if (share_memory(out, *inputs[other])) {
             throw std::invalid_argument(
-                out_name(call, index) + ": expected memory of its own" +
+                out_name(call, index).text() + ": expected memory of its own" +
                 (index == 0 ? ", or exactly an input's array" : "") + ", got an array that overlaps " +
                 std::string(call.input_names[other]));
         }
     }
     for (std::size_t other = 0; other < index; ++other) {
         if (outputs[other] && share_memory(out, *outputs[other])) {
-            throw std::invalid_argument(out_name(call, index) +
+            throw std::invalid_argument(out_name(call, index).text() +
                                         ": expected memory of its own, got an array that overlaps " +
-                                        out_name(call, other));
+                                        out_name(call, other).text());
         }
     }
 }
 
-/// The output arrays of one call: given ones checked, all before anything is written; the others
-/// allocated.
-struct Outputs {
-    std::vector<py::object> objects;  ///< None where not selected
-    ArrayArguments arrays;
-};
-
-Outputs prepare_outputs(const KernelCall& call, const std::vector<TensorType>& types,
-                        const std::vector<OptionalArray>& inputs, const std::vector<bool>& selected,
-                        py::handle out) {
-    Outputs outputs{out_entries(call, out), {}};
+/// Borrows the arrays that `out=` gives, and checks all of them before anything is written.
+void borrow_outputs(const KernelCall& call, const std::vector<TensorType>& types,
+                    std::span<const OptionalArray> inputs, const std::vector<bool>& selected,
+                    std::span<const py::object> objects, ArrayArguments& outputs) {
     for (std::size_t index = 0; index < types.size(); ++index) {
-        outputs.arrays.add_absent();
-        if (outputs.objects[index].is_none()) {
+        if (objects[index].is_none()) {
             continue;
         }
-        const std::string name = out_name(call, index);
+        const ArgumentName name = out_name(call, index);
         if (!selected[index]) {
-            throw std::invalid_argument(name + ": expected None, as outputs= does not select it");
+            throw std::invalid_argument(name.text() +
+                                        ": expected None, as outputs= does not select it");
         }
-        outputs.arrays.set(index, name, outputs.objects[index]);
-        const runtime::Array& array = *outputs.arrays.views()[index];
-        runtime::check_output(name, array, types[index]);
-        check_overlap(call, index, array, inputs, outputs.arrays.views());
+        outputs.set(index, name, objects[index]);
+        runtime::check_output(name.text(), *outputs.views()[index], types[index]);
+        check_overlap(call, index, inputs, outputs.views());
     }
+}
+
+/// Makes the arrays of the selected outputs that `out=` does not give.
+void allocate_outputs(const KernelCall& call, const std::vector<TensorType>& types,
+                      const runtime::Array& input, const std::vector<bool>& selected,
+                      std::vector<py::object>& objects, ArrayArguments& outputs) {
     for (std::size_t index = 0; index < types.size(); ++index) {
-        if (selected[index] && outputs.objects[index].is_none()) {
-            outputs.objects[index] =
-                index == 0 ? new_array(types[0], *inputs[0]) : new_array(types[index]);
-            outputs.arrays.set(index, out_name(call, index), outputs.objects[index]);
+        if (selected[index] && objects[index].is_none()) {
+            objects[index] =
+                index == 0 ? new_array_like(input)
+                           : new_vector(types[index].element_type,
+                                        types[index].partial_shape[0].length());
+            outputs.set(index, out_name(call, index), objects[index]);
         }
     }
-    return outputs;
 }
 
 std::vector<py::object> run(const KernelCall& call, std::span<const py::handle> input_objects,
@@ -195,16 +189,20 @@ std::vector<py::object> run(const KernelCall& call, std::span<const py::handle> 
                             py::handle out, py::handle output_names) {
     const double epsilon = epsilon_from_python(epsilon_object);
     const std::int64_t channel_axis = channel_axis_from_python(channel_axis_object);
-    const ArrayArguments inputs = borrow_inputs(call, input_objects);
+    ArrayArguments inputs(call.input_names.size());
+    borrow_inputs(call, input_objects, inputs);
     const std::vector<bool> selected = selected_outputs(call, output_names);
-    const std::vector<TensorType> types =
+    const std::vector<TensorType>& types =
         runtime::validate(call, inputs.views(), epsilon, channel_axis);
-    Outputs outputs = prepare_outputs(call, types, inputs.views(), selected, out);
+    std::vector<py::object> objects = out_entries(call, out);
+    ArrayArguments outputs(call.output_names.size());
+    borrow_outputs(call, types, inputs.views(), selected, objects, outputs);
+    allocate_outputs(call, types, *inputs.views()[0], selected, objects, outputs);
     {
         const py::gil_scoped_release release;
-        call.run(inputs.views(), outputs.arrays.views(), epsilon, channel_axis);
+        call.run(inputs.views(), outputs.views(), epsilon, channel_axis);
     }
-    return std::move(outputs.objects);
+    return objects;
 }
 
 /// A named tuple class whose fields are the op's outputs.
@@ -221,8 +219,16 @@ py::object define_result_type(py::module_& module, const KernelCall& call, const
     return type;
 }
 
+/// The named tuple of these objects, made the way its `_make` does.
 py::object as_result(const py::object& type, const std::vector<py::object>& objects) {
-    return type.attr("_make")(py::make_tuple(objects[0], objects[1], objects[2]));
+    const py::tuple arguments =
+        py::make_tuple(py::make_tuple(objects[0], objects[1], objects[2]));
+    PyObject* const result = PyTuple_Type.tp_new(
+        reinterpret_cast<PyTypeObject*>(type.ptr()), arguments.ptr(), nullptr);
+    if (result == nullptr) {
+        throw py::error_already_set();
+    }
+    return py::reinterpret_steal<py::object>(result);
 }
 
 constexpr const char* batch_norm_training_doc = R"(Normalize each channel with the statistics of this batch.

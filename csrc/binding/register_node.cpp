@@ -125,48 +125,43 @@ py::tuple reduce_node(const std::shared_ptr<Node>& node) {
                                 attributes_of(*node), node->friendly_name()));
 }
 
-void register_output(py::module_& module) {
-    py::class_<Output>(module, "Output", output_doc, py::is_final())
-        .def(py::init<std::shared_ptr<Node>, std::size_t>(), py::arg("node"), py::arg("index"))
-        .def_property_readonly("node", &Output::node)
-        .def_property_readonly("index", &Output::index)
-        .def_property_readonly("name", &Output::name)
-        .def_property_readonly("element_type", &Output::element_type)
-        .def_property_readonly("partial_shape", &Output::partial_shape)
+/// What inputs and outputs have alike: equal if they are the same port of the same node.
+template <typename Port>
+py::class_<Port> define_port(py::module_& module, const char* name, const char* doc) {
+    py::class_<Port> port_class(module, name, doc, py::is_final());
+    port_class.def_property_readonly("node", &Port::node)
+        .def_property_readonly("index", &Port::index)
+        .def_property_readonly("name", &Port::name)
+        .def_property_readonly("element_type", &Port::element_type)
+        .def_property_readonly("partial_shape", &Port::partial_shape)
         .def(
-            "__eq__", [](const Output& left, const Output& right) { return left == right; },
+            "__eq__", [](const Port& left, const Port& right) { return left == right; },
             py::is_operator())
         .def("__hash__",
-             [](const Output& self) {
+             [](const Port& self) {
                  return py::hash(py::make_tuple(py::cast(self.node()), self.index()));
              })
-        .def("__repr__",
-             [](const Output& self) {
-                 return "<Output " + self.node()->friendly_name() + "." + std::string(self.name()) +
-                        ": " + self.type().to_string() + ">";
-             })
-        .def("__reduce__",
-             [](const Output& self) {
-                 return py::make_tuple(py::type::of<Output>(),
-                                       py::make_tuple(self.node(), self.index()));
-             })
-        .attr("__module__") = "normgraph";
+        .def("__repr__", [kind = std::string(name)](const Port& self) {
+            return "<" + kind + " " + self.node()->friendly_name() + "." +
+                   std::string(self.name()) + ": " +
+                   TensorType{self.element_type(), self.partial_shape()}.to_string() + ">";
+        });
+    port_class.attr("__module__") = "normgraph";
+    return port_class;
+}
+
+void register_output(py::module_& module) {
+    define_port<Output>(module, "Output", output_doc)
+        .def(py::init<std::shared_ptr<Node>, std::size_t>(), py::arg("node"), py::arg("index"))
+        .def("__reduce__", [](const Output& self) {
+            return py::make_tuple(py::type::of<Output>(),
+                                  py::make_tuple(self.node(), self.index()));
+        });
 }
 
 void register_input(py::module_& module) {
-    py::class_<Input>(module, "Input", input_doc, py::is_final())
-        .def_property_readonly("node", &Input::node)
-        .def_property_readonly("index", &Input::index)
-        .def_property_readonly("name", &Input::name)
-        .def_property_readonly("source", &Input::source, "The Output that this input reads.")
-        .def_property_readonly("element_type", &Input::element_type)
-        .def_property_readonly("partial_shape", &Input::partial_shape)
-        .def("__repr__",
-             [](const Input& self) {
-                 return "<Input " + self.node()->friendly_name() + "." + std::string(self.name()) +
-                        ": " + self.source().type().to_string() + ">";
-             })
-        .attr("__module__") = "normgraph";
+    define_port<Input>(module, "Input", input_doc)
+        .def_property_readonly("source", &Input::source, "The Output that this input reads.");
 }
 
 void register_node_class(py::module_& module) {

@@ -89,7 +89,8 @@ is inferred from the others. Raises NodeValidationFailure, which lists every vio
 constexpr const char* batch_norm_training_backprop_doc =
     R"(Gradients of BatchNormTraining's output normalized.
 
-Per channel, over its n elements, with inv = 1/sqrt(variance + epsilon), xhat = (input - mean) * inv:
+Per channel, over its n elements, with inv = 1/sqrt(variance + epsilon) and
+xhat = (input - mean) * inv:
 
     beta_delta  = sum(normalized_delta)
     gamma_delta = sum(normalized_delta * xhat)

@@ -29,8 +29,8 @@ PartialShape([None, 64, (1, 8)]) has rank 3 and dimensions {?,64,1..8}; PartialS
 scalar's; PartialShape(None) has a dynamic rank. Wherever a shape is taken, these plain values are
 too. Raises what Dimension raises, TypeError for what is no sequence.
 
-str() gives {?,64,1..8}, or ? for a dynamic rank; a shape equals its plain value. len(), indexing and
-iteration go over the dimensions and raise ValueError if the rank is dynamic.
+str() gives {?,64,1..8}, or ? for a dynamic rank; a shape equals its plain value. len(), indexing
+and iteration go over the dimensions and raise ValueError if the rank is dynamic.
 )";
 
 py::object not_implemented() {

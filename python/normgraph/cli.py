@@ -1,6 +1,6 @@
-"""The command line: `python -m normgraph demo`, `info` and `check`.
+"""The command line: `python -m normgraph demo`, `info`, `check` and `cmake-dir`.
 
-`info` and `check` need numpy alone. `demo` needs the extra `demo`; what is missing of it is named,
+All but `demo` need numpy alone. `demo` needs the extra `demo`; what is missing of it is named,
 with the command that installs it.
 
 Exit status: 0 success, 1 the command failed (a check does not hold, a package or a directory is
@@ -40,7 +40,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = build_parser().parse_args(arguments)
     try:
-        require_implementation()
         status: int = options.run(options)
         sys.stdout.flush()
         return status
@@ -64,7 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
         description="Batch normalization as self-checking graph nodes and exact CPU kernels.",
     )
     parser.add_argument("--version", action="version", version=f"normgraph {ng.__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="{demo,info,check}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{demo,info,check,cmake-dir}")
 
     demo = commands.add_parser(
         "demo", help="see on real data what normgraph does (about ten seconds)"
@@ -96,6 +95,11 @@ def build_parser() -> argparse.ArgumentParser:
 
     check = commands.add_parser("check", help="check this installation in a few seconds")
     check.set_defaults(run=run_check)
+
+    cmake_dir = commands.add_parser(
+        "cmake-dir", help="the directory of the CMake package, for -Dnormgraph_DIR=…"
+    )
+    cmake_dir.set_defaults(run=run_cmake_dir)
     return parser
 
 
@@ -130,6 +134,7 @@ def require_implementation() -> None:
 
 def run_demo(options: argparse.Namespace) -> int:
     """Run the command `demo`."""
+    require_implementation()
     require_demo_packages()
     from normgraph.demo import PlotError, run
 
@@ -159,6 +164,7 @@ def require_demo_packages() -> None:
 
 def run_info(options: argparse.Namespace) -> int:
     """Run the command `info`."""
+    require_implementation()
     if options.json:
         print(json.dumps(ng.config(), indent=2))
     else:
@@ -168,6 +174,27 @@ def run_info(options: argparse.Namespace) -> int:
 
 def run_check(options: argparse.Namespace) -> int:
     """Run the command `check`."""
+    require_implementation()
     from normgraph.check import run
 
     return run()
+
+
+def run_cmake_dir(_: argparse.Namespace) -> int:
+    """Run the command `cmake-dir`."""
+    print(cmake_directory())
+    return 0
+
+
+def cmake_directory() -> Path:
+    """Return the directory of normgraphConfig.cmake, which this package was installed with.
+
+    Raises CommandError where the C++ package has been left out.
+    """
+    # An editable installation has more than one folder: sources here, what was built there.
+    candidates = [Path(folder, "lib", "cmake", "normgraph") for folder in ng.__path__]
+    for directory in candidates:
+        if (directory / "normgraphConfig.cmake").is_file():
+            return directory
+    places = " or ".join(map(str, candidates))
+    raise CommandError(f"the C++ package is not installed: no normgraphConfig.cmake in {places}")

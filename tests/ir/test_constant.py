@@ -156,7 +156,7 @@ def test_a_kind_that_cannot_hold_the_values_is_refused(value: Any, name: str) ->
         2**70,
         np.datetime64(1, "s"),
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_what_is_no_number_is_a_type_error(value: Any) -> None:
     with pytest.raises(TypeError, match=r"^value: expected an array, a number or nested lists"):
@@ -188,6 +188,21 @@ def test_an_element_type_is_static() -> None:
 def test_wrong_bytes(element_type: str, shape: Any, data: bytes, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         ng.Constant.from_bytes(element_type, shape, data)
+
+
+def test_bytes_of_any_buffer() -> None:
+    buffers: list[Any] = [
+        b"123",
+        bytearray(b"123"),
+        memoryview(b"1-2-3")[::2],
+        memoryview(b"321")[::-1],
+    ]
+    for data in buffers:
+        assert ng.Constant.from_bytes("u8", [3], data).attributes["data"] == b"123"
+    no_buffers: list[Any] = ["123", [1, 2, 3], None, 3]
+    for wrong in no_buffers:
+        with pytest.raises(TypeError, match=r"^data: expected bytes or another buffer, got"):
+            ng.Constant.from_bytes("u8", [3], wrong)
 
 
 def test_bf16_elements_without_ml_dtypes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,7 +96,11 @@ def test_unknown_names_are_refused_with_the_list_of_names(name: str) -> None:
         ng.element.Type(name)
 
 
-@pytest.mark.parametrize("value", [float, int, bool, complex, None, 4, 1.0, [], object()], ids=repr)
+@pytest.mark.parametrize(
+    "value",
+    [float, int, bool, complex, None, 4, 1.0, [], object()],
+    ids=lambda value: type(value).__name__,
+)
 def test_what_says_no_width_is_refused(value: Any) -> None:
     with pytest.raises(TypeError, match=r"^element_type: expected an element type"):
         ng.Parameter(value, [2])

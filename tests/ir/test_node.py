@@ -75,6 +75,8 @@ def test_ports() -> None:
     )
     assert x.node is node
     assert repr(x) == "<Input bn.input: f32{?,64}>"
+    assert {x, node.input(0)} == {node.input("input")}
+    assert x != node.input(1)
     mean = node.output("mean")
     assert (mean.name, mean.index, mean.element_type, mean.partial_shape) == (
         "mean",

@@ -93,7 +93,9 @@ def test_is_static(value: Any, is_static: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [4, 1.0, "64", b"64", {2}, {2: 3}, object(), np.array(3), ng.Dimension(3)], ids=repr
+    "value",
+    [4, 1.0, "64", b"64", {2}, {2: 3}, object(), np.array(3), ng.Dimension(3)],
+    ids=lambda value: type(value).__name__,
 )
 def test_what_is_no_sequence_is_a_type_error(value: Any) -> None:
     with pytest.raises(TypeError, match=r"^shape: expected a shape such as \[None, 64\], or None"):

@@ -132,15 +132,18 @@ def test_expanded_channels_are_channels_first() -> None:
         assert_same_bits(getattr(result, field), getattr(expected, field), f"{sample}: {field}")
 
 
-def test_axes_of_length_1_do_not_count() -> None:
+@pytest.mark.parametrize("last", [False, True], ids=["channels_first", "channels_last"])
+def test_axes_of_length_1_do_not_count(last: bool) -> None:
     """Whatever stride numpy gives an axis of length 1, the class is that of the others."""
     sample = Sample((6, 5, 1, 7), seed=35)
     arguments = sample.cancelling()
-    expected = ng.batch_norm_training_backprop(*arguments)
+    plain = contiguous_of_class(arguments.input, last)
+    expected = ng.batch_norm_training_backprop(*arguments._replace(input=plain))
     for stride in (0, 1, 4, -4, 10**9):
-        strides = list(arguments.input.strides)
+        strides = list(plain.strides)
         strides[2] = stride
-        input = np.lib.stride_tricks.as_strided(arguments.input, sample.shape, strides)
+        input = np.lib.stride_tricks.as_strided(plain, sample.shape, strides)
+        assert is_channels_last(input, 1) == last
         result = ng.batch_norm_training_backprop(*arguments._replace(input=input))
         for field in result._fields:
             assert_same_bits(

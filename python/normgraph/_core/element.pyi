@@ -1,9 +1,10 @@
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 
+@final
 class Type:
-    def __init__(self, type: Type | str | np.dtype[Any] | type[np.generic]) -> None: ...
+    def __init__(self, value: Type | str | np.dtype[Any] | type[np.generic]) -> None: ...
     @property
     def name(self) -> str: ...
     @property

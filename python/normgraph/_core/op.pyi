@@ -1,3 +1,5 @@
+from typing import final
+
 from . import Node, PartialShape, _ShapeLike, _TypeLike, _Value
 from .element import Type
 
@@ -9,6 +11,7 @@ class BatchNormNode(Node):
     @property
     def channel_axis(self) -> int: ...
 
+@final
 class BatchNormTraining(BatchNormNode):
     def __init__(
         self,
@@ -28,6 +31,7 @@ class BatchNormTraining(BatchNormNode):
         channel_axis: int = 1,
     ) -> tuple[tuple[Type, PartialShape], ...]: ...
 
+@final
 class BatchNormInference(BatchNormNode):
     def __init__(
         self,
@@ -51,6 +55,7 @@ class BatchNormInference(BatchNormNode):
         channel_axis: int = 1,
     ) -> tuple[tuple[Type, PartialShape], ...]: ...
 
+@final
 class BatchNormTrainingBackprop(BatchNormNode):
     def __init__(
         self,
