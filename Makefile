@@ -83,7 +83,7 @@ test: $(installed_for_tests)
 	@$(quietly) build/logs/ctest.log "C++ tests" \
 	    ctest --test-dir $(build) --output-on-failure --no-tests=error
 	@grep "tests passed" build/logs/ctest.log
-	@NORMGRAPH_BENCHMARKS=$(CURDIR)/$(benchmarks) python -m pytest -m "not interop"
+	@NORMGRAPH_BENCHMARKS=$(CURDIR)/$(benchmarks) python -m pytest -m "not interop" --numprocesses=auto
 	@echo "left out: the tests that need torch or JAX (make test-interop)"
 
 test-interop: $(installed_for_tests) $(interop)
