@@ -17,8 +17,9 @@ inline double inverse_standard_deviation(double variance, double epsilon) {
 ///
 /// mean_high + mean_low is the mean to twice the precision of Arithmetic, so its rounding costs
 /// nothing even where the mean is much larger than the standard deviation. Error, with u the unit
-/// roundoff: 2 roundings of the difference, 1 of scale, 1 of the product, 1 of beta and 1 of the
-/// sum, at most 6u of the larger of |gamma·x̂| and |beta| each.
+/// roundoff: 2 roundings of the difference, 1 of scale and 1 of the product are 4u of |gamma·x̂|;
+/// the sum rounds by u of itself, which is at most twice the larger of |gamma·x̂| and |beta|. In
+/// all 6u of the larger one.
 template <typename Arithmetic>
 struct ForwardCoefficients {
     Arithmetic mean_high, mean_low, scale, beta;

@@ -113,14 +113,14 @@ class BatchNorm:
             x, self.gamma, self.beta, epsilon=self.epsilon
         )
         self.input = x
-        self.update_moving_averages(len(x))
+        self.update_moving_averages()
         return normalized
 
-    def update_moving_averages(self, n: int) -> None:
-        """Average the mean, and the unbiased variance: the kernel's is the biased one (1/n)."""
+    def update_moving_averages(self) -> None:
+        """Move the averages a part of the way to the statistics of this batch."""
         new = 1 - self.momentum
         self.moving_mean += new * (self.mean - self.moving_mean)
-        self.moving_variance += new * (self.variance * (n / (n - 1)) - self.moving_variance)
+        self.moving_variance += new * (self.variance - self.moving_variance)
 
     def infer(self, x: Float32Array) -> Float32Array:
         """Normalize with the moving averages."""

@@ -1,0 +1,1 @@
+"""The documentation: its examples run, and what it says of the source is still true."""

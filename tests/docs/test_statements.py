@@ -1,0 +1,173 @@
+"""What the pages say of the source is true of the source."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import normgraph as ng
+
+from .pages import DOCS, PAGES, REPOSITORY, name_of, tables
+from .rounded_statistics import table_rows
+
+#: stem -> class; nothing else in the tests of this folder knows the ops.
+OPS = {
+    "batch_norm_training": "BatchNormTraining",
+    "batch_norm_inference": "BatchNormInference",
+    "batch_norm_training_backprop": "BatchNormTrainingBackprop",
+}
+EVERY_OP = pytest.mark.parametrize("stem", OPS)
+
+ROOTS = "csrc|python|tests|benchmarks|docs|cmake"
+
+
+def page(name: str) -> str:
+    return (DOCS / name).read_text(encoding="utf-8")
+
+
+def section(text: str, title: str) -> str:
+    """From a heading to the next one of its level."""
+    found = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    assert found, title
+    return found[1]
+
+
+def names(text: str) -> list[str]:
+    """The first column of the first table, without code marks and header."""
+    return [row[0].strip("`") for row in tables(text)[0][1:]]
+
+
+# ---- places in the source ------------------------------------------------------------------------
+
+
+def paths_on(name: str) -> list[str]:
+    return re.findall(rf"`((?:{ROOTS})/[^`\s]*|CHANGELOG\.md)`", page(name))
+
+
+@pytest.mark.parametrize("name", [name_of(path) for path in PAGES])
+def test_paths_on_the_page_exist(name: str) -> None:
+    for path in paths_on(name):
+        for stem in OPS:
+            assert (REPOSITORY / path.replace("<stem>", stem)).exists(), path
+
+
+@EVERY_OP
+def test_an_op_has_every_place_of_adding_an_op(stem: str) -> None:
+    own = names(section(page("adding_an_op.md"), "Files of its own"))
+    shared = names(section(page("adding_an_op.md"), "Places in shared files"))
+    assert own
+    assert shared
+    for path in own:
+        assert "<stem>" in path
+        assert (REPOSITORY / path.replace("<stem>", stem)).exists(), path
+    for path in shared:
+        text = (REPOSITORY / path).read_text(encoding="utf-8")
+        assert re.search(rf"\b({stem}|{OPS[stem]})(Arguments)?\b", text), path
+
+
+def source_files() -> Iterator[Path]:
+    for folder in ("csrc", "benchmarks", "python/normgraph/_core"):
+        yield from (
+            path
+            for path in (REPOSITORY / folder).rglob("*")
+            if path.suffix in {".cpp", ".hpp", ".py", ".pyi"}
+        )
+    yield from (REPOSITORY / "python" / "normgraph").glob("*.py")
+
+
+def test_adding_an_op_lists_every_file_that_names_all_ops() -> None:
+    listed = set(paths_on("adding_an_op.md"))
+    for path in source_files():
+        text = path.read_text(encoding="utf-8")
+        if all(re.search(rf"\b({stem}|{OPS[stem]})", text) for stem in OPS):
+            assert path.relative_to(REPOSITORY).as_posix() in listed
+
+
+@EVERY_OP
+def test_adding_an_op_lists_every_file_named_after_an_op(stem: str) -> None:
+    listed = {path.replace("<stem>", stem) for path in paths_on("adding_an_op.md")}
+    for folder in ("csrc", "docs", "python", "tests", "benchmarks"):
+        for path in (REPOSITORY / folder).rglob(f"*{stem}*.*"):
+            if path.stem in (stem, f"test_{stem}") and path.suffix != ".pyc":
+                assert path.relative_to(REPOSITORY).as_posix() in listed
+
+
+# ---- the ops' pages ------------------------------------------------------------------------------
+
+
+@EVERY_OP
+def test_op_page_has_the_form_of_all(stem: str) -> None:
+    titles = re.findall(r"^#+ (.*)$", page(f"ops/{stem}.md"), flags=re.MULTILINE)
+    assert titles == [
+        OPS[stem],
+        "Description",
+        "Inputs",
+        "Attributes",
+        "Outputs",
+        "Constraints",
+        "Mathematical definition",
+        "C++ interface",
+        "Python interface",
+        "Example",
+    ]
+
+
+@EVERY_OP
+def test_op_page_names_inputs_attributes_and_outputs(stem: str) -> None:
+    text = page(f"ops/{stem}.md")
+    inputs = names(section(text, "Inputs"))
+    node = getattr(ng.op, OPS[stem])(*(ng.Parameter("dynamic", None) for _ in inputs))
+    assert inputs == [value.name for value in node.inputs]
+    assert names(section(text, "Attributes")) == list(node.attributes)
+    assert names(section(text, "Outputs")) == [value.name for value in node.outputs]
+    assert node.attributes == {"epsilon": 1e-5, "channel_axis": 1}
+
+
+def labels(text: str) -> list[str]:
+    return re.findall(r"\bC\d+\b", text)
+
+
+@EVERY_OP
+def test_op_page_lists_the_constraints_of_the_op(stem: str) -> None:
+    on_page = names(section(page(f"ops/{stem}.md"), "Constraints"))
+    docstring = getattr(ng.op, OPS[stem]).__doc__
+    assert on_page == labels(docstring)
+
+
+def test_a_label_means_the_same_on_all_pages() -> None:
+    checks = (REPOSITORY / "csrc/normgraph/op/batch_norm_constraints.hpp").read_text("utf-8")
+    all_labels = list(dict.fromkeys(labels(checks)))
+    index = dict(tables(section(page("ops/index.md"), "Constraints"))[0][1:])
+    assert list(index) == all_labels
+    for stem in OPS:
+        for row in tables(section(page(f"ops/{stem}.md"), "Constraints"))[0][1:]:
+            # BatchNormTraining names its only two channel vectors instead of speaking of all.
+            text = row[1].replace("`gamma` and `beta` have", "each channel vector has")
+            assert text.replace("`gamma` and `beta`", "the channel vectors") == index[row[0]]
+
+
+# ---- the numerics page ---------------------------------------------------------------------------
+
+
+def test_constants_of_the_summation_order() -> None:
+    order = (REPOSITORY / "csrc/normgraph/kernel/summation_order.hpp").read_text("utf-8")
+    text = page("numerics.md")
+    assert f"Version {ng.config()['summation_order_version']}, " in text
+    steps, lanes = (
+        int(re.search(rf"{name} = (\d+);", order)[1])  # type: ignore[index]
+        for name in ("steps_per_block", "channels_first_lanes")
+    )
+    assert f"at most {steps} steps in a block" in text
+    assert f"one row of outer elements if inner is 1 | {lanes} |" in text
+    assert f"makes lanes · $C$ at least {lanes} |" in text
+    assert f"({steps} + 4 + 55)\\,u = {steps + 4 + 55}\\,u" in text
+    assert f"{steps + 4 + 55} · 2^-53" in order
+
+
+def test_cost_of_rounding_the_statistics_is_as_measured() -> None:
+    text = page("numerics.md")
+    for row in table_rows():
+        assert row in text
