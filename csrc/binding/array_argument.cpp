@@ -195,7 +195,7 @@ void ArrayArgument::take_capsule(const ArgumentName& name, const py::object& cap
             PyCapsule_GetPointer(capsule.ptr(), dlpack::capsule_name));
         PyCapsule_SetName(capsule.ptr(), dlpack::used_capsule_name);
         loan_ = loan_of(managed);
-        is_writable_ = true;
+        is_writable_ = false;  // this older form cannot say, and JAX lends immutable arrays by it
         set_dlpack_tensor(name, managed->tensor);
     } else {
         throw py::type_error(name.text() + ": expected a DLPack capsule from __dlpack__, got " +

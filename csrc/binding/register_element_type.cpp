@@ -23,7 +23,7 @@ that is not known yet.
 }  // namespace
 
 void register_element_type(py::module_& module) {
-    py::module_ element_module = module.def_submodule("element", "Element types of tensors.");
+    const py::module_ element_module = module.def_submodule("element", "Element types of tensors.");
     py::class_<element::Type>(element_module, "Type", type_doc, py::is_final())
         .def(py::init([](const py::object& value) {
                  return element_type_from_python("element type", value);

@@ -244,7 +244,8 @@ gamma, beta : array of shape (C,) or None, which stands for 1 and 0; of input's 
 epsilon : finite number >= 0
 channel_axis : which axis of input has length C; negative ones count from the last
 out : array for normalized, or tuple (normalized, mean, variance) of arrays to write to; None
-    allocates. The first may be exactly the array given as input.
+    allocates. The first may be exactly the array given as input. DLPack's form before 1.0 is
+    taken as read-only.
 outputs : names of the outputs to compute; None computes all
 
 Returns
