@@ -1,15 +1,18 @@
 # The two commands of the README, and what developers need. Set-up goes to .venv, building to build.
 
-.PHONY: help run test test-interop bench lint format docs clean
+.PHONY: help run test test-interop mutants bench lint format asan tsan docs clean
 .SUFFIXES:
 
 help:
 	@echo "make run           build; show the main job on real data, then a short benchmark"
 	@echo "make test          build; run every test, except for those of test-interop"
 	@echo "make test-interop  the tests that need torch or JAX (installs them: about 1 GB)"
+	@echo "make mutants       drops each term and check in turn: does a test fail? (about an hour)"
 	@echo "make bench         all C++ microbenchmarks (minutes); ARGUMENTS=--help lists the options"
-	@echo "make lint          formatting, style and types"
+	@echo "make lint          formatting, names, likely mistakes and types, in C++ and Python"
 	@echo "make format        put C++ and Python into the project's format"
+	@echo "make asan          all tests under AddressSanitizer and UndefinedBehaviorSanitizer"
+	@echo "make tsan          all tests under ThreadSanitizer"
 	@echo "make docs          the documentation, into build/docs/html"
 	@echo "make clean         remove the build and the environment"
 	@echo "PYTHON=... and CXX=... choose the Python (3.10 or newer) and the compiler (C++20)."
@@ -24,6 +27,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Make sets CXX itself: only a value from the user counts.
 chosen_compiler := $(if $(filter-out default undefined,$(origin CXX)),$(CXX))
 test_extras := demo,test
+# Programs of the C++ package's test: they are built against what is installed.
+consumer := tests/cpp_package/consumer
 test_targets := _core;normgraph_benchmarks;normgraph_tests
 
 # Folders are listed as well, so that a file that has gone counts as a change.
@@ -83,25 +88,51 @@ test: $(installed_for_tests)
 	@$(quietly) build/logs/ctest.log "C++ tests" \
 	    ctest --test-dir $(build) --output-on-failure --no-tests=error
 	@grep "tests passed" build/logs/ctest.log
-	@NORMGRAPH_BENCHMARKS=$(CURDIR)/$(benchmarks) python -m pytest -m "not interop" --numprocesses=auto
+	@CXX=$$(cat $(environment)/compiler) NORMGRAPH_BENCHMARKS=$(CURDIR)/$(benchmarks) \
+	    python -m pytest -m "not interop" --numprocesses=auto
 	@echo "left out: the tests that need torch or JAX (make test-interop)"
 
 test-interop: $(installed_for_tests) $(interop)
 	@python -m pytest -m interop
 
+mutants: $(installed_for_tests)
+	@CXX=$$(cat $(environment)/compiler) python -m tests.mutants $(ARGUMENTS)
+
 bench: $(installed)
 	@$(benchmarks) $(ARGUMENTS)
 
-cpp_files = $(shell find csrc tests benchmarks -name '*.cpp' -o -name '*.hpp')
+cpp_sources := $(shell find csrc tests benchmarks -name '*.cpp')
+cpp_headers := $(shell find csrc tests benchmarks -name '*.hpp')
 
 lint: $(lint_tools)
-	@clang-format --dry-run --Werror $(cpp_files)
+	@clang-format --dry-run --Werror $(cpp_sources) $(cpp_headers)
 	@ruff format --check --quiet . && ruff check --quiet .
 	@mypy
+	@$(MAKE) --no-print-directory --jobs=$$(getconf _NPROCESSORS_ONLN) tidy
+
+# clang-tidy, for each source that has changed, or with it any header, since it was found clean.
+tidied := $(patsubst %.cpp,build/tidy/clean/%.stamp,$(filter-out $(consumer)/%,$(cpp_sources)))
+.PHONY: tidy
+tidy: $(tidied)
+	@$(quietly) build/logs/headers.log "each installed header on its own" \
+	    cmake --build build/tidy --target all_verify_interface_header_sets
+
+$(tidied): build/tidy/clean/%.stamp: %.cpp $(cpp_headers) .clang-tidy build/tidy/compile_commands.json
+	@echo "clang-tidy $<"
+	@clang-tidy -p build/tidy --quiet $< 2>/dev/null
+	@mkdir -p $(@D) && touch $@
+
+build/tidy/compile_commands.json: $(lint_tools) CMakePresets.json $(shell find csrc tests/cpp -type d)
+	@CXX=$$(cat $(environment)/compiler) $(quietly) build/logs/tidy.log \
+	    "configuring for clang-tidy" cmake --preset tidy -G Ninja
+	@touch $@
 
 format: $(lint_tools)
-	@clang-format -i $(cpp_files)
+	@clang-format -i $(cpp_sources) $(cpp_headers)
 	@ruff format . && ruff check --fix --quiet .
+
+asan tsan: $(installed_for_tests)
+	@CXX=$$(cat $(environment)/compiler) tests/sanitizers/run.sh $@ $(ARGUMENTS)
 
 docs: $(docs_tools)
 	@$(quietly) build/logs/docs.log "building the documentation" \

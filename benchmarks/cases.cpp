@@ -62,8 +62,10 @@ public:
             kernel::store_from_double(type, bytes_.data() + at, value);
         }
     }
+    // NOLINTBEGIN(google-explicit-constructor): it stands in lists of arguments, for its elements
     operator kernel::ConstChannelVector() const { return {bytes_.data(), stride()}; }
     operator kernel::ChannelVector() { return {bytes_.data(), stride()}; }
+    // NOLINTEND(google-explicit-constructor)
 
 private:
     std::int64_t stride() const { return static_cast<std::int64_t>(size_); }

@@ -108,7 +108,7 @@ std::vector<Case> cases_of(const NamedShape& shape, const Options& options) {
 /// The medians are taken in `measure`, so that call and floor take turns; Google Benchmark sees one
 /// iteration that lasted as long as the median.
 void run(benchmark::State& state, const Case& which, double seconds) {
-    for (auto iteration : state) {
+    for (const auto iteration : state) {
         static_cast<void>(iteration);
         const Measurement result = measure(which, seconds);
         const double call_seconds = result.call.median_seconds;

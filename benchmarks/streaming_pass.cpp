@@ -89,6 +89,7 @@ template <bool NonTemporal, bool TwoSources>
 void stream(const std::byte* first, const std::byte* second, std::byte* result, std::size_t size) {
     for (std::size_t line = 0; line < size; line += cache_line) {
         for (std::size_t at = line; at < line + cache_line; at += sizeof(Vector)) {
+            // NOLINTNEXTLINE(misc-const-correctness): not in every instance
             Vector value = load(first + at);
             if constexpr (TwoSources) {
                 value = sum(value, load(second + at));

@@ -1,9 +1,8 @@
 # Installs the C++ package: static libraries, headers, and what find_package(normgraph) reads. All of
 # it finds its parts relative to itself, so that it may be moved as a whole.
 if(SKBUILD)
-    # Within the Python package, where `python -m normgraph cmake-dir` looks for it.
-    set(CMAKE_INSTALL_INCLUDEDIR normgraph/include)
-    set(CMAKE_INSTALL_LIBDIR normgraph/lib)
+    # In the Python package, on every system: `python -m normgraph cmake-dir` looks for it there.
+    set(CMAKE_INSTALL_LIBDIR lib)
 endif()
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)

@@ -22,4 +22,4 @@ target_precompile_headers(_core PRIVATE
     <pybind11/numpy.h> <pybind11/pybind11.h> <pybind11/stl.h>)
 
 # Part of a wheel only: a plain `cmake --install` installs the C++ package.
-install(TARGETS _core LIBRARY DESTINATION normgraph COMPONENT python EXCLUDE_FROM_ALL)
+install(TARGETS _core LIBRARY DESTINATION . COMPONENT python EXCLUDE_FROM_ALL)

@@ -47,8 +47,7 @@ std::optional<element::Type> element_type_of(const dlpack::DataType& type) {
 
 bool is_masked(py::handle array) {
     const bool is_plain = std::strcmp(Py_TYPE(array.ptr())->tp_name, "numpy.ndarray") == 0;
-    return !is_plain &&
-           py::isinstance(array, py::module_::import("numpy.ma").attr("MaskedArray"));
+    return !is_plain && py::isinstance(array, py::module_::import("numpy.ma").attr("MaskedArray"));
 }
 
 /// `device` is what `__dlpack_device__` returned: (device type, device number).
@@ -56,7 +55,8 @@ void check_device(const ArgumentName& name, py::handle device) {
     const bool is_pair = py::isinstance<py::tuple>(device) && py::len(device) == 2;
     const py::object type = is_pair ? py::object(device[py::int_(0)]) : py::none();
     if (PyIndex_Check(type.ptr()) == 0) {
-        throw py::type_error(name.text() + ": expected (device type, number) from __dlpack_device__, got " +
+        throw py::type_error(name.text() +
+                             ": expected (device type, number) from __dlpack_device__, got " +
                              describe(device));
     }
     const auto number = py::int_(type).cast<std::int64_t>();
@@ -71,8 +71,8 @@ void check_device(const ArgumentName& name, py::handle device) {
 /// Objects of DLPack's older form take no arguments.
 py::object call_dlpack(py::handle object) {
     try {
-        return object.attr("__dlpack__")(
-            py::arg("max_version") = py::make_tuple(dlpack::major_version, 0));
+        return object.attr("__dlpack__")(py::arg("max_version") =
+                                             py::make_tuple(dlpack::major_version, 0));
     } catch (py::error_already_set& error) {
         if (!error.matches(PyExc_TypeError)) {
             throw;
@@ -94,9 +94,8 @@ std::shared_ptr<void> loan_of(Managed* managed) {
 }  // namespace
 
 std::string ArgumentName::text() const {
-    return index_in_out
-               ? "out[" + std::to_string(*index_in_out) + "] (" + std::string(name) + ")"
-               : std::string(name);
+    return index_in_out ? "out[" + std::to_string(*index_in_out) + "] (" + std::string(name) + ")"
+                        : std::string(name);
 }
 
 ArrayArgument::ArrayArgument(const ArgumentName& name, py::handle object) {
@@ -107,15 +106,15 @@ ArrayArgument::ArrayArgument(const ArgumentName& name, py::handle object) {
     } else if (PyObject_CheckBuffer(object.ptr()) != 0) {
         borrow_buffer(name, object);
     } else {
-        throw py::type_error(name.text() +
-                             ": expected an array (numpy, DLPack or the buffer protocol), got " +
-                             (object.is_none() ? "None" : "an object of type " +
-                                                              type_name_of(object)));
+        throw py::type_error(
+            name.text() + ": expected an array (numpy, DLPack or the buffer protocol), got " +
+            (object.is_none() ? "None" : "an object of type " + type_name_of(object)));
     }
 }
 
 runtime::Array ArrayArgument::view() const {
-    return {element_type_, {shape_.data(), rank_}, {strides_.data(), rank_}, address_, is_writable_};
+    return {
+        element_type_, {shape_.data(), rank_}, {strides_.data(), rank_}, address_, is_writable_};
 }
 
 void ArrayArgument::set_rank(const ArgumentName& name, std::int64_t rank) {
@@ -137,7 +136,8 @@ void ArrayArgument::borrow_numpy(const ArgumentName& name, const py::array& arra
                                     py::repr(dtype).cast<std::string>());
     }
     if (is_masked(array)) {
-        throw py::type_error(name.text() + ": expected an array without a mask, got a masked array");
+        throw py::type_error(name.text() +
+                             ": expected an array without a mask, got a masked array");
     }
     element_type_ = *type;
     set_rank(name, array.ndim());
@@ -152,12 +152,14 @@ void ArrayArgument::borrow_numpy(const ArgumentName& name, const py::array& arra
 void ArrayArgument::borrow_buffer(const ArgumentName& name, py::handle object) {
     py::object array;
     try {
-        array = py::module_::import("numpy").attr("asarray")(py::memoryview(
-            py::reinterpret_borrow<py::object>(object)));
+        array = py::module_::import("numpy").attr("asarray")(
+            py::memoryview(py::reinterpret_borrow<py::object>(object)));
     } catch (py::error_already_set& error) {
-        py::raise_from(error, PyExc_TypeError,
-                       (name.text() + ": expected a buffer that numpy can read, got an object of type " +
-                        type_name_of(object)).c_str());
+        py::raise_from(
+            error, PyExc_TypeError,
+            (name.text() + ": expected a buffer that numpy can read, got an object of type " +
+             type_name_of(object))
+                .c_str());
         throw py::error_already_set();
     }
     borrow_numpy(name, py::reinterpret_borrow<py::array>(array));
@@ -169,10 +171,11 @@ void ArrayArgument::borrow_dlpack(const ArgumentName& name, py::handle object) {
         check_device(name, object.attr("__dlpack_device__")());
         capsule = call_dlpack(object);
     } catch (py::error_already_set& error) {
-        py::raise_from(error, PyExc_ValueError,
-                       (name.text() + ": expected an array that lends its memory through DLPack, got from " +
-                        type_name_of(object) + ": " +
-                        py::str(error.value()).cast<std::string>()).c_str());
+        py::raise_from(
+            error, PyExc_ValueError,
+            (name.text() + ": expected an array that lends its memory through DLPack, got from " +
+             type_name_of(object) + ": " + py::str(error.value()).cast<std::string>())
+                .c_str());
         throw py::error_already_set();
     }
     take_capsule(name, capsule);

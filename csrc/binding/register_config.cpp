@@ -53,10 +53,11 @@ py::dict config() {
 
 void register_config(py::module_& module) {
     module.attr("__version__") = NORMGRAPH_VERSION;
-    module.def("implementations", &implementations,
-               "Names of the kernel implementations that run on this machine, best first. The "
-               "environment variable NORMGRAPH_ISA, read at the first call of a kernel, forces one. "
-               "All give the same bits.");
+    module.def(
+        "implementations", &implementations,
+        "Names of the kernel implementations that run on this machine, best first. The "
+        "environment variable NORMGRAPH_ISA, read at the first call of a kernel, forces one. "
+        "All give the same bits.");
     module.def("config", &config,
                "What was built and what was chosen, as a dict: version, summation_order_version "
                "(bits of results change only with it), implementations, implementation, "

@@ -137,15 +137,16 @@ void check_overlap(const KernelCall& call, std::size_t index, std::span<const Op
         if (share_memory(out, *inputs[other])) {
             throw std::invalid_argument(
                 out_name(call, index).text() + ": expected memory of its own" +
-                (index == 0 ? ", or exactly an input's array" : "") + ", got an array that overlaps " +
-                std::string(call.input_names[other]));
+                (index == 0 ? ", or exactly an input's array" : "") +
+                ", got an array that overlaps " + std::string(call.input_names[other]));
         }
     }
     for (std::size_t other = 0; other < index; ++other) {
         if (outputs[other] && share_memory(out, *outputs[other])) {
-            throw std::invalid_argument(out_name(call, index).text() +
-                                        ": expected memory of its own, got an array that overlaps " +
-                                        out_name(call, other).text());
+            throw std::invalid_argument(
+                out_name(call, index).text() +
+                ": expected memory of its own, got an array that overlaps " +
+                out_name(call, other).text());
         }
     }
 }
@@ -175,10 +176,9 @@ void allocate_outputs(const KernelCall& call, const std::vector<TensorType>& typ
                       std::vector<py::object>& objects, ArrayArguments& outputs) {
     for (std::size_t index = 0; index < types.size(); ++index) {
         if (selected[index] && objects[index].is_none()) {
-            objects[index] =
-                index == 0 ? new_array_like(input)
-                           : new_vector(types[index].element_type,
-                                        types[index].partial_shape[0].length());
+            objects[index] = index == 0 ? new_array_like(input)
+                                        : new_vector(types[index].element_type,
+                                                     types[index].partial_shape[0].length());
             outputs.set(index, out_name(call, index), objects[index]);
         }
     }
@@ -221,17 +221,17 @@ py::object define_result_type(py::module_& module, const KernelCall& call, const
 
 /// The named tuple of these objects, made the way its `_make` does.
 py::object as_result(const py::object& type, const std::vector<py::object>& objects) {
-    const py::tuple arguments =
-        py::make_tuple(py::make_tuple(objects[0], objects[1], objects[2]));
-    PyObject* const result = PyTuple_Type.tp_new(
-        reinterpret_cast<PyTypeObject*>(type.ptr()), arguments.ptr(), nullptr);
+    const py::tuple arguments = py::make_tuple(py::make_tuple(objects[0], objects[1], objects[2]));
+    PyObject* const result =
+        PyTuple_Type.tp_new(reinterpret_cast<PyTypeObject*>(type.ptr()), arguments.ptr(), nullptr);
     if (result == nullptr) {
         throw py::error_already_set();
     }
     return py::reinterpret_steal<py::object>(result);
 }
 
-constexpr const char* batch_norm_training_doc = R"(Normalize each channel with the statistics of this batch.
+constexpr const char* batch_norm_training_doc =
+    R"(Normalize each channel with the statistics of this batch.
 
 Per channel, over its n elements: mean = sum(input)/n, variance = sum((input - mean)**2)/n,
 normalized = gamma * (input - mean) / sqrt(variance + epsilon) + beta.

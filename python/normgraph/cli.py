@@ -63,7 +63,9 @@ def build_parser() -> argparse.ArgumentParser:
         description="Batch normalization as self-checking graph nodes and exact CPU kernels.",
     )
     parser.add_argument("--version", action="version", version=f"normgraph {ng.__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="{demo,info,check,cmake-dir}")
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="{demo,info,check,cmake-dir}"
+    )
 
     demo = commands.add_parser(
         "demo", help="see on real data what normgraph does (about ten seconds)"

@@ -1,6 +1,6 @@
 """The kernels' arithmetic, operation by operation, in Python: results must agree to the bit.
 
-This is the documented summation order (version 1) and the documented element-wise formulas, stated
+This is the documented summation order and the documented element-wise formulas, stated
 a second time and independently of the C++ sources. Sums are made with Python's own floats, one
 addition after the other; numpy does the element-wise operations, each rounded once.
 """
@@ -14,6 +14,7 @@ import numpy as np
 
 from .real_types import REAL_TYPES, Array, RealType, real_type_of
 
+VERSION = 1
 STEPS_PER_BLOCK = 512
 
 

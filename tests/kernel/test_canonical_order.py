@@ -92,6 +92,11 @@ def check_order(arguments: BackpropArguments, sample: Sample, what: str) -> None
     check_training(forward, sample, f"{what}, cancelling")
 
 
+def test_version_is_that_of_the_order_stated_here() -> None:
+    """Whoever changes the order changes it there and here, and the version with it."""
+    assert ng.config()["summation_order_version"] == canonical_order.VERSION
+
+
 @pytest.mark.parametrize("sample", SHAPE_SAMPLES + DIFFICULT_SAMPLES, ids=str)
 def test_every_type_and_difficulty(sample: Sample) -> None:
     check_all(sample, str(sample))

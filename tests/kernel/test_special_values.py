@@ -16,7 +16,7 @@ import normgraph as ng
 from . import canonical_order, definition
 from .comparison import assert_same_bits
 from .layouts import channels_last
-from .real_types import REAL_TYPES, TYPE_PAIRS
+from .real_types import REAL_TYPES, TYPE_PAIRS, Array
 from .samples import Sample
 
 NON_FINITE = [np.nan, np.inf, -np.inf]
@@ -190,6 +190,39 @@ def test_singular_variance_follows_ieee(
         assert np.all(np.isnan(inferred[:, 1]))
 
 
+@pytest.mark.parametrize(
+    ("epsilon", "gamma", "size", "delta"),
+    [
+        pytest.param(1e-100, 1e-38, 1e-38, (1, -2, 0, 3), id="larger than any float"),
+        pytest.param(1e92, 1e38, 1e38, (1e38, -1e38, 0, 0), id="smaller than any float"),
+    ],
+)
+def test_inverse_deviation_beyond_float(
+    epsilon: float, gamma: float, size: float, delta: tuple[float, ...]
+) -> None:
+    """1/√(variance + epsilon) is 1e50 and 1e-46; the products that it goes into are floats.
+
+    Where δ is 0, all that differs from the constant shift is the term of gamma_delta.
+    """
+    input = np.array([[1], [-1], [0.5], [0.25]], np.float32) * np.float32(size)
+    vectors = (
+        np.full(1, gamma, np.float32),
+        None,
+        np.zeros(1, np.float32),
+        np.zeros(1, np.float32),
+    )
+    arguments = (input, *vectors, np.array(delta, np.float32).reshape(4, 1))
+    result = ng.batch_norm_training_backprop(*arguments, epsilon=epsilon)
+    expected = canonical_order.training_backprop(
+        *arguments, epsilon=epsilon, channel_axis=1, channels_last=False
+    )
+    for field, bits in zip(result._fields, expected, strict=True):
+        assert_same_bits(getattr(result, field), bits, field)
+    assert np.all(np.isfinite(result.input_delta))
+    bounded = definition.training_backprop(*arguments, epsilon=epsilon, channel_axis=1)
+    bounded["input_delta"].check(result.input_delta, "input_delta")
+
+
 @pytest.mark.parametrize(("data_type", "channel_type"), TYPE_PAIRS)
 @pytest.mark.parametrize("shape", [(1, 3), (1, 3, 1), (1, 3, 1, 1, 1)], ids=str)
 def test_one_element_per_channel(data_type: str, channel_type: str, shape: tuple[int, ...]) -> None:
@@ -266,10 +299,18 @@ def test_rounding_mode_of_the_caller_is_ignored_and_kept(upward_rounding: ctypes
     mode = upward_rounding.fegetround()
     sample = Sample((7, 3, 11), seed=48)
     upward_rounding.fesetround(0)
-    forward, backward = sample.training(), sample.backprop()
-    expected = (*ng.batch_norm_training(*forward), *ng.batch_norm_training_backprop(*backward))
+    forward, backward, statistics = sample.training(), sample.backprop(), sample.inference()
+
+    def outputs() -> tuple[Array, ...]:
+        return (
+            *ng.batch_norm_training(*forward),
+            *ng.batch_norm_training_backprop(*backward),
+            ng.batch_norm_inference(*statistics),
+        )
+
+    expected = outputs()
     upward_rounding.fesetround(mode)
-    result = (*ng.batch_norm_training(*forward), *ng.batch_norm_training_backprop(*backward))
+    result = outputs()
     after = upward_rounding.fegetround()
     upward_rounding.fesetround(0)
     assert mode != 0

@@ -121,6 +121,7 @@ void Function::validate_nodes_and_infer_types() {
         }
         inferred.emplace(node.get(), node->infer_output_types(inputs));
     }
+    // NOLINTNEXTLINE(bugprone-nondeterministic-pointer-iteration-order): each node on its own
     for (auto& [node, types] : inferred) {
         // All nodes are valid, and the swap cannot fail: from here on nothing is half done.
         node->output_types_.swap(types);

@@ -40,9 +40,9 @@ struct View {
 /// magnitude than every other nonzero stride, axes of length 1 ignored; else channels_first.
 LayoutClass layout_class_of(const Problem& problem, std::span<const std::int64_t> strides);
 
-/// `strides[0]` are those of `input`, which sets the layout class. An empty span is an absent tensor.
-View make_view(const Problem& problem,
-               const std::array<std::span<const std::int64_t>, 3>& strides);
+/// `strides[0]` are those of `input`, which sets the layout class. An empty span is an absent
+/// tensor.
+View make_view(const Problem& problem, const std::array<std::span<const std::int64_t>, 3>& strides);
 
 /// Walks the elements of one channel in logical order, all tensors of a view in step.
 template <std::size_t TensorCount>

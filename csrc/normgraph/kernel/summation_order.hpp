@@ -10,8 +10,8 @@
 /// A channel's elements, in logical order, form `row_count` rows of `row_length`. Element i of a
 /// row belongs to lane i mod `lanes`. Rows (or, of a row longer than `elements_per_block`, its
 /// pieces) are grouped into blocks. In a block every lane adds its terms in order, starting from
-/// +0, then the lanes are folded: upper half onto lower half, until one is left. Blocks are combined
-/// in a binary tree that splits at the largest power of two below the number of blocks.
+/// +0, then the lanes are folded: upper half onto lower half, until one is left. Blocks are
+/// combined in a binary tree that splits at the largest power of two below the number of blocks.
 namespace normgraph::kernel {
 
 /// Changes whenever the order does, and with it the bits of results.

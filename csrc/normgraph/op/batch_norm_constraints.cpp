@@ -395,10 +395,11 @@ class Report {
 public:
     /// True if the constraint holds; its violation is kept if it does not.
     bool holds(Result result) {
+        const bool is_violated = result.has_value();
         if (result) {
             violations_.push_back(*std::move(result));
         }
-        return !result;
+        return !is_violated;
     }
 
     void throw_if_violated(std::string_view type_name) {

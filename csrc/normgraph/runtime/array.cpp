@@ -92,8 +92,8 @@ bool may_overlap_itself(const Array& array) {
 void check_output(const std::string& name, const Array& array, const TensorType& type) {
     const TensorType given = array.tensor_type();
     if (given != type) {
-        throw std::invalid_argument(name + ": expected an array of " + type.to_string() +
-                                    ", got " + given.to_string());
+        throw std::invalid_argument(name + ": expected an array of " + type.to_string() + ", got " +
+                                    given.to_string());
     }
     if (!array.is_writable) {
         throw std::invalid_argument(name + ": expected a writable array, got a read-only one");
@@ -101,8 +101,9 @@ void check_output(const std::string& name, const Array& array, const TensorType&
     if (may_overlap_itself(array)) {
         throw std::invalid_argument(name +
                                     ": expected an array whose elements have memory of their own, "
-                                    "got strides " + format_strides(array.strides) +
-                                    " (in bytes) for shape " + given.partial_shape.to_string());
+                                    "got strides " +
+                                    format_strides(array.strides) + " (in bytes) for shape " +
+                                    given.partial_shape.to_string());
     }
 }
 

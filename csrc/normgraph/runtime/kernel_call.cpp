@@ -33,15 +33,15 @@ bool elements_are_countable(const Array& array) {
     return true;
 }
 
-std::vector<TensorType> validate_anew(const KernelCall& call,
-                                      std::span<const OptionalArray> inputs, double epsilon,
-                                      std::int64_t channel_axis) {
+std::vector<TensorType> validate_anew(const KernelCall& call, std::span<const OptionalArray> inputs,
+                                      double epsilon, std::int64_t channel_axis) {
     std::vector<TensorType> outputs = call.infer(tensor_types(inputs), epsilon, channel_axis);
     const Array& input = *inputs[0];
     if (call.needs_elements && input.is_empty()) {
         throw std::invalid_argument(
             "input: expected at least one element per channel, since an empty batch has no "
-            "statistics, got shape " + input.tensor_type().partial_shape.to_string());
+            "statistics, got shape " +
+            input.tensor_type().partial_shape.to_string());
     }
     if (!input.is_empty() && !elements_are_countable(input)) {
         throw std::invalid_argument("input: expected fewer than 2^60 elements, got shape " +

@@ -43,7 +43,8 @@ extern const KernelCall batch_norm_training_backprop;
 /// Training calls the same op on the same shapes again and again, and small calls would spend most
 /// of their time here: each thread remembers what it has validated last. The result is valid until
 /// the thread's next call of this function.
-const std::vector<TensorType>& validate(const KernelCall& call, std::span<const OptionalArray> inputs,
-                                 double epsilon, std::int64_t channel_axis);
+const std::vector<TensorType>& validate(const KernelCall& call,
+                                        std::span<const OptionalArray> inputs, double epsilon,
+                                        std::int64_t channel_axis);
 
 }  // namespace normgraph::runtime

@@ -54,7 +54,7 @@ TEST(Dimension, RefusesWhatIsNoInterval) {
     EXPECT_THROW(Dimension(-1), std::invalid_argument);
     EXPECT_THROW(Dimension(5, 2), std::invalid_argument);
     EXPECT_THROW(Dimension(-1, 2), std::invalid_argument);
-    EXPECT_THROW(Dimension(Dimension::unbounded), std::invalid_argument);
+    EXPECT_THROW(Dimension{Dimension::unbounded}, std::invalid_argument);
     EXPECT_THROW(Dimension(Dimension::unbounded, Dimension::unbounded), std::invalid_argument);
 }
 

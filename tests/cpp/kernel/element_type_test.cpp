@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -91,6 +92,14 @@ TYPED_TEST(SixteenBitTypes, WhatIsTooLargeBecomesInfinity) {
     const float huge = std::numeric_limits<float>::max();
     EXPECT_EQ(TypeParam::round(huge).bits, this->infinity());
     EXPECT_EQ(TypeParam::round(-huge).bits, this->infinity() | 0x8000U);
+}
+
+TYPED_TEST(SixteenBitTypes, NaNWhosePayloadIsCutOffStaysNaN) {
+    for (const std::uint32_t bits : {0x7F800001U, 0xFF800001U, 0x7F801FFFU, 0x7FC00000U}) {
+        const auto value = std::bit_cast<float>(bits);
+        ASSERT_TRUE(std::isnan(value));
+        EXPECT_TRUE(std::isnan(to_float(TypeParam::round(value)))) << "bits " << bits;
+    }
 }
 
 TEST(ElementType, SizesAreThoseOfTheStorage) {

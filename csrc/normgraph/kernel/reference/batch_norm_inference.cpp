@@ -11,15 +11,18 @@ void batch_norm_inference(const BatchNormInferenceArguments& arguments) {
     const ElementType type = problem.channel_type;
     const View view =
         make_view(problem, {arguments.input.strides, arguments.normalized.strides, {}});
+    if (view.elements_per_channel() == 0) {
+        return;
+    }
     with_data_type(problem.data_type, [&]<typename Data>() {
         for (std::int64_t channel = 0; channel < view.channels; ++channel) {
-            normalize<Data>(view, arguments.input.address + channel * view.channel_strides[0],
-                            arguments.normalized.address + channel * view.channel_strides[1],
-                            {channel_value(arguments.gamma, type, channel, 1.0),
-                             channel_value(arguments.beta, type, channel, 0.0),
-                             channel_value(arguments.mean, type, channel, 0.0),
-                             channel_value(arguments.variance, type, channel, 0.0),
-                             problem.epsilon});
+            normalize<Data>(
+                view, arguments.input.address + channel * view.channel_strides[0],
+                arguments.normalized.address + channel * view.channel_strides[1],
+                {channel_value(arguments.gamma, type, channel, 1.0),
+                 channel_value(arguments.beta, type, channel, 0.0),
+                 channel_value(arguments.mean, type, channel, 0.0),
+                 channel_value(arguments.variance, type, channel, 0.0), problem.epsilon});
         }
     });
 }

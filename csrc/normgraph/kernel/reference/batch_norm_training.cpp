@@ -56,11 +56,11 @@ void batch_norm_training(const BatchNormTrainingArguments& arguments) {
             set_channel_value(arguments.mean, type, channel, batch.mean);
             set_channel_value(arguments.variance, type, channel, batch.variance);
             if (arguments.normalized.address != nullptr) {
-                normalize<Data>(
-                    view, input, arguments.normalized.address + channel * view.channel_strides[1],
-                    {channel_value(arguments.gamma, type, channel, 1.0),
-                     channel_value(arguments.beta, type, channel, 0.0), batch.mean, batch.variance,
-                     problem.epsilon});
+                normalize<Data>(view, input,
+                                arguments.normalized.address + channel * view.channel_strides[1],
+                                {channel_value(arguments.gamma, type, channel, 1.0),
+                                 channel_value(arguments.beta, type, channel, 0.0), batch.mean,
+                                 batch.variance, problem.epsilon});
             }
         }
     });

@@ -64,8 +64,7 @@ void run_channel(const BatchNormTrainingBackpropArguments& arguments, const View
     const Channel channel = channel_of(arguments, view, index);
 
     const auto [delta_sum, product_sum] = reduce<Data>(view, channel, mean);
-    const double gamma_delta =
-        product_sum * inverse_standard_deviation(variance, problem.epsilon);
+    const double gamma_delta = product_sum * inverse_standard_deviation(variance, problem.epsilon);
     set_channel_value(arguments.gamma_delta, type, index, gamma_delta);
     set_channel_value(arguments.beta_delta, type, index, delta_sum);
     if (channel.input_delta != nullptr) {
@@ -78,9 +77,9 @@ void run_channel(const BatchNormTrainingBackpropArguments& arguments, const View
 }  // namespace
 
 void batch_norm_training_backprop(const BatchNormTrainingBackpropArguments& arguments) {
-    const View view = make_view(arguments.problem,
-                                {arguments.input.strides, arguments.normalized_delta.strides,
-                                 arguments.input_delta.strides});
+    const View view =
+        make_view(arguments.problem, {arguments.input.strides, arguments.normalized_delta.strides,
+                                      arguments.input_delta.strides});
     with_data_type(arguments.problem.data_type, [&]<typename Data>() {
         for (std::int64_t channel = 0; channel < view.channels; ++channel) {
             run_channel<Data>(arguments, view, channel);

@@ -1,0 +1,75 @@
+"""Valid signatures are remembered: whatever differs from the last valid call is checked anew."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import normgraph as ng
+
+from .comparison import assert_same_bits
+from .samples import Sample
+
+SAMPLE = Sample((4, 3, 5), seed=95)
+CALLS: dict[str, dict[str, Any]] = {
+    "batch_norm_training": SAMPLE.training()._asdict(),
+    "batch_norm_inference": SAMPLE.inference()._asdict(),
+    "batch_norm_training_backprop": SAMPLE.backprop()._asdict(),
+}
+CHANGES: dict[str, tuple[dict[str, Any], str]] = {
+    "epsilon": ({"epsilon": -1.0}, "C1"),
+    "channel_axis": ({"channel_axis": 0}, "C9"),
+    "type": ({"gamma": np.ones(3, np.int32)}, "C4"),
+    "length": ({"gamma": np.ones(4, np.float32)}, "C9"),
+    "rank": ({"gamma": np.ones((3, 1), np.float32)}, "C8"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("function", CALLS)
+def test_a_change_of_a_valid_call_is_checked(function: str, change: str) -> None:
+    call, arguments = getattr(ng, function), CALLS[function]
+    changes, label = CHANGES[change]
+    call(**arguments)
+    with pytest.raises(ng.NodeValidationFailure) as raised:
+        call(**{**arguments, **changes})
+    assert raised.value.labels == (label,)
+    call(**arguments)
+
+
+@pytest.mark.parametrize("function", CALLS)
+def test_another_type_or_shape_gives_outputs_of_its_own(function: str) -> None:
+    call = getattr(ng, function)
+    methods = {"training": "training", "inference": "inference", "training_backprop": "backprop"}
+    for shape in ((4, 3, 5), (4, 3, 6), (4, 3, 5), (5, 4, 3), (3, 5)):
+        for data_type in ("f32", "f64", "bf16", "f16"):
+            sample = Sample(shape, data_type, data_type)
+            arguments = getattr(sample, methods[function.removeprefix("batch_norm_")])()
+            result = call(*arguments)
+            first = result if function == "batch_norm_inference" else result[0]
+            assert (first.dtype, first.shape) == (sample.data.dtype, shape)
+
+
+def test_an_absent_vector_is_not_taken_for_a_given_one() -> None:
+    """Given and absent ones in turn, types and lengths that look like each other's ranks."""
+    input = np.arange(4, dtype=np.float32).reshape(4, 1)
+    one = np.ones(1, np.float32)
+    expected = ng.batch_norm_training(input, one, np.zeros_like(one)).normalized
+    for gamma, beta in ((None, one * 0), (one, None), (None, None), (one, one * 0)):
+        result = ng.batch_norm_training(input, gamma, beta).normalized
+        assert_same_bits(result, expected, f"gamma {gamma}, beta {beta}")
+        for length in range(9):
+            for dtype in (bool, np.int8, np.int16, np.uint8):
+                with pytest.raises(ng.NodeValidationFailure):
+                    ng.batch_norm_training(input, np.ones(length, dtype), None)
+
+
+def test_a_refused_call_is_not_remembered() -> None:
+    arguments = CALLS["batch_norm_training"]
+    for _ in range(3):
+        with pytest.raises(ng.NodeValidationFailure):
+            ng.batch_norm_training(**arguments, epsilon=-2.0)
+        with pytest.raises(ValueError, match="empty batch"):
+            ng.batch_norm_training(np.zeros((0, 3), np.float32), None, None)

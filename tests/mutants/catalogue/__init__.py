@@ -1,0 +1,25 @@
+"""The list of mutants."""
+
+from .arrays import GROUPS as ARRAYS
+from .binding import GROUPS as BINDING
+from .constraints import GROUPS as CONSTRAINTS
+from .element_types import GROUPS as ELEMENT_TYPES
+from .formulas import GROUPS as FORMULAS
+from .graph import GROUPS as GRAPH
+from .inference import GROUPS as INFERENCE
+from .layouts import GROUPS as LAYOUTS
+from .summation import GROUPS as SUMMATION
+
+GROUPS = (
+    *FORMULAS,
+    *SUMMATION,
+    *ELEMENT_TYPES,
+    *LAYOUTS,
+    *CONSTRAINTS,
+    *INFERENCE,
+    *GRAPH,
+    *ARRAYS,
+    *BINDING,
+)
+
+__all__ = ["GROUPS"]

@@ -1,0 +1,318 @@
+"""Arrays given to the kernels: overlaps, outputs, and what is validated before a kernel runs."""
+
+from ..mutant import CPP_TESTS, Group, Mutant
+
+RUNTIME = "csrc/normgraph/runtime/"
+OUT_TESTS = "tests/kernel/test_outputs_and_out.py"
+
+VIEWS = Group(
+    RUNTIME + "array.cpp",
+    CPP_TESTS,
+    (
+        Mutant(
+            "empty-array",
+            "that an array with an axis of length 0 is empty",
+            "return std::ranges::find(shape, 0) != shape.end();",
+            "return shape.empty();",
+        ),
+        Mutant(
+            "first-byte-of-negative-strides",
+            "negative strides before the address",
+            "offset += std::min<std::int64_t>(0, strides[axis] * (shape[axis] - 1));",
+            "",
+        ),
+        Mutant(
+            "first-byte-of-the-first-axis",
+            "that every axis adds to the range",
+            "offset += std::min<std::int64_t>(0, strides[axis] * (shape[axis] - 1));",
+            "offset = std::min<std::int64_t>(offset, strides[axis] * (shape[axis] - 1));",
+        ),
+        Mutant(
+            "last-byte-of-positive-strides",
+            "positive strides after the address",
+            "offset += std::max<std::int64_t>(0, strides[axis] * (shape[axis] - 1));",
+            "",
+        ),
+        Mutant(
+            "range-without-the-last-element",
+            "the last element's bytes",
+            "offset = static_cast<std::int64_t>(element_type.size());",
+            "offset = 0;",
+        ),
+        Mutant(
+            "range-of-an-empty-array",
+            "that an empty array has no bytes",
+            "if (is_empty()) { return 0; } std::int64_t offset",
+            "std::int64_t offset",
+        ),
+        Mutant(
+            "identical-at-other-addresses",
+            "that identical views have one address",
+            "left.address != right.address ||",
+            "",
+        ),
+        Mutant(
+            "identical-with-other-types",
+            "that identical views have one element type",
+            "left.element_type != right.element_type ||",
+            "",
+        ),
+        Mutant(
+            "identical-with-other-shapes",
+            "that identical views have one shape",
+            "!std::ranges::equal(left.shape, right.shape)",
+            "left.shape.size() != right.shape.size()",
+        ),
+        Mutant(
+            "identical-with-other-strides",
+            "that identical views have the same strides",
+            "left.shape[axis] > 1 && left.strides[axis] != right.strides[axis]",
+            "left.shape[axis] < 1 && left.strides[axis] != right.strides[axis]",
+        ),
+        Mutant(
+            "identical-but-for-axes-of-length-1",
+            "that strides of axes of length 1 do not count",
+            "left.shape[axis] > 1 && left.strides[axis] != right.strides[axis]",
+            "left.strides[axis] != right.strides[axis]",
+        ),
+        Mutant(
+            "overlap-with-what-is-before",
+            "that a range which ends before the other does not overlap it",
+            "return before(left.first_byte(), right.first_byte() + right.byte_extent()) &&",
+            "return",
+        ),
+        Mutant(
+            "overlap-with-what-is-after",
+            "that a range which begins after the other does not overlap it",
+            "right.byte_extent()) && before(right.first_byte(), left.first_byte() + "
+            "left.byte_extent());",
+            "right.byte_extent());",
+        ),
+        Mutant(
+            "self-overlap-of-an-empty-array",
+            "that an empty array does not overlap itself",
+            "if (array.is_empty()) { return false; }",
+            "",
+        ),
+        Mutant(
+            "self-overlap-of-axes-of-length-1",
+            "that axes of length 1 do not count",
+            "if (array.shape[axis] > 1) { axes.push_back(axis); }",
+            "axes.push_back(axis);",
+        ),
+        Mutant(
+            "self-overlap-in-logical-order",
+            "that axes are looked at from the smallest stride up",
+            "std::ranges::sort(axes, {}, [&](std::size_t axis) "
+            "{ return std::abs(array.strides[axis]); });",
+            "",
+        ),
+        Mutant(
+            "self-overlap-in-signed-order",
+            "the magnitude of strides",
+            "std::ranges::sort(axes, {}, [&](std::size_t axis) "
+            "{ return std::abs(array.strides[axis]); });",
+            "std::ranges::sort(axes, {}, [&](std::size_t axis) { return array.strides[axis]; });",
+        ),
+        Mutant(
+            "self-overlap-of-negative-strides",
+            "the magnitude of strides",
+            "const std::int64_t stride = std::abs(array.strides[axis]);",
+            "const std::int64_t stride = array.strides[axis];",
+        ),
+        Mutant(
+            "self-overlap-of-neighbours-alone",
+            "the extent of the smaller axes",
+            "extent += stride * (array.shape[axis] - 1);",
+            "",
+        ),
+    ),
+)
+
+CHECK_OUTPUT = Group(
+    RUNTIME + "array.cpp",
+    OUT_TESTS,
+    (
+        Mutant(
+            "out-of-any-type",
+            "that an output has its type and shape",
+            "if (given != type)",
+            "if (given.partial_shape != type.partial_shape)",
+        ),
+        Mutant(
+            "out-of-any-shape",
+            "that an output has its type and shape",
+            "if (given != type)",
+            "if (given.element_type != type.element_type)",
+        ),
+        Mutant(
+            "out-that-is-read-only",
+            "that an output is writable",
+            "if (!array.is_writable)",
+            "if (!array.is_writable && array.address == nullptr)",
+        ),
+        Mutant(
+            "out-that-overlaps-itself",
+            "that an output's elements have memory of their own",
+            "if (may_overlap_itself(array))",
+            "if (may_overlap_itself(array) && array.address == nullptr)",
+        ),
+    ),
+)
+
+VALIDATION = Group(
+    RUNTIME + "kernel_call.cpp",
+    "tests/kernel/test_special_values.py -k empty",
+    (
+        Mutant(
+            "training-of-an-empty-batch",
+            "that training refuses an empty batch",
+            "if (call.needs_elements && input.is_empty())",
+            "if (call.needs_elements && input.shape.empty())",
+        ),
+        Mutant(
+            "no-empty-batch-at-all",
+            "that the other ops take an empty batch",
+            "if (call.needs_elements && input.is_empty())",
+            "if (input.is_empty())",
+        ),
+    ),
+)
+
+COUNTING = Group(
+    RUNTIME + "kernel_call.cpp",
+    "tests/kernel/test_large_index.py -k refused",
+    (
+        Mutant(
+            "more-elements-than-indices-reach",
+            "that elements can be counted",
+            "if (length > 0 && count > limit / length)",
+            "if (length > limit)",
+        ),
+    ),
+)
+
+DEFAULT_TYPE = Group(
+    RUNTIME + "kernel_call.cpp",
+    "tests/kernel/test_batch_norm_training.py",
+    (
+        Mutant(
+            "statistics-beside-16-bits-without-vectors",
+            "that statistics are f32 where no vector tells their type",
+            "output.element_type = element::f32;",
+            "output.element_type = outputs.front().element_type;",
+        ),
+    ),
+)
+
+SIGNATURE = Group(
+    RUNTIME + "kernel_call.cpp",
+    "tests/kernel/test_remembered_signatures.py tests/kernel/test_array_inputs.py",
+    (
+        Mutant(
+            "remembered-for-any-epsilon",
+            "that a new epsilon is validated",
+            "append(std::bit_cast<std::int64_t>(epsilon));",
+            "append(0 * std::bit_cast<std::int64_t>(epsilon));",
+        ),
+        Mutant(
+            "remembered-for-any-axis",
+            "that a new channel_axis is validated",
+            "append(channel_axis);",
+            "append(0 * channel_axis);",
+        ),
+        Mutant(
+            "remembered-for-any-type",
+            "that new element types are validated",
+            "append(static_cast<std::int64_t>(input->element_type.kind()));",
+            "",
+        ),
+        Mutant(
+            "remembered-for-any-lengths",
+            "that new shapes are validated",
+            "[&](std::int64_t length) { append(length); }",
+            "[&](std::int64_t length) { append(0 * length); }",
+        ),
+        Mutant(
+            "remembered-for-absent-inputs",
+            "that an absent input is told from a scalar one",
+            "append(input ? static_cast<std::int64_t>(input->shape.size()) : -1);",
+            "append(input ? static_cast<std::int64_t>(input->shape.size()) : 1);",
+        ),
+        Mutant(
+            "remembered-beyond-the-memory",
+            "that signatures of large rank are validated each time",
+            "if (!signature.fits() || !entry.is(call, signature))",
+            "if (!signature.fits() ? entry.call != nullptr : !entry.is(call, signature))",
+        ),
+    ),
+)
+
+TRAINING = Group(
+    RUNTIME + "batch_norm_training.cpp",
+    "tests/kernel/test_batch_norm_training.py",
+    (
+        Mutant(
+            "training-inputs-swapped",
+            "which input is gamma and which beta",
+            ".gamma = const_channel_vector(inputs[1]), .beta = const_channel_vector(inputs[2]),",
+            ".gamma = const_channel_vector(inputs[2]), .beta = const_channel_vector(inputs[1]),",
+        ),
+        Mutant(
+            "training-outputs-swapped",
+            "which output is the mean and which the variance",
+            ".mean = channel_vector(outputs[1]), .variance = channel_vector(outputs[2]),",
+            ".mean = channel_vector(outputs[2]), .variance = channel_vector(outputs[1]),",
+        ),
+    ),
+)
+
+INFERENCE = Group(
+    RUNTIME + "batch_norm_inference.cpp",
+    "tests/kernel/test_batch_norm_inference.py",
+    (
+        Mutant(
+            "inference-inputs-swapped",
+            "which input is the mean and which the variance",
+            ".mean = const_channel_vector(inputs[3]), .variance = const_channel_vector(inputs[4]),",
+            ".mean = const_channel_vector(inputs[4]), .variance = const_channel_vector(inputs[3]),",
+        ),
+    ),
+)
+
+BACKPROP = Group(
+    RUNTIME + "batch_norm_training_backprop.cpp",
+    "tests/kernel/test_batch_norm_training_backprop.py",
+    (
+        Mutant(
+            "backprop-reads-beta-for-gamma",
+            "that beta is not read",
+            ".gamma = const_channel_vector(inputs[1])",
+            ".gamma = const_channel_vector(inputs[2])",
+        ),
+        Mutant(
+            "backprop-statistics-swapped",
+            "which input is the mean and which the variance",
+            ".mean = const_channel_vector(inputs[3]), .variance = const_channel_vector(inputs[4]),",
+            ".mean = const_channel_vector(inputs[4]), .variance = const_channel_vector(inputs[3]),",
+        ),
+        Mutant(
+            "backprop-input-for-normalized-delta",
+            "that normalized_delta is read",
+            ".normalized_delta = const_tensor(inputs[5])",
+            ".normalized_delta = const_tensor(inputs[0])",
+        ),
+    ),
+)
+
+GROUPS = (
+    VIEWS,
+    CHECK_OUTPUT,
+    VALIDATION,
+    COUNTING,
+    DEFAULT_TYPE,
+    SIGNATURE,
+    TRAINING,
+    INFERENCE,
+    BACKPROP,
+)

@@ -1,0 +1,359 @@
+"""What comes from Python: arrays of every kind, out=, outputs=, plain values."""
+
+from ..mutant import Group, Mutant
+
+BINDING = "csrc/binding/"
+BAD_INPUT_TESTS = "tests/kernel/test_bad_input.py"
+ARRAY_TESTS = "tests/kernel/test_dlpack.py tests/kernel/test_array_inputs.py"
+OUT_TESTS = "tests/kernel/test_outputs_and_out.py"
+
+ARRAYS = Group(
+    BINDING + "array_argument.cpp",
+    BAD_INPUT_TESTS,
+    (
+        Mutant(
+            "foreign-byte-order-of-arrays",
+            "that foreign byte order is refused",
+            "if (has_foreign_byte_order(dtype))",
+            "if (has_foreign_byte_order(dtype) && array.ndim() > 64)",
+        ),
+        Mutant(
+            "masked-arrays",
+            "that masked arrays are refused",
+            "if (is_masked(array))",
+            "if (is_masked(array) && array.ndim() > 64)",
+        ),
+        Mutant(
+            "memory-of-any-device",
+            "that the memory is the CPU's",
+            'check_device(name, object.attr("__dlpack_device__")());',
+            "",
+        ),
+        Mutant(
+            "capsule-used-twice",
+            "that a capsule is taken once",
+            "PyCapsule_SetName(capsule.ptr(), dlpack::used_capsule_name);",
+            "",
+        ),
+        Mutant(
+            "classes-with-dlpack",
+            "that a class is no array",
+            'py::hasattr(object, "__dlpack__") && !py::isinstance<py::type>(object)',
+            'py::hasattr(object, "__dlpack__")',
+        ),
+    ),
+)
+
+BORROWED_ARRAYS = Group(
+    BINDING + "array_argument.cpp",
+    ARRAY_TESTS,
+    (
+        Mutant(
+            "dlpack-memory-kept",
+            "that borrowed memory is given back",
+            "lent->deleter(lent);",
+            "(void)lent;",
+        ),
+        Mutant(
+            "dlpack-strides-in-bytes",
+            "that DLPack's strides count elements",
+            "tensor.strides[axis] * size",
+            "tensor.strides[axis]",
+        ),
+        Mutant(
+            "dlpack-without-strides",
+            "that a DLPack tensor without strides is dense",
+            "dense_stride *= tensor.shape[axis];",
+            "",
+        ),
+        Mutant(
+            "dlpack-without-offset",
+            "DLPack's offset of the first element",
+            "static_cast<std::byte*>(tensor.data) + tensor.byte_offset",
+            "static_cast<std::byte*>(tensor.data)",
+        ),
+        Mutant(
+            "dlpack-read-only-is-writable",
+            "that DLPack's read-only memory is not written",
+            "is_writable_ = (managed->flags & dlpack::flag_read_only) == 0;",
+            "is_writable_ = true;",
+        ),
+        Mutant(
+            "dlpack-of-another-version",
+            "that DLPack's major version is known",
+            "if (managed->version.major != dlpack::major_version)",
+            "if (managed->version.major == 0)",
+        ),
+        Mutant(
+            "dlpack-several-lanes",
+            "that a DLPack element is one number",
+            "if (type.lanes != 1 || type.bits % 8 != 0)",
+            "if (type.bits % 8 != 0)",
+        ),
+        Mutant(
+            "dlpack-odd-bits",
+            "that a DLPack element is whole bytes",
+            "if (type.lanes != 1 || type.bits % 8 != 0)",
+            "if (type.lanes != 1)",
+        ),
+        Mutant(
+            "dlpack-of-any-rank",
+            "that a DLPack tensor's rank is within numpy's limit",
+            "rank < 0 || rank > static_cast<std::int64_t>(max_rank)",
+            "rank < 0",
+        ),
+        Mutant(
+            "dlpack-of-the-older-form",
+            "that objects of DLPack's older form are taken",
+            "if (!error.matches(PyExc_TypeError)) { throw; }",
+            "throw;",
+        ),
+    ),
+)
+
+WRITABLE = Group(
+    BINDING + "array_argument.cpp",
+    OUT_TESTS,
+    (
+        Mutant(
+            "read-only-array-is-writable",
+            "that read-only arrays are not written",
+            "is_writable_ = array.writeable();",
+            "is_writable_ = true;",
+        ),
+        Mutant(
+            "overlap-of-ranges-alone",
+            "that interleaved views are told apart",
+            "if (!runtime::ranges_overlap(left, right)) { return false; }",
+            "return runtime::ranges_overlap(left, right);",
+        ),
+    ),
+)
+
+NEW_ARRAYS = Group(
+    BINDING + "array_argument.cpp",
+    "tests/kernel/test_layouts.py -k new_outputs",
+    (
+        Mutant(
+            "new-outputs-in-logical-order",
+            "that new outputs have the axis order of the input",
+            "std::swap(axes[below], axes[moving]);",
+            "",
+        ),
+        Mutant(
+            "new-outputs-in-signed-order",
+            "the magnitude of strides",
+            "std::abs(array.strides[axes[below]]) <= std::abs(array.strides[axes[moving]])",
+            "array.strides[axes[below]] <= array.strides[axes[moving]]",
+        ),
+        Mutant(
+            "new-outputs-of-expanded-inputs",
+            "that a zero stride has no place of its own",
+            "array.shape[axis] > 1 && array.strides[axis] != 0",
+            "array.shape[axis] > 1",
+        ),
+        Mutant(
+            "new-outputs-of-axes-of-length-1",
+            "that an axis of length 1 has no place of its own",
+            "array.shape[axis] > 1 && array.strides[axis] != 0",
+            "array.strides[axis] != 0",
+        ),
+    ),
+)
+
+CALLS = Group(
+    BINDING + "register_kernel.cpp",
+    OUT_TESTS,
+    (
+        Mutant(
+            "overlap-with-inputs",
+            "that an output does not overlap an input",
+            "if (share_memory(out, *inputs[other]))",
+            "if (share_memory(out, *inputs[other]) && other > 9)",
+        ),
+        Mutant(
+            "overlap-with-outputs",
+            "that outputs do not overlap each other",
+            "if (outputs[other] && share_memory(out, *outputs[other]))",
+            "if (outputs[other] && other > 9)",
+        ),
+        Mutant(
+            "no-alias-at-all",
+            "that the element-wise output may be an input",
+            "index == 0 && are_identical_views(out, *inputs[other])",
+            "index > 9 && are_identical_views(out, *inputs[other])",
+        ),
+        Mutant(
+            "alias-of-channel-vectors",
+            "that the element-wise output alone may be an input",
+            "index == 0 && are_identical_views(out, *inputs[other])",
+            "are_identical_views(out, *inputs[other])",
+        ),
+        Mutant(
+            "outputs-as-one-text",
+            "that a text is not taken for names",
+            "py::isinstance<py::str>(names) || !py::isinstance<py::iterable>(names)",
+            "!py::isinstance<py::iterable>(names)",
+        ),
+        Mutant(
+            "outputs-named-twice",
+            "that a name is given once",
+            "if (selected[index])",
+            "if (selected[index] && index > 9)",
+        ),
+        Mutant(
+            "outputs-that-are-none",
+            "that at least one output is selected",
+            "if (!any)",
+            "if (!any && selected.empty())",
+        ),
+        Mutant(
+            "out-that-is-a-list",
+            "that a list is not taken for a tuple",
+            "if (py::isinstance<py::list>(out))",
+            "if (py::isinstance<py::list>(out) && count > 9)",
+        ),
+        Mutant(
+            "out-with-more-entries",
+            "that out has one entry per output",
+            "if (tuple.size() != count)",
+            "if (tuple.size() < count)",
+        ),
+        Mutant(
+            "out-that-is-not-selected",
+            "that out gives no array for what is not selected",
+            "if (!selected[index])",
+            "if (!selected[index] && index > 9)",
+        ),
+        Mutant(
+            "all-outputs-allocated",
+            "that what is not selected is not allocated",
+            "if (selected[index] && objects[index].is_none())",
+            "if (objects[index].is_none())",
+        ),
+    ),
+)
+
+REFUSALS = Group(
+    BINDING + "register_kernel.cpp",
+    BAD_INPUT_TESTS,
+    (
+        Mutant(
+            "gamma-is-required",
+            "that gamma may be None",
+            'input_name == "gamma" || input_name == "beta"',
+            'input_name == "beta"',
+        ),
+        Mutant(
+            "beta-is-required",
+            "that beta may be None",
+            'input_name == "gamma" || input_name == "beta"',
+            'input_name == "gamma"',
+        ),
+    ),
+)
+
+INTERPRETER_LOCK = Group(
+    BINDING + "register_kernel.cpp",
+    "tests/kernel/test_threads.py -k during_a_kernel",
+    (
+        Mutant(
+            "interpreter-lock-kept",
+            "that the interpreter's lock is free while a kernel runs",
+            "const py::gil_scoped_release release;",
+            "",
+        ),
+    ),
+)
+
+VALUES = Group(
+    BINDING + "conversion.cpp",
+    "tests/op/test_arguments.py tests/ir/test_dimension.py tests/ir/test_element_type.py",
+    (
+        Mutant(
+            "bool-as-integer",
+            "that a bool is no integer",
+            "PyBool_Check(object.ptr()) != 0 || PyIndex_Check(object.ptr()) == 0",
+            "PyIndex_Check(object.ptr()) == 0",
+        ),
+        Mutant(
+            "bool-as-epsilon",
+            "that a bool is no real number",
+            "PyBool_Check(object.ptr()) != 0 || !is_real",
+            "!is_real",
+        ),
+        Mutant(
+            "interval-of-three",
+            "that an interval has two bounds",
+            "if (bounds.size() != 2)",
+            "if (bounds.size() < 2)",
+        ),
+        Mutant(
+            "foreign-byte-order-of-types",
+            "that a dtype of foreign byte order is refused",
+            "if (has_foreign_byte_order(dtype))",
+            "if (has_foreign_byte_order(dtype) && type->is_dynamic())",
+        ),
+        Mutant(
+            "empty-name",
+            "that a name is not empty",
+            "if (name.empty())",
+            "if (name.size() > 9999)",
+        ),
+        Mutant(
+            "text-as-sequence",
+            "that a text is no sequence",
+            "if (is_text || PySequence_Check(object.ptr()) == 0)",
+            "if (PySequence_Check(object.ptr()) == 0)",
+        ),
+    ),
+)
+
+CONSTANTS = Group(
+    BINDING + "register_constant.cpp",
+    "tests/ir/test_constant.py",
+    (
+        Mutant(
+            "constant-of-a-masked-array",
+            "that masked arrays are refused",
+            'py::module_::import("numpy.ma").attr("MaskedArray")',
+            "py::type::of(py::none())",
+        ),
+        Mutant(
+            "constant-of-integers-too-small",
+            "that integers are not below the type's range",
+            'value < py::object(limits.attr("min")) ||',
+            "",
+        ),
+        Mutant(
+            "constant-of-integers-too-large",
+            "that integers are not above the type's range",
+            '|| value > py::object(limits.attr("max"))',
+            "",
+        ),
+        Mutant(
+            "constant-of-another-kind",
+            "that a type can hold the values",
+            "if (!keeps_kind)",
+            "if (!keeps_kind && array.ndim() > 64)",
+        ),
+        Mutant(
+            "constants-array-is-writable",
+            "that a constant's array is read-only",
+            'array.attr("setflags")(py::arg("write") = false);',
+            "",
+        ),
+    ),
+)
+
+GROUPS = (
+    ARRAYS,
+    BORROWED_ARRAYS,
+    WRITABLE,
+    NEW_ARRAYS,
+    CALLS,
+    REFUSALS,
+    INTERPRETER_LOCK,
+    VALUES,
+    CONSTANTS,
+)

@@ -1,0 +1,135 @@
+"""A copy of the project's tree, in which mutants are built and tested."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from .mutant import CPP_TESTS, Group, Mutant, mutated
+
+PROJECT = Path(__file__).resolve().parents[2]
+COPIED = ("CMakeLists.txt", "pyproject.toml", "cmake", "csrc", "python", "tests")
+PYTHON_TESTS = "tests/ir tests/op tests/kernel tests/published_errors"
+TIME_LIMIT = 1800.0
+"""Seconds for one run of tests. A mutant may make an endless loop."""
+
+
+class BuildError(Exception):
+    """The tree does not compile; the message is the end of the compiler's output."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a run of tests has shown. `failed` names the first failing test; empty if all passed."""
+
+    failed: str
+
+
+class Workspace:
+    """`folder` is made if need be, and used again: what has not changed is not built again."""
+
+    def __init__(self, folder: Path) -> None:
+        self._tree = folder / "tree"
+        self._build = folder / "build"
+        self._package = self._tree / "python" / "normgraph"
+
+    def prepare(self) -> None:
+        """Brings the copy up to date and configures its build."""
+        wanted = dict(self._files_of(PROJECT))
+        for path in dict(self._files_of(self._tree)):
+            if path not in wanted:
+                (self._tree / path).unlink()
+        for path, content in wanted.items():
+            copy = self._tree / path
+            if not copy.is_file() or copy.read_bytes() != content:
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                copy.write_bytes(content)
+        configure = ["cmake", "-S", str(self._tree), "-B", str(self._build), "-G", "Ninja"]
+        # Optimised as little as the tests' patience allows: most of the time goes into compiling.
+        configure += ["-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_CXX_FLAGS_RELEASE=-O1"]
+        configure += ["-DNORMGRAPH_BUILD_TESTS=ON", "-DNORMGRAPH_WARNINGS_AS_ERRORS=OFF"]
+        configure += [f"-DCMAKE_LIBRARY_OUTPUT_DIRECTORY={self._package}"]
+        configure += [f"-DPython_EXECUTABLE={sys.executable}"]
+        self._call_builder(configure)
+
+    @contextmanager
+    def with_mutant(self, group: Group, mutant: Mutant) -> Iterator[None]:
+        """The tree has the mutant inside, and is as it was afterwards."""
+        file = self._tree / group.path
+        text = file.read_text()
+        file.write_text(mutated(mutant, group.path, text))
+        try:
+            yield
+        finally:
+            file.write_text(text)
+
+    def test(self, which: str) -> Verdict:
+        """Builds what these tests need, and runs them until one fails. Raises BuildError."""
+        if which == CPP_TESTS:
+            self._call_builder(["ninja", "-C", str(self._build), "normgraph_tests"])
+            program = str(self._build / "tests" / "normgraph_tests")
+            return self._run([program, "--gtest_fail_fast", "--gtest_brief=1"])
+        self._call_builder(["ninja", "-C", str(self._build), "_core"])
+        pytest = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", "-rfE"]
+        return self._run([*pytest, "-p", "no:cacheprovider", *shlex.split(which)])
+
+    def check_that_the_copy_is_tested(self) -> None:
+        """Raises BuildError if Python finds another normgraph than the copy's."""
+        code = "import normgraph._core as core; print(core.__file__)"
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(
+            command, capture_output=True, text=True, cwd=self._tree, env=self._environment()
+        )
+        if self._package not in Path(done.stdout.strip()).parents:
+            raise BuildError(f"expected the module built in {self._package}, got {done}")
+
+    def _files_of(self, root: Path) -> Iterator[tuple[Path, bytes]]:
+        for name in COPIED:
+            top = root / name
+            for file in sorted(top.rglob("*")) if top.is_dir() else [top]:
+                is_built = "__pycache__" in file.parts or file.suffix in (".so", ".pyd")
+                if file.is_file() and not is_built:
+                    yield file.relative_to(root), file.read_bytes()
+
+    def _environment(self) -> dict[str, str]:
+        # The mutants are those of the reference kernels and of what all kernels share. Kernels for
+        # instruction sets are compared with the reference by tests of their own.
+        changes = {"PYTHONPATH": str(self._tree / "python"), "NORMGRAPH_ISA": "reference"}
+        return {**os.environ, **changes}
+
+    def _call_builder(self, command: list[str]) -> None:
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode != 0:
+            lines = (done.stdout + done.stderr).splitlines()
+            errors = [line for line in lines if "error" in line.lower()]
+            raise BuildError("\n".join(errors[:3] or lines[-10:]))
+
+    def _run(self, command: list[str]) -> Verdict:
+        try:
+            done = subprocess.run(
+                command,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                cwd=self._tree,
+                env=self._environment(),
+                timeout=TIME_LIMIT,
+            )
+        except subprocess.TimeoutExpired:
+            return Verdict(f"no end after {TIME_LIMIT:.0f} s")
+        if done.returncode == 0:
+            return Verdict("")
+        # pytest: "FAILED tests/…::test - message"; GoogleTest: "[  FAILED  ] Suite.Test (0 ms)".
+        found = re.search(r"^(?:FAILED|ERROR) (.+?)(?: - |$)|FAILED  \] (\S+)", done.stdout, re.M)
+        if found:
+            return Verdict(found.group(1) or found.group(2))
+        if done.returncode < 0:
+            return Verdict(f"the tests' process ended with signal {-done.returncode}")
+        raise BuildError(f"no tests ran: {shlex.join(command)}\n{done.stdout[-500:]}{done.stderr}")
