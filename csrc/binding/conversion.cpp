@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "normgraph/kernel/threads/num_threads.hpp"
+
 namespace py = pybind11;
 
 namespace normgraph::binding {
@@ -149,6 +151,19 @@ std::int64_t channel_axis_from_python(py::handle object) {
             "channel_axis: expected an axis within the rank of input, got " + describe(integer));
     }
     return *axis;
+}
+
+std::int64_t num_threads_from_python(py::handle object) {
+    if (object.is_none()) {
+        return kernel::get_num_threads();
+    }
+    const py::int_ integer = integer_from_python("num_threads", "an integer >= 1", object);
+    const std::optional<std::int64_t> count = narrow(integer);
+    if (!count || *count < 1) {
+        throw std::invalid_argument("num_threads: expected an integer >= 1, got " +
+                                    describe(integer));
+    }
+    return *count;
 }
 
 element::Type element_type_from_python(const std::string& argument, py::handle object) {

@@ -21,6 +21,9 @@ double epsilon_from_python(pybind11::handle object);
 /// Any integer but a bool. Whether it lies within the rank is the op's to check.
 std::int64_t channel_axis_from_python(pybind11::handle object);
 
+/// None (what get_num_threads returns) or an integer >= 1; ValueError for a smaller one.
+std::int64_t num_threads_from_python(pybind11::handle object);
+
 /// A Type, a name ("f32"), a numpy dtype or a numpy scalar class.
 element::Type element_type_from_python(const std::string& argument, pybind11::handle object);
 

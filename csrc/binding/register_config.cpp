@@ -2,9 +2,11 @@
 
 #include <string>
 
+#include "binding/conversion.hpp"
 #include "binding/register.hpp"
 #include "normgraph/kernel/dispatch.hpp"
 #include "normgraph/kernel/summation_order.hpp"
+#include "normgraph/kernel/threads/num_threads.hpp"
 
 namespace py = pybind11;
 
@@ -44,7 +46,7 @@ py::dict config() {
     facts["summation_order_version"] = kernel::summation_order_version;
     facts["implementations"] = implementations();
     facts["implementation"] = text(kernel::chosen_implementation().name);
-    facts["num_threads"] = 1;
+    facts["num_threads"] = kernel::get_num_threads();
     facts["compiler"] = compiler();
     return facts;
 }
@@ -58,6 +60,22 @@ void register_config(py::module_& module) {
         "Names of the kernel implementations that run on this machine, best first. The "
         "environment variable NORMGRAPH_ISA, read at the first call of a kernel, forces one. "
         "All give the same bits.");
+    module.def(
+        "get_num_threads", &kernel::get_num_threads,
+        "How many threads a kernel uses unless its call says otherwise: what set_num_threads "
+        "has set, else the environment variable NORMGRAPH_NUM_THREADS, else the number of "
+        "processors this process may use (affinity and container limits count).");
+    module.def(
+        "set_num_threads",
+        [](py::object num_threads) {
+            if (num_threads.is_none()) {
+                throw py::type_error("num_threads: expected an integer >= 1, got None");
+            }
+            kernel::set_num_threads(num_threads_from_python(num_threads));
+        },
+        "Set how many threads a kernel uses unless its call says otherwise. Results do not depend "
+        "on it. Calls that are running keep theirs.",
+        py::arg("num_threads"));
     module.def("config", &config,
                "What was built and what was chosen, as a dict: version, summation_order_version "
                "(bits of results change only with it), implementations, implementation, "

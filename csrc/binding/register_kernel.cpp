@@ -1,10 +1,13 @@
 #include <pybind11/pybind11.h>
 
 #include <array>
+#include <chrono>
+#include <exception>
 #include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "binding/array_argument.hpp"
@@ -184,9 +187,39 @@ void allocate_outputs(const KernelCall& call, const std::vector<TensorType>& typ
     }
 }
 
+/// A daemon thread may still compute when the interpreter ends. Until CPython 3.13 it is then ended
+/// here, by an unwinding of its stack that must not reach pybind11's handlers or a destructor: the
+/// process would be aborted. So it sleeps for good, as CPython itself does from 3.14 on.
+void take_gil_back(PyThreadState* state) {
+    try {
+        PyEval_RestoreThread(state);
+    } catch (...) {
+        for (;;) {
+            std::this_thread::sleep_for(std::chrono::hours(1));
+        }
+    }
+}
+
+template <typename Function>
+void without_gil(const Function& function) {
+    PyThreadState* const state = PyEval_SaveThread();
+    std::exception_ptr failure;
+    try {
+        function();
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    take_gil_back(state);
+    if (failure) {
+        std::rethrow_exception(failure);
+    }
+}
+
 std::vector<py::object> run(const KernelCall& call, std::span<const py::handle> input_objects,
                             py::handle epsilon_object, py::handle channel_axis_object,
-                            py::handle out, py::handle output_names) {
+                            py::handle out, py::handle output_names,
+                            py::handle num_threads_object) {
+    const std::int64_t num_threads = num_threads_from_python(num_threads_object);
     const double epsilon = epsilon_from_python(epsilon_object);
     const std::int64_t channel_axis = channel_axis_from_python(channel_axis_object);
     ArrayArguments inputs(call.input_names.size());
@@ -198,10 +231,8 @@ std::vector<py::object> run(const KernelCall& call, std::span<const py::handle> 
     ArrayArguments outputs(call.output_names.size());
     borrow_outputs(call, types, inputs.views(), selected, objects, outputs);
     allocate_outputs(call, types, *inputs.views()[0], selected, objects, outputs);
-    {
-        const py::gil_scoped_release release;
-        call.run(inputs.views(), outputs.views(), epsilon, channel_axis);
-    }
+    without_gil(
+        [&] { call.run(inputs.views(), outputs.views(), epsilon, channel_axis, num_threads); });
     return objects;
 }
 
@@ -247,6 +278,7 @@ out : array for normalized, or tuple (normalized, mean, variance) of arrays to w
     allocates. The first may be exactly the array given as input. DLPack's form before 1.0 is
     taken as read-only.
 outputs : names of the outputs to compute; None computes all
+num_threads : how many threads may share the channels; None means get_num_threads()
 
 Returns
 -------
@@ -272,6 +304,7 @@ mean, variance : array of shape (C,), like gamma and beta of input's element typ
 epsilon : finite number >= 0
 channel_axis : which axis of input has length C; negative ones count from the last
 out : array, or tuple of one array, to write to; it may be exactly the array given as input
+num_threads : how many threads may share the channels; None means get_num_threads()
 
 Returns
 -------
@@ -301,6 +334,7 @@ channel_axis : which axis of input has length C; negative ones count from the la
 out : array for input_delta, or tuple (input_delta, gamma_delta, beta_delta) of arrays to write to;
     None allocates. The first may be exactly the array given as input or as normalized_delta.
 outputs : names of the outputs to compute; None computes all
+num_threads : how many threads may share the channels; None means get_num_threads()
 
 Returns
 -------
@@ -325,27 +359,30 @@ void register_kernel(py::module_& module) {
         "batch_norm_training",
         [training_result](const py::object& input, const py::object& gamma, const py::object& beta,
                           const py::object& epsilon, const py::object& channel_axis,
-                          const py::object& out, const py::object& outputs) {
+                          const py::object& out, const py::object& outputs,
+                          const py::object& num_threads) {
             const std::array<py::handle, 3> inputs{input, gamma, beta};
             return as_result(training_result, run(runtime::batch_norm_training, inputs, epsilon,
-                                                  channel_axis, out, outputs));
+                                                  channel_axis, out, outputs, num_threads));
         },
         batch_norm_training_doc, py::arg("input"), py::arg("gamma"), py::arg("beta"),
         py::arg("epsilon") = default_epsilon, py::arg("channel_axis") = default_axis,
-        py::arg("out") = py::none(), py::arg("outputs") = py::none());
+        py::arg("out") = py::none(), py::arg("outputs") = py::none(),
+        py::arg("num_threads") = py::none());
 
     module.def(
         "batch_norm_inference",
         [](const py::object& input, const py::object& gamma, const py::object& beta,
            const py::object& mean, const py::object& variance, const py::object& epsilon,
-           const py::object& channel_axis, const py::object& out) {
+           const py::object& channel_axis, const py::object& out, const py::object& num_threads) {
             const std::array<py::handle, 5> inputs{input, gamma, beta, mean, variance};
             return run(runtime::batch_norm_inference, inputs, epsilon, channel_axis, out,
-                       py::none())[0];
+                       py::none(), num_threads)[0];
         },
         batch_norm_inference_doc, py::arg("input"), py::arg("gamma"), py::arg("beta"),
         py::arg("mean"), py::arg("variance"), py::arg("epsilon") = default_epsilon,
-        py::arg("channel_axis") = default_axis, py::arg("out") = py::none());
+        py::arg("channel_axis") = default_axis, py::arg("out") = py::none(),
+        py::arg("num_threads") = py::none());
 
     const py::object backprop_result = define_result_type(
         module, runtime::batch_norm_training_backprop, "BatchNormTrainingBackpropResult");
@@ -355,16 +392,18 @@ void register_kernel(py::module_& module) {
                           const py::object& mean, const py::object& variance,
                           const py::object& normalized_delta, const py::object& epsilon,
                           const py::object& channel_axis, const py::object& out,
-                          const py::object& outputs) {
+                          const py::object& outputs, const py::object& num_threads) {
             const std::array<py::handle, 6> inputs{input, gamma,    beta,
                                                    mean,  variance, normalized_delta};
-            return as_result(backprop_result, run(runtime::batch_norm_training_backprop, inputs,
-                                                  epsilon, channel_axis, out, outputs));
+            return as_result(backprop_result,
+                             run(runtime::batch_norm_training_backprop, inputs, epsilon,
+                                 channel_axis, out, outputs, num_threads));
         },
         batch_norm_training_backprop_doc, py::arg("input"), py::arg("gamma"), py::arg("beta"),
         py::arg("mean"), py::arg("variance"), py::arg("normalized_delta"),
         py::arg("epsilon") = default_epsilon, py::arg("channel_axis") = default_axis,
-        py::arg("out") = py::none(), py::arg("outputs") = py::none());
+        py::arg("out") = py::none(), py::arg("outputs") = py::none(),
+        py::arg("num_threads") = py::none());
 }
 
 }  // namespace normgraph::binding

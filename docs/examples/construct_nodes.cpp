@@ -18,8 +18,8 @@ int main() {
     const auto mean = vector("mean", 64);
     const auto variance = vector("variance", 64);
 
-    const auto node = std::make_shared<op::BatchNormTrainingBackprop>(x, gamma, beta, mean,
-                                                                      variance, d, 1e-5);
+    const auto node =
+        std::make_shared<op::BatchNormTrainingBackprop>(x, gamma, beta, mean, variance, d, 1e-5);
     for (const Output& output : node->outputs()) {
         std::cout << output.name() << ": " << output.type() << '\n';
     }

@@ -25,7 +25,9 @@ from ._core import (
     batch_norm_training_backprop,
     config,
     element,
+    get_num_threads,
     implementations,
+    set_num_threads,
 )
 from .configuration import show_config
 
@@ -47,7 +49,9 @@ __all__ = [
     "batch_norm_training_backprop",
     "config",
     "element",
+    "get_num_threads",
     "implementations",
     "op",
+    "set_num_threads",
     "show_config",
 ]

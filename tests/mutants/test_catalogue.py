@@ -36,7 +36,7 @@ def test_expected_tests_exist(group: Group) -> None:
 def test_an_original_that_is_not_there_once_is_named(text: str) -> None:
     mutant = Mutant("some-mutant", "something", "a = b;", "")
     with pytest.raises(
-        OutOfDateError, match=r"^mutant some-mutant: .* in file.cpp, found \d times"
+        OutOfDateError, match=r"^mutant some-mutant: .* in file.cpp, found it \d times"
     ):
         mutated(mutant, "file.cpp", text)
 

@@ -41,6 +41,16 @@ struct ChannelVector {
     std::int64_t stride = 0;
 };
 
+/// The channels from begin up to end, a part of a problem: threads share a problem by its channels.
+/// The order of summation is that of the whole problem, whatever the part.
+struct ChannelRange {
+    std::int64_t begin, end;
+};
+
+inline ChannelRange all_channels(const Problem& problem) {
+    return {0, problem.shape[static_cast<std::size_t>(problem.channel_axis)]};
+}
+
 /// Outputs must not overlap each other or any input, with one exception: the tensor output may be
 /// exactly an input tensor (same address, same strides).
 

@@ -1,9 +1,11 @@
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string_view>
 
 #include "normgraph/kernel/contract.hpp"
+#include "normgraph/kernel/threads/num_threads.hpp"
 
 /// Which implementation runs: named objects in one ordered list.
 namespace normgraph::kernel {
@@ -12,9 +14,9 @@ namespace normgraph::kernel {
 struct Implementation {
     std::string_view name;
     bool (*runs_here)();  ///< whether this machine has the instructions
-    void (*batch_norm_training)(const BatchNormTrainingArguments&);
-    void (*batch_norm_inference)(const BatchNormInferenceArguments&);
-    void (*batch_norm_training_backprop)(const BatchNormTrainingBackpropArguments&);
+    void (*batch_norm_training)(const BatchNormTrainingArguments&, ChannelRange);
+    void (*batch_norm_inference)(const BatchNormInferenceArguments&, ChannelRange);
+    void (*batch_norm_training_backprop)(const BatchNormTrainingBackpropArguments&, ChannelRange);
 };
 
 /// Every implementation that was built, best first; the last one, "reference", runs everywhere.
@@ -28,9 +30,13 @@ const Implementation& implementation(std::string_view name);
 /// the first call. Throws std::invalid_argument if NORMGRAPH_ISA names none that runs here.
 const Implementation& chosen_implementation();
 
-/// Run the chosen implementation in the default floating-point environment.
-void batch_norm_training(const BatchNormTrainingArguments& arguments);
-void batch_norm_inference(const BatchNormInferenceArguments& arguments);
-void batch_norm_training_backprop(const BatchNormTrainingBackpropArguments& arguments);
+/// Run the chosen implementation in the default floating-point environment, the channels shared by
+/// at most num_threads threads (>= 1); small problems use fewer. The bits do not depend on it.
+void batch_norm_training(const BatchNormTrainingArguments& arguments,
+                         std::int64_t num_threads = get_num_threads());
+void batch_norm_inference(const BatchNormInferenceArguments& arguments,
+                          std::int64_t num_threads = get_num_threads());
+void batch_norm_training_backprop(const BatchNormTrainingBackpropArguments& arguments,
+                                  std::int64_t num_threads = get_num_threads());
 
 }  // namespace normgraph::kernel

@@ -7,16 +7,18 @@ namespace normgraph::runtime {
 namespace {
 
 void run(std::span<const OptionalArray> inputs, std::span<const OptionalArray> outputs,
-         double epsilon, std::int64_t channel_axis) {
-    kernel::batch_norm_inference({
-        .problem = problem_of(inputs, outputs, epsilon, channel_axis),
-        .input = const_tensor(inputs[0]),
-        .gamma = const_channel_vector(inputs[1]),
-        .beta = const_channel_vector(inputs[2]),
-        .mean = const_channel_vector(inputs[3]),
-        .variance = const_channel_vector(inputs[4]),
-        .normalized = tensor(outputs[0]),
-    });
+         double epsilon, std::int64_t channel_axis, std::int64_t num_threads) {
+    kernel::batch_norm_inference(
+        {
+            .problem = problem_of(inputs, outputs, epsilon, channel_axis),
+            .input = const_tensor(inputs[0]),
+            .gamma = const_channel_vector(inputs[1]),
+            .beta = const_channel_vector(inputs[2]),
+            .mean = const_channel_vector(inputs[3]),
+            .variance = const_channel_vector(inputs[4]),
+            .normalized = tensor(outputs[0]),
+        },
+        num_threads);
 }
 
 }  // namespace

@@ -7,16 +7,18 @@ namespace normgraph::runtime {
 namespace {
 
 void run(std::span<const OptionalArray> inputs, std::span<const OptionalArray> outputs,
-         double epsilon, std::int64_t channel_axis) {
-    kernel::batch_norm_training({
-        .problem = problem_of(inputs, outputs, epsilon, channel_axis),
-        .input = const_tensor(inputs[0]),
-        .gamma = const_channel_vector(inputs[1]),
-        .beta = const_channel_vector(inputs[2]),
-        .normalized = tensor(outputs[0]),
-        .mean = channel_vector(outputs[1]),
-        .variance = channel_vector(outputs[2]),
-    });
+         double epsilon, std::int64_t channel_axis, std::int64_t num_threads) {
+    kernel::batch_norm_training(
+        {
+            .problem = problem_of(inputs, outputs, epsilon, channel_axis),
+            .input = const_tensor(inputs[0]),
+            .gamma = const_channel_vector(inputs[1]),
+            .beta = const_channel_vector(inputs[2]),
+            .normalized = tensor(outputs[0]),
+            .mean = channel_vector(outputs[1]),
+            .variance = channel_vector(outputs[2]),
+        },
+        num_threads);
 }
 
 }  // namespace

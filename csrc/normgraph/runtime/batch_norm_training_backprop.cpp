@@ -7,18 +7,20 @@ namespace normgraph::runtime {
 namespace {
 
 void run(std::span<const OptionalArray> inputs, std::span<const OptionalArray> outputs,
-         double epsilon, std::int64_t channel_axis) {
-    kernel::batch_norm_training_backprop({
-        .problem = problem_of(inputs, outputs, epsilon, channel_axis),
-        .input = const_tensor(inputs[0]),
-        .gamma = const_channel_vector(inputs[1]),
-        .mean = const_channel_vector(inputs[3]),
-        .variance = const_channel_vector(inputs[4]),
-        .normalized_delta = const_tensor(inputs[5]),
-        .input_delta = tensor(outputs[0]),
-        .gamma_delta = channel_vector(outputs[1]),
-        .beta_delta = channel_vector(outputs[2]),
-    });
+         double epsilon, std::int64_t channel_axis, std::int64_t num_threads) {
+    kernel::batch_norm_training_backprop(
+        {
+            .problem = problem_of(inputs, outputs, epsilon, channel_axis),
+            .input = const_tensor(inputs[0]),
+            .gamma = const_channel_vector(inputs[1]),
+            .mean = const_channel_vector(inputs[3]),
+            .variance = const_channel_vector(inputs[4]),
+            .normalized_delta = const_tensor(inputs[5]),
+            .input_delta = tensor(outputs[0]),
+            .gamma_delta = channel_vector(outputs[1]),
+            .beta_delta = channel_vector(outputs[2]),
+        },
+        num_threads);
 }
 
 }  // namespace

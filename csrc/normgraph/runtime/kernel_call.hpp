@@ -25,9 +25,10 @@ struct KernelCall {
     /// The op's validation (see its `infer`).
     std::vector<TensorType> (*infer)(const std::vector<TensorType>& inputs, double epsilon,
                                      std::int64_t channel_axis);
-    /// Runs the kernel on what `validate` and `check_output` have accepted.
+    /// Runs the kernel, on at most num_threads threads, on what `validate` and `check_output` have
+    /// accepted.
     void (*run)(std::span<const OptionalArray> inputs, std::span<const OptionalArray> outputs,
-                double epsilon, std::int64_t channel_axis);
+                double epsilon, std::int64_t channel_axis, std::int64_t num_threads);
 };
 
 extern const KernelCall batch_norm_training;

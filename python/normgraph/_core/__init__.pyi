@@ -187,6 +187,7 @@ def batch_norm_training(
     channel_axis: int = 1,
     out: _Array | tuple[_Array | None, _Array | None, _Array | None] | None = None,
     outputs: Iterable[str] | None = None,
+    num_threads: int | None = None,
 ) -> BatchNormTrainingResult: ...
 def batch_norm_training_backprop(
     input: _Array,
@@ -199,6 +200,7 @@ def batch_norm_training_backprop(
     channel_axis: int = 1,
     out: _Array | tuple[_Array | None, _Array | None, _Array | None] | None = None,
     outputs: Iterable[str] | None = None,
+    num_threads: int | None = None,
 ) -> BatchNormTrainingBackpropResult: ...
 def batch_norm_inference(
     input: _Array,
@@ -209,6 +211,9 @@ def batch_norm_inference(
     epsilon: float = 1e-5,
     channel_axis: int = 1,
     out: Any = None,
+    num_threads: int | None = None,
 ) -> Any: ...
+def get_num_threads() -> int: ...
+def set_num_threads(num_threads: int) -> None: ...
 def implementations() -> list[str]: ...
 def config() -> dict[str, Any]: ...

@@ -260,8 +260,9 @@ INTERPRETER_LOCK = Group(
         Mutant(
             "interpreter-lock-kept",
             "that the interpreter's lock is free while a kernel runs",
-            "const py::gil_scoped_release release;",
-            "",
+            "without_gil([&] { call.run(inputs.views(), outputs.views(), epsilon, channel_axis, "
+            "num_threads); });",
+            "call.run(inputs.views(), outputs.views(), epsilon, channel_axis, num_threads);",
         ),
     ),
 )

@@ -124,42 +124,46 @@ ARITHMETIC = Group(
 )
 
 ENVIRONMENT = Group(
-    KERNEL + "dispatch.cpp",
+    KERNEL + "threads/parallel_for.cpp",
     "tests/kernel/test_special_values.py -k rounding_mode",
     (
         Mutant(
-            "training-in-the-callers-mode",
-            "the default floating-point environment of training",
-            "const DefaultFloatingPointEnvironment environment; "
-            "chosen_implementation().batch_norm_training(arguments);",
-            "chosen_implementation().batch_norm_training(arguments);",
-        ),
-        Mutant(
-            "inference-in-the-callers-mode",
-            "the default floating-point environment of inference",
-            "const DefaultFloatingPointEnvironment environment; "
-            "chosen_implementation().batch_norm_inference(arguments);",
-            "chosen_implementation().batch_norm_inference(arguments);",
-        ),
-        Mutant(
-            "backprop-in-the-callers-mode",
-            "the default floating-point environment of the backprop",
-            "const DefaultFloatingPointEnvironment environment; "
-            "chosen_implementation().batch_norm_training_backprop(arguments);",
-            "chosen_implementation().batch_norm_training_backprop(arguments);",
+            "kernels-in-the-callers-mode",
+            "the default floating-point environment of the kernels",
+            "const DefaultFloatingPointEnvironment environment;",
+            "",
         ),
     ),
 )
 
 RESTORING = Group(
     KERNEL + "floating_point_environment.hpp",
-    "tests/kernel/test_special_values.py -k rounding_mode",
+    CPP_TESTS,
     (
         Mutant(
             "callers-mode-not-restored",
             "that the caller's mode is restored",
-            "~DefaultFloatingPointEnvironment() { std::fesetenv(&callers_); }",
-            "~DefaultFloatingPointEnvironment() {}",
+            "_mm_setcsr(callers_);",
+            "",
+        ),
+    ),
+)
+
+SHARING = Group(
+    KERNEL + "dispatch.cpp",
+    "tests/kernel/test_thread_pool.py -k bits",
+    (
+        Mutant(
+            "larger-ranges-begin-too-early",
+            "the channels that the larger ranges before have taken",
+            "task * size + std::min(task, larger)",
+            "task * size",
+        ),
+        Mutant(
+            "last-channels-left-out",
+            "the channels that equal ranges leave over",
+            "(task < larger ? 1 : 0)",
+            "0",
         ),
     ),
 )
@@ -189,4 +193,4 @@ ELEMENT_TYPE_OF_KERNELS = Group(
     ),
 )
 
-GROUPS = (SIXTEEN_BITS, ARITHMETIC, ENVIRONMENT, RESTORING, ELEMENT_TYPE_OF_KERNELS)
+GROUPS = (SIXTEEN_BITS, ARITHMETIC, ENVIRONMENT, RESTORING, SHARING, ELEMENT_TYPE_OF_KERNELS)

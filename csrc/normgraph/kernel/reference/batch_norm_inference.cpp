@@ -6,7 +6,7 @@
 
 namespace normgraph::kernel::reference {
 
-void batch_norm_inference(const BatchNormInferenceArguments& arguments) {
+void batch_norm_inference(const BatchNormInferenceArguments& arguments, ChannelRange range) {
     const Problem& problem = arguments.problem;
     const ElementType type = problem.channel_type;
     const View view =
@@ -15,7 +15,7 @@ void batch_norm_inference(const BatchNormInferenceArguments& arguments) {
         return;
     }
     with_data_type(problem.data_type, [&]<typename Data>() {
-        for (std::int64_t channel = 0; channel < view.channels; ++channel) {
+        for (std::int64_t channel = range.begin; channel < range.end; ++channel) {
             normalize<Data>(
                 view, arguments.input.address + channel * view.channel_strides[0],
                 arguments.normalized.address + channel * view.channel_strides[1],

@@ -44,13 +44,13 @@ Moments moments(const View& view, const std::byte* input) {
 
 }  // namespace
 
-void batch_norm_training(const BatchNormTrainingArguments& arguments) {
+void batch_norm_training(const BatchNormTrainingArguments& arguments, ChannelRange range) {
     const Problem& problem = arguments.problem;
     const ElementType type = problem.channel_type;
     const View view =
         make_view(problem, {arguments.input.strides, arguments.normalized.strides, {}});
     with_data_type(problem.data_type, [&]<typename Data>() {
-        for (std::int64_t channel = 0; channel < view.channels; ++channel) {
+        for (std::int64_t channel = range.begin; channel < range.end; ++channel) {
             const std::byte* input = arguments.input.address + channel * view.channel_strides[0];
             const Moments batch = moments<Data>(view, input);
             set_channel_value(arguments.mean, type, channel, batch.mean);

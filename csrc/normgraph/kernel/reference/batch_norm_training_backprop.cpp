@@ -76,12 +76,13 @@ void run_channel(const BatchNormTrainingBackpropArguments& arguments, const View
 
 }  // namespace
 
-void batch_norm_training_backprop(const BatchNormTrainingBackpropArguments& arguments) {
+void batch_norm_training_backprop(const BatchNormTrainingBackpropArguments& arguments,
+                                  ChannelRange range) {
     const View view =
         make_view(arguments.problem, {arguments.input.strides, arguments.normalized_delta.strides,
                                       arguments.input_delta.strides});
     with_data_type(arguments.problem.data_type, [&]<typename Data>() {
-        for (std::int64_t channel = 0; channel < view.channels; ++channel) {
+        for (std::int64_t channel = range.begin; channel < range.end; ++channel) {
             run_channel<Data>(arguments, view, channel);
         }
     });
