@@ -110,9 +110,10 @@ def test_special_values_have_the_bits_of_the_canonical_order(
             assert_same_bits(getattr(forward, field), bits, f"{sample}, {used}: {field}")
 
 
-def test_an_infinite_first_element_is_an_infinite_mean() -> None:
+@pytest.mark.parametrize("data_type", REAL_TYPES)
+def test_an_infinite_element_is_an_infinite_mean(data_type: str) -> None:
     for position in (0, 3):
-        input = np.ones((6, 1), np.float32)
+        input = np.ones((6, 1), REAL_TYPES[data_type].dtype)
         input[position] = np.inf
         result = ng.batch_norm_training(input, None, None)
         assert np.isposinf(result.mean[0]), f"infinity at {position}"

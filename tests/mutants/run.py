@@ -93,12 +93,12 @@ def go_through(workspace: Workspace, selection: Selection, keep_going: bool) -> 
 
 
 def select(names: Sequence[str]) -> Selection:
-    """The mutants whose names contain one of these texts; all for none. May be empty."""
+    """The mutants whose name or file contains one of these texts; all for none. May be empty."""
     return [
         (group, mutant)
         for group in GROUPS
         for mutant in group.mutants
-        if not names or any(name in mutant.name for name in names)
+        if not names or any(name in mutant.name or name in group.path for name in names)
     ]
 
 
@@ -109,7 +109,11 @@ def parse_arguments() -> argparse.Namespace:
         "tests. Exit status 1 if a mutant survives.",
     )
     parser.add_argument(
-        "--only", metavar="NAME", action="append", default=[], help="mutants whose name has this"
+        "--only",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="the mutants whose name or file contains this; may be given several times",
     )
     parser.add_argument("--list", action="store_true", help="print the mutants and exit")
     parser.add_argument(
@@ -133,7 +137,7 @@ def main() -> int:
     arguments = parse_arguments()
     selection = select(arguments.only)
     if not selection:
-        print(f"no mutant has a name with {' or '.join(arguments.only)}", file=sys.stderr)
+        print(f"no mutant's name or file has {' or '.join(arguments.only)}", file=sys.stderr)
         return 2
     if arguments.list:
         for group, mutant in selection:

@@ -52,7 +52,7 @@ def test_one_line_print_names_the_output_of_a_node_with_several() -> None:
 
 @EVERY_OP
 def test_clone_with_new_inputs_keeps_the_attributes(signature: Signature) -> None:
-    node = Inputs(signature).node(epsilon=0.5, channel_axis=-1 if signature is TRAINING else 1)
+    node = Inputs(signature).node(epsilon=0.5, channel_axis=-1)
     others = Inputs(signature, ("f64", "f64"), ([64, 64, 64], [64])).node()
     sources = [port.source for port in others.inputs]
     clone: Any = node.clone_with_new_inputs(sources)

@@ -1,6 +1,6 @@
 """The terms, factors and signs of the formulas, and what stands in for absent inputs."""
 
-from ..mutant import Group, Mutant
+from ..mutant import CPP_TESTS, Group, Mutant
 
 KERNEL = "csrc/normgraph/kernel/"
 BIT_TESTS = " tests/kernel/test_canonical_order.py tests/kernel/test_special_values.py"
@@ -249,16 +249,23 @@ MOMENTS = Group(
             "(sum_of_squares / n - distance * distance) * (n / (n - 1))",
         ),
         Mutant(
-            "variance-below-zero",
-            "that rounding leaves no variance below 0",
-            "variance < 0.0 ? 0.0 : variance",
-            "variance",
-        ),
-        Mutant(
             "variance-of-nan-is-zero",
             "that the variance of a NaN is NaN",
             "variance < 0.0 ? 0.0 : variance",
             "variance > 0.0 ? variance : 0.0",
+        ),
+    ),
+)
+
+CLAMP = Group(
+    KERNEL + "moments.hpp",
+    CPP_TESTS,
+    (
+        Mutant(
+            "variance-below-zero",
+            "that rounding leaves no variance below 0",
+            "variance < 0.0 ? 0.0 : variance",
+            "variance",
         ),
     ),
 )
@@ -458,4 +465,12 @@ BACKPROP = Group(
     ),
 )
 
-GROUPS = (FORWARD_COEFFICIENTS, BACKPROP_COEFFICIENTS, MOMENTS, TRAINING, INFERENCE, BACKPROP)
+GROUPS = (
+    FORWARD_COEFFICIENTS,
+    BACKPROP_COEFFICIENTS,
+    MOMENTS,
+    CLAMP,
+    TRAINING,
+    INFERENCE,
+    BACKPROP,
+)
