@@ -177,7 +177,7 @@ class Sample:
         deltas are exact in any order; their products with the input are not.)
         """
         random = self._random()
-        range_of_exponents = 12.0 if self.data_type == "f16" else 30.0
+        largest_exponent = 12 if self.data_type == "f16" else 30
         count = self.elements_per_channel
         delta, input = np.zeros((2, self.channels, count))
         for channel in range(self.channels):
@@ -185,7 +185,9 @@ class Sample:
             places = 1 + random.permutation(count - 1)
             pairs = (count - 1) // 2
             for rows in (delta, input):
-                sizes = np.exp2(random.uniform(-range_of_exponents, range_of_exponents, pairs))
+                # Not exp2, whose last bit depends on the machine.
+                exponents = random.integers(-largest_exponent, largest_exponent, pairs)
+                sizes = np.ldexp(random.uniform(1, 2, pairs), exponents)
                 values = (sizes * random.choice([-1, 1], pairs)).astype(self.data.dtype)
                 sign = -1 if rows is delta else 1
                 rows[channel, places[:pairs]] = values

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .catalogue import GROUPS
 from .mutant import CPP_TESTS, Group, Mutant, OutOfDateError
-from .workspace import PROJECT, PYTHON_TESTS, BuildError, Workspace
+from .workspace import PROJECT, PYTHON_TESTS, BuildError, TestsError, Workspace
 
 KILLED, SURVIVED, NOT_BUILT = "killed", "SURVIVED", "DOES NOT BUILD"
 Selection = list[tuple[Group, Mutant]]
@@ -62,11 +62,11 @@ def judge(workspace: Workspace, group: Group, mutant: Mutant) -> tuple[str, str]
 
 
 def check_original(workspace: Workspace) -> None:
-    """Raises BuildError unless all tests pass without a mutant: else they would kill anything."""
+    """Raises TestsError unless all tests pass without a mutant: else they would kill anything."""
     for stage in (CPP_TESTS, PYTHON_TESTS):
         verdict = workspace.test(stage)
         if verdict.failed:
-            raise BuildError(f"a test fails without any mutant: {verdict.failed}")
+            raise TestsError(f"a test fails without any mutant: {verdict.failed}")
     workspace.check_that_the_copy_is_tested()
 
 
@@ -150,7 +150,7 @@ def main() -> int:
             print("all tests without a mutant …", flush=True)
             check_original(workspace)
         results = go_through(workspace, selection, arguments.keep_going)
-    except (BuildError, OutOfDateError) as error:
+    except (BuildError, TestsError, OutOfDateError) as error:
         print(error, file=sys.stderr)
         return 2
     return 0 if results[KILLED] == len(selection) else 1

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,11 +20,22 @@ PROJECT = Path(__file__).resolve().parents[2]
 COPIED = ("CMakeLists.txt", "pyproject.toml", "cmake", "csrc", "python", "tests")
 PYTHON_TESTS = "tests/ir tests/op tests/kernel tests/published_errors"
 TIME_LIMIT = 1800.0
-"""Seconds for one run of tests. A mutant may make an endless loop."""
+MEMORY_LIMIT = 8 * 2**30
+"""Seconds and bytes for one run of tests: a mutant may make a loop that does not end."""
 
 
 class BuildError(Exception):
-    """The tree does not compile; the message is the end of the compiler's output."""
+    """The tree does not compile; the message is the compiler's first error."""
+
+
+class TestsError(Exception):
+    """The tests could not be run to their end, for a reason that is not the mutant's."""
+
+    __test__ = False  # pytest would take it for a class of tests
+
+
+def limit_memory() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
 
 
 @dataclass(frozen=True)
@@ -71,7 +84,10 @@ class Workspace:
             file.write_text(text)
 
     def test(self, which: str) -> Verdict:
-        """Builds what these tests need, and runs them until one fails. Raises BuildError."""
+        """Builds what these tests need, and runs them until one fails.
+
+        Raises BuildError, and TestsError where no verdict is possible.
+        """
         if which == CPP_TESTS:
             self._call_builder(["ninja", "-C", str(self._build), "normgraph_tests"])
             program = str(self._build / "tests" / "normgraph_tests")
@@ -81,14 +97,14 @@ class Workspace:
         return self._run([*pytest, "-p", "no:cacheprovider", *shlex.split(which)])
 
     def check_that_the_copy_is_tested(self) -> None:
-        """Raises BuildError if Python finds another normgraph than the copy's."""
+        """Raises TestsError if Python finds another normgraph than the copy's."""
         code = "import normgraph._core as core; print(core.__file__)"
         command = [sys.executable, "-c", code]
         done = subprocess.run(
             command, capture_output=True, text=True, cwd=self._tree, env=self._environment()
         )
         if self._package not in Path(done.stdout.strip()).parents:
-            raise BuildError(f"expected the module built in {self._package}, got {done}")
+            raise TestsError(f"expected the module built in {self._package}, got {done}")
 
     def _files_of(self, root: Path) -> Iterator[tuple[Path, bytes]]:
         for name in COPIED:
@@ -109,7 +125,7 @@ class Workspace:
         if done.returncode != 0:
             lines = (done.stdout + done.stderr).splitlines()
             errors = [line for line in lines if "error" in line.lower()]
-            raise BuildError("\n".join(errors[:3] or lines[-10:]))
+            raise BuildError((errors or lines or ["no output"])[0])
 
     def _run(self, command: list[str]) -> Verdict:
         try:
@@ -121,6 +137,7 @@ class Workspace:
                 cwd=self._tree,
                 env=self._environment(),
                 timeout=TIME_LIMIT,
+                preexec_fn=limit_memory,
             )
         except subprocess.TimeoutExpired:
             return Verdict(f"no end after {TIME_LIMIT:.0f} s")
@@ -130,6 +147,8 @@ class Workspace:
         found = re.search(r"^(?:FAILED|ERROR) (.+?)(?: - |$)|FAILED  \] (\S+)", done.stdout, re.M)
         if found:
             return Verdict(found.group(1) or found.group(2))
+        if done.returncode in (-signal.SIGTERM, -signal.SIGINT):
+            raise TestsError("the tests were interrupted")
         if done.returncode < 0:
-            return Verdict(f"the tests' process ended with signal {-done.returncode}")
-        raise BuildError(f"no tests ran: {shlex.join(command)}\n{done.stdout[-500:]}{done.stderr}")
+            return Verdict(f"the tests ended with {signal.Signals(-done.returncode).name}")
+        raise TestsError(f"no test ran: {shlex.join(command)}\n{done.stdout[-500:]}{done.stderr}")

@@ -33,9 +33,18 @@ if setarch "$(uname -m)" --addr-no-randomize true 2>/dev/null; then
     plainly="setarch $(uname -m) --addr-no-randomize"
 fi
 
-export UBSAN_OPTIONS=print_stacktrace=1
-export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
-export TSAN_OPTIONS="halt_on_error=1:die_after_fork=0:suppressions=$PWD/$here/tsan.supp"
+# Reports go to files, since pytest keeps what a process prints that does not come back.
+reports=$PWD/$logs/report
+rm -f "$reports".*
+show_reports() {
+    for report in "$reports".*; do
+        if [ -e "$report" ]; then cat "$report"; fi
+    done
+}
+export UBSAN_OPTIONS="print_stacktrace=1:log_path=$reports"
+export ASAN_OPTIONS="detect_stack_use_after_return=1:strict_string_checks=1:log_path=$reports"
+export TSAN_OPTIONS="halt_on_error=1:die_after_fork=0:log_path=$reports"
+export TSAN_OPTIONS="$TSAN_OPTIONS:suppressions=$PWD/$here/tsan.supp"
 
 cmake/quietly.sh "$logs/install.log" "building with $what" \
     python -m pip install --no-build-isolation --no-deps --upgrade --target "$build/site" . \
@@ -43,11 +52,13 @@ cmake/quietly.sh "$logs/install.log" "building with $what" \
     -Cbuild.targets="_core;normgraph_tests"
 
 cmake/quietly.sh "$logs/ctest.log" "C++ tests" \
-    $plainly ctest --test-dir "$build" --output-on-failure --no-tests=error
+    $plainly ctest --test-dir "$build" --output-on-failure --no-tests=error ||
+    { status=$?; show_reports; exit $status; }
 grep "tests passed" "$logs/ctest.log"
 
 # Python keeps much until its end, so leaks are looked for in the C++ tests alone. With malloc for
 # every object, its objects are watched like all other memory.
 export ASAN_OPTIONS="$ASAN_OPTIONS:detect_leaks=0"
 PYTHONMALLOC=malloc PYTHONPATH="$PWD/$build/site" LD_PRELOAD="$preload" \
-    $plainly python -m pytest -m "not interop" --numprocesses=auto "$@"
+    $plainly python -m pytest -m "not interop" --numprocesses=auto "$@" ||
+    { status=$?; show_reports; exit $status; }

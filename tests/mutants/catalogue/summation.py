@@ -39,12 +39,6 @@ ORDER = Group(
             "(row_length / lanes > 0 ? row_length / lanes : 1)",
         ),
         Mutant(
-            "rows-never-split",
-            "that long rows are cut into blocks",
-            "row_length > elements_per_block()",
-            "row_length > elements_per_block() && row_length < 0",
-        ),
-        Mutant(
             "lanes-beside-few-channels-rounded-down",
             "that at least 16 accumulators are made",
             "(channels_first_lanes + channels - 1) / channels",
@@ -123,6 +117,12 @@ REFERENCE = Group(
             "that all subtrees are added",
             "index = subtrees_.size() - 1; index-- > 0;",
             "index = subtrees_.size() - 1; index-- > 1;",
+        ),
+        Mutant(
+            "rows-in-one-piece",
+            "that long rows are cut into blocks",
+            "order.rows_are_split() ? order.elements_per_block() : order.row_length",
+            "order.row_length",
         ),
         Mutant(
             "lanes-kept-across-pieces",
