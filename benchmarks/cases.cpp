@@ -116,18 +116,18 @@ private:
     void training(const TensorSet& set) {
         implementation_.batch_norm_training({problem_, source(set, 0), gamma_, beta_,
                                              result(set, 1), first_result_, second_result_},
-                                            kernel::all_channels(problem_));
+                                            1);
     }
     void inference(const TensorSet& set) {
         implementation_.batch_norm_inference(
             {problem_, source(set, 0), gamma_, beta_, mean_, variance_, result(set, 1)},
-            kernel::all_channels(problem_));
+            1);
     }
     void training_backprop(const TensorSet& set) {
         implementation_.batch_norm_training_backprop(
             {problem_, source(set, 0), gamma_, mean_, variance_, source(set, 1), result(set, 2),
              first_result_, second_result_},
-            kernel::all_channels(problem_));
+            1);
     }
 
     std::vector<std::int64_t> shape_;

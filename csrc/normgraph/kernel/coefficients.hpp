@@ -5,13 +5,34 @@
 #include <cstdint>
 #include <limits>
 
-/// What is computed once per channel, in double, and used for every element of it. All kernels call
-/// these functions, so that their element-wise outputs agree to the bit.
+/// What is computed once per channel, in double, and the formulas that use it for every element. All
+/// kernels use these, on single elements or on vectors of them, so that their element-wise outputs
+/// agree to the bit.
 namespace normgraph::kernel {
 
 inline double inverse_standard_deviation(double variance, double epsilon) {
     return 1.0 / std::sqrt(variance + epsilon);
 }
+
+/// normalized, for one element or a vector of them.
+template <typename Value>
+struct NormalizeFormula {
+    Value mean_high, mean_low, scale, beta;
+
+    Value operator()(Value input) const {
+        return ((input - mean_high) - mean_low) * scale + beta;
+    }
+};
+
+/// input_delta of the training backward pass, for one element or a vector of them.
+template <typename Value>
+struct InputDeltaFormula {
+    Value mean, unit, scale, shift, slope;
+
+    Value operator()(Value input, Value normalized_delta) const {
+        return (scale * normalized_delta - shift) - ((input - mean) * unit) * slope;
+    }
+};
 
 /// normalized = ((input − mean_high) − mean_low)·scale + beta, in `Arithmetic` (float or double).
 ///
@@ -21,18 +42,14 @@ inline double inverse_standard_deviation(double variance, double epsilon) {
 /// the sum rounds by u of itself, which is at most twice the larger of |gamma·x̂| and |beta|. In
 /// all 6u of the larger one.
 template <typename Arithmetic>
-struct ForwardCoefficients {
-    Arithmetic mean_high, mean_low, scale, beta;
-
+struct ForwardCoefficients : NormalizeFormula<Arithmetic> {
     ForwardCoefficients(double gamma, double beta_value, double mean, double variance,
-                        double epsilon)
-        : mean_high(static_cast<Arithmetic>(mean)),
-          mean_low(static_cast<Arithmetic>(mean - static_cast<double>(mean_high))),
-          scale(static_cast<Arithmetic>(gamma * inverse_standard_deviation(variance, epsilon))),
-          beta(static_cast<Arithmetic>(beta_value)) {}
-
-    Arithmetic operator()(Arithmetic input) const {
-        return ((input - mean_high) - mean_low) * scale + beta;
+                        double epsilon) {
+        this->mean_high = static_cast<Arithmetic>(mean);
+        this->mean_low = static_cast<Arithmetic>(mean - static_cast<double>(this->mean_high));
+        this->scale =
+            static_cast<Arithmetic>(gamma * inverse_standard_deviation(variance, epsilon));
+        this->beta = static_cast<Arithmetic>(beta_value);
     }
 };
 
@@ -44,24 +61,19 @@ struct ForwardCoefficients {
 /// Error, in u of the largest of the three terms: 2 for the first, 1 for shift, 3 for the third,
 /// 2 and 3 for the two subtractions, 11 in all.
 template <typename Arithmetic>
-struct BackpropCoefficients {
-    Arithmetic mean, unit, scale, shift, slope;
-
+struct BackpropCoefficients : InputDeltaFormula<Arithmetic> {
     BackpropCoefficients(double gamma, double mean_value, double variance, double epsilon,
-                         double gamma_delta, double beta_delta, std::int64_t count)
-        : mean(static_cast<Arithmetic>(mean_value)) {
+                         double gamma_delta, double beta_delta, std::int64_t count) {
         const double inverse = inverse_standard_deviation(variance, epsilon);
         const double n = static_cast<double>(count);
         const double scale_exact = gamma * inverse;
         const double unit_exact = power_of_two_near(inverse);
-        unit = static_cast<Arithmetic>(unit_exact);
-        scale = static_cast<Arithmetic>(scale_exact);
-        shift = static_cast<Arithmetic>(scale_exact * (beta_delta / n));
-        slope = static_cast<Arithmetic>((scale_exact * (gamma_delta / n)) * (inverse / unit_exact));
-    }
-
-    Arithmetic operator()(Arithmetic input, Arithmetic normalized_delta) const {
-        return (scale * normalized_delta - shift) - ((input - mean) * unit) * slope;
+        this->mean = static_cast<Arithmetic>(mean_value);
+        this->unit = static_cast<Arithmetic>(unit_exact);
+        this->scale = static_cast<Arithmetic>(scale_exact);
+        this->shift = static_cast<Arithmetic>(scale_exact * (beta_delta / n));
+        this->slope =
+            static_cast<Arithmetic>((scale_exact * (gamma_delta / n)) * (inverse / unit_exact));
     }
 
 private:

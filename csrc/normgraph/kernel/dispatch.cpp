@@ -1,20 +1,64 @@
 #include "normgraph/kernel/dispatch.hpp"
 
-#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <stdexcept>
 #include <string>
 
+#include "normgraph/kernel/cpu_features.hpp"
+#include "normgraph/kernel/floating_point_environment.hpp"
 #include "normgraph/kernel/reference/kernels.hpp"
-#include "normgraph/kernel/threads/parallel_for.hpp"
+#include "normgraph/kernel/reference/share_channels.hpp"
+#include "normgraph/kernel/simd/kernels.hpp"
+#include "normgraph/kernel/simd/tables.hpp"
 
 namespace normgraph::kernel {
 namespace {
 
+/// The ops' kernels with the micro-kernels of one instruction set.
+template <const simd::MicroKernelTable& table>
+constexpr Implementation with_micro_kernels(std::string_view name, std::string_view requirement,
+                                            bool (*runs_here)()) {
+    return {
+        .name = name,
+        .requirement = requirement,
+        .runs_here = runs_here,
+        .batch_norm_training =
+            [](const BatchNormTrainingArguments& arguments, std::int64_t num_threads) {
+                simd::batch_norm_training(table, arguments, num_threads);
+            },
+        .batch_norm_inference =
+            [](const BatchNormInferenceArguments& arguments, std::int64_t num_threads) {
+                simd::batch_norm_inference(table, arguments, num_threads);
+            },
+        .batch_norm_training_backprop =
+            [](const BatchNormTrainingBackpropArguments& arguments, std::int64_t num_threads) {
+                simd::batch_norm_training_backprop(table, arguments, num_threads);
+            },
+    };
+}
+
+bool always() {
+    return true;
+}
+
 constexpr std::array implementations{
-    Implementation{"reference", [] { return true; }, reference::batch_norm_training,
-                   reference::batch_norm_inference, reference::batch_norm_training_backprop},
+#if defined(__x86_64__) || defined(_M_X64)
+    with_micro_kernels<simd::avx512_table>("avx512", "AVX-512 F, BW, DQ and VL", has_avx512),
+    with_micro_kernels<simd::avx2_table>("avx2", "AVX2 and F16C", has_avx2),
+    with_micro_kernels<simd::sse2_table>("sse2", "SSE2, which every x86-64 processor has", always),
+#elif defined(__aarch64__)
+    with_micro_kernels<simd::neon_table>("neon", "NEON, which every AArch64 processor has", always),
+#endif
+    Implementation{
+        .name = "reference",
+        .requirement = "nothing",
+        .runs_here = always,
+        .batch_norm_training = reference::share_channels<reference::batch_norm_training>,
+        .batch_norm_inference = reference::share_channels<reference::batch_norm_inference>,
+        .batch_norm_training_backprop =
+            reference::share_channels<reference::batch_norm_training_backprop>,
+    },
 };
 
 const Implementation& choose() {
@@ -33,38 +77,6 @@ const Implementation& choose() {
         }
     }
     return implementations.back();
-}
-
-/// The least work that is worth a thread: waking one takes some 20 µs, in which the reference
-/// kernel does about as many elements.
-constexpr std::int64_t elements_per_thread = 16384;
-
-/// More tasks than threads, so that one that is late leaves its work to the others.
-constexpr std::int64_t tasks_per_thread = 4;
-
-std::int64_t element_count(const Problem& problem) {
-    std::int64_t count = 1;
-    for (const std::int64_t length : problem.shape) {
-        count *= length;
-    }
-    return count;
-}
-
-/// Runs the kernel on all channels, in ranges of nearly equal size.
-template <typename Arguments>
-void share_channels(const Arguments& arguments, void (*kernel)(const Arguments&, ChannelRange),
-                    std::int64_t num_threads) {
-    const std::int64_t channels = all_channels(arguments.problem).end;
-    const std::int64_t threads =
-        std::min(num_threads, 1 + element_count(arguments.problem) / elements_per_thread);
-    const std::int64_t tasks = threads <= 1 ? 1 : std::min(channels, threads * tasks_per_thread);
-    parallel_for(tasks, threads, [&](std::int64_t task) {
-        // Not channels * task / tasks, which may overflow.
-        const std::int64_t size = channels / tasks;
-        const std::int64_t larger = channels % tasks;
-        const std::int64_t begin = task * size + std::min(task, larger);
-        kernel(arguments, {begin, begin + size + (task < larger ? 1 : 0)});
-    });
 }
 
 }  // namespace
@@ -94,16 +106,19 @@ const Implementation& chosen_implementation() {
 }
 
 void batch_norm_training(const BatchNormTrainingArguments& arguments, std::int64_t num_threads) {
-    share_channels(arguments, chosen_implementation().batch_norm_training, num_threads);
+    const DefaultFloatingPointEnvironment environment;
+    chosen_implementation().batch_norm_training(arguments, num_threads);
 }
 
 void batch_norm_inference(const BatchNormInferenceArguments& arguments, std::int64_t num_threads) {
-    share_channels(arguments, chosen_implementation().batch_norm_inference, num_threads);
+    const DefaultFloatingPointEnvironment environment;
+    chosen_implementation().batch_norm_inference(arguments, num_threads);
 }
 
 void batch_norm_training_backprop(const BatchNormTrainingBackpropArguments& arguments,
                                   std::int64_t num_threads) {
-    share_channels(arguments, chosen_implementation().batch_norm_training_backprop, num_threads);
+    const DefaultFloatingPointEnvironment environment;
+    chosen_implementation().batch_norm_training_backprop(arguments, num_threads);
 }
 
 }  // namespace normgraph::kernel

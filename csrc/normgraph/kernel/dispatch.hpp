@@ -10,13 +10,16 @@
 /// Which implementation runs: named objects in one ordered list.
 namespace normgraph::kernel {
 
-/// The kernels of one instruction set. All implementations give the same bits.
+/// The kernels of one instruction set. All implementations give the same bits, at every number of
+/// threads (>= 1).
 struct Implementation {
     std::string_view name;
-    bool (*runs_here)();  ///< whether this machine has the instructions
-    void (*batch_norm_training)(const BatchNormTrainingArguments&, ChannelRange);
-    void (*batch_norm_inference)(const BatchNormInferenceArguments&, ChannelRange);
-    void (*batch_norm_training_backprop)(const BatchNormTrainingBackpropArguments&, ChannelRange);
+    std::string_view requirement;  ///< what the processor must have, "AVX2 and F16C"
+    bool (*runs_here)();           ///< whether it has, and the operating system lets us use it
+    void (*batch_norm_training)(const BatchNormTrainingArguments&, std::int64_t num_threads);
+    void (*batch_norm_inference)(const BatchNormInferenceArguments&, std::int64_t num_threads);
+    void (*batch_norm_training_backprop)(const BatchNormTrainingBackpropArguments&,
+                                         std::int64_t num_threads);
 };
 
 /// Every implementation that was built, best first; the last one, "reference", runs everywhere.
@@ -30,8 +33,8 @@ const Implementation& implementation(std::string_view name);
 /// the first call. Throws std::invalid_argument if NORMGRAPH_ISA names none that runs here.
 const Implementation& chosen_implementation();
 
-/// Run the chosen implementation in the default floating-point environment, the channels shared by
-/// at most num_threads threads (>= 1); small problems use fewer. The bits do not depend on it.
+/// Run the chosen implementation in the default floating-point environment, the work shared by at
+/// most num_threads threads (>= 1); small problems use fewer. The bits do not depend on it.
 void batch_norm_training(const BatchNormTrainingArguments& arguments,
                          std::int64_t num_threads = get_num_threads());
 void batch_norm_inference(const BatchNormInferenceArguments& arguments,

@@ -1,6 +1,6 @@
 // Memory traffic: reads input once and writes normalized once.
 
-#include "normgraph/kernel/reference/channel.hpp"
+#include "normgraph/kernel/channel.hpp"
 #include "normgraph/kernel/reference/kernels.hpp"
 #include "normgraph/kernel/reference/normalize.hpp"
 

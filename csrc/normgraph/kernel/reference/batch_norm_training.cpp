@@ -4,7 +4,7 @@
 #include <type_traits>
 
 #include "normgraph/kernel/moments.hpp"
-#include "normgraph/kernel/reference/channel.hpp"
+#include "normgraph/kernel/channel.hpp"
 #include "normgraph/kernel/reference/kernels.hpp"
 #include "normgraph/kernel/reference/normalize.hpp"
 #include "normgraph/kernel/reference/summation.hpp"

@@ -2,7 +2,7 @@
 // input_delta once. One channel at a time.
 
 #include "normgraph/kernel/coefficients.hpp"
-#include "normgraph/kernel/reference/channel.hpp"
+#include "normgraph/kernel/channel.hpp"
 #include "normgraph/kernel/reference/kernels.hpp"
 #include "normgraph/kernel/reference/summation.hpp"
 

@@ -5,7 +5,7 @@
 #include "normgraph/kernel/contract.hpp"
 
 /// Access to single channels.
-namespace normgraph::kernel::reference {
+namespace normgraph::kernel {
 
 /// The vector's element as a double, or `otherwise` where the vector is absent.
 inline double channel_value(const ConstChannelVector& vector, ElementType type,
@@ -23,4 +23,4 @@ inline void set_channel_value(const ChannelVector& vector, ElementType type, std
     }
 }
 
-}  // namespace normgraph::kernel::reference
+}  // namespace normgraph::kernel

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "normgraph/kernel/contract.hpp"
+#include "normgraph/kernel/threads/parallel_for.hpp"
+
+/// The reference kernels on several threads.
+namespace normgraph::kernel::reference {
+
+/// The least work that is worth a thread: waking one takes some 20 µs, in which a scalar kernel does
+/// about as many elements.
+inline constexpr std::int64_t elements_per_thread = 16384;
+
+/// More tasks than threads, so that one that is late leaves its work to the others.
+inline constexpr std::int64_t tasks_per_thread = 4;
+
+inline std::int64_t element_count(const Problem& problem) {
+    std::int64_t count = 1;
+    for (const std::int64_t length : problem.shape) {
+        count *= length;
+    }
+    return count;
+}
+
+/// The type of the arguments of a kernel that takes a range of channels.
+template <typename Kernel>
+struct ArgumentsOf;
+template <typename Arguments>
+struct ArgumentsOf<void (*)(const Arguments&, ChannelRange)> {
+    using type = Arguments;
+};
+
+/// Runs the kernel on all channels, in ranges of nearly equal size.
+template <auto kernel>
+void share_channels(const typename ArgumentsOf<decltype(kernel)>::type& arguments,
+                    std::int64_t num_threads) {
+    const std::int64_t channels = all_channels(arguments.problem).end;
+    const std::int64_t threads =
+        std::min(num_threads, 1 + element_count(arguments.problem) / elements_per_thread);
+    const std::int64_t tasks = threads <= 1 ? 1 : std::min(channels, threads * tasks_per_thread);
+    parallel_for(tasks, threads, [&](std::int64_t task) {
+        // Not channels * task / tasks, which may overflow.
+        const std::int64_t size = channels / tasks;
+        const std::int64_t larger = channels % tasks;
+        const std::int64_t begin = task * size + std::min(task, larger);
+        kernel(arguments, {begin, begin + size + (task < larger ? 1 : 0)});
+    });
+}
+
+}  // namespace normgraph::kernel::reference

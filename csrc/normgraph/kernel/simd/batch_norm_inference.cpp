@@ -1,0 +1,63 @@
+// Memory traffic: reads input once and writes normalized once.
+
+#include <array>
+
+#include "normgraph/kernel/channel.hpp"
+#include "normgraph/kernel/coefficients.hpp"
+#include "normgraph/kernel/simd/kernels.hpp"
+#include "normgraph/kernel/simd/run.hpp"
+
+namespace normgraph::kernel::simd {
+namespace {
+
+template <typename Data>
+class Inference {
+public:
+    using Arithmetic = arithmetic_t<Data>;
+    static constexpr std::size_t coefficient_count = 4;
+
+    Inference(const MicroKernels& kernels, const BatchNormInferenceArguments& arguments)
+        : kernels_(kernels), arguments_(arguments) {}
+
+    static int pass_count() { return 0; }
+    RowsAndColumns<Reduce> reduction() const { return {}; }
+    static bool applies() { return true; }
+    RowsAndColumns<Apply> application() const { return kernels_.normalize; }
+
+    void begin_group(const ChannelRange& channels, const GroupValues& group) const {
+        const ElementType type = arguments_.problem.channel_type;
+        for (std::int64_t index = 0; index < group.channels; ++index) {
+            const std::int64_t channel = channels.begin + index;
+            group.set_coefficients<Arithmetic>(
+                index, ForwardCoefficients<Arithmetic>(
+                           channel_value(arguments_.gamma, type, channel, 1.0),
+                           channel_value(arguments_.beta, type, channel, 0.0),
+                           channel_value(arguments_.mean, type, channel, 0.0),
+                           channel_value(arguments_.variance, type, channel, 0.0),
+                           arguments_.problem.epsilon));
+        }
+    }
+    void finish_pass(int /*pass*/, const ChannelRange& /*channels*/,
+                     const GroupValues& /*group*/) const {}
+
+private:
+    const MicroKernels& kernels_;
+    const BatchNormInferenceArguments& arguments_;
+};
+
+}  // namespace
+
+void batch_norm_inference(const MicroKernelTable& table,
+                          const BatchNormInferenceArguments& arguments, std::int64_t num_threads) {
+    const std::array sources{arguments.input};
+    Traversal traversal(arguments.problem, {sources, arguments.normalized});
+    traversal.set_apply_sources(std::array<std::size_t, 1>{0});
+    if (traversal.elements_per_channel() == 0) {
+        return;
+    }
+    with_data_type(arguments.problem.data_type, [&]<typename Data>() {
+        run(Inference<Data>(table[arguments.problem.data_type], arguments), traversal, num_threads);
+    });
+}
+
+}  // namespace normgraph::kernel::simd

@@ -1,0 +1,254 @@
+#pragma once
+
+// Memory traffic: each source is read once; apply writes the target once.
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "normgraph/kernel/simd/elements.hpp"
+#include "normgraph/kernel/simd/micro_kernels.hpp"
+#include "normgraph/kernel/simd/terms_and_formulas.hpp"
+
+/// Along rows that run across the channels: every column has sums and coefficients of its own. A
+/// few rows are taken at a time, so that those are loaded once for all of them.
+namespace normgraph::kernel::simd {
+
+inline constexpr std::int64_t rows_at_a_time = 4;
+
+template <typename Isa, typename Data, typename Terms, Mask mask>
+class ColumnReduction {
+public:
+    static void run(const TileExtent& extent, const SourceTile* sources, const MaskTile& bits,
+                    const double* centers, const SumTile& sums) {
+        ColumnReduction reduction(sources, bits, centers, sums);
+        std::int64_t row = 0;
+        for (; row + rows_at_a_time <= extent.rows; row += rows_at_a_time) {
+            reduction.add_rows<rows_at_a_time>(row, extent.length);
+        }
+        for (; row < extent.rows; ++row) {
+            reduction.add_rows<1>(row, extent.length);
+        }
+    }
+
+private:
+    using Double = typename Isa::Double;
+    static constexpr std::size_t source_count = Terms::source_count;
+    static constexpr std::int64_t width = Isa::float_width;
+    static constexpr auto size = static_cast<std::int64_t>(sizeof(Data));
+
+    ColumnReduction(const SourceTile* sources, const MaskTile& bits, const double* centers,
+                    const SumTile& sums)
+        : sources_(sources), mask_(bits), centers_(centers), sums_(sums) {}
+
+    template <std::int64_t row_count>
+    void add_rows(std::int64_t row, std::int64_t columns) {
+        std::int64_t column = 0;
+        for (; column + width <= columns; column += width) {
+            add_columns<row_count, false>(row, column, width, [&](std::size_t source, std::int64_t r) {
+                const std::byte* const address = at(source, row + r, column);
+                Isa::prefetch(address + sources_[source].prefetch_distance);
+                return load_wide<Isa, Data>(address);
+            });
+        }
+        if (column < columns) {
+            const std::int64_t count = columns - column;
+            add_columns<row_count, true>(row, column, count, [&](std::size_t source, std::int64_t r) {
+                return load_wide_some<Isa, Data>(at(source, row + r, column), count,
+                                                 sources_[source].readable_end);
+            });
+        }
+    }
+
+    template <std::int64_t row_count, bool is_partial, typename Load>
+    void add_columns(std::int64_t row, std::int64_t column, std::int64_t count, const Load& load) {
+        const Wide<Double> center = load_doubles(centers_ + column);
+        std::array<Wide<Double>, sum_count> totals;
+        for (std::size_t sum = 0; sum < sum_count; ++sum) {
+            totals[sum] = load_doubles(sums_at(sum, column));
+        }
+        for (std::int64_t r = 0; r < row_count; ++r) {
+            std::array<Double, source_count> low, high;
+            for (std::size_t source = 0; source < source_count; ++source) {
+                Wide<Double> values = load(source, r);
+                if constexpr (mask == Mask::reads) {
+                    if (source + 1 == source_count) {
+                        values = keep<Isa>(values, load_mask(mask_row(row + r), column, count));
+                    }
+                }
+                low[source] = values.low;
+                high[source] = values.high;
+            }
+            const auto low_terms = Terms::of(center.low, low);
+            const auto high_terms = Terms::of(center.high, high);
+            for (std::size_t sum = 0; sum < sum_count; ++sum) {
+                Wide<Double> terms{low_terms[sum], high_terms[sum]};
+                // An incomplete row of columns must leave the sums of the missing ones alone: they
+                // are lanes of other rows. Adding +0 does (see RowReduction).
+                if constexpr (is_partial) {
+                    terms = keep<Isa>(terms, lowest_bits(count));
+                }
+                totals[sum].low = totals[sum].low + terms.low;
+                totals[sum].high = totals[sum].high + terms.high;
+            }
+        }
+        for (std::size_t sum = 0; sum < sum_count; ++sum) {
+            Isa::store(sums_at(sum, column), totals[sum].low);
+            Isa::store(sums_at(sum, column) + Isa::double_width, totals[sum].high);
+        }
+    }
+
+    static Wide<Double> load_doubles(const double* address) {
+        return {Isa::load(address), Isa::load(address + Isa::double_width)};
+    }
+    double* sums_at(std::size_t sum, std::int64_t column) const {
+        return sums_.sums + static_cast<std::int64_t>(sum) * sums_.sum_stride + column;
+    }
+    const std::byte* at(std::size_t source, std::int64_t row, std::int64_t column) const {
+        return sources_[source].address + row * sources_[source].row_stride + column * size;
+    }
+    const std::byte* mask_row(std::int64_t row) const {
+        return mask_.address + row * mask_.row_stride;
+    }
+
+    const SourceTile* sources_;
+    MaskTile mask_;
+    const double* centers_;
+    SumTile sums_;
+};
+
+template <typename Isa, typename Data, typename Formula, Mask mask>
+class ColumnApplication {
+public:
+    static void run(const TileExtent& extent, const SourceTile* sources, const MaskTile& bits,
+                    const ChannelValues& coefficients, const TargetTile& target) {
+        const ColumnApplication application(sources, bits, coefficients, target);
+        target.bypasses_cache ? application.template apply<true>(extent)
+                              : application.template apply<false>(extent);
+    }
+
+private:
+    using Vector = arithmetic_vector_t<Isa, Data>;
+    using Coefficients = std::array<Vector, Formula::coefficient_count>;
+    static constexpr std::int64_t width = ArithmeticVector<Isa, Data>::width;
+    /// Columns of one step: whole bytes of a mask.
+    static constexpr std::int64_t step = std::max<std::int64_t>(width, 8);
+    static constexpr std::size_t vectors = step / width;
+    static constexpr std::size_t source_count = Formula::source_count;
+    static constexpr auto size = static_cast<std::int64_t>(sizeof(Data));
+
+    ColumnApplication(const SourceTile* sources, const MaskTile& bits,
+                      const ChannelValues& coefficients, const TargetTile& target)
+        : sources_(sources), mask_(bits), coefficients_(coefficients), target_(target) {}
+
+    template <bool bypass_cache>
+    void apply(const TileExtent& extent) const {
+        std::int64_t row = 0;
+        for (; row + rows_at_a_time <= extent.rows; row += rows_at_a_time) {
+            apply_rows<bypass_cache, rows_at_a_time>(row, extent.length);
+        }
+        for (; row < extent.rows; ++row) {
+            apply_rows<bypass_cache, 1>(row, extent.length);
+        }
+    }
+
+    template <bool bypass_cache, std::int64_t row_count>
+    void apply_rows(std::int64_t row, std::int64_t columns) const {
+        std::int64_t column = 0;
+        for (; column + step <= columns; column += step) {
+            std::array<Coefficients, vectors> coefficients;
+            for (std::size_t vector = 0; vector < vectors; ++vector) {
+                coefficients[vector] =
+                    coefficients_at(column + static_cast<std::int64_t>(vector) * width);
+            }
+            for (std::int64_t r = 0; r < row_count; ++r) {
+                apply_step<bypass_cache>(row + r, column, coefficients);
+            }
+        }
+        for (std::int64_t r = 0; r < row_count && column < columns; ++r) {
+            apply_remainder(row + r, column, columns - column);
+        }
+    }
+
+    template <bool bypass_cache>
+    void apply_step(std::int64_t row, std::int64_t column,
+                    const std::array<Coefficients, vectors>& coefficients) const {
+        for (std::size_t source = 0; source < source_count; ++source) {
+            Isa::prefetch(at(source, row, column) + sources_[source].prefetch_distance);
+        }
+        std::uint32_t bits = mask == Mask::reads ? load_mask(mask_row(row), column, step) : 0;
+        for (std::size_t vector = 0; vector < vectors; ++vector) {
+            const std::int64_t lane = static_cast<std::int64_t>(vector) * width;
+            const Vector result = compute(
+                coefficients[vector],
+                [&](std::size_t source) {
+                    return Isa::load(elements<Data>(at(source, row, column + lane)));
+                },
+                lane, bits);
+            Data* const target = elements<Data>(target_at(row, column + lane));
+            bypass_cache ? Isa::stream(target, result) : Isa::store(target, result);
+        }
+        if constexpr (mask == Mask::writes) {
+            store_mask(mask_row(row), column, step, bits);
+        }
+    }
+
+    void apply_remainder(std::int64_t row, std::int64_t column, std::int64_t count) const {
+        std::uint32_t bits = mask == Mask::reads ? load_mask(mask_row(row), column, count) : 0;
+        for (std::int64_t lane = 0; lane < count; lane += width) {
+            const std::int64_t present = std::min(width, count - lane);
+            const Vector result = compute(
+                coefficients_at(column + lane),
+                [&](std::size_t source) {
+                    const std::byte* const address = at(source, row, column + lane);
+                    return present == width
+                               ? Isa::load(elements<Data>(address))
+                               : load_some<Isa, Data>(address, present,
+                                                      sources_[source].readable_end);
+                },
+                lane, bits);
+            std::byte* const target = target_at(row, column + lane);
+            present == width ? Isa::store(elements<Data>(target), result)
+                             : store_some<Isa, Data>(target, result, present);
+        }
+        if constexpr (mask == Mask::writes) {
+            store_mask(mask_row(row), column, count, bits & lowest_bits(count));
+        }
+    }
+
+    /// `lane`: where the vector begins in `bits`, which are read or written.
+    template <typename Load>
+    Vector compute(const Coefficients& coefficients, const Load& load, std::int64_t lane,
+                   std::uint32_t& bits) const {
+        std::array<Vector, source_count> values;
+        for (std::size_t source = 0; source < source_count; ++source) {
+            values[source] = load(source);
+        }
+        return apply_formula<Isa, Data, Formula, mask>(coefficients, values, lane, bits);
+    }
+
+    Coefficients coefficients_at(std::int64_t column) const {
+        const auto* const values = static_cast<const arithmetic_t<Data>*>(coefficients_.values);
+        Coefficients result;
+        for (std::size_t index = 0; index < Formula::coefficient_count; ++index) {
+            result[index] = Isa::load(
+                values + static_cast<std::int64_t>(index) * coefficients_.stride + column);
+        }
+        return result;
+    }
+    const std::byte* at(std::size_t source, std::int64_t row, std::int64_t column) const {
+        return sources_[source].address + row * sources_[source].row_stride + column * size;
+    }
+    std::byte* target_at(std::int64_t row, std::int64_t column) const {
+        return target_.address + row * target_.row_stride + column * size;
+    }
+    std::byte* mask_row(std::int64_t row) const { return mask_.address + row * mask_.row_stride; }
+
+    const SourceTile* sources_;
+    MaskTile mask_;
+    ChannelValues coefficients_;
+    TargetTile target_;
+};
+
+}  // namespace normgraph::kernel::simd

@@ -1,0 +1,154 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "normgraph/kernel/element_type.hpp"
+#include "normgraph/kernel/simd/terms_and_formulas.hpp"
+#include "normgraph/kernel/simd/wide.hpp"
+
+/// Vectors of elements to and from memory, whole and in part, whatever their type. `Isa` is one of
+/// the instruction sets' classes (Sse2, Avx2, …).
+namespace normgraph::kernel::simd {
+
+template <typename Isa, typename Data>
+struct ArithmeticVector {
+    using type = typename Isa::Float;
+    static constexpr std::int64_t width = Isa::float_width;
+};
+template <typename Isa>
+struct ArithmeticVector<Isa, double> {
+    using type = typename Isa::Double;
+    static constexpr std::int64_t width = Isa::double_width;
+};
+template <typename Isa, typename Data>
+using arithmetic_vector_t = typename ArithmeticVector<Isa, Data>::type;
+
+template <typename Data>
+const Data* elements(const std::byte* address) {
+    return reinterpret_cast<const Data*>(address);
+}
+template <typename Data>
+Data* elements(std::byte* address) {
+    return reinterpret_cast<Data*>(address);
+}
+
+/// Copies fewer than 64 bytes, an even number of them.
+inline void copy_few(std::byte* target, const std::byte* source, std::size_t count) {
+    const auto piece = [&]<std::size_t size>() {
+        if ((count & size) != 0) {
+            std::memcpy(target, source, size);
+            target += size;
+            source += size;
+        }
+    };
+    piece.template operator()<32>();
+    piece.template operator()<16>();
+    piece.template operator()<8>();
+    piece.template operator()<4>();
+    piece.template operator()<2>();
+}
+
+/// Fewer elements than fill a vector; what the other lanes hold is not specified.
+template <typename Isa, typename Data>
+arithmetic_vector_t<Isa, Data> load_some(const std::byte* address, std::int64_t count,
+                                         const std::byte* readable_end) {
+    constexpr std::size_t width = ArithmeticVector<Isa, Data>::width;
+    if (address + width * sizeof(Data) <= readable_end) {
+        return Isa::load(elements<Data>(address));
+    }
+    alignas(64) std::byte buffer[width * sizeof(Data)] = {};
+    copy_few(buffer, address, static_cast<std::size_t>(count) * sizeof(Data));
+    return Isa::load(elements<Data>(buffer));
+}
+
+template <typename Isa, typename Data>
+void store_some(std::byte* address, arithmetic_vector_t<Isa, Data> values, std::int64_t count) {
+    alignas(64) std::byte buffer[ArithmeticVector<Isa, Data>::width * sizeof(Data)];
+    Isa::store(elements<Data>(buffer), values);
+    copy_few(address, buffer, static_cast<std::size_t>(count) * sizeof(Data));
+}
+
+/// `Isa::float_width` elements as doubles.
+template <typename Isa, typename Data>
+Wide<typename Isa::Double> load_wide(const std::byte* address) {
+    const Data* const source = elements<Data>(address);
+    if constexpr (sizeof(Data) == 8) {
+        return {Isa::load(source), Isa::load(source + Isa::double_width)};
+    } else if constexpr (sizeof(Data) == 4) {
+        return Isa::load_wide(source);
+    } else {
+        return Isa::widen(Isa::load(source));
+    }
+}
+
+/// Fewer than `Isa::float_width`; what the other lanes hold is not specified.
+template <typename Isa, typename Data>
+Wide<typename Isa::Double> load_wide_some(const std::byte* address, std::int64_t count,
+                                          const std::byte* readable_end) {
+    constexpr std::size_t size = static_cast<std::size_t>(Isa::float_width) * sizeof(Data);
+    if (address + size <= readable_end) {
+        return load_wide<Isa, Data>(address);
+    }
+    alignas(64) std::byte buffer[size] = {};
+    if constexpr (sizeof(Data) == 8) {
+        std::memcpy(buffer, address, static_cast<std::size_t>(count) * sizeof(Data));
+    } else {
+        copy_few(buffer, address, static_cast<std::size_t>(count) * sizeof(Data));
+    }
+    return load_wide<Isa, Data>(buffer);
+}
+
+template <typename Isa>
+Wide<typename Isa::Double> keep(const Wide<typename Isa::Double>& values, std::uint32_t bits) {
+    return {Isa::keep(values.low, bits), Isa::keep(values.high, bits >> Isa::double_width)};
+}
+
+/// The bits of up to 16 elements that begin with a row's element `position`, a multiple of 4.
+inline std::uint32_t load_mask(const std::byte* row, std::int64_t position, std::int64_t count) {
+    const std::byte* const address = row + position / 8;
+    const std::int64_t shift = position % 8;
+    auto bits = static_cast<std::uint32_t>(address[0]);
+    if (shift + count > 8) {
+        bits |= static_cast<std::uint32_t>(address[1]) << 8;
+    }
+    return bits >> shift;
+}
+
+/// `position` is a multiple of 8.
+inline void store_mask(std::byte* row, std::int64_t position, std::int64_t count,
+                       std::uint32_t bits) {
+    std::byte* const address = row + position / 8;
+    address[0] = static_cast<std::byte>(bits);
+    if (count > 8) {
+        address[1] = static_cast<std::byte>(bits >> 8);
+    }
+}
+
+constexpr std::uint32_t lowest_bits(std::int64_t count) {
+    return (std::uint32_t{1} << count) - 1;
+}
+
+/// The formula with what the mask asks for; `lane`: where the vector begins in `bits`, which are
+/// read or written.
+template <typename Isa, typename Data, typename Formula, Mask mask>
+arithmetic_vector_t<Isa, Data> apply_formula(
+    const std::array<arithmetic_vector_t<Isa, Data>, Formula::coefficient_count>& coefficients,
+    std::array<arithmetic_vector_t<Isa, Data>, Formula::source_count>& sources, std::int64_t lane,
+    std::uint32_t& bits) {
+    if constexpr (mask == Mask::reads) {
+        sources.back() = Isa::keep(sources.back(), bits >> lane);
+    }
+    auto result = Formula::of(coefficients, sources);
+    if constexpr (mask == Mask::writes) {
+        const std::uint32_t positive =
+            Isa::not_less_equal(result, Isa::broadcast(largest_stored_as_zero<Data>));
+        result = Isa::keep(result, positive);
+        bits |= positive << lane;
+    }
+    return result;
+}
+
+}  // namespace normgraph::kernel::simd

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <cstdint>
+
+#include "normgraph/kernel/contract.hpp"
+#include "normgraph/kernel/simd/micro_kernels.hpp"
+
+/// The ops' kernels, with any instruction set's micro-kernels. All outputs are computed, by at most
+/// num_threads threads, and equal the reference's to the bit.
+namespace normgraph::kernel::simd {
+
+void batch_norm_training(const MicroKernelTable& table, const BatchNormTrainingArguments& arguments,
+                         std::int64_t num_threads);
+void batch_norm_inference(const MicroKernelTable& table,
+                          const BatchNormInferenceArguments& arguments, std::int64_t num_threads);
+void batch_norm_training_backprop(const MicroKernelTable& table,
+                                  const BatchNormTrainingBackpropArguments& arguments,
+                                  std::int64_t num_threads);
+
+}  // namespace normgraph::kernel::simd

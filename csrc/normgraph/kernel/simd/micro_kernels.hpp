@@ -1,0 +1,100 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "normgraph/kernel/element_type.hpp"
+
+/// The loops over elements, compiled once per instruction set and element type, and called through
+/// tables of function pointers. All else of a kernel (traversal, staging, coefficients, threads) is
+/// compiled once, without wide instructions. Strides are in bytes, lengths in elements.
+namespace normgraph::kernel::simd {
+
+/// Elements side by side that one step of a micro-kernel takes: one per lane of channels_first.
+inline constexpr std::int64_t chunk = 16;
+
+/// Rows of elements that lie side by side; row r of channel c begins at
+/// address + c·channel_stride + r·row_stride. With channels_last a tile is one "channel", its rows
+/// run across the channels, and every column has sums and coefficients of its own.
+struct TileExtent {
+    std::int64_t channels, rows, length;
+};
+
+struct SourceTile {
+    const std::byte* address = nullptr;
+    std::int64_t channel_stride = 0, row_stride = 0;
+    /// Whole vectors may be read up to here, beyond the end of a row; null: no element more.
+    const std::byte* readable_end = nullptr;
+    /// What lies at this distance is asked for while an element is read.
+    std::int64_t prefetch_distance = 0;
+};
+
+struct TargetTile {
+    std::byte* address = nullptr;
+    std::int64_t channel_stride = 0, row_stride = 0;
+    bool bypasses_cache = false;  ///< written with non-temporal stores where they are aligned
+};
+
+/// One bit per element, least significant first, each row beginning with a byte of its own.
+struct MaskTile {
+    std::byte* address = nullptr;
+    std::int64_t channel_stride = 0, row_stride = 0;
+};
+
+/// Per-channel (rows) or per-column (columns) values: value k of channel c is values[k·stride + c].
+/// Of columns, whole chunks are readable beyond the last one.
+struct ChannelValues {
+    const void* values;  ///< double for centers, arithmetic_t<Data> for coefficients
+    std::int64_t stride;
+};
+
+/// `sums`, of rows: 2 · chunk lanes per channel, [channel][sum][lane]. Of columns: [sum][column],
+/// with sum_stride between the two sums. Sums are added to what stands there.
+struct SumTile {
+    double* sums;
+    std::int64_t sum_stride;
+};
+
+using Reduce = void (*)(const TileExtent&, const SourceTile* sources, const MaskTile& mask,
+                        const double* centers, const SumTile& sums);
+using Apply = void (*)(const TileExtent&, const SourceTile* sources, const MaskTile& mask,
+                       const ChannelValues& coefficients, const TargetTile& target);
+
+/// A reduction or an element-wise formula, for either direction of traversal.
+template <typename Function>
+struct RowsAndColumns {
+    Function rows, columns;
+};
+
+/// Of one element type.
+struct MicroKernels {
+    RowsAndColumns<Reduce> moments;      ///< source: input; centers: shifts
+    RowsAndColumns<Reduce> deltas;       ///< sources: input, normalized_delta; centers: means
+    RowsAndColumns<Reduce> relu_deltas;  ///< the same, normalized_delta masked
+    RowsAndColumns<Apply> normalize;
+    RowsAndColumns<Apply> normalize_relu;  ///< writes the mask
+    RowsAndColumns<Apply> input_delta;
+    RowsAndColumns<Apply> relu_input_delta;  ///< reads the mask
+    RowsAndColumns<Apply> frozen_input_delta;  ///< source: normalized_delta
+};
+
+/// Of one instruction set, by element type.
+struct MicroKernelTable {
+    MicroKernels f16, bf16, f32, f64;
+
+    const MicroKernels& operator[](ElementType type) const {
+        switch (type) {
+            case ElementType::f16:
+                return f16;
+            case ElementType::bf16:
+                return bf16;
+            case ElementType::f32:
+                return f32;
+            case ElementType::f64:
+                break;
+        }
+        return f64;
+    }
+};
+
+}  // namespace normgraph::kernel::simd

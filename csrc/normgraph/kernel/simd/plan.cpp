@@ -1,0 +1,96 @@
+#include "normgraph/kernel/simd/plan.hpp"
+
+#include <bit>
+
+namespace normgraph::kernel::simd {
+namespace {
+
+/// What is reduced stays in a second-level cache until it is applied.
+constexpr std::int64_t cached_bytes = 256 * 1024;
+
+/// Channels whose rows lie side by side are taken together until they make a run of this length.
+constexpr std::int64_t shortest_run = 2048;
+
+/// The sums of so many channels fit the first-level cache, those of more do not.
+constexpr std::int64_t most_columns = 1024;
+constexpr std::int64_t columns_of_stripe = 256;
+
+/// Channels of a staged tile: whole cache lines of a tensor whose channels lie side by side.
+constexpr std::int64_t staged_channels = 32;
+
+/// The lanes of so many channels take half of the first-level cache.
+constexpr std::int64_t most_channels_per_group = 64;
+
+/// The least work that is worth a thread: waking one takes some 20 µs.
+constexpr std::int64_t elements_per_thread = 32 * 1024;
+
+/// More tasks than threads, so that one that is late leaves its work to the others.
+constexpr std::int64_t tasks_per_thread = 4;
+
+std::int64_t divide_up(std::int64_t value, std::int64_t divisor) {
+    return (value + divisor - 1) / divisor;
+}
+
+/// Along rows.
+std::int64_t channels_that_fit_the_cache(const Traversal& traversal) {
+    const std::int64_t channels = traversal.channels();
+    const std::int64_t bytes_per_channel = 2 * traversal.tensor_bytes() / channels;
+    std::int64_t group = cached_bytes / std::max<std::int64_t>(1, bytes_per_channel);
+    group = std::max(group, shortest_run / std::max<std::int64_t>(1, traversal.bytes_per_row()));
+    if (traversal.stages()) {
+        group = std::max(group, staged_channels);
+    }
+    return std::clamp<std::int64_t>(group, 1, std::min(channels, most_channels_per_group));
+}
+
+void divide_rows(const Traversal& traversal, Plan& plan) {
+    plan.channels_per_group = channels_that_fit_the_cache(traversal);
+    if (plan.threads == 1) {
+        return;
+    }
+    const std::int64_t tasks = plan.threads * tasks_per_thread;
+    if (plan.channels >= tasks) {
+        plan.channels_per_group = std::min(plan.channels_per_group, plan.channels / tasks);
+        return;
+    }
+    const std::int64_t parts = divide_up(tasks, plan.group_count());
+    plan.blocks_per_part = static_cast<std::int64_t>(
+        std::bit_floor(static_cast<std::uint64_t>(std::max<std::int64_t>(1, plan.blocks / parts))));
+}
+
+void divide_columns(const Traversal& traversal, Plan& plan) {
+    const std::int64_t channels = traversal.channels();
+    plan.channels_per_group = channels <= most_columns ? channels : columns_of_stripe;
+    if (plan.threads == 1) {
+        return;
+    }
+    const std::int64_t tasks = plan.threads * tasks_per_thread;
+    const std::int64_t parts = divide_up(tasks, plan.group_count());
+    if (plan.blocks >= parts) {
+        plan.blocks_per_part = static_cast<std::int64_t>(
+            std::bit_floor(static_cast<std::uint64_t>(plan.blocks / parts)));
+        return;
+    }
+    // Stripes of whole chunks.
+    const std::int64_t stripe = divide_up(divide_up(channels, tasks), chunk) * chunk;
+    plan.channels_per_group = std::min(plan.channels_per_group, stripe);
+}
+
+}  // namespace
+
+Plan make_plan(const Traversal& traversal, std::int64_t num_threads) {
+    Plan plan;
+    plan.channels = traversal.channels();
+    plan.blocks = traversal.block_count();
+    plan.blocks_per_part = std::max<std::int64_t>(1, plan.blocks);
+    const std::int64_t elements = plan.channels * traversal.elements_per_channel();
+    plan.threads = std::min(num_threads, 1 + elements / elements_per_thread);
+    if (traversal.layout_class() == LayoutClass::channels_first) {
+        divide_rows(traversal, plan);
+    } else {
+        divide_columns(traversal, plan);
+    }
+    return plan;
+}
+
+}  // namespace normgraph::kernel::simd

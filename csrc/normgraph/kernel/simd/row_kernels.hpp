@@ -1,0 +1,293 @@
+#pragma once
+
+// Memory traffic: each source is read once; apply writes the target once.
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+#include "normgraph/kernel/simd/elements.hpp"
+#include "normgraph/kernel/simd/micro_kernels.hpp"
+#include "normgraph/kernel/simd/terms_and_formulas.hpp"
+
+/// Along rows of one channel each: coefficients stay in registers, as do the sums.
+namespace normgraph::kernel::simd {
+
+/// The accumulators of one channel: `chunk` lanes for each sum.
+template <typename Isa>
+class LaneSums {
+public:
+    explicit LaneSums(const double* lanes) {
+        for (std::size_t index = 0; index < vectors; ++index) {
+            sums_[index] = Isa::load(lanes + index * width);
+        }
+    }
+    void store(double* lanes) const {
+        for (std::size_t index = 0; index < vectors; ++index) {
+            Isa::store(lanes + index * width, sums_[index]);
+        }
+    }
+    /// The terms of the vector-th vector of doubles in a chunk.
+    void add(std::size_t vector, const std::array<typename Isa::Double, sum_count>& terms) {
+        for (std::size_t sum = 0; sum < sum_count; ++sum) {
+            auto& total = sums_[sum * vectors_per_sum + vector];
+            total = total + terms[sum];
+        }
+    }
+
+private:
+    static constexpr std::size_t width = Isa::double_width;
+    static constexpr std::size_t vectors_per_sum = chunk / width;
+    static constexpr std::size_t vectors = sum_count * vectors_per_sum;
+    std::array<typename Isa::Double, vectors> sums_;
+};
+
+template <typename Isa, typename Data, typename Terms, Mask mask>
+class RowReduction {
+public:
+    static void run(const TileExtent& extent, const SourceTile* sources, const MaskTile& bits,
+                    const double* centers, const SumTile& sums) {
+        for (std::int64_t channel = 0; channel < extent.channels; ++channel) {
+            double* const lanes = sums.sums + channel * 2 * chunk;
+            RowReduction reduction(sources, centers[channel], lanes);
+            for (std::int64_t row = 0; row < extent.rows; ++row) {
+                for (std::size_t source = 0; source < source_count; ++source) {
+                    reduction.rows_[source] = sources[source].address +
+                                              channel * sources[source].channel_stride +
+                                              row * sources[source].row_stride;
+                }
+                reduction.mask_row_ =
+                    bits.address + channel * bits.channel_stride + row * bits.row_stride;
+                reduction.add_row(extent.length);
+            }
+            reduction.sums_.store(lanes);
+        }
+    }
+
+private:
+    using Double = typename Isa::Double;
+    static constexpr std::size_t source_count = Terms::source_count;
+    static constexpr std::int64_t width = Isa::float_width;
+
+    RowReduction(const SourceTile* sources, double center, const double* lanes)
+        : sources_(sources), center_(Isa::broadcast(center)), sums_(lanes) {}
+
+    void add_row(std::int64_t length) {
+        std::int64_t position = 0;
+        for (; position + chunk <= length; position += chunk) {
+            for (std::size_t source = 0; source < source_count; ++source) {
+                Isa::prefetch(at(source, position) + sources_[source].prefetch_distance);
+            }
+            add_vectors(position, std::make_index_sequence<chunk / width>());
+        }
+        if (position < length) {
+            add_remainder(position, length - position);
+        }
+    }
+
+    template <std::size_t... vector>
+    void add_vectors(std::int64_t position, std::index_sequence<vector...> /*unrolled*/) {
+        (add_vector(vector, position + static_cast<std::int64_t>(vector) * width), ...);
+    }
+
+    void add_vector(std::size_t vector, std::int64_t position) {
+        std::array<Wide<Double>, source_count> values;
+        for (std::size_t source = 0; source < source_count; ++source) {
+            values[source] = load_wide<Isa, Data>(at(source, position));
+        }
+        if constexpr (mask == Mask::reads) {
+            values.back() = keep<Isa>(values.back(), load_mask(mask_row_, position, width));
+        }
+        add_terms(vector, values, [](Double term, bool) { return term; });
+    }
+
+    void add_remainder(std::int64_t position, std::int64_t count) {
+        for (std::size_t vector = 0; vector < chunk / width; ++vector) {
+            if (count >= width) {
+                add_vector(vector, position);
+            } else if (count > 0) {
+                add_partial_vector(vector, position, count);
+            }
+            position += width;
+            count -= width;
+        }
+    }
+
+    void add_partial_vector(std::size_t vector, std::int64_t position, std::int64_t count) {
+        std::array<Wide<Double>, source_count> values;
+        for (std::size_t source = 0; source < source_count; ++source) {
+            values[source] = load_wide_some<Isa, Data>(at(source, position), count,
+                                                       sources_[source].readable_end);
+        }
+        if constexpr (mask == Mask::reads) {
+            values.back() = keep<Isa>(values.back(), load_mask(mask_row_, position, count));
+        }
+        // A lane without an element adds +0, which changes no sum: sums begin with +0, so none is
+        // ever -0.
+        const std::uint32_t bits = lowest_bits(count);
+        add_terms(vector, values, [bits](Double term, bool is_high) {
+            return Isa::keep(term, is_high ? bits >> Isa::double_width : bits);
+        });
+    }
+
+    template <typename Keep>
+    void add_terms(std::size_t vector, const std::array<Wide<Double>, source_count>& values,
+                   const Keep& keep_present) {
+        std::array<Double, source_count> low, high;
+        for (std::size_t source = 0; source < source_count; ++source) {
+            low[source] = values[source].low;
+            high[source] = values[source].high;
+        }
+        auto low_terms = Terms::of(center_, low);
+        auto high_terms = Terms::of(center_, high);
+        for (std::size_t sum = 0; sum < sum_count; ++sum) {
+            low_terms[sum] = keep_present(low_terms[sum], false);
+            high_terms[sum] = keep_present(high_terms[sum], true);
+        }
+        sums_.add(2 * vector, low_terms);
+        sums_.add(2 * vector + 1, high_terms);
+    }
+
+    const std::byte* at(std::size_t source, std::int64_t position) const {
+        return rows_[source] + position * static_cast<std::int64_t>(sizeof(Data));
+    }
+
+    const SourceTile* sources_;
+    Double center_;
+    LaneSums<Isa> sums_;
+    std::array<const std::byte*, source_count> rows_{};
+    const std::byte* mask_row_ = nullptr;
+};
+
+/// One run of elements that share their coefficients (rows), or of columns (see ColumnApplication).
+template <typename Isa, typename Data, typename Formula, Mask mask>
+class RowApplication {
+public:
+    static void run(const TileExtent& extent, const SourceTile* sources, const MaskTile& bits,
+                    const ChannelValues& coefficients, const TargetTile& target) {
+        RowApplication application(sources);
+        for (std::int64_t channel = 0; channel < extent.channels; ++channel) {
+            application.set_coefficients(coefficients, channel);
+            for (std::int64_t row = 0; row < extent.rows; ++row) {
+                for (std::size_t source = 0; source < source_count; ++source) {
+                    application.rows_[source] = sources[source].address +
+                                                channel * sources[source].channel_stride +
+                                                row * sources[source].row_stride;
+                }
+                application.mask_row_ =
+                    bits.address + channel * bits.channel_stride + row * bits.row_stride;
+                application.target_row_ =
+                    target.address + channel * target.channel_stride + row * target.row_stride;
+                application.apply_row(extent.length, target.bypasses_cache);
+            }
+        }
+    }
+
+private:
+    using Vector = arithmetic_vector_t<Isa, Data>;
+    static constexpr std::int64_t width = ArithmeticVector<Isa, Data>::width;
+    static constexpr std::size_t source_count = Formula::source_count;
+    static constexpr std::int64_t cache_line = 64;
+    static constexpr auto size = static_cast<std::int64_t>(sizeof(Data));
+
+    explicit RowApplication(const SourceTile* sources) : sources_(sources) {}
+
+    void set_coefficients(const ChannelValues& coefficients, std::int64_t channel) {
+        const auto* const values = static_cast<const arithmetic_t<Data>*>(coefficients.values);
+        for (std::size_t index = 0; index < Formula::coefficient_count; ++index) {
+            coefficients_[index] = Isa::broadcast(
+                values[static_cast<std::int64_t>(index) * coefficients.stride + channel]);
+        }
+    }
+
+    void apply_row(std::int64_t length, bool bypass_cache) {
+        std::int64_t head = bypass_cache ? elements_before_line() : length;
+        // The bits of a mask would no longer begin with a byte.
+        if (mask != Mask::none && head != 0) {
+            head = length;
+        }
+        head = std::min(head, length);
+        apply_run<false>(0, head);
+        apply_run<true>(head, length);
+    }
+
+    /// Up to the next cache line of the target; past any row if its elements never begin one.
+    std::int64_t elements_before_line() const {
+        const auto bytes =
+            static_cast<std::int64_t>(-reinterpret_cast<std::uintptr_t>(target_row_) % cache_line);
+        return bytes % size == 0 ? bytes / size : std::int64_t{1} << 62;
+    }
+
+    template <bool bypass_cache>
+    void apply_run(std::int64_t begin, std::int64_t end) {
+        std::int64_t position = begin;
+        for (; position + chunk <= end; position += chunk) {
+            for (std::size_t source = 0; source < source_count; ++source) {
+                Isa::prefetch(at(source, position) + sources_[source].prefetch_distance);
+            }
+            std::uint32_t bits = mask == Mask::reads ? load_mask(mask_row_, position, chunk) : 0;
+            for (std::int64_t vector = 0; vector < chunk / width; ++vector) {
+                const std::int64_t first = position + vector * width;
+                const Vector result = compute(
+                    [&](std::size_t source) {
+                        return Isa::load(elements<Data>(at(source, first)));
+                    },
+                    vector * width, bits);
+                Data* const target = elements<Data>(target_row_ + first * size);
+                bypass_cache ? Isa::stream(target, result) : Isa::store(target, result);
+            }
+            if constexpr (mask == Mask::writes) {
+                store_mask(mask_row_, position, chunk, bits);
+            }
+        }
+        if (position < end) {
+            apply_remainder(position, end - position);
+        }
+    }
+
+    void apply_remainder(std::int64_t position, std::int64_t count) {
+        std::uint32_t bits = mask == Mask::reads ? load_mask(mask_row_, position, count) : 0;
+        for (std::int64_t done = 0; done < count; done += width) {
+            const std::int64_t first = position + done;
+            const std::int64_t present = std::min(width, count - done);
+            const Vector result = compute(
+                [&](std::size_t source) {
+                    return present == width
+                               ? Isa::load(elements<Data>(at(source, first)))
+                               : load_some<Isa, Data>(at(source, first), present,
+                                                      sources_[source].readable_end);
+                },
+                done, bits);
+            std::byte* const target = target_row_ + first * size;
+            present == width ? Isa::store(elements<Data>(target), result)
+                             : store_some<Isa, Data>(target, result, present);
+        }
+        if constexpr (mask == Mask::writes) {
+            store_mask(mask_row_, position, count, bits & lowest_bits(count));
+        }
+    }
+
+    /// `lane`: where the vector begins in `bits`, which are read or written.
+    template <typename Load>
+    Vector compute(const Load& load, std::int64_t lane, std::uint32_t& bits) const {
+        std::array<Vector, source_count> values;
+        for (std::size_t source = 0; source < source_count; ++source) {
+            values[source] = load(source);
+        }
+        return apply_formula<Isa, Data, Formula, mask>(coefficients_, values, lane, bits);
+    }
+
+    const std::byte* at(std::size_t source, std::int64_t position) const {
+        return rows_[source] + position * size;
+    }
+
+    const SourceTile* sources_;
+    std::array<Vector, Formula::coefficient_count> coefficients_{};
+    std::array<const std::byte*, source_count> rows_{};
+    std::byte* mask_row_ = nullptr;
+    std::byte* target_row_ = nullptr;
+};
+
+}  // namespace normgraph::kernel::simd

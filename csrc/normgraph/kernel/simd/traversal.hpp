@@ -1,0 +1,145 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "normgraph/kernel/contract.hpp"
+#include "normgraph/kernel/layout.hpp"
+#include "normgraph/kernel/simd/micro_kernels.hpp"
+#include "normgraph/kernel/simd/scratch.hpp"
+#include "normgraph/kernel/simd/strided_axes.hpp"
+
+/// Hands a problem's elements to micro-kernels, tile by tile, in the canonical order.
+///
+/// Tensors whose rows are contiguous are used where they lie. Of all others a tile at a time is
+/// copied to (and from) a buffer that fits the first-level cache.
+namespace normgraph::kernel::simd {
+
+/// The blocks, of the canonical order, from begin up to end.
+struct BlockRange {
+    std::int64_t begin, end;
+};
+
+/// One tensor as rows of elements; absent if the address is null.
+struct TensorAccess {
+    std::byte* address = nullptr;  ///< written through for targets only
+    StridedAxes rows, elements;
+    std::int64_t channel_stride = 0;
+    const std::byte* readable_end = nullptr;
+    bool is_direct = false;  ///< micro-kernels can use it where it lies
+};
+
+/// The tensors of an op: sources first; the target may be absent.
+struct TensorList {
+    std::span<const ConstTensor> sources;
+    Tensor target;
+};
+
+class Traversal {
+public:
+    static constexpr std::size_t most_sources = 2;
+
+    Traversal(const Problem& problem, const TensorList& tensors);
+
+    LayoutClass layout_class() const { return layout_class_; }
+    std::int64_t channels() const { return channels_; }
+    std::int64_t elements_per_channel() const { return order_.row_count * order_.row_length; }
+    std::int64_t block_count() const { return order_.block_count(); }
+    std::int64_t elements_per_block() const;
+    bool stages() const { return stages_; }
+    std::size_t element_size() const { return size_; }
+    std::int64_t bytes_per_row() const {
+        return order_.row_length * static_cast<std::int64_t>(size_);
+    }
+    /// Bytes of one tensor.
+    std::int64_t tensor_bytes() const {
+        return channels_ * elements_per_channel() * static_cast<std::int64_t>(size_);
+    }
+
+    /// channels_last gives each of its lanes a column of its own: column lane · channels + channel.
+    std::int64_t columns_per_channel() const { return columns_per_channel_; }
+    /// Values that a group of so many channels needs of each kind: whole chunks.
+    std::int64_t values_per_group(std::int64_t channels) const {
+        return (channels * columns_per_channel_ + chunk - 1) / chunk * chunk;
+    }
+
+    /// Scratch that reduce or apply takes for a group.
+    std::size_t scratch_bytes(std::int64_t channels, std::int64_t blocks) const;
+
+    /// Sums the terms of the first source_count sources over the blocks: [sum][channel], with
+    /// values_per_group(channels) between the two sums. Centers: one per column.
+    void reduce(const RowsAndColumns<Reduce>& kernel, const ChannelRange& channels,
+                const BlockRange& blocks, const double* centers, double* sums,
+                Scratch& scratch) const;
+
+    /// Writes the target. Coefficients: one per column.
+    void apply(const RowsAndColumns<Apply>& kernel, const ChannelRange& channels,
+               const BlockRange& blocks, const void* coefficients, Scratch& scratch) const;
+
+    /// Which sources the kernels are given, in this order (indices into TensorList::sources).
+    void set_reduce_sources(std::span<const std::size_t> sources) { reduced_.assign(sources); }
+    void set_apply_sources(std::span<const std::size_t> sources) { applied_.assign(sources); }
+
+private:
+    struct SourceChoice {
+        std::array<std::size_t, most_sources> index{};
+        std::size_t count = 0;
+        void assign(std::span<const std::size_t> sources) {
+            count = 0;
+            for (const std::size_t source : sources) {
+                index[count++] = source;
+            }
+        }
+    };
+    /// Elements [first, first + count) of rows [row, row + rows) of some channels.
+    struct Tile {
+        ChannelRange channels;
+        std::int64_t row, rows;
+        std::int64_t first, count;
+    };
+    struct Buffers {
+        std::array<std::byte*, most_sources> sources{};
+        std::byte* target = nullptr;
+    };
+    /// How a tile lies in a buffer.
+    struct BufferStrides {
+        std::int64_t channel, element;
+    };
+
+    void read_axes(const Problem& problem, std::span<const std::int64_t> strides,
+                   TensorAccess& access) const;
+    bool can_be_direct(const TensorAccess& access) const;
+
+    template <typename Function>
+    void for_each_tile(const SourceChoice& sources, bool with_target, const ChannelRange& channels,
+                       std::int64_t block, const Function& function) const;
+    std::int64_t elements_per_staged_tile(std::int64_t channels) const;
+    std::int64_t tile_bytes(std::int64_t channels) const;
+    Buffers take_buffers(std::int64_t channels, Scratch& scratch) const;
+
+    BufferStrides buffer_strides(std::int64_t channels, std::int64_t elements) const;
+    SourceTile source_tile(std::size_t source, const Tile& tile, std::byte* buffer) const;
+    TargetTile target_tile(const Tile& tile, std::byte* buffer, bool& is_buffered) const;
+    void write_back(const Tile& tile, const std::byte* buffer) const;
+    bool target_lines_up(const Tile& tile) const;
+
+    /// Calls the kernel on whole rows of columns, and on the incomplete one.
+    template <typename Call>
+    void call_columns(const Tile& tile, const Call& call) const;
+
+    std::size_t size_;
+    std::int64_t channels_;
+    LayoutClass layout_class_;
+    SummationOrder order_;
+    std::int64_t columns_per_channel_;
+    std::array<TensorAccess, most_sources> sources_;
+    std::size_t source_count_;
+    TensorAccess target_;
+    SourceChoice reduced_, applied_;
+    bool stages_ = false;
+    bool bypasses_cache_ = false;
+};
+
+}  // namespace normgraph::kernel::simd

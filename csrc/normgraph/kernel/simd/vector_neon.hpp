@@ -1,0 +1,106 @@
+#pragma once
+
+#include <arm_neon.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "normgraph/kernel/element_type.hpp"
+#include "normgraph/kernel/simd/wide.hpp"
+
+namespace normgraph::kernel::simd {
+
+/// 128 bits: what every AArch64 processor has.
+struct Neon {
+    struct Float {
+        float32x4_t value;
+        friend Float operator+(Float a, Float b) { return {vaddq_f32(a.value, b.value)}; }
+        friend Float operator-(Float a, Float b) { return {vsubq_f32(a.value, b.value)}; }
+        friend Float operator*(Float a, Float b) { return {vmulq_f32(a.value, b.value)}; }
+    };
+    struct Double {
+        float64x2_t value;
+        friend Double operator+(Double a, Double b) { return {vaddq_f64(a.value, b.value)}; }
+        friend Double operator-(Double a, Double b) { return {vsubq_f64(a.value, b.value)}; }
+        friend Double operator*(Double a, Double b) { return {vmulq_f64(a.value, b.value)}; }
+    };
+    static constexpr std::int64_t float_width = 4;
+    static constexpr std::int64_t double_width = 2;
+
+    static Float broadcast(float value) { return {vdupq_n_f32(value)}; }
+    static Double broadcast(double value) { return {vdupq_n_f64(value)}; }
+
+    static Float load(const float* address) { return {vld1q_f32(address)}; }
+    static Double load(const double* address) { return {vld1q_f64(address)}; }
+    static Float load(const bfloat16* address) {
+        return {vreinterpretq_f32_u32(vshll_n_u16(load_half(address), 16))};
+    }
+    static Float load(const float16* address) {
+        return {vcvt_f32_f16(vreinterpret_f16_u16(load_half(address)))};
+    }
+
+    static Wide<Double> widen(Float v) {
+        return {{vcvt_f64_f32(vget_low_f32(v.value))}, {vcvt_high_f64_f32(v.value)}};
+    }
+    static Wide<Double> load_wide(const float* address) { return widen(load(address)); }
+
+    static void store(float* address, Float v) { vst1q_f32(address, v.value); }
+    static void store(double* address, Double v) { vst1q_f64(address, v.value); }
+    static void store(bfloat16* address, Float v) { store_half(address, to_bfloat16(v)); }
+    static void store(float16* address, Float v) {
+        store_half(address, vreinterpret_u16_f16(vcvt_f16_f32(v.value)));
+    }
+
+    // There is no non-temporal store of one vector.
+    template <typename Data, typename Vector>
+    static void stream(Data* address, Vector v) {
+        store(address, v);
+    }
+
+    /// The lanes whose bit is set; +0 in the others.
+    static Float keep(Float v, std::uint32_t bits) {
+        const uint32x4_t lanes = {1, 2, 4, 8};
+        const uint32x4_t is_set = vtstq_u32(vdupq_n_u32(bits), lanes);
+        return {vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(v.value), is_set))};
+    }
+    static Double keep(Double v, std::uint32_t bits) {
+        const uint64x2_t lanes = {1, 2};
+        const uint64x2_t is_set = vtstq_u64(vdupq_n_u64(bits), lanes);
+        return {vreinterpretq_f64_u64(vandq_u64(vreinterpretq_u64_f64(v.value), is_set))};
+    }
+
+    /// A bit per lane: not a <= b, so set where one is NaN.
+    static std::uint32_t not_less_equal(Float a, Float b) {
+        const uint32x4_t lanes = {1, 2, 4, 8};
+        return vaddvq_u32(vbicq_u32(lanes, vcleq_f32(a.value, b.value)));
+    }
+    static std::uint32_t not_less_equal(Double a, Double b) {
+        const uint64x2_t lanes = {1, 2};
+        return static_cast<std::uint32_t>(
+            vaddvq_u64(vbicq_u64(lanes, vcleq_f64(a.value, b.value))));
+    }
+
+    static void prefetch(const std::byte* address) { __builtin_prefetch(address); }
+
+private:
+    static uint16x4_t load_half(const void* address) {
+        return vld1_u16(static_cast<const std::uint16_t*>(address));
+    }
+    static void store_half(void* address, uint16x4_t bits) {
+        vst1_u16(static_cast<std::uint16_t*>(address), bits);
+    }
+
+    // As kernel::to_bfloat16.
+    static uint16x4_t to_bfloat16(Float v) {
+        const uint32x4_t bits = vreinterpretq_u32_f32(v.value);
+        const uint32x4_t upper = vshrq_n_u32(bits, 16);
+        const uint32x4_t odd = vandq_u32(upper, vdupq_n_u32(1));
+        const uint32x4_t half = vaddq_u32(odd, vdupq_n_u32(0x7FFF));
+        const uint32x4_t rounded = vshrq_n_u32(vaddq_u32(bits, half), 16);
+        const uint32x4_t quiet = vorrq_u32(upper, vdupq_n_u32(0x40));
+        const uint32x4_t is_number = vceqq_f32(v.value, v.value);
+        return vmovn_u32(vbslq_u32(is_number, rounded, quiet));
+    }
+};
+
+}  // namespace normgraph::kernel::simd

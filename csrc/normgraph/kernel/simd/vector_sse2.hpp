@@ -1,0 +1,147 @@
+#pragma once
+
+#include <emmintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "normgraph/kernel/element_type.hpp"
+#include "normgraph/kernel/simd/wide.hpp"
+
+namespace normgraph::kernel::simd {
+
+/// 128 bits: what every x86-64 processor has.
+struct Sse2 {
+    struct Float {
+        __m128 value;
+        friend Float operator+(Float a, Float b) { return {_mm_add_ps(a.value, b.value)}; }
+        friend Float operator-(Float a, Float b) { return {_mm_sub_ps(a.value, b.value)}; }
+        friend Float operator*(Float a, Float b) { return {_mm_mul_ps(a.value, b.value)}; }
+    };
+    struct Double {
+        __m128d value;
+        friend Double operator+(Double a, Double b) { return {_mm_add_pd(a.value, b.value)}; }
+        friend Double operator-(Double a, Double b) { return {_mm_sub_pd(a.value, b.value)}; }
+        friend Double operator*(Double a, Double b) { return {_mm_mul_pd(a.value, b.value)}; }
+    };
+    static constexpr std::int64_t float_width = 4;
+    static constexpr std::int64_t double_width = 2;
+
+    static Float broadcast(float value) { return {_mm_set1_ps(value)}; }
+    static Double broadcast(double value) { return {_mm_set1_pd(value)}; }
+
+    static Float load(const float* address) { return {_mm_loadu_ps(address)}; }
+    static Double load(const double* address) { return {_mm_loadu_pd(address)}; }
+    static Float load(const bfloat16* address) {
+        return {_mm_castsi128_ps(_mm_unpacklo_epi16(_mm_setzero_si128(), load_half(address)))};
+    }
+    // As kernel::to_float.
+    static Float load(const float16* address) {
+        const __m128i bits = _mm_unpacklo_epi16(load_half(address), _mm_setzero_si128());
+        const __m128i sign = _mm_slli_epi32(_mm_and_si128(bits, _mm_set1_epi32(0x8000)), 16);
+        const __m128i magnitude = _mm_and_si128(bits, _mm_set1_epi32(0x7FFF));
+        const __m128i in_place = _mm_slli_epi32(magnitude, 13);
+        const __m128 scaled = _mm_mul_ps(_mm_castsi128_ps(in_place), _mm_set1_ps(0x1p112F));
+        const __m128i special = _mm_or_si128(in_place, _mm_set1_epi32(0x7F800000));
+        const __m128i is_special = _mm_cmpgt_epi32(magnitude, _mm_set1_epi32(0x7BFF));
+        const __m128i chosen = select(is_special, special, _mm_castps_si128(scaled));
+        return {_mm_castsi128_ps(_mm_or_si128(sign, chosen))};
+    }
+
+    static Wide<Double> widen(Float v) {
+        return {{_mm_cvtps_pd(v.value)}, {_mm_cvtps_pd(_mm_movehl_ps(v.value, v.value))}};
+    }
+    static Wide<Double> load_wide(const float* address) { return widen(load(address)); }
+
+    static void store(float* address, Float v) { _mm_storeu_ps(address, v.value); }
+    static void store(double* address, Double v) { _mm_storeu_pd(address, v.value); }
+    static void store(bfloat16* address, Float v) { store_half(address, to_bfloat16(v)); }
+    static void store(float16* address, Float v) { store_half(address, to_float16(v)); }
+
+    static void stream(float* address, Float v) { _mm_stream_ps(address, v.value); }
+    static void stream(double* address, Double v) { _mm_stream_pd(address, v.value); }
+    static void stream(bfloat16* address, Float v) { stream_half(address, to_bfloat16(v)); }
+    static void stream(float16* address, Float v) { stream_half(address, to_float16(v)); }
+
+    /// The lanes whose bit is set; +0 in the others.
+    static Float keep(Float v, std::uint32_t bits) {
+        const __m128i lanes = _mm_setr_epi32(1, 2, 4, 8);
+        return {_mm_and_ps(v.value, _mm_castsi128_ps(is_set(bits, lanes)))};
+    }
+    static Double keep(Double v, std::uint32_t bits) {
+        const __m128i lanes = _mm_setr_epi32(1, 1, 2, 2);
+        return {_mm_and_pd(v.value, _mm_castsi128_pd(is_set(bits, lanes)))};
+    }
+
+    /// A bit per lane: not a <= b, so set where one is NaN.
+    static std::uint32_t not_less_equal(Float a, Float b) {
+        return static_cast<std::uint32_t>(_mm_movemask_ps(_mm_cmpnle_ps(a.value, b.value)));
+    }
+    static std::uint32_t not_less_equal(Double a, Double b) {
+        return static_cast<std::uint32_t>(_mm_movemask_pd(_mm_cmpnle_pd(a.value, b.value)));
+    }
+
+    static void prefetch(const std::byte* address) {
+        _mm_prefetch(reinterpret_cast<const char*>(address), _MM_HINT_T0);
+    }
+
+private:
+    static __m128i load_half(const void* address) {
+        return _mm_loadl_epi64(static_cast<const __m128i*>(address));
+    }
+    static void store_half(void* address, __m128i bits) {
+        _mm_storel_epi64(static_cast<__m128i*>(address), bits);
+    }
+    static void stream_half(void* address, __m128i bits) {
+        _mm_stream_si64(static_cast<long long*>(address), _mm_cvtsi128_si64(bits));
+    }
+    static __m128i select(__m128i mask, __m128i yes, __m128i no) {
+        return _mm_or_si128(_mm_and_si128(mask, yes), _mm_andnot_si128(mask, no));
+    }
+    static __m128i is_set(std::uint32_t bits, __m128i lanes) {
+        const __m128i all = _mm_set1_epi32(static_cast<int>(bits));
+        return _mm_cmpeq_epi32(_mm_and_si128(all, lanes), lanes);
+    }
+    /// The lower halves of 32-bit lanes. SSE2 packs signed numbers only, so they are made such.
+    static __m128i lower_halves(__m128i bits) {
+        const __m128i extended = _mm_srai_epi32(_mm_slli_epi32(bits, 16), 16);
+        return _mm_packs_epi32(extended, extended);
+    }
+
+    // As kernel::to_bfloat16.
+    static __m128i to_bfloat16(Float v) {
+        const __m128i bits = _mm_castps_si128(v.value);
+        const __m128i upper = _mm_srli_epi32(bits, 16);
+        const __m128i odd = _mm_and_si128(upper, _mm_set1_epi32(1));
+        const __m128i half = _mm_add_epi32(odd, _mm_set1_epi32(0x7FFF));
+        const __m128i rounded = _mm_srli_epi32(_mm_add_epi32(bits, half), 16);
+        const __m128i quiet = _mm_or_si128(upper, _mm_set1_epi32(0x40));
+        const __m128i is_nan = _mm_castps_si128(_mm_cmpunord_ps(v.value, v.value));
+        return lower_halves(select(is_nan, quiet, rounded));
+    }
+
+    // As kernel::to_float16: NaN, overflow, what becomes a denormal, all others.
+    static __m128i to_float16(Float v) {
+        const __m128i bits = _mm_castps_si128(v.value);
+        const __m128i sign = _mm_and_si128(_mm_srli_epi32(bits, 16), _mm_set1_epi32(0x8000));
+        const __m128i magnitude = _mm_and_si128(bits, _mm_set1_epi32(0x7FFFFFFF));
+        const __m128i shifted = _mm_srli_epi32(magnitude, 13);
+        const __m128i nan = _mm_or_si128(_mm_set1_epi32(0x7E00),
+                                         _mm_and_si128(shifted, _mm_set1_epi32(0x3FF)));
+        const __m128 half = _mm_set1_ps(0.5F);
+        const __m128i small = _mm_sub_epi32(
+            _mm_castps_si128(_mm_add_ps(_mm_castsi128_ps(magnitude), half)), _mm_castps_si128(half));
+        const __m128i odd = _mm_and_si128(shifted, _mm_set1_epi32(1));
+        const __m128i to_round = _mm_add_epi32(odd, _mm_set1_epi32(0xFFF - (112 << 23)));
+        const __m128i normal = _mm_srli_epi32(_mm_add_epi32(magnitude, to_round), 13);
+
+        const __m128i is_small = _mm_cmplt_epi32(magnitude, _mm_set1_epi32(0x38800000));
+        const __m128i is_large = _mm_cmpgt_epi32(magnitude, _mm_set1_epi32(0x477FFFFF));
+        const __m128i is_nan = _mm_cmpgt_epi32(magnitude, _mm_set1_epi32(0x7F800000));
+        const __m128i finite = select(is_small, small, normal);
+        const __m128i number = select(is_large, _mm_set1_epi32(0x7C00), finite);
+        return lower_halves(_mm_or_si128(sign, select(is_nan, nan, number)));
+    }
+};
+
+}  // namespace normgraph::kernel::simd

@@ -1,0 +1,341 @@
+// Every implementation that runs here against the reference, to the bit.
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <tuple>
+#include <utility>
+
+#include "normgraph/kernel/dispatch.hpp"
+#include "strided_tensor.hpp"
+
+namespace normgraph::kernel {
+namespace {
+
+constexpr double epsilon = 1e-5;
+
+struct Types {
+    ElementType data, channel;
+};
+constexpr std::array all_types{
+    Types{ElementType::f32, ElementType::f32}, Types{ElementType::f64, ElementType::f64},
+    Types{ElementType::bf16, ElementType::f32}, Types{ElementType::bf16, ElementType::bf16},
+    Types{ElementType::f16, ElementType::f32}, Types{ElementType::f16, ElementType::f16}};
+
+std::string name_of(ElementType type) {
+    constexpr std::array names{"f16", "bf16", "f32", "f64"};
+    return names[static_cast<std::size_t>(type)];
+}
+
+/// One problem: where its tensors lie and what they hold.
+struct Sample {
+    Shape shape;
+    std::int64_t channel_axis = 1;
+    Types types{ElementType::f32, ElementType::f32};
+    Placement input{}, delta{}, output{};
+    Values values = Values::normal;
+    std::uint64_t seed = 1;
+
+    std::string text() const {
+        std::string result = "shape";
+        for (const std::int64_t length : shape) {
+            result += " " + std::to_string(length);
+        }
+        result += ", channel axis " + std::to_string(channel_axis) + ", " +
+                  name_of(types.data) + " with vectors of " + name_of(types.channel) +
+                  ", values " + std::to_string(static_cast<int>(values)) + ", seed " +
+                  std::to_string(seed);
+        for (const Placement* placement : {&input, &delta, &output}) {
+            result += "; axes";
+            for (const std::size_t axis : placement->outermost_first) {
+                result += " " + std::to_string(axis);
+            }
+            result += " steps";
+            for (const std::int64_t step : placement->steps) {
+                result += " " + std::to_string(step);
+            }
+            result += " offset " + std::to_string(placement->offset);
+        }
+        return result;
+    }
+};
+
+/// The arrays of a sample, inputs filled, and what an implementation makes of them.
+class Arrays {
+public:
+    explicit Arrays(const Sample& sample)
+        : sample_(sample),
+          channels_{sample.shape[static_cast<std::size_t>(sample.channel_axis)]},
+          input_(sample.shape, sample.types.data, sample.input),
+          delta_(sample.shape, sample.types.data, sample.delta),
+          output_(sample.shape, sample.types.data, sample.output),
+          gamma_(vector()), beta_(vector()), mean_(vector()), variance_(vector()),
+          first_(vector()), second_(vector()) {
+        std::mt19937_64 random(sample.seed);
+        input_.fill(sample.values, random);
+        delta_.fill(sample.values, random);
+        for (StridedTensor* values : {&gamma_, &beta_, &mean_}) {
+            values->fill(sample.values == Values::special ? Values::special : Values::normal,
+                         random);
+        }
+        for (std::int64_t channel = 0; channel < channels_[0]; ++channel) {
+            const double value = std::exp2(static_cast<double>(random() % 9) - 4);
+            store_from_double(sample.types.channel,
+                              variance_.address() + channel * variance_.strides()[0], value);
+        }
+    }
+
+    void training(const Implementation& implementation, std::int64_t threads) {
+        implementation.batch_norm_training({problem(), input_.source(), constant(gamma_),
+                                            constant(beta_), output_.target(), result(first_),
+                                            result(second_)},
+                                           threads);
+    }
+    void inference(const Implementation& implementation, std::int64_t threads) {
+        implementation.batch_norm_inference({problem(), input_.source(), constant(gamma_),
+                                             constant(beta_), constant(mean_),
+                                             constant(variance_), output_.target()},
+                                            threads);
+    }
+    void training_backprop(const Implementation& implementation, std::int64_t threads) {
+        implementation.batch_norm_training_backprop(
+            {problem(), input_.source(), constant(gamma_), constant(mean_), constant(variance_),
+             delta_.source(), output_.target(), result(first_), result(second_)},
+            threads);
+    }
+    /// input_delta over the input, or over the delta.
+    void training_backprop_in_place(const Implementation& implementation, std::int64_t threads,
+                                    bool over_delta) {
+        StridedTensor& target = over_delta ? delta_ : input_;
+        implementation.batch_norm_training_backprop(
+            {problem(), input_.source(), constant(gamma_), constant(mean_), constant(variance_),
+             delta_.source(), target.target(), result(first_), result(second_)},
+            threads);
+    }
+
+    std::string text() const { return sample_.text(); }
+
+    std::string difference(Arrays& other) {
+        for (const auto& [name, mine, others] :
+             {std::tuple{"tensor output", &output_, &other.output_},
+              std::tuple{"input", &input_, &other.input_},
+              std::tuple{"normalized_delta", &delta_, &other.delta_},
+              std::tuple{"first vector", &first_, &other.first_},
+              std::tuple{"second vector", &second_, &other.second_}}) {
+            const std::string found = mine->difference(*others);
+            if (!found.empty()) {
+                return std::string(name) + ", " + found;
+            }
+        }
+        return {};
+    }
+
+private:
+    StridedTensor vector() const { return {channels_, sample_.types.channel, {}}; }
+    Problem problem() const {
+        return {sample_.shape, sample_.channel_axis, sample_.types.data, sample_.types.channel,
+                epsilon};
+    }
+    static ConstChannelVector constant(StridedTensor& values) {
+        return {values.address(), values.strides()[0]};
+    }
+    static ChannelVector result(StridedTensor& values) {
+        return {values.address(), values.strides()[0]};
+    }
+
+    const Sample& sample_;
+    Shape channels_;
+    StridedTensor input_, delta_, output_;
+    StridedTensor gamma_, beta_, mean_, variance_, first_, second_;
+};
+
+using Threads = std::vector<std::int64_t>;
+
+/// The same call by the reference, on one thread, and by every other implementation, on each number
+/// of threads.
+template <typename Call>
+void check_call(const Arrays& filled, const Threads& threads, const char* op, const Call& call) {
+    Arrays expected(filled);
+    call(expected, built_implementations().back(), 1);
+    for (const Implementation& implementation : built_implementations()) {
+        for (const std::int64_t thread_count : threads) {
+            if (!implementation.runs_here()) {
+                continue;
+            }
+            Arrays actual(filled);
+            call(actual, implementation, thread_count);
+            ASSERT_EQ(actual.difference(expected), "")
+                << op << " of " << implementation.name << " on " << thread_count << " threads; "
+                << filled.text();
+        }
+    }
+}
+
+void check(const Sample& sample, const Threads& threads = {1}) {
+    const Arrays filled(sample);
+    check_call(filled, threads, "training",
+               [](Arrays& arrays, const Implementation& with, std::int64_t on) {
+                   arrays.training(with, on);
+               });
+    check_call(filled, threads, "inference",
+               [](Arrays& arrays, const Implementation& with, std::int64_t on) {
+                   arrays.inference(with, on);
+               });
+    check_call(filled, threads, "training backprop",
+               [](Arrays& arrays, const Implementation& with, std::int64_t on) {
+                   arrays.training_backprop(with, on);
+               });
+}
+
+class Implementations : public ::testing::TestWithParam<Types> {};
+
+TEST_P(Implementations, RowsOfEveryLength) {
+    for (std::int64_t length = 1; length <= 70; ++length) {
+        check({.shape = {3, 2, length}, .types = GetParam(), .seed = 100});
+        if (HasFatalFailure()) {
+            return;
+        }
+    }
+}
+
+TEST_P(Implementations, RowsAndBlocksOfChannelsFirst) {
+    for (const Shape& shape :
+         {Shape{600, 2, 3}, Shape{130, 5, 7, 7}, Shape{257, 70, 7, 7}, Shape{41, 3, 14, 14},
+          Shape{2, 3, 8191}, Shape{1, 2, 8192}, Shape{3, 2, 8193}, Shape{1, 1, 40000},
+          Shape{20000, 1}, Shape{2, 1, 129, 65}, Shape{5, 33, 15}, Shape{3, 2, 2, 3, 5},
+          Shape{1, 1, 1}, Shape{1, 3, 1, 1}, Shape{9, 80, 2}}) {
+        check({.shape = shape, .types = GetParam(), .values = Values::wide, .seed = 101});
+        if (HasFatalFailure()) {
+            return;
+        }
+    }
+}
+
+TEST_P(Implementations, EveryNumberOfChannelsLast) {
+    for (std::int64_t channels = 1; channels <= 70; ++channels) {
+        for (const std::int64_t rows : {1, 2, 5, 37}) {
+            check({.shape = {rows, channels}, .types = GetParam(), .values = Values::wide,
+                   .seed = 102});
+            if (HasFatalFailure()) {
+                return;
+            }
+        }
+    }
+}
+
+TEST_P(Implementations, RowsAndBlocksOfChannelsLast) {
+    for (const Shape& shape : {Shape{511, 17}, Shape{512, 16}, Shape{513, 33}, Shape{2049, 20},
+                               Shape{5, 1023}, Shape{5, 1025}, Shape{3, 4100}, Shape{8200, 3},
+                               Shape{16500, 2}, Shape{4100, 7}, Shape{4097, 15}, Shape{9, 2048}}) {
+        check({.shape = shape, .types = GetParam(), .values = Values::wide, .seed = 103});
+        if (HasFatalFailure()) {
+            return;
+        }
+    }
+}
+
+TEST_P(Implementations, EveryAlignment) {
+    for (std::int64_t offset = 0; offset < 16; ++offset) {
+        for (const Shape& shape : {Shape{3, 5, 49}, Shape{40, 33}}) {
+            check({.shape = shape,
+                   .types = GetParam(),
+                   .input = {.outermost_first = {}, .steps = {}, .offset = offset},
+                   .delta = {.outermost_first = {}, .steps = {}, .offset = (5 * offset + 3) % 16},
+                   .output = {.outermost_first = {}, .steps = {}, .offset = (7 * offset + 1) % 16},
+                   .seed = 104});
+            if (HasFatalFailure()) {
+                return;
+            }
+        }
+    }
+}
+
+TEST_P(Implementations, ValuesThatAreSpecialHugeOrDenormal) {
+    for (const Values values : {Values::special, Values::huge, Values::denormal}) {
+        for (const Shape& shape :
+             {Shape{4, 3, 97}, Shape{2, 6, 300}, Shape{60, 37}, Shape{200, 5}, Shape{7, 50, 7}}) {
+            for (std::uint64_t seed = 0; seed < 6; ++seed) {
+                check({.shape = shape, .types = GetParam(), .values = values, .seed = seed});
+                if (HasFatalFailure()) {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Large enough to bypass the cache, and for seven threads.
+TEST_P(Implementations, LargeTensorsOnEveryNumberOfThreads) {
+    for (const Shape& shape : {Shape{8, 64, 49, 43}, Shape{2, 3, 500, 380}, Shape{56, 512, 6, 6},
+                               Shape{2100, 520}, Shape{400001, 3}, Shape{130, 8500}}) {
+        const auto offset = static_cast<std::int64_t>(GetParam().data) * 3 % 5;
+        check({.shape = shape,
+               .types = GetParam(),
+               .output = {.outermost_first = {}, .steps = {}, .offset = offset},
+               .seed = 105},
+              {1, 2, 3, 7});
+        if (HasFatalFailure()) {
+            return;
+        }
+    }
+}
+
+TEST_P(Implementations, InPlace) {
+    for (const Shape& shape : {Shape{3, 5, 49}, Shape{40, 33}, Shape{2, 40, 100, 150}}) {
+        const Sample sample{.shape = shape, .types = GetParam(), .seed = 106};
+        const Arrays filled(sample);
+        for (const bool over_delta : {false, true}) {
+            check_call(filled, {1, 3}, "training backprop in place",
+                       [&](Arrays& arrays, const Implementation& with, std::int64_t on) {
+                           arrays.training_backprop_in_place(with, on, over_delta);
+                       });
+        }
+    }
+}
+
+/// Any order of the axes, slices, reversed and expanded axes, each tensor its own.
+TEST_P(Implementations, AnyStrides) {
+    std::mt19937_64 random(107);
+    const auto placement = [&](std::size_t rank, bool may_expand) {
+        Placement result;
+        result.outermost_first.resize(rank);
+        std::iota(result.outermost_first.begin(), result.outermost_first.end(), std::size_t{0});
+        if (random() % 3 != 0) {
+            std::ranges::shuffle(result.outermost_first, random);
+        }
+        for (std::size_t axis = 0; axis < rank; ++axis) {
+            constexpr std::array<std::int64_t, 8> steps{1, 1, 1, 1, 1, 2, -1, 0};
+            result.steps.push_back(steps[random() % (may_expand ? 8 : 7)]);
+        }
+        result.offset = static_cast<std::int64_t>(random() % 16);
+        return result;
+    };
+    for (int repetition = 0; repetition < 250; ++repetition) {
+        const std::size_t rank = 2 + random() % 4;
+        Shape shape;
+        for (std::size_t axis = 0; axis < rank; ++axis) {
+            constexpr std::array<std::int64_t, 10> lengths{1, 2, 3, 5, 7, 8, 16, 17, 33, 40};
+            shape.push_back(lengths[random() % (rank > 3 ? 6 : 10)]);
+        }
+        check({.shape = shape,
+               .channel_axis = static_cast<std::int64_t>(random() % rank),
+               .types = GetParam(),
+               .input = placement(rank, true),
+               .delta = placement(rank, true),
+               .output = placement(rank, false),
+               .values = random() % 4 == 0 ? Values::special : Values::wide,
+               .seed = random()});
+        if (HasFatalFailure()) {
+            return;
+        }
+    }
+}
+
+std::string test_name(const ::testing::TestParamInfo<Types>& types) {
+    return name_of(types.param.data) + "_" + name_of(types.param.channel);
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, Implementations, ::testing::ValuesIn(all_types), test_name);
+
+}  // namespace
+}  // namespace normgraph::kernel

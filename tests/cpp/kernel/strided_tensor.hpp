@@ -1,0 +1,198 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <numeric>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "normgraph/kernel/contract.hpp"
+
+/// Tensors in any place of memory and in any strides, for tests that compare bits.
+namespace normgraph::kernel {
+
+using Shape = std::vector<std::int64_t>;
+
+/// How the axes of a tensor lie in memory.
+struct Placement {
+    std::vector<std::size_t> outermost_first;  ///< order of the axes; empty: that of the shape
+    std::vector<std::int64_t> steps;           ///< per axis 1, 2 (every other), -1, or 0 (expanded)
+    std::int64_t offset = 0;                   ///< in elements, from an address that is aligned
+};
+
+enum class Values { normal, wide, denormal, huge, special };
+
+/// The bytes of a tensor and of what lies around it, which no kernel may touch.
+class StridedTensor {
+public:
+    StridedTensor(const Shape& shape, ElementType type, const Placement& placement)
+        : shape_(shape), type_(type), strides_(shape.size(), 0) {
+        std::vector<std::size_t> order = placement.outermost_first;
+        if (order.empty()) {
+            order.resize(shape.size());
+            std::iota(order.begin(), order.end(), std::size_t{0});
+        }
+        const auto size = static_cast<std::int64_t>(size_of(type));
+        std::int64_t stride = size;
+        std::int64_t first = guard + placement.offset * size;
+        for (auto axis = order.rbegin(); axis != order.rend(); ++axis) {
+            const std::int64_t step = placement.steps.empty() ? 1 : placement.steps[*axis];
+            const std::int64_t length = std::max<std::int64_t>(1, shape[*axis]);
+            strides_[*axis] = stride * step;
+            first += step < 0 ? (length - 1) * stride * -step : 0;
+            stride *= step == 0 ? 1 : length * std::abs(step);
+        }
+        bytes_.resize(static_cast<std::size_t>(stride + 2 * guard + 16 * size) + line);
+        std::uint8_t pattern = 7;
+        for (std::byte* byte = base(); byte < bytes_.data() + bytes_.size(); ++byte) {
+            *byte = static_cast<std::byte>(pattern = static_cast<std::uint8_t>(pattern + 151));
+        }
+        first_ = first;
+    }
+
+    StridedTensor(const StridedTensor& other)
+        : shape_(other.shape_),
+          type_(other.type_),
+          strides_(other.strides_),
+          bytes_(other.bytes_.size()),
+          first_(other.first_) {
+        const auto count = bytes_.size() - line;
+        std::memcpy(base(), other.base(), count);
+    }
+    StridedTensor& operator=(const StridedTensor&) = delete;
+
+    std::byte* address() { return base() + first_; }
+    std::span<const std::int64_t> strides() const { return strides_; }
+    ConstTensor source() { return {address(), strides_}; }
+    Tensor target() { return {address(), strides_}; }
+
+    void fill(Values kind, std::mt19937_64& random) {
+        // Repeated, but not in step with any axis: drawing takes longer than all kernels together.
+        std::vector<double> drawn(4099);
+        std::ranges::generate(drawn, [&] { return value(kind, random); });
+        std::size_t next = 0;
+        for_each([&](std::byte* element) {
+            store_from_double(type_, element, drawn[next++ % drawn.size()]);
+        });
+    }
+
+    /// Empty if every element and every byte around them agrees; any NaN equals any NaN.
+    std::string difference(StridedTensor& other) {
+        if (std::memcmp(base(), other.base(), bytes_.size() - line) == 0) {
+            return {};
+        }
+        std::string difference;
+        std::vector<std::byte> mine(bytes_), others(other.bytes_);
+        std::int64_t index = 0;
+        for_each([&](std::byte* element) {
+            std::byte* const others_element =
+                other.address() + (element - address());
+            const std::size_t size = size_of(type_);
+            const double left = load_as_double(type_, element);
+            const double right = load_as_double(type_, others_element);
+            const bool agrees = (std::isnan(left) && std::isnan(right)) ||
+                                std::memcmp(element, others_element, size) == 0;
+            if (!agrees && difference.empty()) {
+                difference = "element " + std::to_string(index) + ": " + std::to_string(left) +
+                             " and " + std::to_string(right);
+            }
+            std::memset(mine.data() + (element - bytes_.data()), 0, size);
+            std::memset(others.data() + (others_element - other.bytes_.data()), 0, size);
+            ++index;
+        });
+        const auto from = base() - bytes_.data();
+        const auto others_from = other.base() - other.bytes_.data();
+        const auto count = static_cast<std::int64_t>(bytes_.size()) - line;
+        if (difference.empty() &&
+            !std::equal(mine.begin() + from, mine.begin() + from + count,
+                        others.begin() + others_from)) {
+            difference = "bytes that belong to no element";
+        }
+        return difference;
+    }
+
+private:
+    static constexpr std::int64_t guard = 256;
+    static constexpr std::int64_t line = 64;
+
+    std::ptrdiff_t to_base() const {
+        const auto misaligned = reinterpret_cast<std::uintptr_t>(bytes_.data()) % line;
+        return (line - static_cast<std::ptrdiff_t>(misaligned)) % line;
+    }
+    std::byte* base() { return bytes_.data() + to_base(); }
+    const std::byte* base() const { return bytes_.data() + to_base(); }
+
+    template <typename Function>
+    void for_each(const Function& function) {
+        if (std::ranges::find(shape_, 0) != shape_.end()) {
+            return;
+        }
+        std::vector<std::int64_t> index(shape_.size(), 0);
+        std::byte* element = address();
+        for (;;) {
+            function(element);
+            std::size_t axis = shape_.size();
+            for (;;) {
+                if (axis == 0) {
+                    return;
+                }
+                --axis;
+                element += strides_[axis];
+                if (++index[axis] < shape_[axis]) {
+                    break;
+                }
+                element -= strides_[axis] * shape_[axis];
+                index[axis] = 0;
+            }
+        }
+    }
+
+    double value(Values kind, std::mt19937_64& random) const {
+        std::normal_distribution<double> normal;
+        const int largest = type_ == ElementType::f64   ? 1000
+                            : type_ == ElementType::f16 ? 14
+                                                        : 125;
+        const double number = normal(random);
+        switch (kind) {
+            case Values::normal:
+                break;
+            case Values::wide:
+                return std::ldexp(number, static_cast<int>(random() % 41) - 20);
+            case Values::denormal:
+                return std::ldexp(number, type_ == ElementType::f64   ? -1060
+                                          : type_ == ElementType::f16 ? -20
+                                                                      : -140);
+            case Values::huge:
+                return std::ldexp(number, largest - 2);
+            case Values::special:
+                switch (random() % 300) {
+                    case 0:
+                        return std::numeric_limits<double>::quiet_NaN();
+                    case 1:
+                        return std::numeric_limits<double>::infinity();
+                    case 2:
+                        return -std::numeric_limits<double>::infinity();
+                    case 3:
+                    case 4:
+                        return -0.0;
+                    default:
+                        break;
+                }
+                break;
+        }
+        return number;
+    }
+
+    Shape shape_;
+    ElementType type_;
+    std::vector<std::int64_t> strides_;
+    std::vector<std::byte> bytes_;
+    std::int64_t first_ = 0;
+};
+
+}  // namespace normgraph::kernel
