@@ -51,11 +51,15 @@ inline void copy_few(std::byte* target, const std::byte* source, std::size_t cou
     piece.template operator()<2>();
 }
 
-/// Fewer elements than fill a vector; what the other lanes hold is not specified.
+/// Fewer elements than fill a vector; what the other lanes hold is not specified. Instruction sets
+/// that can load and store in part do.
 template <typename Isa, typename Data>
 arithmetic_vector_t<Isa, Data> load_some(const std::byte* address, std::int64_t count,
                                          const std::byte* readable_end) {
     constexpr std::size_t width = ArithmeticVector<Isa, Data>::width;
+    if constexpr (requires { Isa::load_some(elements<Data>(address), count); }) {
+        return Isa::load_some(elements<Data>(address), count);
+    }
     if (address + width * sizeof(Data) <= readable_end) {
         return Isa::load(elements<Data>(address));
     }
@@ -66,6 +70,9 @@ arithmetic_vector_t<Isa, Data> load_some(const std::byte* address, std::int64_t 
 
 template <typename Isa, typename Data>
 void store_some(std::byte* address, arithmetic_vector_t<Isa, Data> values, std::int64_t count) {
+    if constexpr (requires { Isa::store_some(elements<Data>(address), values, count); }) {
+        return Isa::store_some(elements<Data>(address), values, count);
+    }
     alignas(64) std::byte buffer[ArithmeticVector<Isa, Data>::width * sizeof(Data)];
     Isa::store(elements<Data>(buffer), values);
     copy_few(address, buffer, static_cast<std::size_t>(count) * sizeof(Data));
@@ -89,6 +96,9 @@ template <typename Isa, typename Data>
 Wide<typename Isa::Double> load_wide_some(const std::byte* address, std::int64_t count,
                                           const std::byte* readable_end) {
     constexpr std::size_t size = static_cast<std::size_t>(Isa::float_width) * sizeof(Data);
+    if constexpr (sizeof(Data) < 8 && requires { Isa::load_some(elements<Data>(address), count); }) {
+        return Isa::widen(Isa::load_some(elements<Data>(address), count));
+    }
     if (address + size <= readable_end) {
         return load_wide<Isa, Data>(address);
     }

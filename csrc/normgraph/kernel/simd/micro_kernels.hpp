@@ -41,11 +41,13 @@ struct MaskTile {
     std::int64_t channel_stride = 0, row_stride = 0;
 };
 
-/// Per-channel (rows) or per-column (columns) values: value k of channel c is values[k·stride + c].
+/// Per-channel (rows) or per-column (columns) values: value k of the tile's channel c is
+/// values[k·stride + first + c].
 /// Of columns, whole chunks are readable beyond the last one.
 struct ChannelValues {
     const void* values;  ///< double for centers, arithmetic_t<Data> for coefficients
     std::int64_t stride;
+    std::int64_t first;
 };
 
 /// `sums`, of rows: 2 · chunk lanes per channel, [channel][sum][lane]. Of columns: [sum][column],

@@ -8,8 +8,10 @@ namespace {
 /// What is reduced stays in a second-level cache until it is applied.
 constexpr std::int64_t cached_bytes = 256 * 1024;
 
-/// Channels whose rows lie side by side are taken together until they make a run of this length.
-constexpr std::int64_t shortest_run = 2048;
+/// Channels whose rows lie side by side are taken together until they make a run of this length,
+/// even if they leave the second-level cache: memory is read at its full speed only along runs of
+/// many pages.
+constexpr std::int64_t shortest_run = 64 * 1024;
 
 /// The sums of so many channels fit the first-level cache, those of more do not.
 constexpr std::int64_t most_columns = 1024;

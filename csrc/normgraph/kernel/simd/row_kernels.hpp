@@ -19,7 +19,7 @@ namespace normgraph::kernel::simd {
 template <typename Isa>
 class LaneSums {
 public:
-    explicit LaneSums(const double* lanes) {
+    void load(const double* lanes) {
         for (std::size_t index = 0; index < vectors; ++index) {
             sums_[index] = Isa::load(lanes + index * width);
         }
@@ -41,7 +41,7 @@ private:
     static constexpr std::size_t width = Isa::double_width;
     static constexpr std::size_t vectors_per_sum = chunk / width;
     static constexpr std::size_t vectors = sum_count * vectors_per_sum;
-    std::array<typename Isa::Double, vectors> sums_;
+    std::array<typename Isa::Double, vectors> sums_{};
 };
 
 template <typename Isa, typename Data, typename Terms, Mask mask>
@@ -49,14 +49,16 @@ class RowReduction {
 public:
     static void run(const TileExtent& extent, const SourceTile* sources, const MaskTile& bits,
                     const double* centers, const SumTile& sums) {
+        RowReduction reduction(sources);
         for (std::int64_t channel = 0; channel < extent.channels; ++channel) {
             double* const lanes = sums.sums + channel * 2 * chunk;
-            RowReduction reduction(sources, centers[channel], lanes);
+            reduction.center_ = Isa::broadcast(centers[channel]);
+            reduction.sums_.load(lanes);
             for (std::int64_t row = 0; row < extent.rows; ++row) {
                 for (std::size_t source = 0; source < source_count; ++source) {
-                    reduction.rows_[source] = sources[source].address +
-                                              channel * sources[source].channel_stride +
-                                              row * sources[source].row_stride;
+                    const SourceTile& tile = reduction.sources_[source];
+                    reduction.rows_[source] =
+                        tile.address + channel * tile.channel_stride + row * tile.row_stride;
                 }
                 reduction.mask_row_ =
                     bits.address + channel * bits.channel_stride + row * bits.row_stride;
@@ -71,13 +73,17 @@ private:
     static constexpr std::size_t source_count = Terms::source_count;
     static constexpr std::int64_t width = Isa::float_width;
 
-    RowReduction(const SourceTile* sources, double center, const double* lanes)
-        : sources_(sources), center_(Isa::broadcast(center)), sums_(lanes) {}
+    explicit RowReduction(const SourceTile* sources) {
+        // Copied, since the compiler must assume that storing sums changes what pointers point to.
+        std::copy_n(sources, source_count, sources_.begin());
+        prefetches_ = std::ranges::any_of(
+            sources_, [](const SourceTile& source) { return source.prefetch_distance != 0; });
+    }
 
     void add_row(std::int64_t length) {
         std::int64_t position = 0;
         for (; position + chunk <= length; position += chunk) {
-            for (std::size_t source = 0; source < source_count; ++source) {
+            for (std::size_t source = 0; prefetches_ && source < source_count; ++source) {
                 Isa::prefetch(at(source, position) + sources_[source].prefetch_distance);
             }
             add_vectors(position, std::make_index_sequence<chunk / width>());
@@ -154,8 +160,9 @@ private:
         return rows_[source] + position * static_cast<std::int64_t>(sizeof(Data));
     }
 
-    const SourceTile* sources_;
-    Double center_;
+    std::array<SourceTile, source_count> sources_;
+    bool prefetches_ = false;
+    Double center_{};
     LaneSums<Isa> sums_;
     std::array<const std::byte*, source_count> rows_{};
     const std::byte* mask_row_ = nullptr;
@@ -172,9 +179,9 @@ public:
             application.set_coefficients(coefficients, channel);
             for (std::int64_t row = 0; row < extent.rows; ++row) {
                 for (std::size_t source = 0; source < source_count; ++source) {
-                    application.rows_[source] = sources[source].address +
-                                                channel * sources[source].channel_stride +
-                                                row * sources[source].row_stride;
+                    const SourceTile& tile = application.sources_[source];
+                    application.rows_[source] =
+                        tile.address + channel * tile.channel_stride + row * tile.row_stride;
                 }
                 application.mask_row_ =
                     bits.address + channel * bits.channel_stride + row * bits.row_stride;
@@ -192,13 +199,18 @@ private:
     static constexpr std::int64_t cache_line = 64;
     static constexpr auto size = static_cast<std::int64_t>(sizeof(Data));
 
-    explicit RowApplication(const SourceTile* sources) : sources_(sources) {}
+    explicit RowApplication(const SourceTile* sources) {
+        std::copy_n(sources, source_count, sources_.begin());
+        prefetches_ = std::ranges::any_of(
+            sources_, [](const SourceTile& source) { return source.prefetch_distance != 0; });
+    }
 
     void set_coefficients(const ChannelValues& coefficients, std::int64_t channel) {
         const auto* const values = static_cast<const arithmetic_t<Data>*>(coefficients.values);
         for (std::size_t index = 0; index < Formula::coefficient_count; ++index) {
             coefficients_[index] = Isa::broadcast(
-                values[static_cast<std::int64_t>(index) * coefficients.stride + channel]);
+                values[static_cast<std::int64_t>(index) * coefficients.stride +
+                       coefficients.first + channel]);
         }
     }
 
@@ -224,7 +236,7 @@ private:
     void apply_run(std::int64_t begin, std::int64_t end) {
         std::int64_t position = begin;
         for (; position + chunk <= end; position += chunk) {
-            for (std::size_t source = 0; source < source_count; ++source) {
+            for (std::size_t source = 0; prefetches_ && source < source_count; ++source) {
                 Isa::prefetch(at(source, position) + sources_[source].prefetch_distance);
             }
             std::uint32_t bits = mask == Mask::reads ? load_mask(mask_row_, position, chunk) : 0;
@@ -283,7 +295,8 @@ private:
         return rows_[source] + position * size;
     }
 
-    const SourceTile* sources_;
+    std::array<SourceTile, source_count> sources_;
+    bool prefetches_ = false;
     std::array<Vector, Formula::coefficient_count> coefficients_{};
     std::array<const std::byte*, source_count> rows_{};
     std::byte* mask_row_ = nullptr;

@@ -12,6 +12,9 @@ namespace {
 /// A tile in a buffer: with three tensors they stay in a second-level cache.
 constexpr std::int64_t staged_tile_bytes = 32 * 1024;
 
+/// Rows that are computed into a buffer before they are written past the cache.
+constexpr std::int64_t buffered_rows_bytes = 8 * 1024;
+
 /// Rows shorter than this are written to a buffer first, several channels side by side, if they are
 /// to bypass the cache: else too few of their lines would be whole.
 constexpr std::int64_t shortest_streamed_row = 1024;
@@ -21,8 +24,9 @@ constexpr std::int64_t smallest_streamed_tensor = 4 * 1024 * 1024;
 
 constexpr std::int64_t cache_line = 64;
 
-/// How far ahead of a long run the next lines are asked for.
-constexpr std::int64_t prefetch_bytes = 4096;
+/// In longer runs the processor's own prefetching is faster than ours. In shorter ones it begins
+/// anew too often, so the next row's run is asked for while this one is read.
+constexpr std::int64_t shortest_run_that_prefetches_itself = 16 * 1024;
 
 /// One past the last byte of the tensor.
 const std::byte* end_of(const Problem& problem, const std::byte* address,
@@ -122,6 +126,21 @@ std::int64_t Traversal::elements_per_staged_tile(std::int64_t channels) const {
     return std::max<std::int64_t>(chunk, staged_tile_bytes / per_element / chunk * chunk);
 }
 
+Traversal::TileSize Traversal::tile_size(std::int64_t channels, std::int64_t elements, bool stages,
+                                         bool is_buffered) const {
+    if (!stages && !is_buffered) {
+        return {channels, elements};
+    }
+    if (stages || layout_class_ == LayoutClass::channels_last) {
+        return {channels, elements_per_staged_tile(channels)};
+    }
+    // Whole rows of as many channels as the first-level cache holds.
+    const std::int64_t row_bytes = elements * static_cast<std::int64_t>(size_);
+    const std::int64_t rows = buffered_rows_bytes / row_bytes;
+    return rows == 0 ? TileSize{1, elements_per_staged_tile(1)}
+                     : TileSize{std::min(rows, channels), elements};
+}
+
 std::int64_t Traversal::tile_bytes(std::int64_t channels) const {
     const std::int64_t smallest = channels * static_cast<std::int64_t>(size_) * chunk;
     // And a vector beyond the last element. What fewer channels take is never more.
@@ -156,6 +175,12 @@ Traversal::BufferStrides Traversal::buffer_strides(std::int64_t channels,
     return {size, channels * size};
 }
 
+std::int64_t Traversal::prefetch_distance(const TensorAccess& access, const Tile& tile) const {
+    const std::int64_t run = (tile.channels.end - tile.channels.begin) * bytes_per_row();
+    const bool is_last = tile.row + tile.rows == order_.row_count;
+    return run >= shortest_run_that_prefetches_itself || is_last ? 0 : access.rows.stride();
+}
+
 SourceTile Traversal::source_tile(std::size_t source, const Tile& tile, std::byte* buffer) const {
     const TensorAccess& access = sources_[source];
     std::byte* const origin = access.address + access.rows.offset_of(tile.row) +
@@ -163,12 +188,11 @@ SourceTile Traversal::source_tile(std::size_t source, const Tile& tile, std::byt
     if (access.is_direct) {
         const std::byte* const first = origin + access.elements.offset_of(tile.first);
         if (layout_class_ == LayoutClass::channels_first) {
-            const bool is_long = bytes_per_row() >= prefetch_bytes;
             return {first, access.channel_stride, access.rows.stride(), access.readable_end,
-                    is_long ? prefetch_bytes : access.rows.stride()};
+                    prefetch_distance(access, tile)};
         }
         return {first, 0, access.elements.stride() * columns_per_channel_, access.readable_end,
-                prefetch_bytes};
+                0};
     }
     const std::int64_t channels = tile.channels.end - tile.channels.begin;
     const BufferStrides strides = buffer_strides(channels, tile.count);
@@ -262,6 +286,7 @@ void Traversal::for_each_tile(const SourceChoice& sources, bool with_target,
         is_split ? row + 1 : std::min(row + order_.rows_per_block(), order_.row_count);
 
     bool stages = false;
+    bool is_buffered = false;
     bool rows_are_regular = true;
     for (std::size_t source = 0; source < sources.count; ++source) {
         const TensorAccess& access = sources_[sources.index[source]];
@@ -270,17 +295,22 @@ void Traversal::for_each_tile(const SourceChoice& sources, bool with_target,
     }
     if (with_target) {
         const Tile whole{channels, row, 1, first, end - first};
-        stages = stages || !target_.is_direct || (bypasses_cache_ && !target_lines_up(whole));
+        stages = stages || !target_.is_direct;
+        is_buffered = bypasses_cache_ && !target_lines_up(whole);
         rows_are_regular = rows_are_regular && target_.rows.is_one_axis();
     }
-    if (!stages && rows_are_regular && channel_count == 1) {
+    if (!stages && !is_buffered && rows_are_regular && channel_count == 1) {
         function(Tile{channels, row, row_end - row, first, end - first});
         return;
     }
-    const std::int64_t step = stages ? elements_per_staged_tile(channel_count) : end - first;
+    const TileSize size = tile_size(channel_count, end - first, stages, is_buffered);
     for (std::int64_t r = row; r < row_end; ++r) {
-        for (std::int64_t at = first; at < end; at += step) {
-            function(Tile{channels, r, 1, at, std::min(step, end - at)});
+        for (std::int64_t channel = channels.begin; channel < channels.end;
+             channel += size.channels) {
+            const std::int64_t last = std::min(channel + size.channels, channels.end);
+            for (std::int64_t at = first; at < end; at += size.elements) {
+                function(Tile{{channel, last}, r, 1, at, std::min(size.elements, end - at)});
+            }
         }
     }
 }
@@ -324,8 +354,10 @@ void Traversal::reduce(const RowsAndColumns<Reduce>& kernel, const ChannelRange&
                 sources[source] = source_tile(index, tile, buffers.sources[index]);
             }
             if (along_rows) {
-                kernel.rows({count, tile.rows, tile.count}, sources.data(), {}, centers,
-                            {totals, chunk});
+                const std::int64_t skipped = tile.channels.begin - channels.begin;
+                kernel.rows({tile.channels.end - tile.channels.begin, tile.rows, tile.count},
+                            sources.data(), {}, centers + skipped,
+                            {totals + 2 * chunk * skipped, chunk});
                 return;
             }
             call_columns(tile, [&](const TileExtent& extent, std::int64_t first_row) {
@@ -358,10 +390,11 @@ void Traversal::apply(const RowsAndColumns<Apply>& kernel, const ChannelRange& c
                       Scratch& scratch) const {
     const Scratch::Frame frame(scratch);
     const std::int64_t count = channels.end - channels.begin;
-    const ChannelValues values{coefficients, values_per_group(count)};
+    const ChannelValues values{coefficients, values_per_group(count), 0};
     const bool along_rows = layout_class_ == LayoutClass::channels_first;
     const Buffers buffers = take_buffers(count, scratch);
-    for (std::int64_t block = blocks.begin; block < blocks.end; ++block) {
+    // The last blocks that were read are the likeliest to be in a cache still.
+    for (std::int64_t block = blocks.end; block-- > blocks.begin;) {
         for_each_tile(applied_, true, channels, block, [&](const Tile& tile) {
             std::array<SourceTile, most_sources> sources;
             for (std::size_t source = 0; source < applied_.count; ++source) {
@@ -371,7 +404,7 @@ void Traversal::apply(const RowsAndColumns<Apply>& kernel, const ChannelRange& c
             bool is_buffered = false;
             const TargetTile target = target_tile(tile, buffers.target, is_buffered);
             if (along_rows) {
-                kernel.rows({count, tile.rows, tile.count}, sources.data(), {}, values, target);
+                kernel.rows({tile.channels.end - tile.channels.begin, tile.rows, tile.count}, sources.data(), {}, {coefficients, values.stride, tile.channels.begin - channels.begin}, target);
             } else {
                 call_columns(tile, [&](const TileExtent& extent, std::int64_t first_row) {
                     std::array<SourceTile, most_sources> shifted = sources;

@@ -115,11 +115,17 @@ private:
     template <typename Function>
     void for_each_tile(const SourceChoice& sources, bool with_target, const ChannelRange& channels,
                        std::int64_t block, const Function& function) const;
+    struct TileSize {
+        std::int64_t channels, elements;
+    };
+    TileSize tile_size(std::int64_t channels, std::int64_t elements, bool stages,
+                       bool is_buffered) const;
     std::int64_t elements_per_staged_tile(std::int64_t channels) const;
     std::int64_t tile_bytes(std::int64_t channels) const;
     Buffers take_buffers(std::int64_t channels, Scratch& scratch) const;
 
     BufferStrides buffer_strides(std::int64_t channels, std::int64_t elements) const;
+    std::int64_t prefetch_distance(const TensorAccess& access, const Tile& tile) const;
     SourceTile source_tile(std::size_t source, const Tile& tile, std::byte* buffer) const;
     TargetTile target_tile(const Tile& tile, std::byte* buffer, bool& is_buffered) const;
     void write_back(const Tile& tile, const std::byte* buffer) const;

@@ -57,6 +57,33 @@ struct Avx512 {
     static void stream(bfloat16* address, Float v) { stream_half(address, to_bfloat16(v)); }
     static void stream(float16* address, Float v) { stream_half(address, to_float16(v)); }
 
+    // In part: the first `count` elements.
+    static Float load_some(const float* address, std::int64_t count) {
+        return {_mm512_maskz_loadu_ps(first16(count), address)};
+    }
+    static Double load_some(const double* address, std::int64_t count) {
+        return {_mm512_maskz_loadu_pd(static_cast<__mmask8>(first16(count)), address)};
+    }
+    static Float load_some(const bfloat16* address, std::int64_t count) {
+        const __m512i bits = _mm512_cvtepu16_epi32(load_half_some(address, count));
+        return {_mm512_castsi512_ps(_mm512_slli_epi32(bits, 16))};
+    }
+    static Float load_some(const float16* address, std::int64_t count) {
+        return {_mm512_cvtph_ps(load_half_some(address, count))};
+    }
+    static void store_some(float* address, Float v, std::int64_t count) {
+        _mm512_mask_storeu_ps(address, first16(count), v.value);
+    }
+    static void store_some(double* address, Double v, std::int64_t count) {
+        _mm512_mask_storeu_pd(address, static_cast<__mmask8>(first16(count)), v.value);
+    }
+    static void store_some(bfloat16* address, Float v, std::int64_t count) {
+        _mm256_mask_storeu_epi16(address, first16(count), to_bfloat16(v));
+    }
+    static void store_some(float16* address, Float v, std::int64_t count) {
+        _mm256_mask_storeu_epi16(address, first16(count), to_float16(v));
+    }
+
     /// The lanes whose bit is set; +0 in the others.
     static Float keep(Float v, std::uint32_t bits) {
         return {_mm512_maskz_mov_ps(static_cast<__mmask16>(bits), v.value)};
@@ -78,6 +105,12 @@ struct Avx512 {
     }
 
 private:
+    static __mmask16 first16(std::int64_t count) {
+        return static_cast<__mmask16>((std::uint32_t{1} << count) - 1);
+    }
+    static __m256i load_half_some(const void* address, std::int64_t count) {
+        return _mm256_maskz_loadu_epi16(first16(count), address);
+    }
     static __m256i load_half(const void* address) {
         return _mm256_loadu_si256(static_cast<const __m256i*>(address));
     }
