@@ -19,10 +19,12 @@ namespace normgraph::measurement {
 namespace {
 
 constexpr std::string_view usage =
-    "normgraph_benchmarks [--short] [--types=f32,bf16] [--threads=1,2] [--seconds=0.5]\n"
-    "                     [--shapes=FILE] [options of Google Benchmark]\n"
+    "normgraph_benchmarks [--short] [--types=f32,bf16] [--implementations=best]\n"
+    "                     [--threads=1,2] [--seconds=0.5] [--shapes=FILE]\n"
+    "                     [options of Google Benchmark]\n"
     "  --short          only the shapes that shapes.csv selects for a short run\n"
     "  --types=LIST     element types of the data: f16, bf16, f32, f64 (default: f32,bf16)\n"
+    "  --implementations=LIST  names; best: the one that calls use (default); all: that run here\n"
     "  --threads=LIST   threads that a call may use (default: 1, and as many as there are)\n"
     "  --seconds=S      time to measure each line for, at least (default: 0.5)\n"
     "  --shapes=FILE    the list of shapes (default: benchmarks/shapes.csv of the source tree)\n"
@@ -38,6 +40,7 @@ std::vector<std::int64_t> default_thread_counts() {
 struct Options {
     bool short_run = false;
     std::vector<kernel::ElementType> types{kernel::ElementType::f32, kernel::ElementType::bf16};
+    std::vector<const kernel::Implementation*> implementations{&kernel::chosen_implementation()};
     std::vector<std::int64_t> thread_counts = default_thread_counts();
     double seconds = 0.5;
     std::filesystem::path shapes{NORMGRAPH_SHAPES_FILE};
@@ -55,6 +58,23 @@ std::vector<Value> parse_list(std::string_view list, Value (*parse)(std::string_
         list.remove_prefix(more ? comma + 1 : 0);
     }
     return values;
+}
+
+const kernel::Implementation* parse_implementation(std::string_view name) {
+    return name == "best" ? &kernel::chosen_implementation() : &kernel::implementation(name);
+}
+
+std::vector<const kernel::Implementation*> parse_implementations(std::string_view list) {
+    if (list != "all") {
+        return parse_list(list, parse_implementation);
+    }
+    std::vector<const kernel::Implementation*> all;
+    for (const kernel::Implementation& implementation : kernel::built_implementations()) {
+        if (implementation.runs_here()) {
+            all.push_back(&implementation);
+        }
+    }
+    return all;
 }
 
 std::int64_t parse_thread_count(std::string_view text) {
@@ -86,6 +106,8 @@ void apply(Options& options, std::string_view argument) {
         options.short_run = true;
     } else if (name == "--types") {
         options.types = parse_list(value, element_type_named);
+    } else if (name == "--implementations") {
+        options.implementations = parse_implementations(value);
     } else if (name == "--threads") {
         options.thread_counts = parse_list(value, parse_thread_count);
     } else if (name == "--seconds") {
@@ -115,13 +137,9 @@ std::vector<Case> cases_of(const NamedShape& shape, const Options& options) {
     for (const Op op : all_ops) {
         for (const kernel::ElementType type : options.types) {
             for (const kernel::LayoutClass layout : layouts_of(shape)) {
-                for (const kernel::Implementation& implementation :
-                     kernel::built_implementations()) {
-                    if (!implementation.runs_here()) {
-                        continue;
-                    }
+                for (const kernel::Implementation* const implementation : options.implementations) {
                     for (const std::int64_t num_threads : options.thread_counts) {
-                        cases.push_back({op, shape, type, layout, &implementation, num_threads});
+                        cases.push_back({op, shape, type, layout, implementation, num_threads});
                     }
                 }
             }

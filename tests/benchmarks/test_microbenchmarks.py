@@ -37,7 +37,7 @@ def measured(*arguments: str) -> list[dict[str, Any]]:
 
 
 def test_the_table_has_one_line_per_case() -> None:
-    result = run("--benchmark_filter=/small_tiny/", "--threads=1,2")
+    result = run("--benchmark_filter=/small_tiny/", "--implementations=all", "--threads=1,2")
     assert result.returncode == 0, result.stderr
     lines = result.stdout.splitlines()
     (heading,) = [line for line in lines if line.startswith("small_tiny")]
@@ -81,7 +81,8 @@ def test_every_result_carries_its_floor(shape: str) -> None:
 
 
 def test_the_table_ends_with_the_geometric_mean_of_each_class() -> None:
-    result = run("--benchmark_filter=training/small.*/reference/", "--types=f32", "--threads=1")
+    choice = ["--types=f32", "--implementations=reference", "--threads=1"]
+    result = run("--benchmark_filter=training/small", *choice)
     assert result.returncode == 0, result.stderr
     table, summary = result.stdout.split("\nGeometric means of the floors of a class\n")
     floors = [
@@ -101,6 +102,19 @@ def test_the_table_ends_with_the_geometric_mean_of_each_class() -> None:
 def test_a_matrix_and_images_of_one_pixel_have_one_layout(shape: str) -> None:
     listed = run("--benchmark_list_tests", f"--benchmark_filter=/{shape}/").stdout.split()
     assert {name.split("/")[3] for name in listed} == {"channels_last"}
+
+
+def test_implementations_are_chosen_by_name() -> None:
+    names = normgraph.implementations()
+    for choice, expected in {
+        "all": names,
+        "best": [normgraph.config()["implementation"]],
+        ",".join(reversed(names)): names,
+    }.items():
+        listed = run("--benchmark_list_tests", f"--implementations={choice}").stdout.split()
+        assert {name.split("/")[4] for name in listed} == set(expected)
+    listed = run("--benchmark_list_tests").stdout.split()
+    assert {name.split("/")[4] for name in listed} == {normgraph.config()["implementation"]}
 
 
 def test_threads_are_one_and_as_many_as_there_are() -> None:
@@ -132,6 +146,10 @@ def test_the_short_run_leaves_out_the_other_shapes() -> None:
         ("--shorter", "--shorter: no such option"),
         ("--types=f31", "--types=f31: expected f16, bf16, f32 or f64, got 'f31'"),
         ("--types=", "--types=: expected"),
+        (
+            "--implementations=sse3",
+            "--implementations=sse3: expected the name of an implementation that runs here",
+        ),
         ("--threads=", "--threads=: expected numbers of threads such as 1,2, got ''"),
         ("--threads=1,0", "--threads=1,0: expected numbers of threads such as 1,2, got '0'"),
         ("--seconds=soon", "--seconds=soon: expected a number of seconds, got 'soon'"),
