@@ -1,6 +1,6 @@
 # The two commands of the README, and what developers need. Set-up goes to .venv, building to build.
 
-.PHONY: help run test test-interop mutants bench lint format asan tsan docs clean
+.PHONY: help run test test-interop mutants bench bench-peers lint format asan tsan docs clean
 .SUFFIXES:
 
 help:
@@ -9,6 +9,8 @@ help:
 	@echo "make test-interop  the tests that need torch or JAX (installs them: about 1 GB)"
 	@echo "make mutants       drops each term and check in turn: does a test fail? (about an hour)"
 	@echo "make bench         all C++ microbenchmarks (minutes); ARGUMENTS=--help lists the options"
+	@echo "make bench-peers   normgraph beside torch, oneDNN, JAX and numpy (half an hour); writes"
+	@echo "                   docs/benchmarks; ARGUMENTS=--help lists the options"
 	@echo "make lint          formatting, names, likely mistakes and types, in C++ and Python"
 	@echo "make format        put C++ and Python into the project's format"
 	@echo "make asan          all tests under AddressSanitizer and UndefinedBehaviorSanitizer"
@@ -29,12 +31,14 @@ chosen_compiler := $(if $(filter-out default undefined,$(origin CXX)),$(CXX))
 test_extras := demo,test
 # Programs of the C++ package's test: they are built against what is installed.
 consumer := tests/cpp_package/consumer
-test_targets := _core;normgraph_benchmarks;normgraph_tests
+benchmark_targets := _core;normgraph_benchmarks;normgraph_measurement_module
+test_targets := $(benchmark_targets);normgraph_tests
 
 # Folders are listed as well, so that a file that has gone counts as a change.
 sources := CMakeLists.txt pyproject.toml $(wildcard README.md) \
     $(shell find csrc python benchmarks cmake \
-        -not -name '*.md' -not -name __pycache__ -not -name '*.pyc')
+        -not -name '*.md' -not -name __pycache__ -not -name '*.pyc' \
+        -not -path 'benchmarks/peers*' -not -path 'benchmarks/accuracy*')
 test_sources := tests/CMakeLists.txt $(shell find tests/cpp)
 
 # $(call install,WHAT IS HAPPENING,EXTRAS,BUILD TARGETS)
@@ -49,6 +53,7 @@ set_up := $(environment)/set_up.stamp
 installed := $(environment)/installed.stamp
 installed_for_tests := $(environment)/installed_for_tests.stamp
 interop := $(environment)/interop.stamp
+peers := $(environment)/peers.stamp
 lint_tools := $(environment)/lint_tools.stamp
 docs_tools := $(environment)/docs_tools.stamp
 
@@ -59,7 +64,7 @@ $(set_up): cmake/create_environment.sh
 	@touch $@
 
 $(installed): $(set_up) $(sources)
-	@$(call install,building normgraph,demo,_core;normgraph_benchmarks)
+	@$(call install,building normgraph,demo,$(benchmark_targets))
 	@touch $@
 
 $(installed_for_tests): $(set_up) $(sources) $(test_sources)
@@ -70,6 +75,12 @@ $(installed_for_tests): $(set_up) $(sources) $(test_sources)
 $(interop): | $(set_up)
 	@$(quietly) build/logs/interop.log "installing torch and JAX" \
 	    sh -c "python -m pip install torch==2.13.0 && python -m pip install jax ml_dtypes"
+	@touch $@
+
+# A library without dependencies; there is a package for this platform alone.
+$(peers): | $(set_up)
+	@$(quietly) build/logs/peers.log "installing oneDNN" python -m pip install \
+	    "onednn-cpu-gomp==2023.2.0; platform_machine == 'x86_64' and sys_platform == 'linux'"
 	@touch $@
 
 $(lint_tools): $(installed_for_tests)
@@ -92,7 +103,7 @@ test: $(installed_for_tests)
 	    python -m pytest -m "not interop" --numprocesses=auto
 	@echo "left out: the tests that need torch or JAX (make test-interop)"
 
-test-interop: $(installed_for_tests) $(interop)
+test-interop: $(installed_for_tests) $(interop) $(peers)
 	@python -m pytest -m interop
 
 mutants: $(installed_for_tests)
@@ -100,6 +111,9 @@ mutants: $(installed_for_tests)
 
 bench: $(installed)
 	@$(benchmarks) $(ARGUMENTS)
+
+bench-peers: $(installed) $(interop) $(peers)
+	@python -m benchmarks.peers $(ARGUMENTS)
 
 cpp_sources := $(shell find csrc tests benchmarks -name '*.cpp')
 cpp_headers := $(shell find csrc tests benchmarks -name '*.hpp')

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <random>
 #include <stdexcept>
+#include <string>
 
 #include "normgraph/kernel/element_type.hpp"
+#include "shared_streaming_pass.hpp"
 #include "streaming_pass.hpp"
 
 namespace normgraph::measurement {
@@ -81,6 +83,7 @@ public:
           strides_(dense_strides(shape_, which.layout, which.type)),
           problem_{shape_, 1, which.type, channel_type_of(which.type), epsilon},
           implementation_(*which.implementation),
+          num_threads_(which.num_threads),
           gamma_(vector_of(1.1)),
           beta_(vector_of(0.2)),
           mean_(vector_of(0.1)),
@@ -116,36 +119,32 @@ private:
     void training(const TensorSet& set) {
         implementation_.batch_norm_training({problem_, source(set, 0), gamma_, beta_,
                                              result(set, 1), first_result_, second_result_},
-                                            1);
+                                            num_threads_);
     }
     void inference(const TensorSet& set) {
         implementation_.batch_norm_inference(
             {problem_, source(set, 0), gamma_, beta_, mean_, variance_, result(set, 1)},
-            1);
+            num_threads_);
     }
     void training_backprop(const TensorSet& set) {
         implementation_.batch_norm_training_backprop(
             {problem_, source(set, 0), gamma_, mean_, variance_, source(set, 1), result(set, 2),
              first_result_, second_result_},
-            1);
+            num_threads_);
     }
 
     std::vector<std::int64_t> shape_;
     std::vector<std::int64_t> strides_;
     kernel::Problem problem_;
     const kernel::Implementation& implementation_;
+    std::int64_t num_threads_;
     ChannelValues gamma_, beta_, mean_, variance_, first_result_, second_result_;
 };
 
-/// The tensors that an op must move once.
-std::size_t tensor_count_of(Op op) {
-    return op == Op::batch_norm_training_backprop ? 3 : 2;
-}
-
-Work streaming_work(std::size_t tensor_count, StreamingPass::Function pass) {
-    return [tensor_count, pass](const TensorSet& set) {
-        const std::byte* const second = tensor_count == 3 ? set.tensor(1) : nullptr;
-        pass(set.tensor(0), second, set.tensor(tensor_count - 1), set.padded_bytes());
+Work streaming_work(std::size_t tensor_count, StreamingPass::Function pass,
+                    std::int64_t num_threads) {
+    return [tensor_count, pass, num_threads](const TensorSet& set) {
+        stream(pass, set, tensor_count, num_threads);
     };
 }
 
@@ -161,6 +160,10 @@ std::string_view name_of(Op op) {
             break;
     }
     return "batch_norm_training_backprop";
+}
+
+std::size_t tensor_count_of(Op op) {
+    return op == Op::batch_norm_training_backprop ? 3 : 2;
 }
 
 std::string_view name_of(ElementType type) {
@@ -192,7 +195,8 @@ std::string_view name_of(LayoutClass layout) {
 }
 
 std::vector<LayoutClass> layouts_of(const NamedShape& shape) {
-    if (shape.shape.size() == 2) {
+    if (std::all_of(shape.shape.begin() + 2, shape.shape.end(),
+                    [](std::int64_t length) { return length == 1; })) {
         return {LayoutClass::channels_last};
     }
     return {LayoutClass::channels_first, LayoutClass::channels_last};
@@ -202,25 +206,23 @@ std::string Case::name() const {
     std::string text;
     for (const std::string_view part : {name_of(op), std::string_view(shape.name), name_of(type),
                                         name_of(layout), implementation->name}) {
-        text.append(text.empty() ? "" : "/").append(part);
+        text.append(part).append("/");
     }
-    return text;
+    return text + std::to_string(num_threads);
 }
 
 Measurement measure(const Case& which, double seconds) {
     const std::size_t tensor_count = tensor_count_of(which.op);
-    std::size_t bytes = kernel::size_of(which.type);
-    for (const std::int64_t length : which.shape.shape) {
-        bytes *= static_cast<std::size_t>(length);
-    }
+    const std::size_t bytes =
+        static_cast<std::size_t>(element_count(which.shape)) * kernel::size_of(which.type);
     const std::vector<TensorSet> sets =
         make_tensor_sets(which.shape.cold, tensor_count, bytes, random_pattern(which.type));
     const StreamingPass& pass = widest_streaming_pass();
     Call call(which);
-    const std::vector<Timing> timings =
-        sample({call.work(which.op), streaming_work(tensor_count, pass.normal_stores),
-                streaming_work(tensor_count, pass.non_temporal_stores)},
-               sets, {which.shape.cold, seconds, fewest_samples});
+    const std::vector<Timing> timings = sample(
+        {call.work(which.op), streaming_work(tensor_count, pass.normal_stores, which.num_threads),
+         streaming_work(tensor_count, pass.non_temporal_stores, which.num_threads)},
+        sets, {which.shape.cold, seconds, fewest_samples});
     const Timing floor = std::min(timings[1], timings[2], [](const Timing& a, const Timing& b) {
         return a.median_seconds < b.median_seconds;
     });

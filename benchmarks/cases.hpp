@@ -15,6 +15,8 @@ enum class Op { batch_norm_training, batch_norm_inference, batch_norm_training_b
 inline constexpr Op all_ops[] = {Op::batch_norm_training, Op::batch_norm_inference,
                                  Op::batch_norm_training_backprop};
 std::string_view name_of(Op op);
+/// The tensors that the op must move once: it writes the last and reads the others.
+std::size_t tensor_count_of(Op op);
 
 /// Of the data; channel vectors are f64 for f64 data and f32 for all else.
 std::string_view name_of(kernel::ElementType type);
@@ -23,7 +25,8 @@ kernel::ElementType element_type_named(std::string_view name);
 
 std::string_view name_of(kernel::LayoutClass layout);
 
-/// The layouts that tell apart: (N, C) in its usual order is channels last already.
+/// The layouts that tell apart: (N, C) in its usual order is channels last already, and so are
+/// images of one pixel.
 std::vector<kernel::LayoutClass> layouts_of(const NamedShape& shape);
 
 /// One benchmark.
@@ -33,8 +36,9 @@ struct Case {
     kernel::ElementType type;
     kernel::LayoutClass layout;
     const kernel::Implementation* implementation;
+    std::int64_t num_threads;  ///< of the call and of its floor, at most
 
-    /// "op/shape/type/layout/implementation"
+    /// "op/shape/type/layout/implementation/threads"
     std::string name() const;
 };
 

@@ -19,33 +19,73 @@ namespace normgraph::measurement {
 namespace {
 
 constexpr std::string_view usage =
-    "normgraph_benchmarks [--short] [--types=f32,bf16] [--seconds=0.5] [--shapes=FILE]\n"
+    "normgraph_benchmarks [--short] [--types=f32,bf16] [--implementations=best]\n"
+    "                     [--threads=1,2] [--seconds=0.5] [--shapes=FILE]\n"
     "                     [options of Google Benchmark]\n"
     "  --short          only the shapes that shapes.csv selects for a short run\n"
     "  --types=LIST     element types of the data: f16, bf16, f32, f64 (default: f32,bf16)\n"
+    "  --implementations=LIST  names; best: the one that calls use (default); all: that run here\n"
+    "  --threads=LIST   threads that a call may use (default: 1, and as many as there are)\n"
     "  --seconds=S      time to measure each line for, at least (default: 0.5)\n"
     "  --shapes=FILE    the list of shapes (default: benchmarks/shapes.csv of the source tree)\n"
-    "  --benchmark_filter=REGEX picks by name: op/shape/type/layout/implementation\n"
+    "  --benchmark_filter=REGEX picks by name: op/shape/type/layout/implementation/threads\n"
     "  --benchmark_format=json, --benchmark_out=FILE: for programs; the counter `floors` is time\n"
     "  divided by the floor\n\n";
+
+std::vector<std::int64_t> default_thread_counts() {
+    const std::int64_t all = kernel::default_num_threads();
+    return all == 1 ? std::vector<std::int64_t>{1} : std::vector<std::int64_t>{1, all};
+}
 
 struct Options {
     bool short_run = false;
     std::vector<kernel::ElementType> types{kernel::ElementType::f32, kernel::ElementType::bf16};
+    std::vector<const kernel::Implementation*> implementations{&kernel::chosen_implementation()};
+    std::vector<std::int64_t> thread_counts = default_thread_counts();
     double seconds = 0.5;
     std::filesystem::path shapes{NORMGRAPH_SHAPES_FILE};
 };
 
-std::vector<kernel::ElementType> parse_types(std::string_view list) {
-    std::vector<kernel::ElementType> types;
+/// "a,b" as parse("a"), parse("b").
+template <typename Value>
+std::vector<Value> parse_list(std::string_view list, Value (*parse)(std::string_view)) {
+    std::vector<Value> values;
     bool more = true;
     while (more) {
         const std::size_t comma = list.find(',');
-        types.push_back(element_type_named(list.substr(0, comma)));
+        values.push_back(parse(list.substr(0, comma)));
         more = comma != std::string_view::npos;
         list.remove_prefix(more ? comma + 1 : 0);
     }
-    return types;
+    return values;
+}
+
+const kernel::Implementation* parse_implementation(std::string_view name) {
+    return name == "best" ? &kernel::chosen_implementation() : &kernel::implementation(name);
+}
+
+std::vector<const kernel::Implementation*> parse_implementations(std::string_view list) {
+    if (list != "all") {
+        return parse_list(list, parse_implementation);
+    }
+    std::vector<const kernel::Implementation*> all;
+    for (const kernel::Implementation& implementation : kernel::built_implementations()) {
+        if (implementation.runs_here()) {
+            all.push_back(&implementation);
+        }
+    }
+    return all;
+}
+
+std::int64_t parse_thread_count(std::string_view text) {
+    std::int64_t count = 0;
+    const char* const end = text.data() + text.size();
+    const auto [stop, error] = std::from_chars(text.data(), end, count);
+    if (error != std::errc{} || stop != end || count < 1) {
+        throw std::invalid_argument("expected numbers of threads such as 1,2, got '" +
+                                    std::string(text) + "'");
+    }
+    return count;
 }
 
 double parse_seconds(std::string_view text) {
@@ -65,7 +105,11 @@ void apply(Options& options, std::string_view argument) {
     if (argument == "--short") {
         options.short_run = true;
     } else if (name == "--types") {
-        options.types = parse_types(value);
+        options.types = parse_list(value, element_type_named);
+    } else if (name == "--implementations") {
+        options.implementations = parse_implementations(value);
+    } else if (name == "--threads") {
+        options.thread_counts = parse_list(value, parse_thread_count);
     } else if (name == "--seconds") {
         options.seconds = parse_seconds(value);
     } else if (name == "--shapes") {
@@ -93,10 +137,9 @@ std::vector<Case> cases_of(const NamedShape& shape, const Options& options) {
     for (const Op op : all_ops) {
         for (const kernel::ElementType type : options.types) {
             for (const kernel::LayoutClass layout : layouts_of(shape)) {
-                for (const kernel::Implementation& implementation :
-                     kernel::built_implementations()) {
-                    if (implementation.runs_here()) {
-                        cases.push_back({op, shape, type, layout, &implementation});
+                for (const kernel::Implementation* const implementation : options.implementations) {
+                    for (const std::int64_t num_threads : options.thread_counts) {
+                        cases.push_back({op, shape, type, layout, implementation, num_threads});
                     }
                 }
             }
@@ -130,8 +173,7 @@ std::map<std::string, Case> register_cases(const Options& options) {
         for (const Case& which : cases_of(shape, options)) {
             const auto [entry, is_new] = registered.emplace(which.name(), which);
             if (!is_new) {
-                throw std::runtime_error(options.shapes.string() + ": the name " + shape.name +
-                                         " stands there twice");
+                throw std::runtime_error("two cases have the name " + which.name());
             }
             const auto body = [which, seconds = options.seconds](benchmark::State& state) {
                 run(state, which, seconds);

@@ -2,6 +2,8 @@
 
 #include <charconv>
 #include <fstream>
+#include <functional>
+#include <numeric>
 #include <sstream>
 #include <stdexcept>
 #include <string_view>
@@ -66,6 +68,11 @@ NamedShape parse_line(const std::string& line) {
 }
 
 }  // namespace
+
+std::int64_t element_count(const NamedShape& shape) {
+    return std::accumulate(shape.shape.begin(), shape.shape.end(), std::int64_t{1},
+                           std::multiplies<>());
+}
 
 std::vector<NamedShape> read_shape_list(const std::filesystem::path& file) {
     std::ifstream stream(file);

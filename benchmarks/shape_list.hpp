@@ -17,6 +17,8 @@ struct NamedShape {
     bool in_short_run;
 };
 
+std::int64_t element_count(const NamedShape& shape);
+
 /// Reads shapes.csv. Throws std::runtime_error that names the file and the line if it is not as
 /// benchmarks/README.md describes.
 std::vector<NamedShape> read_shape_list(const std::filesystem::path& file);

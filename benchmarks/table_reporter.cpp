@@ -61,10 +61,16 @@ bool TableReporter::ReportContext(const Context&) {
 void TableReporter::ReportRuns(const std::vector<Run>& runs) {
     for (const Run& run : runs) {
         if (run.run_type == Run::RT_Iteration) {
-            print_row(cases_.at(run.run_name.function_name), run);
+            const Case& which = cases_.at(run.run_name.function_name);
+            print_row(which, run);
+            summary_.add(which, run.counters.at("floors").value);
         }
     }
     GetOutputStream().flush();
+}
+
+void TableReporter::Finalize() {
+    summary_.print(GetOutputStream());
 }
 
 void TableReporter::print_heading(const NamedShape& shape) {
@@ -85,7 +91,7 @@ void TableReporter::print_row(const Case& which, const Run& run) {
     std::ostream& stream = GetOutputStream();
     stream << std::fixed << std::setprecision(2);
     print_columns(stream, name_of(which.op), name_of(which.type), name_of(which.layout),
-                  which.implementation->name, run.threads,
+                  which.implementation->name, which.num_threads,
                   text_of_time(run.real_accumulated_time / static_cast<double>(run.iterations)),
                   run.counters.at("GB/s").value, run.counters.at("floors").value);
     if (const double faults = run.counters.at("page_faults").value; faults > 0) {

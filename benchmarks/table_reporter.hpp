@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cases.hpp"
+#include "class_summary.hpp"
 
 namespace normgraph::measurement {
 
@@ -18,6 +19,8 @@ public:
 
     bool ReportContext(const Context& context) override;
     void ReportRuns(const std::vector<Run>& runs) override;
+    /// Geometric means per class.
+    void Finalize() override;
 
 private:
     void print_heading(const NamedShape& shape);
@@ -25,6 +28,7 @@ private:
 
     const std::map<std::string, Case>& cases_;
     std::string shape_printed_;
+    ClassSummary summary_;
 };
 
 }  // namespace normgraph::measurement

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import statistics
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -35,8 +36,8 @@ def measured(*arguments: str) -> list[dict[str, Any]]:
     return benchmarks
 
 
-def test_the_table_has_one_line_per_op_type_layout_and_implementation() -> None:
-    result = run("--benchmark_filter=/small_tiny/")
+def test_the_table_has_one_line_per_case() -> None:
+    result = run("--benchmark_filter=/small_tiny/", "--implementations=all", "--threads=1,2")
     assert result.returncode == 0, result.stderr
     lines = result.stdout.splitlines()
     (heading,) = [line for line in lines if line.startswith("small_tiny")]
@@ -54,15 +55,15 @@ def test_the_table_has_one_line_per_op_type_layout_and_implementation() -> None:
         "floors",
     ]
     row = re.compile(
-        r"^  (\w+) +(\w+) +(\w+) +(\w+) +\d+ +[\d.]+ (?:s|ms|us|ns) +[\d.]+ +([\d.]+)$", re.M
+        r"^  (\w+) +(\w+) +(\w+) +(\w+) +(\d+) +[\d.]+ (?:s|ms|us|ns) +[\d.]+ +[\d.]+$", re.M
     )
-    found = [match[:4] for match in row.findall(result.stdout)]
-    assert found == [
-        (op, element_type, layout, implementation)
+    assert row.findall(result.stdout) == [
+        (op, element_type, layout, implementation, num_threads)
         for op in OPS
         for element_type in ("f32", "bf16")
         for layout in ("channels_first", "channels_last")
         for implementation in normgraph.implementations()
+        for num_threads in ("1", "2")
     ]
     assert all(len(line) <= 100 for line in lines)
 
@@ -79,9 +80,49 @@ def test_every_result_carries_its_floor(shape: str) -> None:
         assert result["floors"] > 1
 
 
-def test_a_matrix_has_one_layout() -> None:
-    names = [str(result["run_name"]) for result in measured("--benchmark_filter=/mlp_small_batch/")]
-    assert {name.split("/")[3] for name in names} == {"channels_last"}
+def test_the_table_ends_with_the_geometric_mean_of_each_class() -> None:
+    choice = ["--types=f32", "--implementations=reference", "--threads=1"]
+    result = run("--benchmark_filter=training/small", *choice)
+    assert result.returncode == 0, result.stderr
+    table, summary = result.stdout.split("\nGeometric means of the floors of a class\n")
+    floors = [
+        float(line.split()[-1])
+        for line in table.splitlines()
+        if line.startswith("  batch_norm_training ")
+    ]
+    heading, row = summary.splitlines()
+    assert heading.split() == ["class", "op", "implementation", "threads", "cases", "floors"]
+    assert row.split()[:-1] == ["f32", "warm", "batch_norm_training", "reference", "1", "4"]
+    # Each number is printed with two digits behind the point.
+    mean = statistics.geometric_mean(floors)
+    assert float(row.split()[-1]) == pytest.approx(mean, abs=0.005 * (1 + mean / min(floors)))
+
+
+@pytest.mark.parametrize("shape", ["mlp_small_batch", "pooled"])
+def test_a_matrix_and_images_of_one_pixel_have_one_layout(shape: str) -> None:
+    listed = run("--benchmark_list_tests", f"--benchmark_filter=/{shape}/").stdout.split()
+    assert {name.split("/")[3] for name in listed} == {"channels_last"}
+
+
+def test_implementations_are_chosen_by_name() -> None:
+    names = normgraph.implementations()
+    for choice, expected in {
+        "all": names,
+        "best": [normgraph.config()["implementation"]],
+        ",".join(reversed(names)): names,
+    }.items():
+        listed = run("--benchmark_list_tests", f"--implementations={choice}").stdout.split()
+        assert {name.split("/")[4] for name in listed} == set(expected)
+    listed = run("--benchmark_list_tests").stdout.split()
+    assert {name.split("/")[4] for name in listed} == {normgraph.config()["implementation"]}
+
+
+def test_threads_are_one_and_as_many_as_there_are() -> None:
+    environment = {**os.environ, "NORMGRAPH_NUM_THREADS": "3"}
+    listed = subprocess.run(
+        [PROGRAM, "--benchmark_list_tests"], capture_output=True, text=True, env=environment
+    ).stdout.split()
+    assert {name.split("/")[5] for name in listed} == {"1", "3"}
 
 
 def test_types_are_chosen_by_name() -> None:
@@ -105,6 +146,12 @@ def test_the_short_run_leaves_out_the_other_shapes() -> None:
         ("--shorter", "--shorter: no such option"),
         ("--types=f31", "--types=f31: expected f16, bf16, f32 or f64, got 'f31'"),
         ("--types=", "--types=: expected"),
+        (
+            "--implementations=sse3",
+            "--implementations=sse3: expected the name of an implementation that runs here",
+        ),
+        ("--threads=", "--threads=: expected numbers of threads such as 1,2, got ''"),
+        ("--threads=1,0", "--threads=1,0: expected numbers of threads such as 1,2, got '0'"),
         ("--seconds=soon", "--seconds=soon: expected a number of seconds, got 'soon'"),
         ("--seconds=-1", "--seconds=-1: expected a number of seconds, got '-1'"),
         ("--shapes=nowhere.csv", "nowhere.csv: expected a file"),

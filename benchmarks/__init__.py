@@ -1,0 +1,1 @@
+"""What measures normgraph beside the C++ microbenchmarks; run from the root of the repository."""
