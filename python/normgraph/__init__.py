@@ -1,13 +1,14 @@
 """normgraph: batch normalization as graph nodes that check themselves, and as exact CPU kernels.
 
 Construct nodes (`Parameter`, `Constant`, `op.BatchNormTrainingBackprop`, `Function`) and read what
-they infer; or call the kernels on arrays (`batch_norm_training`, `batch_norm_inference`,
-`batch_norm_training_backprop`). A violated constraint raises `NodeValidationFailure` in both, with
-the same text.
+they infer; or call the kernels on arrays (`batch_norm_training`, `batch_norm_inference` and their
+gradients, `batch_norm_training_backprop`, `batch_norm_inference_backprop`). A violated constraint
+raises `NodeValidationFailure` in both, with the same text.
 """
 
 from . import op
 from ._core import (
+    BatchNormInferenceBackpropResult,
     BatchNormTrainingBackpropResult,
     BatchNormTrainingResult,
     Constant,
@@ -21,6 +22,7 @@ from ._core import (
     PartialShape,
     __version__,
     batch_norm_inference,
+    batch_norm_inference_backprop,
     batch_norm_training,
     batch_norm_training_backprop,
     config,
@@ -32,6 +34,7 @@ from ._core import (
 from .configuration import show_config
 
 __all__ = [
+    "BatchNormInferenceBackpropResult",
     "BatchNormTrainingBackpropResult",
     "BatchNormTrainingResult",
     "Constant",
@@ -45,6 +48,7 @@ __all__ = [
     "PartialShape",
     "__version__",
     "batch_norm_inference",
+    "batch_norm_inference_backprop",
     "batch_norm_training",
     "batch_norm_training_backprop",
     "config",

@@ -75,4 +75,18 @@ private:
     }
 };
 
+/// input_delta = scale·normalized_delta, the statistics being constants.
+///
+/// Error of gamma·inv·δ in u: 1 for scale, 1 for the product; in double scale's own four roundings
+/// count as well (that of variance + epsilon half, under the root), 4.5 in all.
+template <typename Arithmetic>
+struct FrozenBackpropCoefficients {
+    Arithmetic scale;
+
+    FrozenBackpropCoefficients(double gamma, double variance, double epsilon)
+        : scale(static_cast<Arithmetic>(gamma * inverse_standard_deviation(variance, epsilon))) {}
+
+    Arithmetic operator()(Arithmetic normalized_delta) const { return scale * normalized_delta; }
+};
+
 }  // namespace normgraph::kernel

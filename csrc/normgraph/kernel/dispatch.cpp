@@ -14,7 +14,8 @@ namespace {
 
 constexpr std::array implementations{
     Implementation{"reference", [] { return true; }, reference::batch_norm_training,
-                   reference::batch_norm_inference, reference::batch_norm_training_backprop},
+                   reference::batch_norm_inference, reference::batch_norm_training_backprop,
+                   reference::batch_norm_inference_backprop},
 };
 
 const Implementation& choose() {
@@ -104,6 +105,11 @@ void batch_norm_inference(const BatchNormInferenceArguments& arguments, std::int
 void batch_norm_training_backprop(const BatchNormTrainingBackpropArguments& arguments,
                                   std::int64_t num_threads) {
     share_channels(arguments, chosen_implementation().batch_norm_training_backprop, num_threads);
+}
+
+void batch_norm_inference_backprop(const BatchNormInferenceBackpropArguments& arguments,
+                                   std::int64_t num_threads) {
+    share_channels(arguments, chosen_implementation().batch_norm_inference_backprop, num_threads);
 }
 
 }  // namespace normgraph::kernel

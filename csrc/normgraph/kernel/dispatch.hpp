@@ -17,6 +17,7 @@ struct Implementation {
     void (*batch_norm_training)(const BatchNormTrainingArguments&, ChannelRange);
     void (*batch_norm_inference)(const BatchNormInferenceArguments&, ChannelRange);
     void (*batch_norm_training_backprop)(const BatchNormTrainingBackpropArguments&, ChannelRange);
+    void (*batch_norm_inference_backprop)(const BatchNormInferenceBackpropArguments&, ChannelRange);
 };
 
 /// Every implementation that was built, best first; the last one, "reference", runs everywhere.
@@ -38,5 +39,7 @@ void batch_norm_inference(const BatchNormInferenceArguments& arguments,
                           std::int64_t num_threads = get_num_threads());
 void batch_norm_training_backprop(const BatchNormTrainingBackpropArguments& arguments,
                                   std::int64_t num_threads = get_num_threads());
+void batch_norm_inference_backprop(const BatchNormInferenceBackpropArguments& arguments,
+                                   std::int64_t num_threads = get_num_threads());
 
 }  // namespace normgraph::kernel
