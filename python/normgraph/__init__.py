@@ -32,6 +32,7 @@ from ._core import (
     set_num_threads,
 )
 from .configuration import show_config
+from .running_statistics import RunningStatistics, update_running_statistics
 
 __all__ = [
     "BatchNormInferenceBackpropResult",
@@ -46,6 +47,7 @@ __all__ = [
     "Output",
     "Parameter",
     "PartialShape",
+    "RunningStatistics",
     "__version__",
     "batch_norm_inference",
     "batch_norm_inference_backprop",
@@ -58,4 +60,5 @@ __all__ = [
     "op",
     "set_num_threads",
     "show_config",
+    "update_running_statistics",
 ]
