@@ -100,9 +100,11 @@ public:
             case Op::batch_norm_inference:
                 return [this](const TensorSet& set) { inference(set); };
             case Op::batch_norm_training_backprop:
+                return [this](const TensorSet& set) { training_backprop(set); };
+            case Op::batch_norm_inference_backprop:
                 break;
         }
-        return [this](const TensorSet& set) { training_backprop(set); };
+        return [this](const TensorSet& set) { inference_backprop(set); };
     }
 
 private:
@@ -132,6 +134,12 @@ private:
              first_result_, second_result_},
             num_threads_);
     }
+    void inference_backprop(const TensorSet& set) {
+        implementation_.batch_norm_inference_backprop(
+            {problem_, source(set, 0), gamma_, mean_, variance_, source(set, 1), result(set, 2),
+             first_result_, second_result_},
+            num_threads_);
+    }
 
     std::vector<std::int64_t> shape_;
     std::vector<std::int64_t> strides_;
@@ -157,13 +165,17 @@ std::string_view name_of(Op op) {
         case Op::batch_norm_inference:
             return "batch_norm_inference";
         case Op::batch_norm_training_backprop:
+            return "batch_norm_training_backprop";
+        case Op::batch_norm_inference_backprop:
             break;
     }
-    return "batch_norm_training_backprop";
+    return "batch_norm_inference_backprop";
 }
 
 std::size_t tensor_count_of(Op op) {
-    return op == Op::batch_norm_training_backprop ? 3 : 2;
+    const bool is_backward =
+        op == Op::batch_norm_training_backprop || op == Op::batch_norm_inference_backprop;
+    return is_backward ? 3 : 2;
 }
 
 std::string_view name_of(ElementType type) {

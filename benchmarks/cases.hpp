@@ -11,9 +11,15 @@
 
 namespace normgraph::measurement {
 
-enum class Op { batch_norm_training, batch_norm_inference, batch_norm_training_backprop };
+enum class Op {
+    batch_norm_training,
+    batch_norm_inference,
+    batch_norm_training_backprop,
+    batch_norm_inference_backprop
+};
 inline constexpr Op all_ops[] = {Op::batch_norm_training, Op::batch_norm_inference,
-                                 Op::batch_norm_training_backprop};
+                                 Op::batch_norm_training_backprop,
+                                 Op::batch_norm_inference_backprop};
 std::string_view name_of(Op op);
 /// The tensors that the op must move once: it writes the last and reads the others.
 std::size_t tensor_count_of(Op op);

@@ -11,6 +11,7 @@ from pathlib import Path
 CLASSES = ["Constant", "Dimension", "Function", "Input", "Node", "Output", "Parameter"]
 CLASSES += ["PartialShape", "element.Type", "op.BatchNormNode", "op.BatchNormTraining"]
 CLASSES += ["op.BatchNormInference", "op.BatchNormTrainingBackprop"]
+CLASSES += ["op.BatchNormInferenceBackprop"]
 ABSTRACT_CLASSES = ["Input", "Node", "op.BatchNormNode"]
 DIFFERENCES_OF_PYBIND11 = [f"normgraph._core.{name}" for name in CLASSES]
 DIFFERENCES_OF_PYBIND11 += [f"normgraph._core.{name}.__init__" for name in ABSTRACT_CLASSES]

@@ -39,6 +39,25 @@ std::optional<std::int64_t> narrow(const py::int_& integer) {
     return overflow == 0 ? std::optional<std::int64_t>{value} : std::nullopt;
 }
 
+/// `range` is what a number too large for a double is not in.
+double real_from_python(const std::string& argument, const std::string& range, py::handle object) {
+    const bool is_real = PyFloat_Check(object.ptr()) != 0 ||
+                         py::isinstance(object, py::module_::import("numbers").attr("Real"));
+    if (PyBool_Check(object.ptr()) != 0 || !is_real) {
+        refuse_type(argument, "a real number", object);
+    }
+    const double value = PyFloat_AsDouble(object.ptr());
+    if (PyErr_Occurred() != nullptr) {
+        py::error_already_set error;
+        if (!error.matches(PyExc_OverflowError)) {
+            throw error;
+        }
+        throw std::invalid_argument(argument + ": expected " + range +
+                                    " that a double can hold, got " + describe(object));
+    }
+    return value;
+}
+
 constexpr const char* dimension_forms = "a length, None, (low, high) or a Dimension";
 
 std::int64_t length_from_python(const std::string& argument, py::handle object) {
@@ -124,23 +143,21 @@ std::string describe(py::handle object) {
 }
 
 double epsilon_from_python(py::handle object) {
-    const bool is_real = PyFloat_Check(object.ptr()) != 0 ||
-                         py::isinstance(object, py::module_::import("numbers").attr("Real"));
-    if (PyBool_Check(object.ptr()) != 0 || !is_real) {
-        refuse_type("epsilon", "a real number", object);
+    return real_from_python("epsilon", "a finite number >= 0", object);
+}
+
+double momentum_from_python(py::handle object) {
+    return real_from_python("momentum", "a number from 0 to 1", object);
+}
+
+std::int64_t element_count_from_python(py::handle object) {
+    const py::int_ integer = integer_from_python("n", "an integer >= 1", object);
+    const std::optional<std::int64_t> count = narrow(integer);
+    if (!count) {
+        throw std::invalid_argument("n: expected an integer from 1 to 2^63 - 1, got " +
+                                    describe(integer));
     }
-    const double value = PyFloat_AsDouble(object.ptr());
-    if (PyErr_Occurred() != nullptr) {
-        py::error_already_set error;
-        if (!error.matches(PyExc_OverflowError)) {
-            throw error;
-        }
-        throw std::invalid_argument(
-            "epsilon: expected a finite number >= 0 that a double can "
-            "hold, got " +
-            describe(object));
-    }
-    return value;
+    return *count;
 }
 
 std::int64_t channel_axis_from_python(py::handle object) {

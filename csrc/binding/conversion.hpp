@@ -18,6 +18,13 @@ namespace normgraph::binding {
 /// Any real number but a bool. Whether it is a valid epsilon is the op's to check.
 double epsilon_from_python(pybind11::handle object);
 
+/// Any real number but a bool. Whether it is a valid momentum is the update's to check.
+double momentum_from_python(pybind11::handle object);
+
+/// n, the elements per channel: any integer but a bool. Whether it is enough is the update's to
+/// check.
+std::int64_t element_count_from_python(pybind11::handle object);
+
 /// Any integer but a bool. Whether it lies within the rank is the op's to check.
 std::int64_t channel_axis_from_python(pybind11::handle object);
 

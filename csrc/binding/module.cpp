@@ -13,5 +13,6 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
     register_function(module);
     register_op(module);
     register_kernel(module);
+    register_running_statistics(module);
     register_config(module);
 }

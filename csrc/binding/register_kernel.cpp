@@ -347,6 +347,61 @@ of the op is violated, ValueError for an out that does not fit, TypeError for wh
 Nothing is written where an error is raised.
 )";
 
+constexpr const char* batch_norm_inference_backprop_doc =
+    R"(Gradients of batch_norm_inference: the statistics are constants.
+
+Per channel, with inv = 1/sqrt(variance + epsilon) and xhat = (input - mean) * inv:
+beta_delta = sum(normalized_delta), gamma_delta = sum(normalized_delta * xhat),
+input_delta = gamma * inv * normalized_delta.
+
+Parameters
+----------
+input : array, shape (., C, ...), f16, bf16, f32 or f64: what the forward pass was given
+gamma : array of shape (C,) or None, which stands for 1; of input's element type, or f32 where input
+    is f16 or bf16, like all channel vectors
+beta : array of shape (C,) or None; checked, not read: the gradients do not depend on it
+mean, variance : array of shape (C,): what the forward pass was given
+normalized_delta : array of input's shape and element type: the gradient of normalized
+epsilon : finite number >= 0, the forward pass's
+channel_axis : which axis of input has length C; negative ones count from the last
+out : array for input_delta, or tuple (input_delta, gamma_delta, beta_delta) of arrays to write to;
+    None allocates. The first may be exactly the array given as input or as normalized_delta.
+outputs : names of the outputs to compute; None computes all
+num_threads : how many threads may share the channels; None means get_num_threads()
+
+Returns
+-------
+BatchNormInferenceBackpropResult(input_delta, gamma_delta, beta_delta): numpy arrays, or those given
+as out. input_delta has the shape and the axis order of input in memory, the others shape (C,). Of
+an empty batch input_delta is empty and the others are 0.
+
+Any strides are read without a copy. Raises NodeValidationFailure (a ValueError) where a constraint
+of the op is violated, ValueError for an out that does not fit, TypeError for what is no array.
+Nothing is written where an error is raised.
+)";
+
+/// Both backward functions have the same arguments.
+void define_backprop(py::module_& module, const KernelCall& call, const char* class_name,
+                     const char* doc) {
+    const py::object result_type = define_result_type(module, call, class_name);
+    module.def(
+        call.name.data(),
+        [&call, result_type](
+            const py::object& input, const py::object& gamma, const py::object& beta,
+            const py::object& mean, const py::object& variance, const py::object& normalized_delta,
+            const py::object& epsilon, const py::object& channel_axis, const py::object& out,
+            const py::object& outputs, const py::object& num_threads) {
+            const std::array<py::handle, 6> inputs{input, gamma,    beta,
+                                                   mean,  variance, normalized_delta};
+            return as_result(result_type,
+                             run(call, inputs, epsilon, channel_axis, out, outputs, num_threads));
+        },
+        doc, py::arg("input"), py::arg("gamma"), py::arg("beta"), py::arg("mean"),
+        py::arg("variance"), py::arg("normalized_delta"), py::arg("epsilon") = 1e-5,
+        py::arg("channel_axis") = 1, py::arg("out") = py::none(), py::arg("outputs") = py::none(),
+        py::arg("num_threads") = py::none());
+}
+
 }  // namespace
 
 void register_kernel(py::module_& module) {
@@ -384,26 +439,10 @@ void register_kernel(py::module_& module) {
         py::arg("channel_axis") = default_axis, py::arg("out") = py::none(),
         py::arg("num_threads") = py::none());
 
-    const py::object backprop_result = define_result_type(
-        module, runtime::batch_norm_training_backprop, "BatchNormTrainingBackpropResult");
-    module.def(
-        "batch_norm_training_backprop",
-        [backprop_result](const py::object& input, const py::object& gamma, const py::object& beta,
-                          const py::object& mean, const py::object& variance,
-                          const py::object& normalized_delta, const py::object& epsilon,
-                          const py::object& channel_axis, const py::object& out,
-                          const py::object& outputs, const py::object& num_threads) {
-            const std::array<py::handle, 6> inputs{input, gamma,    beta,
-                                                   mean,  variance, normalized_delta};
-            return as_result(backprop_result,
-                             run(runtime::batch_norm_training_backprop, inputs, epsilon,
-                                 channel_axis, out, outputs, num_threads));
-        },
-        batch_norm_training_backprop_doc, py::arg("input"), py::arg("gamma"), py::arg("beta"),
-        py::arg("mean"), py::arg("variance"), py::arg("normalized_delta"),
-        py::arg("epsilon") = default_epsilon, py::arg("channel_axis") = default_axis,
-        py::arg("out") = py::none(), py::arg("outputs") = py::none(),
-        py::arg("num_threads") = py::none());
+    define_backprop(module, runtime::batch_norm_training_backprop,
+                    "BatchNormTrainingBackpropResult", batch_norm_training_backprop_doc);
+    define_backprop(module, runtime::batch_norm_inference_backprop,
+                    "BatchNormInferenceBackpropResult", batch_norm_inference_backprop_doc);
 }
 
 }  // namespace normgraph::binding

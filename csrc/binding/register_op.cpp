@@ -9,6 +9,7 @@
 #include "binding/node_conversion.hpp"
 #include "binding/register.hpp"
 #include "normgraph/op/batch_norm_inference.hpp"
+#include "normgraph/op/batch_norm_inference_backprop.hpp"
 #include "normgraph/op/batch_norm_training.hpp"
 #include "normgraph/op/batch_norm_training_backprop.hpp"
 
@@ -128,6 +129,48 @@ is inferred from the others. Raises NodeValidationFailure, which lists every vio
     C10  C >= 1
 )";
 
+constexpr const char* batch_norm_inference_backprop_doc =
+    R"(Gradients of BatchNormInference, whose statistics are constants.
+
+Per channel, over its n elements, with inv = 1/sqrt(variance + epsilon) and
+xhat = (input - mean) * inv:
+
+    beta_delta  = sum(normalized_delta)
+    gamma_delta = sum(normalized_delta * xhat)
+    input_delta = gamma * inv * normalized_delta
+
+Inputs
+------
+input : (., C, ...), a real element type
+gamma, beta : (C), of input's element type, or f32 where input is f16 or bf16; beta is not read
+mean, variance : (C), like gamma: what the forward op was given
+normalized_delta : shape and element type of input
+
+Attributes
+----------
+epsilon : finite number >= 0, the forward op's
+channel_axis : which axis of input has length C; a negative one counts from the last
+
+Outputs
+-------
+input_delta : shape and element type of input
+gamma_delta, beta_delta : (C), the element type of gamma
+
+Each input is a Node with exactly one output, or an Output; what is not known of its type and shape
+is inferred from the others. Raises NodeValidationFailure, which lists every violated constraint:
+
+    C1   epsilon is finite and >= 0
+    C2   input has a real element type
+    C3   normalized_delta has input's element type
+    C4   the channel vectors share one type: input's, or f32 when input is f16 or bf16
+    C5   the rank of input is at least 2
+    C6   channel_axis lies within the rank
+    C7   the shapes of normalized_delta and input agree, without broadcasting
+    C8   each channel vector has rank 1
+    C9   all agree on the number of channels C
+    C10  C >= 1
+)";
+
 constexpr const char* infer_doc = R"(What the outputs would be, without a node.
 
 Takes for each input a pair (element type, shape) and returns such a pair, (Type, PartialShape), for
@@ -215,6 +258,7 @@ void register_op(py::module_& module) {
     register_op_class<op::BatchNormTraining>(op_module, batch_norm_training_doc);
     register_op_class<op::BatchNormInference>(op_module, batch_norm_inference_doc);
     register_op_class<op::BatchNormTrainingBackprop>(op_module, batch_norm_training_backprop_doc);
+    register_op_class<op::BatchNormInferenceBackprop>(op_module, batch_norm_inference_backprop_doc);
 }
 
 }  // namespace normgraph::binding

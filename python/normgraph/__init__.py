@@ -1,13 +1,14 @@
 """normgraph: batch normalization as graph nodes that check themselves, and as exact CPU kernels.
 
 Construct nodes (`Parameter`, `Constant`, `op.BatchNormTrainingBackprop`, `Function`) and read what
-they infer; or call the kernels on arrays (`batch_norm_training`, `batch_norm_inference`,
-`batch_norm_training_backprop`). A violated constraint raises `NodeValidationFailure` in both, with
-the same text.
+they infer; or call the kernels on arrays (`batch_norm_training`, `batch_norm_inference` and their
+gradients, `batch_norm_training_backprop`, `batch_norm_inference_backprop`). A violated constraint
+raises `NodeValidationFailure` in both, with the same text.
 """
 
 from . import op
 from ._core import (
+    BatchNormInferenceBackpropResult,
     BatchNormTrainingBackpropResult,
     BatchNormTrainingResult,
     Constant,
@@ -21,6 +22,7 @@ from ._core import (
     PartialShape,
     __version__,
     batch_norm_inference,
+    batch_norm_inference_backprop,
     batch_norm_training,
     batch_norm_training_backprop,
     config,
@@ -30,8 +32,10 @@ from ._core import (
     set_num_threads,
 )
 from .configuration import show_config
+from .running_statistics import RunningStatistics, update_running_statistics
 
 __all__ = [
+    "BatchNormInferenceBackpropResult",
     "BatchNormTrainingBackpropResult",
     "BatchNormTrainingResult",
     "Constant",
@@ -43,8 +47,10 @@ __all__ = [
     "Output",
     "Parameter",
     "PartialShape",
+    "RunningStatistics",
     "__version__",
     "batch_norm_inference",
+    "batch_norm_inference_backprop",
     "batch_norm_training",
     "batch_norm_training_backprop",
     "config",
@@ -54,4 +60,5 @@ __all__ = [
     "op",
     "set_num_threads",
     "show_config",
+    "update_running_statistics",
 ]

@@ -76,6 +76,23 @@ def training_backprop(
     return gamma * inverse * (normalized_delta - correction), gamma_delta, beta_delta
 
 
+def inference_backprop(
+    x: Float64Array,
+    gamma: Float64Array,
+    mean: Float64Array,
+    variance: Float64Array,
+    normalized_delta: Float64Array,
+    epsilon: float,
+) -> tuple[Float64Array, Float64Array, Float64Array]:
+    """Return (input_delta, gamma_delta, beta_delta): the derivative of `inference`.
+
+    The statistics are constants: input_delta = gamma/sqrt(variance + epsilon) * normalized_delta.
+    """
+    inverse = inverse_deviation(variance, epsilon)
+    gamma_delta = channel_sums(normalized_delta * ((x - mean) * inverse))
+    return gamma * inverse * normalized_delta, gamma_delta, channel_sums(normalized_delta)
+
+
 def gradients_by_differences(
     normalize: Callable[[Float64Array, Float64Array, Float64Array], Float64Array],
     x: Float64Array,

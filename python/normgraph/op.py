@@ -2,6 +2,7 @@
 
 from ._core.op import (
     BatchNormInference,
+    BatchNormInferenceBackprop,
     BatchNormNode,
     BatchNormTraining,
     BatchNormTrainingBackprop,
@@ -9,6 +10,7 @@ from ._core.op import (
 
 __all__ = [
     "BatchNormInference",
+    "BatchNormInferenceBackprop",
     "BatchNormNode",
     "BatchNormTraining",
     "BatchNormTrainingBackprop",

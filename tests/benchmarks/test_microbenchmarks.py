@@ -18,7 +18,12 @@ PROGRAM = Path(
         "NORMGRAPH_BENCHMARKS", ROOT / "build" / "release" / "benchmarks" / "normgraph_benchmarks"
     )
 )
-OPS = ["batch_norm_training", "batch_norm_inference", "batch_norm_training_backprop"]
+OPS = [
+    "batch_norm_training",
+    "batch_norm_inference",
+    "batch_norm_training_backprop",
+    "batch_norm_inference_backprop",
+]
 
 pytestmark = pytest.mark.skipif(not PROGRAM.exists(), reason="not built; `make test` builds it")
 

@@ -20,18 +20,18 @@ def test_a_good_build_passes(tmp_path: Path) -> None:
     assert result.stderr == ""
     *_, summary = result.stdout.splitlines()
     assert "FAILED" not in result.stdout
-    assert "33 checks" in summary
+    assert "41 checks" in summary
 
 
 def test_without_ml_dtypes_the_bf16_checks_are_skipped_with_the_reason(tmp_path: Path) -> None:
     result = command.run_without("ml_dtypes", "check", directory=tmp_path)
     assert result.returncode == 0, result.stdout
     skipped = [line for line in result.stdout.splitlines() if line.startswith("skipped")]
-    assert len(skipped) == 6
+    assert len(skipped) == 8
     assert all("bf16" in line and "ml_dtypes" in line for line in skipped)
 
 
-#: The arguments of all three kernels; each takes the first few.
+#: The arguments of all kernels; each takes the first few.
 ARGUMENTS = ("input", "gamma", "beta", "mean", "variance", "normalized_delta")
 
 #: What a broken kernel makes of the right result and the arguments by name.
@@ -63,6 +63,12 @@ def last_bit_of_the_mean_by_strides(result: Any, arguments: dict[str, Any]) -> A
     return result._replace(mean=np.nextafter(result.mean, result.mean.dtype.type(np.inf)))
 
 
+def last_bits_of_input_delta(result: Any, arguments: dict[str, Any]) -> Any:
+    """Twice the f32 bound, which is 3 * 2**-24 of the value."""
+    input_delta = result.input_delta
+    return result._replace(input_delta=input_delta * input_delta.dtype.type(1 + 6 * 2.0**-24))
+
+
 def nan_in_one_element(result: Any, arguments: dict[str, Any]) -> Any:
     result.flat[0] = np.nan
     return result
@@ -89,6 +95,7 @@ def nan_in_one_element(result: Any, arguments: dict[str, Any]) -> Any:
             "same bits in any strides, f32, channels last",
         ),
         ("batch_norm_inference", nan_in_one_element, "inference, f16"),
+        ("batch_norm_inference_backprop", last_bits_of_input_delta, "frozen backward, f32"),
     ],
 )
 def test_a_wrong_kernel_fails(

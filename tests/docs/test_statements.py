@@ -18,6 +18,7 @@ OPS = {
     "batch_norm_training": "BatchNormTraining",
     "batch_norm_inference": "BatchNormInference",
     "batch_norm_training_backprop": "BatchNormTrainingBackprop",
+    "batch_norm_inference_backprop": "BatchNormInferenceBackprop",
 }
 EVERY_OP = pytest.mark.parametrize("stem", OPS)
 

@@ -189,3 +189,64 @@ def test_agrees_with_torch_in_double(last: bool, affine: bool) -> None:
         sums = 210 * 16 * 300 * 2.0**-53
         assert np.abs(backward.gamma_delta - weights[0].grad.numpy()).max() < sums
         assert np.abs(backward.beta_delta - weights[1].grad.numpy()).max() < sums
+
+
+@pytest.mark.parametrize("momentum", [0.1, 0.7, None])
+def test_running_statistics_are_those_of_torch(momentum: float | None) -> None:
+    """After each of five batches; torch keeps plain averages where its momentum is None.
+
+    Statistics of 24 terms about the mean, at most 10, and five averages: 50 roundings of a mean of
+    at most 4, and of squares of at most 36 that the factor of 24/23 scales.
+    """
+    module = torch.nn.BatchNorm2d(3, momentum=momentum, dtype=torch.float64)
+    running = ng.RunningStatistics(np.zeros(3), np.ones(3))
+    random = np.random.default_rng(98)
+    for count in range(1, 6):
+        x = random.normal(1.0, 1.5, (4, 3, 3, 2))
+        module(torch.from_numpy(x))
+        forward = ng.batch_norm_training(x, None, None)
+        running = ng.update_running_statistics(
+            running,
+            (forward.mean, forward.variance),
+            n=4 * 3 * 2,
+            momentum=1 / count if momentum is None else momentum,
+        )
+        allowed = 50 * 2.0**-53
+        mean, variance = module.running_mean.numpy(), module.running_var.numpy()
+        assert np.abs(running.mean - mean).max() < 4 * allowed, count
+        assert np.abs(running.variance - variance).max() < 36 * allowed, count
+
+
+def test_running_statistics_of_tensors_are_updated_in_place() -> None:
+    """As torch does, also of bfloat16."""
+    for dtype in (torch.float32, torch.bfloat16):
+        running = (torch.zeros(3, dtype=dtype), torch.ones(3, dtype=dtype))
+        batch = (torch.full((3,), 2.0), torch.full((3,), 3.0))
+        result = ng.update_running_statistics(running, batch, 4, 0.5, out=running)
+        assert result.mean is running[0]
+        assert result.variance is running[1]
+        assert running[0].tolist() == [1.0] * 3
+        assert running[1].tolist() == [2.5] * 3
+
+
+@pytest.mark.parametrize("affine", [False, True])
+def test_frozen_statistics_agree_with_torch_in_double(affine: bool) -> None:
+    """torch's backward pass in evaluation mode is that of constants, as inference's is."""
+    sample = Sample((6, 3, 7, 5), "f64", "f64", seed=99)
+    arguments = sample.backprop()
+    gamma, beta = (arguments.gamma, arguments.beta) if affine else (None, None)
+    x = tensor(arguments.input).clone().requires_grad_()
+    weights = [None if v is None else tensor(v).clone().requires_grad_() for v in (gamma, beta)]
+    statistics = tensor(arguments.mean), tensor(arguments.variance)
+    y = torch.nn.functional.batch_norm(x, *statistics, *weights, training=False, eps=1e-5)
+    y.backward(tensor(arguments.normalized_delta))
+    result = ng.batch_norm_inference_backprop(*arguments._replace(gamma=gamma, beta=beta))
+    assert x.grad is not None
+    # Each element is a product with a coefficient of at most 4 roundings, both times.
+    assert np.all(
+        np.abs(result.input_delta - x.grad.numpy()) <= 10 * 2.0**-53 * np.abs(result.input_delta)
+    )
+    if affine:
+        sums = 210 * 16 * 300 * 2.0**-53  # as in the test above
+        assert np.abs(result.gamma_delta - weights[0].grad.numpy()).max() < sums
+        assert np.abs(result.beta_delta - weights[1].grad.numpy()).max() < sums

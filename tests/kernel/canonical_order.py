@@ -8,7 +8,7 @@ addition after the other; numpy does the element-wise operations, each rounded o
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -178,6 +178,23 @@ def backward(
     return np.asarray(input_delta.astype(data_type.dtype))
 
 
+def frozen_backward(
+    elements: Array,
+    delta: Array,
+    gamma: np.float64,
+    mean: np.float64,
+    variance: np.float64,
+    epsilon: float,
+    gamma_delta: np.float64,
+    beta_delta: np.float64,
+) -> Array:
+    """c·δ; the sums do not enter."""
+    data_type = real_type_of(elements)
+    rounded = arithmetic_type(data_type)
+    input_delta = rounded(gamma * _inverse(variance, epsilon)) * delta.astype(rounded)
+    return np.asarray(input_delta.astype(data_type.dtype))
+
+
 def _double(vector: Array | None, channel: int, missing: float) -> np.float64:
     return np.float64(missing if vector is None else float(vector[channel]))
 
@@ -259,6 +276,40 @@ def training_backprop(
     channels_last: bool,
 ) -> tuple[Array, Array, Array]:
     """(input_delta, gamma_delta, beta_delta) of BatchNormTrainingBackprop."""
+    vectors = (gamma, mean, variance)
+    options = (epsilon, channel_axis, channels_last)
+    return _backprop(backward, input, vectors, normalized_delta, *options)
+
+
+def inference_backprop(
+    input: Array,
+    gamma: Array | None,
+    beta: Array | None,
+    mean: Array,
+    variance: Array,
+    normalized_delta: Array,
+    *,
+    epsilon: float,
+    channel_axis: int,
+    channels_last: bool,
+) -> tuple[Array, Array, Array]:
+    """(input_delta, gamma_delta, beta_delta) of BatchNormInferenceBackprop."""
+    vectors = (gamma, mean, variance)
+    options = (epsilon, channel_axis, channels_last)
+    return _backprop(frozen_backward, input, vectors, normalized_delta, *options)
+
+
+def _backprop(
+    elements_of: Callable[..., Array],
+    input: Array,
+    vectors: tuple[Array | None, Array, Array],
+    normalized_delta: Array,
+    epsilon: float,
+    channel_axis: int,
+    channels_last: bool,
+) -> tuple[Array, Array, Array]:
+    """The sums, and what `elements_of` makes of them for each element of input_delta."""
+    gamma, mean, variance = vectors
     channel_type = real_type_of(mean)
     channels = input.shape[channel_axis]
     input_delta = np.empty(input.shape, input.dtype)
@@ -276,7 +327,7 @@ def training_backprop(
             scaled_sum = product_sum * _inverse(channel_variance, epsilon)
             beta_delta[channel] = stored(delta_sum, channel_type)
             gamma_delta[channel] = stored(scaled_sum, channel_type)
-            elements = backward(
+            elements = elements_of(
                 one.elements,
                 delta,
                 _double(gamma, channel, 1),

@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from mpmath import mp, mpf
@@ -240,6 +241,97 @@ def inference(
     )
 
 
+@dataclass(frozen=True)
+class _Backprop:
+    """What both backward passes have in common: x̂, the sums over each channel, and their errors."""
+
+    input: Array
+    data_type: RealType
+    channel_type: RealType
+    channel_axis: int
+    delta: Array
+    x_hat: Array
+    scale: Array  # gamma·inv, a column
+
+    @property
+    def count(self) -> int:
+        return int(self.delta.shape[1])
+
+    @property
+    def unit_roundoff(self) -> mpf:
+        return (DOUBLE if self.data_type is DOUBLE else SINGLE).unit_roundoff
+
+    @cached_property
+    def beta_delta(self) -> Array:
+        return np.asarray(self.delta.sum(axis=1))
+
+    @cached_property
+    def gamma_delta(self) -> Array:
+        return np.asarray((self.delta * self.x_hat).sum(axis=1))
+
+    @cached_property
+    def beta_error(self) -> Array:
+        per_sum = sum_error(self.data_type, self.count)
+        return np.asarray(per_sum * _absolute(self.delta).sum(axis=1))
+
+    @cached_property
+    def product_error(self) -> Array:
+        """Of Σδ·(x − mean), times inv."""
+        per_sum = sum_error(self.data_type, self.count)
+        return np.asarray(per_sum * _absolute(self.delta * self.x_hat).sum(axis=1))
+
+    @cached_property
+    def gamma_error(self) -> Array:
+        if self.data_type is not DOUBLE:
+            return self.product_error
+        # 1/√(variance + epsilon) and the product with the sum: 4 roundings.
+        rounding = 4 * DOUBLE.unit_roundoff * _absolute(self.gamma_delta)
+        return np.asarray(self.product_error + rounding)
+
+    def outputs(self, input_delta: Array, error: Array) -> Mapping[str, Bounded]:
+        return {
+            "input_delta": Bounded(
+                like_input(input_delta, self.input, self.channel_axis),
+                like_input(
+                    _stored(self.data_type, input_delta, error), self.input, self.channel_axis
+                ),
+                self.data_type,
+            ),
+            "gamma_delta": Bounded(
+                self.gamma_delta,
+                _rounded_to(self.channel_type, self.gamma_delta, self.gamma_error),
+                self.channel_type,
+            ),
+            "beta_delta": Bounded(
+                self.beta_delta,
+                _rounded_to(self.channel_type, self.beta_delta, self.beta_error),
+                self.channel_type,
+            ),
+        }
+
+
+def _backprop(
+    input: Array,
+    gamma: Array | None,
+    mean: Array,
+    variance: Array,
+    normalized_delta: Array,
+    epsilon: float,
+    channel_axis: int,
+) -> _Backprop:
+    x = exact(by_channel(input, channel_axis))
+    inverse = 1 / _sqrt(exact(variance) + mpf(epsilon))
+    return _Backprop(
+        input=input,
+        data_type=real_type_of(input),
+        channel_type=real_type_of(mean),
+        channel_axis=channel_axis,
+        delta=exact(by_channel(normalized_delta, channel_axis)),
+        x_hat=(x - column(exact(mean))) * column(inverse),
+        scale=column(_vector(gamma, 1, len(x)) * inverse),
+    )
+
+
 def training_backprop(
     input: Array,
     gamma: Array | None,
@@ -252,49 +344,40 @@ def training_backprop(
     channel_axis: int,
 ) -> Mapping[str, Bounded]:
     """BatchNormTrainingBackprop at the statistics given; beta is not read."""
-    data_type, channel_type = real_type_of(input), real_type_of(mean)
-    x = exact(by_channel(input, channel_axis))
-    delta = exact(by_channel(normalized_delta, channel_axis))
-    channels, count = x.shape
-    inverse = 1 / _sqrt(exact(variance) + mpf(epsilon))
-    x_hat = (x - column(exact(mean))) * column(inverse)
-    beta_delta = delta.sum(axis=1)
-    gamma_delta = (delta * x_hat).sum(axis=1)
-    scale = column(_vector(gamma, 1, channels) * inverse)
-    delta_term = scale * delta
-    beta_term = scale * column(beta_delta) / count
-    gamma_term = scale * x_hat * column(gamma_delta) / count
-    input_delta = delta_term - beta_term - gamma_term
-
-    per_sum = sum_error(data_type, count)
-    beta_sum = _absolute(delta).sum(axis=1)
-    gamma_sum = _absolute(delta * x_hat).sum(axis=1)
-    beta_error, gamma_error = per_sum * beta_sum, per_sum * gamma_sum
-    if data_type is DOUBLE:
-        # 1/√(variance + epsilon) and the product with the sum: 4 roundings.
-        gamma_error = gamma_error + 4 * DOUBLE.unit_roundoff * _absolute(gamma_delta)
+    one = _backprop(input, gamma, mean, variance, normalized_delta, epsilon, channel_axis)
+    delta_term = one.scale * one.delta
+    beta_term = one.scale * column(one.beta_delta) / one.count
+    gamma_term = one.scale * one.x_hat * column(one.gamma_delta) / one.count
     # In float, each coefficient is rounded once: delta_term, beta_term, gamma_term collect
     # 2u, 1u and 3u, and the two subtractions add at most 2u and 3u of the largest: 11u, 12u is
     # promised. In double the coefficients' own roundings count as well: 5u, 6u, 18u, and 5u.
-    u = data_type.unit_roundoff if data_type is DOUBLE else SINGLE.unit_roundoff
-    rounding = (34 if data_type is DOUBLE else 12) * u
-    from_sums = _absolute(scale) * (
-        column(per_sum * beta_sum) + _absolute(x_hat) * column(per_sum * gamma_sum)
+    rounding = (34 if one.data_type is DOUBLE else 12) * one.unit_roundoff
+    from_sums = _absolute(one.scale) * (
+        column(one.beta_error) + _absolute(one.x_hat) * column(one.product_error)
     )
     error = (
         rounding * _largest(_absolute(delta_term), _absolute(beta_term), _absolute(gamma_term))
-        + from_sums / count
+        + from_sums / one.count
     )
-    return {
-        "input_delta": Bounded(
-            like_input(input_delta, input, channel_axis),
-            like_input(_stored(data_type, input_delta, error), input, channel_axis),
-            data_type,
-        ),
-        "gamma_delta": Bounded(
-            gamma_delta, _rounded_to(channel_type, gamma_delta, gamma_error), channel_type
-        ),
-        "beta_delta": Bounded(
-            beta_delta, _rounded_to(channel_type, beta_delta, beta_error), channel_type
-        ),
-    }
+    return one.outputs(delta_term - beta_term - gamma_term, error)
+
+
+def inference_backprop(
+    input: Array,
+    gamma: Array | None,
+    beta: Array | None,
+    mean: Array,
+    variance: Array,
+    normalized_delta: Array,
+    *,
+    epsilon: float,
+    channel_axis: int,
+) -> Mapping[str, Bounded]:
+    """BatchNormInferenceBackprop: mean and variance are constants; beta is not read."""
+    one = _backprop(input, gamma, mean, variance, normalized_delta, epsilon, channel_axis)
+    input_delta = one.scale * one.delta
+    # In float the coefficient and the product are rounded once each: 2u, and what is left of the
+    # roundings in double. In double these are 3.5: half for variance + epsilon, which stands under
+    # the root, the root, the division, gamma. With the product 4.5u.
+    rounding = (5 if one.data_type is DOUBLE else 3) * one.unit_roundoff
+    return one.outputs(input_delta, rounding * _absolute(input_delta))

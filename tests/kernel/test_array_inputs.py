@@ -138,6 +138,7 @@ def test_result_types(data_type: str, channel_type: str) -> None:
     for result in (
         ng.batch_norm_training(*sample.training()),
         ng.batch_norm_training_backprop(*sample.backprop()),
+        ng.batch_norm_inference_backprop(*sample.backprop()),
     ):
         assert [array.dtype for array in result] == [sample.data.dtype] + [sample.vector.dtype] * 2
         assert [array.shape for array in result] == [sample.shape, (3,), (3,)]

@@ -20,11 +20,13 @@ ARGUMENTS = {
     "batch_norm_training": SAMPLE.training()._asdict(),
     "batch_norm_inference": SAMPLE.inference()._asdict(),
     "batch_norm_training_backprop": SAMPLE.backprop()._asdict(),
+    "batch_norm_inference_backprop": SAMPLE.backprop()._asdict(),
 }
 OPERATIONS = {
     "batch_norm_training": ng.op.BatchNormTraining,
     "batch_norm_inference": ng.op.BatchNormInference,
     "batch_norm_training_backprop": ng.op.BatchNormTrainingBackprop,
+    "batch_norm_inference_backprop": ng.op.BatchNormInferenceBackprop,
 }
 EVERY_FUNCTION = pytest.mark.parametrize("function", ARGUMENTS)
 EVERY_ARGUMENT = pytest.mark.parametrize(
@@ -269,14 +271,17 @@ def assert_violation(
 @pytest.mark.parametrize("case", VIOLATIONS)
 def test_violated_constraint_has_the_text_of_the_op(function: str, case: str) -> None:
     changes, wanted, says = VIOLATIONS[case]
-    if function == "batch_norm_training_backprop" and "input" in changes:
+    if "normalized_delta" in ARGUMENTS[function] and "input" in changes:
         changes = {**changes, "normalized_delta": changes["input"]}
     assert_violation(function, changes, wanted, says)
 
 
+@pytest.mark.parametrize(
+    "function", ["batch_norm_training_backprop", "batch_norm_inference_backprop"]
+)
 @pytest.mark.parametrize("case", BACKPROP_VIOLATIONS)
-def test_violated_constraint_of_backprop(case: str) -> None:
-    assert_violation("batch_norm_training_backprop", *BACKPROP_VIOLATIONS[case])
+def test_violated_constraint_of_backprop(function: str, case: str) -> None:
+    assert_violation(function, *BACKPROP_VIOLATIONS[case])
 
 
 @EVERY_FUNCTION

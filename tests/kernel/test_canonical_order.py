@@ -69,14 +69,16 @@ def check_inference(arguments: InferenceArguments, sample: Sample, what: str) ->
 
 
 def check_backprop(arguments: BackpropArguments, sample: Sample, what: str) -> None:
-    expected = canonical_order.training_backprop(
-        *arguments,
-        **sample.options,
-        channels_last=canonical_order.is_channels_last(arguments.input, sample.channel_axis),
-    )
-    result = ng.batch_norm_training_backprop(*arguments, **sample.options)
-    for name, bits in zip(result._fields, expected, strict=True):
-        assert_same_bits(getattr(result, name), bits, f"{what}: backprop {name}")
+    """With the batch's statistics, and with the same ones frozen."""
+    last = canonical_order.is_channels_last(arguments.input, sample.channel_axis)
+    for function, order in (
+        (ng.batch_norm_training_backprop, canonical_order.training_backprop),
+        (ng.batch_norm_inference_backprop, canonical_order.inference_backprop),
+    ):
+        expected = order(*arguments, **sample.options, channels_last=last)
+        result = function(*arguments, **sample.options)
+        for name, bits in zip(result._fields, expected, strict=True):
+            assert_same_bits(getattr(result, name), bits, f"{what}: {function.__name__} {name}")
 
 
 def check_all(sample: Sample, what: str) -> None:

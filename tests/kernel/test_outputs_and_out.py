@@ -31,9 +31,14 @@ def backprop(**options: Any) -> Any:
     return ng.batch_norm_training_backprop(*SAMPLE.backprop(), **options)
 
 
+def inference_backprop(**options: Any) -> Any:
+    return ng.batch_norm_inference_backprop(*SAMPLE.backprop(), **options)
+
+
 FUNCTIONS = [
     pytest.param(training, TRAINING_OUTPUTS, id="batch_norm_training"),
     pytest.param(backprop, BACKPROP_OUTPUTS, id="batch_norm_training_backprop"),
+    pytest.param(inference_backprop, BACKPROP_OUTPUTS, id="batch_norm_inference_backprop"),
 ]
 
 
@@ -114,6 +119,9 @@ def test_what_is_not_selected_is_not_allocated() -> None:
     calls: list[Callable[[], object]] = [
         lambda: ng.batch_norm_training(input, None, None, outputs=["mean"]),
         lambda: ng.batch_norm_training_backprop(
+            input, None, None, vector, vector, input, outputs=["gamma_delta", "beta_delta"]
+        ),
+        lambda: ng.batch_norm_inference_backprop(
             input, None, None, vector, vector, input, outputs=["gamma_delta", "beta_delta"]
         ),
     ]
@@ -259,22 +267,23 @@ def test_out_of_inference_has_one_entry(out: Any) -> None:
 # ---- shared memory ------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    "function", [ng.batch_norm_training_backprop, ng.batch_norm_inference_backprop]
+)
 @pytest.mark.parametrize("target", ["input", "normalized_delta"])
 @pytest.mark.parametrize(("data_type", "channel_type"), TYPE_PAIRS)
 def test_input_delta_may_be_exactly_an_input(
-    data_type: str, channel_type: str, target: str
+    data_type: str, channel_type: str, target: str, function: Call
 ) -> None:
     sample = Sample((4, 3, 5), data_type, channel_type, seed=51)
     arguments = sample.backprop()
     for name, view in arrangements(getattr(arguments, target)):
         if target == "input":
-            expected = ng.batch_norm_training_backprop(*arguments._replace(input=view.copy("K")))
+            expected = function(*arguments._replace(input=view.copy("K")))
         else:
-            expected = ng.batch_norm_training_backprop(*arguments)
+            expected = function(*arguments)
         alias = view[...]  # another object, the same memory
-        result = ng.batch_norm_training_backprop(
-            *arguments._replace(**{target: view}), out=(alias, None, None)
-        )
+        result = function(*arguments._replace(**{target: view}), out=(alias, None, None))
         assert result.input_delta is alias
         for field in result._fields:
             assert_same_bits(
@@ -467,6 +476,7 @@ def test_inputs_are_never_written(writable: bool) -> None:
             (sample.training(), ng.batch_norm_training),
             (sample.inference(), ng.batch_norm_inference),
             (sample.backprop(), ng.batch_norm_training_backprop),
+            (sample.backprop(), ng.batch_norm_inference_backprop),
         ):
             arrays = [array for array in arguments if array is not None]
             before = [array.tobytes() for array in arrays]

@@ -98,10 +98,14 @@ def test_special_values_have_the_bits_of_the_canonical_order(
     for used in (("input",), ("normalized_delta",), ("gamma", "mean", "variance"), tuple(spoiled)):
         mixed = arguments._replace(**{name: spoiled[name] for name in used})
         last = canonical_order.is_channels_last(mixed.input, 1)
-        result = ng.batch_norm_training_backprop(*mixed)
-        expected = canonical_order.training_backprop(*mixed, **sample.options, channels_last=last)
-        for field, bits in zip(result._fields, expected, strict=True):
-            assert_same_bits(getattr(result, field), bits, f"{sample}, {used}: {field}")
+        for function, order in (
+            (ng.batch_norm_training_backprop, canonical_order.training_backprop),
+            (ng.batch_norm_inference_backprop, canonical_order.inference_backprop),
+        ):
+            result = function(*mixed)
+            expected = order(*mixed, **sample.options, channels_last=last)
+            for field, bits in zip(result._fields, expected, strict=True):
+                assert_same_bits(getattr(result, field), bits, f"{sample}, {used}: {field}")
         forward = ng.batch_norm_training(*mixed[:3])
         expected = canonical_order.training(
             *mixed[:3], **sample.options, channel_type=sample.vector, channels_last=last
@@ -306,7 +310,9 @@ def test_rounding_mode_of_the_caller_is_ignored_and_kept(upward_rounding: ctypes
         return (
             *ng.batch_norm_training(*forward),
             *ng.batch_norm_training_backprop(*backward),
+            *ng.batch_norm_inference_backprop(*backward),
             ng.batch_norm_inference(*statistics),
+            *ng.update_running_statistics(statistics[3:], backward[3:5], 77),
         )
 
     expected = outputs()

@@ -77,11 +77,12 @@ def number_restored() -> Iterator[None]:
 
 
 def run_all(sample: Sample, **options: Any) -> tuple[Any, ...]:
-    """Every output of the three kernels."""
+    """Every output of the kernels."""
     return (
         *ng.batch_norm_training(*sample.training(), **options),
         ng.batch_norm_inference(*sample.inference(), **options),
         *ng.batch_norm_training_backprop(*sample.backprop(), **options),
+        *ng.batch_norm_inference_backprop(*sample.backprop(), **options),
     )
 
 

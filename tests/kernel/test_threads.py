@@ -30,7 +30,7 @@ def no_forced_switches() -> Iterator[None]:
 @pytest.mark.skipif(
     not getattr(sys, "_is_gil_enabled", lambda: True)(), reason="there is no interpreter lock"
 )
-@pytest.mark.parametrize("function", ["training", "inference", "backprop"])
+@pytest.mark.parametrize("function", ["training", "inference", "backprop", "frozen"])
 def test_other_threads_run_during_a_kernel(function: str, no_forced_switches: None) -> None:
     """The counter cannot move between its two readings unless the kernel lets go of the lock."""
     input = np.broadcast_to(np.ones((1, 2, 1), np.float32), (2, 2, 2**20))
@@ -39,6 +39,9 @@ def test_other_threads_run_during_a_kernel(function: str, no_forced_switches: No
         "training": lambda: ng.batch_norm_training(input, None, None),
         "inference": lambda: ng.batch_norm_inference(input, None, None, vector, vector),
         "backprop": lambda: ng.batch_norm_training_backprop(
+            input, None, None, vector, vector, input
+        ),
+        "frozen": lambda: ng.batch_norm_inference_backprop(
             input, None, None, vector, vector, input
         ),
     }
@@ -80,6 +83,7 @@ def test_many_callers_get_the_same_bits() -> None:
             *ng.batch_norm_training(*forward),
             *ng.batch_norm_training_backprop(*backward),
             *ng.batch_norm_training_backprop(*sample.cancelling()),
+            *ng.batch_norm_inference_backprop(*backward),
             ng.batch_norm_inference(*sample.inference()),
         )
 

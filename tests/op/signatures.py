@@ -1,4 +1,4 @@
-"""The three ops as data, and what each infers for inputs of given types."""
+"""The ops as data, and what each infers for inputs of given types."""
 
 from __future__ import annotations
 
@@ -36,16 +36,24 @@ BACKPROP = Signature(
     ("input", "gamma", "beta", "mean", "variance", "normalized_delta"),
     ("input_delta", "gamma_delta", "beta_delta"),
 )
-EVERY_OP = pytest.mark.parametrize(
-    "signature",
-    [TRAINING, INFERENCE, BACKPROP],
-    ids=lambda signature: str(signature.op.__name__),
-)
+INFERENCE_BACKPROP = Signature(ng.op.BatchNormInferenceBackprop, BACKPROP.inputs, BACKPROP.outputs)
+ALL = (TRAINING, INFERENCE, BACKPROP, INFERENCE_BACKPROP)
+
+
+def parametrize(*signatures: Signature) -> pytest.MarkDecorator:
+    """Run a test with each of these ops as its argument `signature`."""
+    return pytest.mark.parametrize(
+        "signature", signatures, ids=lambda signature: str(signature.op.__name__)
+    )
+
+
+EVERY_OP = parametrize(*ALL)
+EVERY_BACKPROP = parametrize(BACKPROP, INFERENCE_BACKPROP)
 EVERY_VECTOR = pytest.mark.parametrize(
     ("signature", "vector"),
     [
         pytest.param(signature, vector, id=f"{signature.op.__name__}-{vector}")
-        for signature in (TRAINING, INFERENCE, BACKPROP)
+        for signature in ALL
         for vector in signature.vectors
     ],
 )

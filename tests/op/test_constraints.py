@@ -9,7 +9,15 @@ import pytest
 
 import normgraph as ng
 
-from .signatures import BACKPROP, EVERY_OP, EVERY_VECTOR, INFERENCE, TRAINING, Inputs, Signature
+from .signatures import (
+    EVERY_BACKPROP,
+    EVERY_OP,
+    EVERY_VECTOR,
+    INFERENCE,
+    TRAINING,
+    Inputs,
+    Signature,
+)
 
 REAL_TYPES = ["f16", "bf16", "f32", "f64"]
 OTHER_TYPES = ["boolean", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64"]
@@ -84,8 +92,9 @@ def test_c2_holds_for_every_real_type(signature: Signature, element_type: str) -
     assert all(text.startswith(element_type + "{") for text in inferred.values())
 
 
-def test_c2_is_known_from_normalized_delta() -> None:
-    inputs = Inputs(BACKPROP, ("dynamic", "dynamic"), normalized_delta=("i32", None))
+@EVERY_BACKPROP
+def test_c2_is_known_from_normalized_delta(signature: Signature) -> None:
+    inputs = Inputs(signature, ("dynamic", "dynamic"), normalized_delta=("i32", None))
     expected = "the element type of normalized_delta: expected f16, bf16, f32 or f64, got i32"
     assert inputs.violations() == {"C2": expected}
 
@@ -93,14 +102,15 @@ def test_c2_is_known_from_normalized_delta() -> None:
 # ---- C3: normalized_delta's element type --------------------------------------------------------
 
 
+@EVERY_BACKPROP
 @EVERY_SHAPE
 @pytest.mark.parametrize("of_input", REAL_TYPES)
 @pytest.mark.parametrize("of_delta", [*REAL_TYPES, "i32"])
 def test_c3_normalized_delta_has_the_type_of_input(
-    shape: Any, of_input: str, of_delta: str
+    signature: Signature, shape: Any, of_input: str, of_delta: str
 ) -> None:
     inputs = Inputs(
-        BACKPROP, (of_input, of_input), (shape, [64]), normalized_delta=(of_delta, None)
+        signature, (of_input, of_input), (shape, [64]), normalized_delta=(of_delta, None)
     )
     if of_input == of_delta:
         assert inputs.inferred()["input_delta"].startswith(of_input)
@@ -165,8 +175,9 @@ def test_c4_lists_different_wrong_types() -> None:
     assert inputs.violations() == {"C4": expected}
 
 
-def test_c4_names_normalized_delta_where_only_that_has_a_type() -> None:
-    inputs = Inputs(BACKPROP, ("f32", "f64"), input=("dynamic", None))
+@EVERY_BACKPROP
+def test_c4_names_normalized_delta_where_only_that_has_a_type(signature: Signature) -> None:
+    inputs = Inputs(signature, ("f32", "f64"), input=("dynamic", None))
     expected = (
         "the element type of gamma, beta, mean and variance: "
         "expected f32, as normalized_delta has, got f64"
@@ -174,10 +185,11 @@ def test_c4_names_normalized_delta_where_only_that_has_a_type() -> None:
     assert inputs.violations() == {"C4": expected}
 
 
+@EVERY_BACKPROP
 @pytest.mark.parametrize("of_input", ["i32", "f64"])
-def test_c4_relation_to_data_needs_c2_and_c3(of_input: str) -> None:
+def test_c4_relation_to_data_needs_c2_and_c3(signature: Signature, of_input: str) -> None:
     # The vectors fit normalized_delta and not input; which of both is wrong, C4 cannot say.
-    violations = Inputs(BACKPROP, input=(of_input, None)).violations()
+    violations = Inputs(signature, input=(of_input, None)).violations()
     assert "C4" not in violations
     assert "C3" in violations
 
@@ -199,8 +211,9 @@ def test_c5_rank_of_input_is_at_least_2(
     assert violations == {"C5": expected}
 
 
-def test_c5_is_known_from_normalized_delta() -> None:
-    violations = Inputs(BACKPROP, input=("f32", None), normalized_delta=("f32", [64])).violations()
+@EVERY_BACKPROP
+def test_c5_is_known_from_normalized_delta(signature: Signature) -> None:
+    violations = Inputs(signature, input=("f32", None), normalized_delta=("f32", [64])).violations()
     expected = "the rank of normalized_delta: expected at least 2, got 1, the shape {64}"
     assert violations == {"C5": expected}
 
@@ -236,8 +249,9 @@ def test_c6_any_axis_may_lie_within_an_unknown_rank(signature: Signature, axis: 
     assert inputs.node(channel_axis=axis).channel_axis == axis
 
 
-def test_c6_is_known_from_normalized_delta() -> None:
-    inputs = Inputs(BACKPROP, input=("f32", None), normalized_delta=("f32", [None, None]))
+@EVERY_BACKPROP
+def test_c6_is_known_from_normalized_delta(signature: Signature) -> None:
+    inputs = Inputs(signature, input=("f32", None), normalized_delta=("f32", [None, None]))
     expected = (
         "channel_axis: expected -2 to 1 for the rank of normalized_delta, the shape {?,?}, got 2"
     )
@@ -247,6 +261,7 @@ def test_c6_is_known_from_normalized_delta() -> None:
 # ---- C7: normalized_delta's shape ---------------------------------------------------------------
 
 
+@EVERY_BACKPROP
 @pytest.mark.parametrize(
     ("of_input", "of_delta", "difference"),
     [
@@ -258,10 +273,10 @@ def test_c6_is_known_from_normalized_delta() -> None:
     ],
 )
 def test_c7_normalized_delta_has_the_shape_of_input(
-    of_input: Any, of_delta: Any, difference: str
+    signature: Signature, of_input: Any, of_delta: Any, difference: str
 ) -> None:
     violations = Inputs(
-        BACKPROP, input=("f32", of_input), normalized_delta=("f32", of_delta)
+        signature, input=("f32", of_input), normalized_delta=("f32", of_delta)
     ).violations()
     expected = (
         f"the shape of normalized_delta: expected {ng.PartialShape(of_input)}, as input has, "
@@ -270,12 +285,13 @@ def test_c7_normalized_delta_has_the_shape_of_input(
     assert violations == {"C7": expected}
 
 
-def test_c7_does_not_stop_the_checks_of_input() -> None:
-    inputs = Inputs(BACKPROP, input=("f32", [2, 32, 7]), normalized_delta=("f32", [2, 64]))
+@EVERY_BACKPROP
+def test_c7_does_not_stop_the_checks_of_input(signature: Signature) -> None:
+    inputs = Inputs(signature, input=("f32", [2, 32, 7]), normalized_delta=("f32", [2, 64]))
     assert set(inputs.violations()) == {"C7", "C9"}
     assert set(inputs.violations(channel_axis=2)) == {"C7", "C9"}
     assert set(inputs.violations(channel_axis=3)) == {"C6", "C7"}
-    inputs = Inputs(BACKPROP, input=("f32", [2]), normalized_delta=("f32", [2, 64]))
+    inputs = Inputs(signature, input=("f32", [2]), normalized_delta=("f32", [2, 64]))
     assert set(inputs.violations()) == {"C5", "C7"}
 
 
@@ -348,9 +364,10 @@ def test_c9_vectors_agree_with_each_other(signature: Signature, shape: Any) -> N
     assert text.endswith("gamma has 5, beta has 6..9")
 
 
-def test_c9_counts_what_normalized_delta_knows() -> None:
+@EVERY_BACKPROP
+def test_c9_counts_what_normalized_delta_knows(signature: Signature) -> None:
     inputs = Inputs(
-        BACKPROP,
+        signature,
         shapes=([2, None], [None]),
         normalized_delta=("f32", [None, 3]),
         mean=("f32", [4]),
@@ -395,9 +412,10 @@ def test_c10_holds_as_long_as_there_may_be_a_channel(signature: Signature) -> No
 # ---- all at once --------------------------------------------------------------------------------
 
 
-def test_all_violations_are_listed_at_once() -> None:
+@EVERY_BACKPROP
+def test_all_violations_are_listed_at_once(signature: Signature) -> None:
     inputs = Inputs(
-        BACKPROP,
+        signature,
         input=("i32", [2, 64, 7, 7]),
         gamma=("f64", [64, 1]),
         beta=("f32", [32]),
@@ -406,9 +424,10 @@ def test_all_violations_are_listed_at_once() -> None:
     assert list(inputs.violations(epsilon=-1)) == ["C1", "C2", "C3", "C4", "C7", "C8", "C9"]
 
 
-def test_all_violations_of_the_other_half() -> None:
+@EVERY_BACKPROP
+def test_all_violations_of_the_other_half(signature: Signature) -> None:
     inputs = Inputs(
-        BACKPROP,
+        signature,
         input=("f32", [64]),
         gamma=("f64", [0]),
         beta=("f32", [0]),

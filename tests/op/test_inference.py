@@ -8,7 +8,7 @@ import pytest
 
 import normgraph as ng
 
-from .signatures import BACKPROP, EVERY_OP, INFERENCE, TRAINING, Inputs, Signature
+from .signatures import EVERY_BACKPROP, EVERY_OP, Inputs, Signature
 
 # data type, vector type → both after inference
 TYPES = [
@@ -39,8 +39,9 @@ def test_element_types_flow_both_ways(
     assert Inputs(signature, (data, vector)).inferred() == expected
 
 
-def test_one_vector_gives_all_their_type() -> None:
-    inputs = Inputs(BACKPROP, ("dynamic", "dynamic"), variance=("f64", None))
+@EVERY_BACKPROP
+def test_one_vector_gives_all_their_type(signature: Signature) -> None:
+    inputs = Inputs(signature, ("dynamic", "dynamic"), variance=("f64", None))
     assert inputs.inferred() == {
         "input_delta": "f64{?,64,?,?}",
         "gamma_delta": "f64{64}",
@@ -48,8 +49,9 @@ def test_one_vector_gives_all_their_type() -> None:
     }
 
 
-def test_normalized_delta_gives_input_its_type() -> None:
-    inputs = Inputs(BACKPROP, ("dynamic", "dynamic"), normalized_delta=("f32", None))
+@EVERY_BACKPROP
+def test_normalized_delta_gives_input_its_type(signature: Signature) -> None:
+    inputs = Inputs(signature, ("dynamic", "dynamic"), normalized_delta=("f32", None))
     assert inputs.inferred()["gamma_delta"] == "f32{64}"
     assert inputs.inferred()["input_delta"] == "f32{?,64,?,?}"
 
@@ -77,9 +79,10 @@ def test_nothing_known(signature: Signature) -> None:
     assert inferred == {first: "dynamic?"} | dict.fromkeys(others, "dynamic{?}")
 
 
-def test_intervals_intersect() -> None:
+@EVERY_BACKPROP
+def test_intervals_intersect(signature: Signature) -> None:
     inputs = Inputs(
-        BACKPROP,
+        signature,
         input=("f32", [(1, 8), (2, None), None]),
         normalized_delta=("f32", [(4, None), (0, 9), 3]),
         gamma=("f32", [(0, 6)]),
@@ -94,11 +97,12 @@ def test_intervals_intersect() -> None:
     }
 
 
+@EVERY_BACKPROP
 @pytest.mark.parametrize("known", ["input", "normalized_delta"])
-def test_a_dynamic_rank_takes_the_other_shape(known: str) -> None:
-    changes: dict[str, Any] = dict.fromkeys(BACKPROP.inputs, ("f32", None))
+def test_a_dynamic_rank_takes_the_other_shape(signature: Signature, known: str) -> None:
+    changes: dict[str, Any] = dict.fromkeys(signature.inputs, ("f32", None))
     changes[known] = ("f32", [2, 3, 4])
-    assert Inputs(BACKPROP, **changes).inferred(channel_axis=-1) == {
+    assert Inputs(signature, **changes).inferred(channel_axis=-1) == {
         "input_delta": "f32{2,3,4}",
         "gamma_delta": "f32{4}",
         "beta_delta": "f32{4}",
@@ -122,7 +126,7 @@ def test_a_negative_axis_is_resolved_when_the_rank_becomes_known() -> None:
     assert node.channel_axis == -1
 
 
-@pytest.mark.parametrize("signature", [TRAINING, INFERENCE, BACKPROP])
+@EVERY_OP
 def test_infer_takes_the_inputs_by_name_and_says_which_is_wrong(signature: Signature) -> None:
     pairs = Inputs(signature).pairs
     assert signature.op.infer(**pairs) == signature.op.infer(*pairs.values())

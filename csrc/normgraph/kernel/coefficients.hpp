@@ -53,6 +53,12 @@ struct ForwardCoefficients : NormalizeFormula<Arithmetic> {
     }
 };
 
+/// What the formula of a channel's input_delta is made from, in double.
+struct BackpropValues {
+    double gamma, mean, variance, epsilon, gamma_delta, beta_delta;
+    std::int64_t count;  ///< elements of the channel
+};
+
 /// input_delta = (scale·normalized_delta − shift) − ((input − mean)·unit)·slope.
 ///
 /// This is gamma·inv·(δ − beta_delta/n − x̂·gamma_delta/n) with x̂ split into (input − mean)·unit
@@ -62,18 +68,17 @@ struct ForwardCoefficients : NormalizeFormula<Arithmetic> {
 /// 2 and 3 for the two subtractions, 11 in all.
 template <typename Arithmetic>
 struct BackpropCoefficients : InputDeltaFormula<Arithmetic> {
-    BackpropCoefficients(double gamma, double mean_value, double variance, double epsilon,
-                         double gamma_delta, double beta_delta, std::int64_t count) {
-        const double inverse = inverse_standard_deviation(variance, epsilon);
-        const double n = static_cast<double>(count);
-        const double scale_exact = gamma * inverse;
+    explicit BackpropCoefficients(const BackpropValues& channel) {
+        const double inverse = inverse_standard_deviation(channel.variance, channel.epsilon);
+        const double n = static_cast<double>(channel.count);
+        const double scale_exact = channel.gamma * inverse;
         const double unit_exact = power_of_two_near(inverse);
-        this->mean = static_cast<Arithmetic>(mean_value);
+        this->mean = static_cast<Arithmetic>(channel.mean);
         this->unit = static_cast<Arithmetic>(unit_exact);
         this->scale = static_cast<Arithmetic>(scale_exact);
-        this->shift = static_cast<Arithmetic>(scale_exact * (beta_delta / n));
-        this->slope =
-            static_cast<Arithmetic>((scale_exact * (gamma_delta / n)) * (inverse / unit_exact));
+        this->shift = static_cast<Arithmetic>(scale_exact * (channel.beta_delta / n));
+        this->slope = static_cast<Arithmetic>((scale_exact * (channel.gamma_delta / n)) *
+                                              (inverse / unit_exact));
     }
 
 private:
@@ -85,6 +90,21 @@ private:
         constexpr int limit = std::numeric_limits<Arithmetic>::max_exponent - 2;
         return std::ldexp(1.0, std::clamp(std::ilogb(value), -limit, limit));
     }
+};
+
+/// input_delta = scale·normalized_delta, the statistics being constants.
+///
+/// Error of gamma·inv·δ in u: 1 for scale, 1 for the product; in double scale's own four roundings
+/// count as well (that of variance + epsilon half, under the root), 4.5 in all.
+template <typename Arithmetic>
+struct FrozenBackpropCoefficients {
+    Arithmetic scale;
+
+    explicit FrozenBackpropCoefficients(const BackpropValues& channel)
+        : scale(static_cast<Arithmetic>(
+              channel.gamma * inverse_standard_deviation(channel.variance, channel.epsilon))) {}
+
+    Arithmetic operator()(Arithmetic normalized_delta) const { return scale * normalized_delta; }
 };
 
 }  // namespace normgraph::kernel

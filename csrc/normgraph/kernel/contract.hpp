@@ -84,4 +84,15 @@ struct BatchNormTrainingBackpropArguments {
     ChannelVector gamma_delta, beta_delta;
 };
 
+/// The same where mean and variance are constants: beta_delta and gamma_delta as above,
+/// input_delta = gamma·inv·normalized_delta.
+struct BatchNormInferenceBackpropArguments {
+    Problem problem;
+    ConstTensor input;
+    ConstChannelVector gamma, mean, variance;
+    ConstTensor normalized_delta;
+    Tensor input_delta;
+    ChannelVector gamma_delta, beta_delta;
+};
+
 }  // namespace normgraph::kernel

@@ -35,6 +35,10 @@ constexpr Implementation with_micro_kernels(std::string_view name, std::string_v
             [](const BatchNormTrainingBackpropArguments& arguments, std::int64_t num_threads) {
                 simd::batch_norm_training_backprop(table, arguments, num_threads);
             },
+        .batch_norm_inference_backprop =
+            [](const BatchNormInferenceBackpropArguments& arguments, std::int64_t num_threads) {
+                simd::batch_norm_inference_backprop(table, arguments, num_threads);
+            },
     };
 }
 
@@ -58,6 +62,8 @@ constexpr std::array implementations{
         .batch_norm_inference = reference::share_channels<reference::batch_norm_inference>,
         .batch_norm_training_backprop =
             reference::share_channels<reference::batch_norm_training_backprop>,
+        .batch_norm_inference_backprop =
+            reference::share_channels<reference::batch_norm_inference_backprop>,
     },
 };
 
@@ -119,6 +125,12 @@ void batch_norm_training_backprop(const BatchNormTrainingBackpropArguments& argu
                                   std::int64_t num_threads) {
     const DefaultFloatingPointEnvironment environment;
     chosen_implementation().batch_norm_training_backprop(arguments, num_threads);
+}
+
+void batch_norm_inference_backprop(const BatchNormInferenceBackpropArguments& arguments,
+                                   std::int64_t num_threads) {
+    const DefaultFloatingPointEnvironment environment;
+    chosen_implementation().batch_norm_inference_backprop(arguments, num_threads);
 }
 
 }  // namespace normgraph::kernel

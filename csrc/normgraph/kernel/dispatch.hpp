@@ -20,6 +20,8 @@ struct Implementation {
     void (*batch_norm_inference)(const BatchNormInferenceArguments&, std::int64_t num_threads);
     void (*batch_norm_training_backprop)(const BatchNormTrainingBackpropArguments&,
                                          std::int64_t num_threads);
+    void (*batch_norm_inference_backprop)(const BatchNormInferenceBackpropArguments&,
+                                          std::int64_t num_threads);
 };
 
 /// Every implementation that was built, best first; the last one, "reference", runs everywhere.
@@ -41,5 +43,7 @@ void batch_norm_inference(const BatchNormInferenceArguments& arguments,
                           std::int64_t num_threads = get_num_threads());
 void batch_norm_training_backprop(const BatchNormTrainingBackpropArguments& arguments,
                                   std::int64_t num_threads = get_num_threads());
+void batch_norm_inference_backprop(const BatchNormInferenceBackpropArguments& arguments,
+                                   std::int64_t num_threads = get_num_threads());
 
 }  // namespace normgraph::kernel

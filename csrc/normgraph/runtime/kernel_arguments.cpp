@@ -1,7 +1,6 @@
 #include "normgraph/runtime/kernel_arguments.hpp"
 
 namespace normgraph::runtime {
-namespace {
 
 kernel::ElementType kernel_type(element::Type type) {
     switch (type.kind()) {
@@ -15,6 +14,8 @@ kernel::ElementType kernel_type(element::Type type) {
             return kernel::ElementType::f64;
     }
 }
+
+namespace {
 
 kernel::ElementType channel_type(std::span<const OptionalArray> inputs,
                                  std::span<const OptionalArray> outputs) {

@@ -6,6 +6,9 @@
 /// Arrays in the kernels' terms.
 namespace normgraph::runtime {
 
+/// Of a real type.
+kernel::ElementType kernel_type(element::Type type);
+
 /// Index 0 of inputs is `input`. The channel type is that of the first array of rank 1, input or
 /// output; data of rank 1 does not exist.
 kernel::Problem problem_of(std::span<const OptionalArray> inputs,

@@ -34,6 +34,7 @@ struct KernelCall {
 extern const KernelCall batch_norm_training;
 extern const KernelCall batch_norm_inference;
 extern const KernelCall batch_norm_training_backprop;
+extern const KernelCall batch_norm_inference_backprop;
 
 /// Element types and shapes of the outputs, all static. Channel vectors of which no input knows the
 /// type (16-bit data, gamma and beta absent) are f32.

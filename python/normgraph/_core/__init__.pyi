@@ -179,6 +179,11 @@ class BatchNormTrainingBackpropResult(NamedTuple):
     gamma_delta: Any
     beta_delta: Any
 
+class BatchNormInferenceBackpropResult(NamedTuple):
+    input_delta: Any
+    gamma_delta: Any
+    beta_delta: Any
+
 def batch_norm_training(
     input: _Array,
     gamma: _Array | None,
@@ -213,6 +218,27 @@ def batch_norm_inference(
     out: Any = None,
     num_threads: int | None = None,
 ) -> Any: ...
+def batch_norm_inference_backprop(
+    input: _Array,
+    gamma: _Array | None,
+    beta: _Array | None,
+    mean: _Array,
+    variance: _Array,
+    normalized_delta: _Array,
+    epsilon: float = 1e-5,
+    channel_axis: int = 1,
+    out: _Array | tuple[_Array | None, _Array | None, _Array | None] | None = None,
+    outputs: Iterable[str] | None = None,
+    num_threads: int | None = None,
+) -> BatchNormInferenceBackpropResult: ...
+def update_running_statistics(
+    running: tuple[_Array, _Array],
+    batch: tuple[_Array, _Array],
+    n: int,
+    momentum: float,
+    unbiased: bool,
+    out: tuple[_Array | None, _Array | None] | None,
+) -> tuple[Any, Any]: ...
 def get_num_threads() -> int: ...
 def set_num_threads(num_threads: int) -> None: ...
 def implementations() -> list[str]: ...

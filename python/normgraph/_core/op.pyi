@@ -80,3 +80,29 @@ class BatchNormTrainingBackprop(BatchNormNode):
         epsilon: float = 1e-5,
         channel_axis: int = 1,
     ) -> tuple[tuple[Type, PartialShape], ...]: ...
+
+@final
+class BatchNormInferenceBackprop(BatchNormNode):
+    def __init__(
+        self,
+        input: _Value,
+        gamma: _Value,
+        beta: _Value,
+        mean: _Value,
+        variance: _Value,
+        normalized_delta: _Value,
+        epsilon: float = 1e-5,
+        channel_axis: int = 1,
+        name: str | None = None,
+    ) -> None: ...
+    @staticmethod
+    def infer(
+        input: tuple[_TypeLike, _ShapeLike],
+        gamma: tuple[_TypeLike, _ShapeLike],
+        beta: tuple[_TypeLike, _ShapeLike],
+        mean: tuple[_TypeLike, _ShapeLike],
+        variance: tuple[_TypeLike, _ShapeLike],
+        normalized_delta: tuple[_TypeLike, _ShapeLike],
+        epsilon: float = 1e-5,
+        channel_axis: int = 1,
+    ) -> tuple[tuple[Type, PartialShape], ...]: ...

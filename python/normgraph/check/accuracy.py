@@ -3,7 +3,8 @@
 The bounds, with u the unit roundoff of the arithmetic (2**-24; 2**-53 for f64 data):
 - channel outputs: 1 ulp of their type + the error of a sum, times the sum of its |terms|;
 - element-wise outputs: backward 12 u, forward 6 u of the largest of the terms that are added, and
-  what the error of a sum does to them; 16-bit outputs half an ulp more, for their storage.
+  what the error of a sum does to them; backward with frozen statistics, which adds nothing, 3 u;
+  16-bit outputs half an ulp more, for their storage.
 """
 
 from __future__ import annotations
@@ -78,6 +79,9 @@ def checks() -> Iterator[Check]:
         yield Check(f"forward, {types}", partial(in_both_layouts, forward, data, vector))
         yield Check(f"inference, {types}", partial(in_both_layouts, inference, data, vector))
         yield Check(f"backward, {types}", partial(in_both_layouts, backward, data, vector))
+        yield Check(
+            f"frozen backward, {types}", partial(in_both_layouts, frozen_backward, data, vector)
+        )
     yield Check("backward against finite differences, f64", finite_differences)
 
 
@@ -229,6 +233,49 @@ def forward_bound(case: Case, normalized: Float64Array, beta: Float64Array) -> F
     return case.element_bound(6, largest) + case.storage_error(normalized)
 
 
+@dataclass(frozen=True)
+class BackwardTerms:
+    """What both backward passes are measured with, in float64 and in the shapes (n, C) and (C)."""
+
+    x: Float64Array
+    gamma: Float64Array
+    mean: Float64Array
+    variance: Float64Array
+    delta: Float64Array
+
+    @property
+    def inverse(self) -> Float64Array:
+        """1/sqrt(variance + epsilon)."""
+        return definition.inverse_deviation(self.variance, EPSILON)
+
+    @property
+    def scale(self) -> Float64Array:
+        """The magnitude of what each delta is multiplied by."""
+        return np.abs(self.gamma) * self.inverse
+
+    @property
+    def standardized(self) -> Float64Array:
+        """The input in deviations from the mean."""
+        return (self.x - self.mean) * self.inverse
+
+    @property
+    def beta_sum(self) -> Float64Array:
+        """The sum of the |terms| of beta_delta."""
+        return np.asarray(np.abs(self.delta).sum(axis=0))
+
+    @property
+    def gamma_sum(self) -> Float64Array:
+        """The sum of the |terms| of gamma_delta."""
+        return np.asarray(np.abs(self.delta * self.standardized).sum(axis=0))
+
+
+def backward_terms(case: Case) -> BackwardTerms:
+    """Return the case's arrays in float64."""
+    x, delta = (definition.rows(a, case.channel_axis) for a in (case.input, case.normalized_delta))
+    gamma, mean, variance = (v.astype(np.float64) for v in (case.gamma, case.mean, case.variance))
+    return BackwardTerms(x, gamma, mean, variance, delta)
+
+
 def backward(case: Case, measured: Measured) -> None:
     """Measure BatchNormTrainingBackprop."""
     result = ng.batch_norm_training_backprop(
@@ -241,32 +288,64 @@ def backward(case: Case, measured: Measured) -> None:
         epsilon=EPSILON,
         channel_axis=case.channel_axis,
     )
-    x, delta = (definition.rows(a, case.channel_axis) for a in (case.input, case.normalized_delta))
-    gamma, mean, variance = (v.astype(np.float64) for v in (case.gamma, case.mean, case.variance))
-    expected = definition.training_backprop(x, gamma, mean, variance, delta, EPSILON)
+    one = backward_terms(case)
+    expected = definition.training_backprop(
+        one.x, one.gamma, one.mean, one.variance, one.delta, EPSILON
+    )
     input_delta, gamma_delta, beta_delta = expected
-    inverse = definition.inverse_deviation(variance, EPSILON)
-    standardized = (x - mean) * inverse
-    beta_terms, gamma_terms = np.abs(delta).sum(axis=0), np.abs(delta * standardized).sum(axis=0)
-    scale = np.abs(gamma) * inverse
-    n = len(x)
-    largest = scale * np.maximum.reduce(
+    n = len(one.x)
+    largest = one.scale * np.maximum.reduce(
         [
-            np.abs(delta),
-            np.broadcast_to(np.abs(beta_delta) / n, delta.shape),
-            np.abs(standardized * gamma_delta) / n,
+            np.abs(one.delta),
+            np.broadcast_to(np.abs(beta_delta) / n, one.delta.shape),
+            np.abs(one.standardized * gamma_delta) / n,
         ]
     )
-    from_sums = case.sum_error * scale * (beta_terms + np.abs(standardized) * gamma_terms) / n
+    sums = one.beta_sum + np.abs(one.standardized) * one.gamma_sum
+    from_sums = case.sum_error * one.scale * sums / n
+    element_bound = case.element_bound(12, largest) + from_sums + case.storage_error(input_delta)
+    add_gradients(case, measured, one, result, expected, element_bound)
+
+
+def frozen_backward(case: Case, measured: Measured) -> None:
+    """Measure BatchNormInferenceBackprop."""
+    result = ng.batch_norm_inference_backprop(
+        case.input,
+        case.gamma,
+        case.beta,
+        case.mean,
+        case.variance,
+        case.normalized_delta,
+        epsilon=EPSILON,
+        channel_axis=case.channel_axis,
+    )
+    one = backward_terms(case)
+    expected = definition.inference_backprop(
+        one.x, one.gamma, one.mean, one.variance, one.delta, EPSILON
+    )
+    element_bound = case.element_bound(3, np.abs(expected[0])) + case.storage_error(expected[0])
+    add_gradients(case, measured, one, result, expected, element_bound)
+
+
+def add_gradients(
+    case: Case,
+    measured: Measured,
+    one: BackwardTerms,
+    result: Any,
+    expected: tuple[Float64Array, Float64Array, Float64Array],
+    element_bound: Float64Array,
+) -> None:
+    """Compare the three gradients; the bound of input_delta is given."""
+    input_delta, gamma_delta, beta_delta = expected
     measured.add(
         "input_delta",
         definition.rows(result.input_delta, case.channel_axis),
         input_delta,
-        case.element_bound(12, largest) + from_sums + case.storage_error(input_delta),
+        element_bound,
     )
     for name, channel_values, terms in (
-        ("gamma_delta", gamma_delta, gamma_terms),
-        ("beta_delta", beta_delta, beta_terms),
+        ("gamma_delta", gamma_delta, one.gamma_sum),
+        ("beta_delta", beta_delta, one.beta_sum),
     ):
         actual = getattr(result, name).astype(np.float64)
         measured.add(name, actual, channel_values, case.channel_bound(channel_values, terms))

@@ -60,7 +60,7 @@ VIEWS: tuple[Callable[[Array], Array], ...] = (every_second, backwards, misalign
 
 
 def same_bits(dtype: str, layout: str) -> str:
-    """Run the three kernels on each view of the same values."""
+    """Run the kernels on each view of the same values."""
     shape, channel_axis = LAYOUTS[layout]
     generator = np.random.default_rng(30)
     x, delta = (generator.normal(size=shape).astype(dtype) for _ in range(2))
@@ -76,21 +76,28 @@ def same_bits(dtype: str, layout: str) -> str:
                 f"{view.__name__.replace('_', ' ')}: other bits in {', '.join(differing)}"
             )
     spread: Array = np.broadcast_to(delta[:1], shape)
-    if all_outputs(x, gamma, beta, spread, channel_axis)["input_delta"].tobytes() != (
-        all_outputs(x, gamma, beta, np.ascontiguousarray(spread), channel_axis)[
-            "input_delta"
-        ].tobytes()
-    ):
-        raise MismatchError("zero strides: other bits in input_delta")
+    of_view, of_copy = (
+        all_outputs(x, gamma, beta, same, channel_axis)
+        for same in (spread, np.ascontiguousarray(spread))
+    )
+    for name in ("input_delta", "frozen_input_delta"):
+        if of_view[name].tobytes() != of_copy[name].tobytes():
+            raise MismatchError(f"zero strides: other bits in {name.replace('_', ' ')}")
     return f"{len(VIEWS) + 1} ways to lay out the same values"
 
 
 def all_outputs(
     x: Array, gamma: Array, beta: Array, delta: Array, channel_axis: int
 ) -> dict[str, Array]:
-    """Return the outputs of the three kernels by name."""
+    """Return the outputs of the kernels by name."""
     forward = ng.batch_norm_training(x, gamma, beta, channel_axis=channel_axis)
     vectors = (gamma, beta, forward.mean, forward.variance)
     backward = ng.batch_norm_training_backprop(x, *vectors, delta, channel_axis=channel_axis)
+    frozen = ng.batch_norm_inference_backprop(x, *vectors, delta, channel_axis=channel_axis)
     inferred = ng.batch_norm_inference(x, *vectors, channel_axis=channel_axis)
-    return {**forward._asdict(), **backward._asdict(), "inferred": inferred}
+    return {
+        **forward._asdict(),
+        **backward._asdict(),
+        **{f"frozen_{name}": array for name, array in frozen._asdict().items()},
+        "inferred": inferred,
+    }

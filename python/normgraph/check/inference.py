@@ -12,7 +12,8 @@ def checks() -> Iterator[Check]:
     """Yield one check per op, and one of the message of an invalid node."""
     yield Check("BatchNormTraining infers", training)
     yield Check("BatchNormInference infers", inference)
-    yield Check("BatchNormTrainingBackprop infers", backprop)
+    yield Check("BatchNormTrainingBackprop infers", training_backprop)
+    yield Check("BatchNormInferenceBackprop infers", inference_backprop)
     yield Check("an invalid node lists every violation", invalid_node)
 
 
@@ -34,7 +35,7 @@ def inference() -> str:
     return require_outputs(node, normalized="bf16{?,?,3}")
 
 
-def backprop() -> str:
+def training_backprop() -> str:
     """Refine input and normalized_delta by each other; intervals intersect."""
     x = ng.Parameter("f64", [None, 16, (4, None), 9])
     delta = ng.Parameter("f64", [32, None, (1, 8), None])
@@ -42,6 +43,16 @@ def backprop() -> str:
     node = ng.op.BatchNormTrainingBackprop(x, gamma, beta, mean, variance, delta)
     return require_outputs(
         node, input_delta="f64{32,16,4..8,9}", gamma_delta="f64{16}", beta_delta="f64{16}"
+    )
+
+
+def inference_backprop() -> str:
+    """Infer everything from normalized_delta and one channel vector."""
+    unknown = ng.Parameter("dynamic", None)
+    mean, delta = ng.Parameter("f32", [None]), ng.Parameter("f16", [8, 24, None])
+    node = ng.op.BatchNormInferenceBackprop(unknown, unknown, unknown, mean, unknown, delta)
+    return require_outputs(
+        node, input_delta="f16{8,24,?}", gamma_delta="f32{24}", beta_delta="f32{24}"
     )
 
 

@@ -70,7 +70,11 @@ def checks() -> Iterator[Check]:
     )
     yield Check(
         "bad input refused, batch_norm_training_backprop",
-        partial(all_refused, backprop, good | statistics | delta, of_backprop),
+        partial(all_refused, training_backprop, good | statistics | delta, of_backprop),
+    )
+    yield Check(
+        "bad input refused, batch_norm_inference_backprop",
+        partial(all_refused, inference_backprop, good | statistics | delta, of_backprop),
     )
     yield Check("overlapping output refused and not written", overlapping_output)
 
@@ -85,9 +89,14 @@ def inference(**arguments: Any) -> None:
     ng.batch_norm_inference(**arguments)
 
 
-def backprop(**arguments: Any) -> None:
+def training_backprop(**arguments: Any) -> None:
     """batch_norm_training_backprop, looked up at the call."""
     ng.batch_norm_training_backprop(**arguments)
+
+
+def inference_backprop(**arguments: Any) -> None:
+    """batch_norm_inference_backprop, looked up at the call."""
+    ng.batch_norm_inference_backprop(**arguments)
 
 
 def all_refused(

@@ -6,7 +6,8 @@ normalization:
   them;
 - training backward: `batch_norm_training_backprop` takes these statistics and the gradient that
   arrives;
-- test: `batch_norm_inference` normalizes with the moving averages of the statistics.
+- test: `batch_norm_inference` normalizes with running averages of the statistics, which
+  `update_running_statistics` keeps.
 
 All arrays are float32; a batch of activations has the shape (n, features), so axis 1 is the channel
 axis.
@@ -94,17 +95,18 @@ class Bias:
 
 
 class BatchNorm:
-    """Batch normalization with moving averages of the statistics for the test."""
+    """Batch normalization with running averages of the statistics for the test."""
 
     epsilon = 1e-5
-    #: What a moving average keeps of its old value at each batch.
-    momentum = 0.9
+    #: The weight of a batch in the running averages.
+    momentum = 0.1
 
     def __init__(self, features: int) -> None:
         self.gamma = np.ones(features, np.float32)
         self.beta = np.zeros(features, np.float32)
-        self.moving_mean = np.zeros(features, np.float32)
-        self.moving_variance = np.ones(features, np.float32)
+        self.running = ng.RunningStatistics(
+            np.zeros(features, np.float32), np.ones(features, np.float32)
+        )
 
     def forward(self, x: Float32Array) -> Float32Array:
         """Normalize with the statistics of this batch, and keep them for `backward`."""
@@ -113,19 +115,15 @@ class BatchNorm:
             x, self.gamma, self.beta, epsilon=self.epsilon
         )
         self.input = x
-        self.update_moving_averages()
+        self.running = ng.update_running_statistics(
+            self.running, (self.mean, self.variance), n=len(x), momentum=self.momentum
+        )
         return normalized
 
-    def update_moving_averages(self) -> None:
-        """Move the averages a part of the way to the statistics of this batch."""
-        new = 1 - self.momentum
-        self.moving_mean += new * (self.mean - self.moving_mean)
-        self.moving_variance += new * (self.variance - self.moving_variance)
-
     def infer(self, x: Float32Array) -> Float32Array:
-        """Normalize with the moving averages."""
+        """Normalize with the running averages."""
         normalized: Float32Array = ng.batch_norm_inference(
-            x, self.gamma, self.beta, self.moving_mean, self.moving_variance, epsilon=self.epsilon
+            x, self.gamma, self.beta, *self.running, epsilon=self.epsilon
         )
         return normalized
 

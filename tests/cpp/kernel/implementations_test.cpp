@@ -103,6 +103,12 @@ public:
              delta_.source(), output_.target(), result(first_), result(second_)},
             threads);
     }
+    void inference_backprop(const Implementation& implementation, std::int64_t threads) {
+        implementation.batch_norm_inference_backprop(
+            {problem(), input_.source(), constant(gamma_), constant(mean_), constant(variance_),
+             delta_.source(), output_.target(), result(first_), result(second_)},
+            threads);
+    }
     /// input_delta over the input, or over the delta.
     void training_backprop_in_place(const Implementation& implementation, std::int64_t threads,
                                     bool over_delta) {
@@ -184,6 +190,10 @@ void check(const Sample& sample, const Threads& threads = {1}) {
     check_call(filled, threads, "training backprop",
                [](Arrays& arrays, const Implementation& with, std::int64_t on) {
                    arrays.training_backprop(with, on);
+               });
+    check_call(filled, threads, "inference backprop",
+               [](Arrays& arrays, const Implementation& with, std::int64_t on) {
+                   arrays.inference_backprop(with, on);
                });
 }
 

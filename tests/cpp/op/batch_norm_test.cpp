@@ -8,6 +8,7 @@
 
 #include "normgraph/ir/parameter.hpp"
 #include "normgraph/op/batch_norm_inference.hpp"
+#include "normgraph/op/batch_norm_inference_backprop.hpp"
 #include "normgraph/op/batch_norm_training.hpp"
 #include "normgraph/op/batch_norm_training_backprop.hpp"
 
@@ -33,6 +34,9 @@ TEST(BatchNorm, InfersTheTypesOfAllOutputs) {
               (std::vector<TensorType>{images}));
     EXPECT_EQ(BatchNormTrainingBackprop::infer(
                   {unknown, unknown, channels, unknown, unknown, images}, 1e-5, -2),
+              (std::vector<TensorType>{images, channels, channels}));
+    EXPECT_EQ(BatchNormInferenceBackprop::infer(
+                  {images, channels, unknown, unknown, unknown, unknown}, 1e-5, 1),
               (std::vector<TensorType>{images, channels, channels}));
 }
 

@@ -8,6 +8,7 @@ from .formulas import GROUPS as FORMULAS
 from .graph import GROUPS as GRAPH
 from .inference import GROUPS as INFERENCE
 from .layouts import GROUPS as LAYOUTS
+from .running_statistics import GROUPS as RUNNING_STATISTICS
 from .summation import GROUPS as SUMMATION
 
 GROUPS = (
@@ -20,6 +21,7 @@ GROUPS = (
     *GRAPH,
     *ARRAYS,
     *BINDING,
+    *RUNNING_STATISTICS,
 )
 
 __all__ = ["GROUPS"]

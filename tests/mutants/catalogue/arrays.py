@@ -280,30 +280,39 @@ INFERENCE = Group(
     ),
 )
 
-BACKPROP = Group(
-    RUNTIME + "batch_norm_training_backprop.cpp",
-    "tests/kernel/test_batch_norm_training_backprop.py",
-    (
-        Mutant(
-            "backprop-reads-beta-for-gamma",
-            "that beta is not read",
-            ".gamma = const_channel_vector(inputs[1])",
-            ".gamma = const_channel_vector(inputs[2])",
+
+def backprop(stem: str, prefix: str) -> Group:
+    """The same mutants of each backward op."""
+    return Group(
+        RUNTIME + stem + ".cpp",
+        f"tests/kernel/test_{stem}.py",
+        (
+            Mutant(
+                f"{prefix}-reads-beta-for-gamma",
+                "that beta is not read",
+                ".gamma = const_channel_vector(inputs[1])",
+                ".gamma = const_channel_vector(inputs[2])",
+            ),
+            Mutant(
+                f"{prefix}-statistics-swapped",
+                "which input is the mean and which the variance",
+                ".mean = const_channel_vector(inputs[3]), "
+                ".variance = const_channel_vector(inputs[4]),",
+                ".mean = const_channel_vector(inputs[4]), "
+                ".variance = const_channel_vector(inputs[3]),",
+            ),
+            Mutant(
+                f"{prefix}-input-for-normalized-delta",
+                "that normalized_delta is read",
+                ".normalized_delta = const_tensor(inputs[5])",
+                ".normalized_delta = const_tensor(inputs[0])",
+            ),
         ),
-        Mutant(
-            "backprop-statistics-swapped",
-            "which input is the mean and which the variance",
-            ".mean = const_channel_vector(inputs[3]), .variance = const_channel_vector(inputs[4]),",
-            ".mean = const_channel_vector(inputs[4]), .variance = const_channel_vector(inputs[3]),",
-        ),
-        Mutant(
-            "backprop-input-for-normalized-delta",
-            "that normalized_delta is read",
-            ".normalized_delta = const_tensor(inputs[5])",
-            ".normalized_delta = const_tensor(inputs[0])",
-        ),
-    ),
-)
+    )
+
+
+BACKPROP = backprop("batch_norm_training_backprop", "backprop")
+FROZEN_BACKPROP = backprop("batch_norm_inference_backprop", "frozen-backprop")
 
 GROUPS = (
     VIEWS,
@@ -315,4 +324,5 @@ GROUPS = (
     TRAINING,
     INFERENCE,
     BACKPROP,
+    FROZEN_BACKPROP,
 )

@@ -7,6 +7,7 @@ BIT_TESTS = " tests/kernel/test_canonical_order.py tests/kernel/test_special_val
 TRAINING_TESTS = "tests/kernel/test_batch_norm_training.py" + BIT_TESTS
 INFERENCE_TESTS = "tests/kernel/test_batch_norm_inference.py" + BIT_TESTS
 BACKPROP_TESTS = "tests/kernel/test_batch_norm_training_backprop.py" + BIT_TESTS
+FROZEN_TESTS = "tests/kernel/test_batch_norm_inference_backprop.py" + BIT_TESTS
 
 FORWARD_COEFFICIENTS = Group(
     KERNEL + "coefficients.hpp",
@@ -33,14 +34,16 @@ FORWARD_COEFFICIENTS = Group(
         Mutant(
             "forward-scale-without-gamma",
             "gamma in the forward's scale",
-            "scale(static_cast<Arithmetic>(gamma * inverse_standard_deviation(variance, epsilon)))",
-            "scale(static_cast<Arithmetic>(inverse_standard_deviation(variance, epsilon)))",
+            "scale(static_cast<Arithmetic>(gamma * inverse_standard_deviation(variance, epsilon))),"
+            " beta(",
+            "scale(static_cast<Arithmetic>(inverse_standard_deviation(variance, epsilon))), beta(",
         ),
         Mutant(
             "forward-scale-without-inverse",
             "1/√(variance + epsilon) in the forward's scale",
-            "scale(static_cast<Arithmetic>(gamma * inverse_standard_deviation(variance, epsilon)))",
-            "scale(static_cast<Arithmetic>(gamma))",
+            "scale(static_cast<Arithmetic>(gamma * inverse_standard_deviation(variance, epsilon))),"
+            " beta(",
+            "scale(static_cast<Arithmetic>(gamma)), beta(",
         ),
         Mutant(
             "forward-without-mean",
@@ -379,7 +382,7 @@ INFERENCE = Group(
 )
 
 BACKPROP = Group(
-    KERNEL + "reference/batch_norm_training_backprop.cpp",
+    KERNEL + "reference/backprop.hpp",
     BACKPROP_TESTS,
     (
         Mutant(
@@ -427,18 +430,6 @@ BACKPROP = Group(
             "set_channel_value(arguments.gamma_delta, type, index, delta_sum);",
         ),
         Mutant(
-            "apply-with-rounded-sum",
-            "that gamma_delta is not rounded before it is used",
-            "problem.epsilon, gamma_delta, delta_sum",
-            "problem.epsilon, static_cast<float>(gamma_delta), delta_sum",
-        ),
-        Mutant(
-            "apply-with-sums-swapped",
-            "which sum belongs to which term of input_delta",
-            "problem.epsilon, gamma_delta, delta_sum",
-            "problem.epsilon, delta_sum, gamma_delta",
-        ),
-        Mutant(
             "apply-with-inputs-swapped",
             "which tensor is input and which normalized_delta",
             "input_delta(input, delta)",
@@ -465,6 +456,82 @@ BACKPROP = Group(
     ),
 )
 
+BACKPROP_FORMULA = Group(
+    KERNEL + "reference/batch_norm_training_backprop.cpp",
+    BACKPROP_TESTS,
+    (
+        Mutant(
+            "apply-with-rounded-sum",
+            "that gamma_delta is not rounded before it is used",
+            "channel.gamma_delta, channel.beta_delta",
+            "static_cast<float>(channel.gamma_delta), channel.beta_delta",
+        ),
+        Mutant(
+            "apply-with-sums-swapped",
+            "which sum belongs to which term of input_delta",
+            "channel.gamma_delta, channel.beta_delta",
+            "channel.beta_delta, channel.gamma_delta",
+        ),
+    ),
+)
+
+FROZEN_COEFFICIENTS = Group(
+    KERNEL + "coefficients.hpp",
+    FROZEN_TESTS,
+    (
+        Mutant(
+            "frozen-scale-without-gamma",
+            "gamma in input_delta with frozen statistics",
+            "FrozenBackpropCoefficients(double gamma, double variance, double epsilon) "
+            ": scale(static_cast<Arithmetic>("
+            "gamma * inverse_standard_deviation(variance, epsilon)))",
+            "FrozenBackpropCoefficients(double gamma, double variance, double epsilon) "
+            ": scale(static_cast<Arithmetic>("
+            "0.0 * gamma + inverse_standard_deviation(variance, epsilon)))",
+        ),
+        Mutant(
+            "frozen-scale-without-inverse",
+            "1/√(variance + epsilon) in input_delta with frozen statistics",
+            "FrozenBackpropCoefficients(double gamma, double variance, double epsilon) "
+            ": scale(static_cast<Arithmetic>("
+            "gamma * inverse_standard_deviation(variance, epsilon)))",
+            "FrozenBackpropCoefficients(double gamma, double variance, double epsilon) "
+            ": scale(static_cast<Arithmetic>(gamma + 0.0 * (variance + epsilon)))",
+        ),
+        Mutant(
+            "frozen-input-delta-without-scale",
+            "gamma·inv at normalized_delta with frozen statistics",
+            "return scale * normalized_delta;",
+            "return normalized_delta;",
+        ),
+    ),
+)
+
+FROZEN_FORMULA = Group(
+    KERNEL + "reference/batch_norm_inference_backprop.cpp",
+    FROZEN_TESTS,
+    (
+        Mutant(
+            "frozen-variance-is-the-mean",
+            "which input is the variance",
+            "channel.gamma, channel.variance,",
+            "channel.gamma, channel.mean,",
+        ),
+        Mutant(
+            "frozen-without-epsilon",
+            "epsilon",
+            "channel.epsilon",
+            "0.0 * channel.epsilon",
+        ),
+        Mutant(
+            "frozen-delta-is-the-input",
+            "that input_delta is made of normalized_delta",
+            "(Arithmetic /*input*/, Arithmetic normalized_delta)",
+            "(Arithmetic normalized_delta, Arithmetic /*input*/)",
+        ),
+    ),
+)
+
 GROUPS = (
     FORWARD_COEFFICIENTS,
     BACKPROP_COEFFICIENTS,
@@ -473,4 +540,7 @@ GROUPS = (
     TRAINING,
     INFERENCE,
     BACKPROP,
+    BACKPROP_FORMULA,
+    FROZEN_COEFFICIENTS,
+    FROZEN_FORMULA,
 )

@@ -154,41 +154,48 @@ INFERENCE = Group(
     ),
 )
 
-BACKPROP = Group(
-    OP + "batch_norm_training_backprop.cpp",
-    NODE_TESTS,
-    (
-        Mutant(
-            "backprop-clone-without-epsilon",
-            "that a clone keeps epsilon",
-            "inputs[5], epsilon(), channel_axis()",
-            "inputs[5], 1e-5, channel_axis()",
-        ),
-        Mutant(
-            "backprop-clone-without-channel-axis",
-            "that a clone keeps channel_axis",
-            "inputs[5], epsilon(), channel_axis()",
-            "inputs[5], epsilon(), 1",
-        ),
-        Mutant(
-            "backprop-clone-swaps-inputs",
-            "that a clone keeps the order of the inputs",
-            "inputs[1], inputs[2], inputs[3]",
-            "inputs[1], inputs[3], inputs[2]",
-        ),
-        Mutant(
-            "backprop-stores-inputs-in-another-order",
-            "that inputs are stored in the constructor's order",
-            "{input, gamma, beta, mean, variance, normalized_delta}",
-            "{input, gamma, beta, variance, mean, normalized_delta}",
-        ),
-        Mutant(
-            "backprop-output-types",
-            "that the channel gradients have the vectors' type",
-            "return {types.data, types.channel, types.channel};",
-            "return {types.data, types.channel, types.data};",
-        ),
-    ),
-)
 
-GROUPS = (REFINEMENT, ATTRIBUTES, TRAINING, INFERENCE, BACKPROP)
+def backprop(stem: str, prefix: str) -> Group:
+    """The same mutants of each backward op."""
+    return Group(
+        OP + stem + ".cpp",
+        NODE_TESTS,
+        (
+            Mutant(
+                f"{prefix}-clone-without-epsilon",
+                "that a clone keeps epsilon",
+                "inputs[5], epsilon(), channel_axis()",
+                "inputs[5], 1e-5, channel_axis()",
+            ),
+            Mutant(
+                f"{prefix}-clone-without-channel-axis",
+                "that a clone keeps channel_axis",
+                "inputs[5], epsilon(), channel_axis()",
+                "inputs[5], epsilon(), 1",
+            ),
+            Mutant(
+                f"{prefix}-clone-swaps-inputs",
+                "that a clone keeps the order of the inputs",
+                "inputs[1], inputs[2], inputs[3]",
+                "inputs[1], inputs[3], inputs[2]",
+            ),
+            Mutant(
+                f"{prefix}-stores-inputs-in-another-order",
+                "that inputs are stored in the constructor's order",
+                "{input, gamma, beta, mean, variance, normalized_delta}",
+                "{input, gamma, beta, variance, mean, normalized_delta}",
+            ),
+            Mutant(
+                f"{prefix}-output-types",
+                "that the channel gradients have the vectors' type",
+                "return {types.data, types.channel, types.channel};",
+                "return {types.data, types.channel, types.data};",
+            ),
+        ),
+    )
+
+
+BACKPROP = backprop("batch_norm_training_backprop", "backprop")
+FROZEN_BACKPROP = backprop("batch_norm_inference_backprop", "frozen-backprop")
+
+GROUPS = (REFINEMENT, ATTRIBUTES, TRAINING, INFERENCE, BACKPROP, FROZEN_BACKPROP)

@@ -2,89 +2,15 @@
 // input_delta once. One channel at a time.
 
 #include "normgraph/kernel/coefficients.hpp"
-#include "normgraph/kernel/channel.hpp"
+#include "normgraph/kernel/reference/backprop.hpp"
 #include "normgraph/kernel/reference/kernels.hpp"
-#include "normgraph/kernel/reference/summation.hpp"
 
 namespace normgraph::kernel::reference {
-namespace {
-
-/// One channel of the tensors: the addresses of its first element.
-struct Channel {
-    const std::byte* input;
-    const std::byte* normalized_delta;
-    std::byte* input_delta;
-};
-
-Channel channel_of(const BatchNormTrainingBackpropArguments& arguments, const View& view,
-                   std::int64_t channel) {
-    std::byte* const input_delta = arguments.input_delta.address;
-    return {arguments.input.address + channel * view.channel_strides[0],
-            arguments.normalized_delta.address + channel * view.channel_strides[1],
-            input_delta == nullptr ? nullptr : input_delta + channel * view.channel_strides[2]};
-}
-
-/// Σ normalized_delta and Σ normalized_delta·(input − mean).
-template <typename Data>
-Sums<2> reduce(const View& view, const Channel& channel, double mean) {
-    ElementWalker<2> walker(view);
-    return sum_channel<2>(view.order(), [&]() -> Sums<2> {
-        const double input = load<Data>(channel.input + walker.offset(0));
-        const double delta = load<Data>(channel.normalized_delta + walker.offset(1));
-        walker.advance();
-        return {delta, delta * (input - mean)};
-    });
-}
-
-template <typename Data>
-void apply(const View& view, const Channel& channel,
-           const BackpropCoefficients<arithmetic_t<Data>>& input_delta) {
-    ElementWalker<3> walker(view);
-    for (std::int64_t element = 0; element < view.elements_per_channel(); ++element) {
-        const auto input = load<Data>(channel.input + walker.offset(0));
-        const auto delta = load<Data>(channel.normalized_delta + walker.offset(1));
-        store<Data>(channel.input_delta + walker.offset(2), input_delta(input, delta));
-        walker.advance();
-    }
-}
-
-template <typename Data>
-void run_channel(const BatchNormTrainingBackpropArguments& arguments, const View& view,
-                 std::int64_t index) {
-    const Problem& problem = arguments.problem;
-    const ElementType type = problem.channel_type;
-    if (view.elements_per_channel() == 0) {
-        set_channel_value(arguments.gamma_delta, type, index, 0.0);
-        set_channel_value(arguments.beta_delta, type, index, 0.0);
-        return;
-    }
-    const double gamma = channel_value(arguments.gamma, type, index, 1.0);
-    const double mean = channel_value(arguments.mean, type, index, 0.0);
-    const double variance = channel_value(arguments.variance, type, index, 0.0);
-    const Channel channel = channel_of(arguments, view, index);
-
-    const auto [delta_sum, product_sum] = reduce<Data>(view, channel, mean);
-    const double gamma_delta = product_sum * inverse_standard_deviation(variance, problem.epsilon);
-    set_channel_value(arguments.gamma_delta, type, index, gamma_delta);
-    set_channel_value(arguments.beta_delta, type, index, delta_sum);
-    if (channel.input_delta != nullptr) {
-        apply<Data>(view, channel,
-                    {gamma, mean, variance, problem.epsilon, gamma_delta, delta_sum,
-                     view.elements_per_channel()});
-    }
-}
-
-}  // namespace
 
 void batch_norm_training_backprop(const BatchNormTrainingBackpropArguments& arguments,
                                   ChannelRange range) {
-    const View view =
-        make_view(arguments.problem, {arguments.input.strides, arguments.normalized_delta.strides,
-                                      arguments.input_delta.strides});
-    with_data_type(arguments.problem.data_type, [&]<typename Data>() {
-        for (std::int64_t channel = range.begin; channel < range.end; ++channel) {
-            run_channel<Data>(arguments, view, channel);
-        }
+    run_channels(arguments, range, []<typename Arithmetic>(const BackpropValues& channel) {
+        return BackpropCoefficients<Arithmetic>(channel);
     });
 }
 

@@ -10,5 +10,7 @@ void batch_norm_training(const BatchNormTrainingArguments& arguments, ChannelRan
 void batch_norm_inference(const BatchNormInferenceArguments& arguments, ChannelRange range);
 void batch_norm_training_backprop(const BatchNormTrainingBackpropArguments& arguments,
                                   ChannelRange range);
+void batch_norm_inference_backprop(const BatchNormInferenceBackpropArguments& arguments,
+                                   ChannelRange range);
 
 }  // namespace normgraph::kernel::reference

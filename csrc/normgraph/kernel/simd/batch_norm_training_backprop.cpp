@@ -1,71 +1,10 @@
 // Memory traffic: reduce reads input and normalized_delta once; apply reads both again, from a cache
 // where a group of channels fits one, and writes input_delta once.
 
-#include <array>
-
-#include "normgraph/kernel/channel.hpp"
-#include "normgraph/kernel/coefficients.hpp"
+#include "normgraph/kernel/simd/backprop.hpp"
 #include "normgraph/kernel/simd/kernels.hpp"
-#include "normgraph/kernel/simd/run.hpp"
 
 namespace normgraph::kernel::simd {
-namespace {
-
-template <typename Data>
-class TrainingBackprop {
-public:
-    using Arithmetic = arithmetic_t<Data>;
-    static constexpr std::size_t coefficient_count = 5;
-
-    TrainingBackprop(const MicroKernels& kernels,
-                     const BatchNormTrainingBackpropArguments& arguments,
-                     const Traversal& traversal)
-        : kernels_(kernels), arguments_(arguments), count_(traversal.elements_per_channel()) {}
-
-    static int pass_count() { return 1; }
-    RowsAndColumns<Reduce> reduction() const { return kernels_.deltas; }
-    bool applies() const { return count_ > 0 && arguments_.input_delta.address != nullptr; }
-    RowsAndColumns<Apply> application() const { return kernels_.input_delta; }
-
-    void begin_group(const ChannelRange& channels, const GroupValues& group) const {
-        for (std::int64_t index = 0; index < group.channels; ++index) {
-            group.set_center(index, value(arguments_.mean, channels.begin + index, 0.0));
-        }
-    }
-
-    void finish_pass(int /*pass*/, const ChannelRange& channels, const GroupValues& group) const {
-        const ElementType type = arguments_.problem.channel_type;
-        const double epsilon = arguments_.problem.epsilon;
-        for (std::int64_t index = 0; index < group.channels; ++index) {
-            const std::int64_t channel = channels.begin + index;
-            const double delta_sum = group.sum(0, index);
-            const double variance = value(arguments_.variance, channel, 0.0);
-            // Of an empty batch the sum is 0, whatever the variance.
-            const double gamma_delta =
-                count_ == 0 ? 0.0
-                            : group.sum(1, index) * inverse_standard_deviation(variance, epsilon);
-            set_channel_value(arguments_.gamma_delta, type, channel, gamma_delta);
-            set_channel_value(arguments_.beta_delta, type, channel, delta_sum);
-            if (applies()) {
-                group.set_coefficients<Arithmetic>(
-                    index, BackpropCoefficients<Arithmetic>(
-                               value(arguments_.gamma, channel, 1.0), group.centers[index],
-                               variance, epsilon, gamma_delta, delta_sum, count_));
-            }
-        }
-    }
-
-private:
-    double value(const ConstChannelVector& vector, std::int64_t channel, double otherwise) const {
-        return channel_value(vector, arguments_.problem.channel_type, channel, otherwise);
-    }
-
-    const MicroKernels& kernels_;
-    const BatchNormTrainingBackpropArguments& arguments_;
-    std::int64_t count_;
-};
-
-}  // namespace
 
 void batch_norm_training_backprop(const MicroKernelTable& table,
                                   const BatchNormTrainingBackpropArguments& arguments,
@@ -74,9 +13,11 @@ void batch_norm_training_backprop(const MicroKernelTable& table,
     Traversal traversal(arguments.problem, {sources, arguments.input_delta});
     traversal.set_reduce_sources(std::array<std::size_t, 2>{0, 1});
     traversal.set_apply_sources(std::array<std::size_t, 2>{0, 1});
+    const MicroKernels& kernels = table[arguments.problem.data_type];
     with_data_type(arguments.problem.data_type, [&]<typename Data>() {
-        run(TrainingBackprop<Data>(table[arguments.problem.data_type], arguments, traversal),
-            traversal, num_threads);
+        using Op = Backprop<Data, BatchNormTrainingBackpropArguments,
+                            BackpropCoefficients<arithmetic_t<Data>>>;
+        run(Op(kernels.deltas, kernels.input_delta, arguments, traversal), traversal, num_threads);
     });
 }
 

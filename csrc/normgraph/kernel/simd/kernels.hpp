@@ -17,4 +17,8 @@ void batch_norm_training_backprop(const MicroKernelTable& table,
                                   const BatchNormTrainingBackpropArguments& arguments,
                                   std::int64_t num_threads);
 
+void batch_norm_inference_backprop(const MicroKernelTable& table,
+                                   const BatchNormInferenceBackpropArguments& arguments,
+                                   std::int64_t num_threads);
+
 }  // namespace normgraph::kernel::simd

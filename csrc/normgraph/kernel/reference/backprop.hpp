@@ -1,0 +1,96 @@
+#pragma once
+
+#include <cstdint>
+
+#include "normgraph/kernel/channel.hpp"
+#include "normgraph/kernel/coefficients.hpp"
+#include "normgraph/kernel/reference/summation.hpp"
+
+/// The backward pass, whether the statistics are the batch's or constants: both have the same sums,
+/// and differ in the formula of one element of input_delta.
+namespace normgraph::kernel::reference {
+
+/// One channel of the tensors: the addresses of its first element.
+struct BackpropChannel {
+    const std::byte* input;
+    const std::byte* normalized_delta;
+    std::byte* input_delta;
+};
+
+template <typename Arguments>
+BackpropChannel channel_of(const Arguments& arguments, const View& view, std::int64_t channel) {
+    std::byte* const input_delta = arguments.input_delta.address;
+    return {arguments.input.address + channel * view.channel_strides[0],
+            arguments.normalized_delta.address + channel * view.channel_strides[1],
+            input_delta == nullptr ? nullptr : input_delta + channel * view.channel_strides[2]};
+}
+
+/// Σ normalized_delta and Σ normalized_delta·(input − mean).
+template <typename Data>
+Sums<2> reduce(const View& view, const BackpropChannel& channel, double mean) {
+    ElementWalker<2> walker(view);
+    return sum_channel<2>(view.order(), [&]() -> Sums<2> {
+        const double input = load<Data>(channel.input + walker.offset(0));
+        const double delta = load<Data>(channel.normalized_delta + walker.offset(1));
+        walker.advance();
+        return {delta, delta * (input - mean)};
+    });
+}
+
+/// Writes input_delta(input, normalized_delta) for each element.
+template <typename Data, typename Formula>
+void apply(const View& view, const BackpropChannel& channel, const Formula& input_delta) {
+    ElementWalker<3> walker(view);
+    for (std::int64_t element = 0; element < view.elements_per_channel(); ++element) {
+        const auto input = load<Data>(channel.input + walker.offset(0));
+        const auto delta = load<Data>(channel.normalized_delta + walker.offset(1));
+        store<Data>(channel.input_delta + walker.offset(2), input_delta(input, delta));
+        walker.advance();
+    }
+}
+
+/// `formula_of.template operator()<Arithmetic>(values)` makes the formula of one channel.
+template <typename Data, typename Arguments, typename FormulaOf>
+void run_channel(const Arguments& arguments, const View& view, std::int64_t index,
+                 const FormulaOf& formula_of) {
+    const Problem& problem = arguments.problem;
+    const ElementType type = problem.channel_type;
+    if (view.elements_per_channel() == 0) {
+        set_channel_value(arguments.gamma_delta, type, index, 0.0);
+        set_channel_value(arguments.beta_delta, type, index, 0.0);
+        return;
+    }
+    const double gamma = channel_value(arguments.gamma, type, index, 1.0);
+    const double mean = channel_value(arguments.mean, type, index, 0.0);
+    const double variance = channel_value(arguments.variance, type, index, 0.0);
+    const BackpropChannel channel = channel_of(arguments, view, index);
+
+    const auto [delta_sum, product_sum] = reduce<Data>(view, channel, mean);
+    const double gamma_delta = product_sum * inverse_standard_deviation(variance, problem.epsilon);
+    set_channel_value(arguments.gamma_delta, type, index, gamma_delta);
+    set_channel_value(arguments.beta_delta, type, index, delta_sum);
+    if (channel.input_delta != nullptr) {
+        const BackpropValues values{gamma,
+                                    mean,
+                                    variance,
+                                    problem.epsilon,
+                                    gamma_delta,
+                                    delta_sum,
+                                    view.elements_per_channel()};
+        apply<Data>(view, channel, formula_of.template operator()<arithmetic_t<Data>>(values));
+    }
+}
+
+template <typename Arguments, typename FormulaOf>
+void run_channels(const Arguments& arguments, ChannelRange range, const FormulaOf& formula_of) {
+    const View view =
+        make_view(arguments.problem, {arguments.input.strides, arguments.normalized_delta.strides,
+                                      arguments.input_delta.strides});
+    with_data_type(arguments.problem.data_type, [&]<typename Data>() {
+        for (std::int64_t channel = range.begin; channel < range.end; ++channel) {
+            run_channel<Data>(arguments, view, channel, formula_of);
+        }
+    });
+}
+
+}  // namespace normgraph::kernel::reference
