@@ -10,6 +10,7 @@ from .inference import GROUPS as INFERENCE
 from .layouts import GROUPS as LAYOUTS
 from .running_statistics import GROUPS as RUNNING_STATISTICS
 from .summation import GROUPS as SUMMATION
+from .vector_kernels import GROUPS as VECTOR_KERNELS
 
 GROUPS = (
     *FORMULAS,
@@ -22,6 +23,7 @@ GROUPS = (
     *ARRAYS,
     *BINDING,
     *RUNNING_STATISTICS,
+    *VECTOR_KERNELS,
 )
 
 __all__ = ["GROUPS"]

@@ -150,8 +150,8 @@ RESTORING = Group(
 )
 
 SHARING = Group(
-    KERNEL + "dispatch.cpp",
-    "tests/kernel/test_thread_pool.py -k bits",
+    KERNEL + "reference/share_channels.hpp",
+    CPP_TESTS,
     (
         Mutant(
             "larger-ranges-begin-too-early",
