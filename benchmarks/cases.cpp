@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "normgraph/kernel/element_type.hpp"
+#include "normgraph/kernel/relu_mask.hpp"
 #include "streaming_pass.hpp"
 
 namespace normgraph::measurement {
@@ -15,6 +16,9 @@ using kernel::LayoutClass;
 
 constexpr int fewest_samples = 5;
 constexpr double epsilon = 1e-5;
+
+/// About what a rectifier lets pass.
+constexpr std::byte half_of_the_bits{0b0110'1001};
 
 ElementType channel_type_of(ElementType type) {
     return type == ElementType::f64 ? ElementType::f64 : ElementType::f32;
@@ -86,7 +90,9 @@ public:
           mean_(vector_of(0.1)),
           variance_(vector_of(0.9)),
           first_result_(vector_of(0.0)),
-          second_result_(vector_of(0.0)) {}
+          second_result_(vector_of(0.0)),
+          mask_(static_cast<std::size_t>(kernel::ReluMaskLayout(problem_).byte_count()),
+                half_of_the_bits) {}
     Call(const Call&) = delete;  // problem_ refers to shape_
     Call& operator=(const Call&) = delete;
 
@@ -99,9 +105,13 @@ public:
             case Op::batch_norm_training_backprop:
                 return [this](const TensorSet& set) { training_backprop(set); };
             case Op::batch_norm_inference_backprop:
+                return [this](const TensorSet& set) { inference_backprop(set); };
+            case Op::batch_norm_training_relu:
+                return [this](const TensorSet& set) { training_relu(set); };
+            case Op::batch_norm_training_relu_backprop:
                 break;
         }
-        return [this](const TensorSet& set) { inference_backprop(set); };
+        return [this](const TensorSet& set) { training_relu_backprop(set); };
     }
 
 private:
@@ -138,18 +148,35 @@ private:
             kernel::all_channels(problem_));
     }
 
+    void training_relu(const TensorSet& set) {
+        implementation_.batch_norm_training(
+            {problem_, source(set, 0), gamma_, beta_, result(set, 1), first_result_, second_result_,
+             kernel::ReluMask{mask_.data()}},
+            kernel::all_channels(problem_));
+    }
+    void training_relu_backprop(const TensorSet& set) {
+        implementation_.batch_norm_training_backprop(
+            {problem_, source(set, 0), gamma_, mean_, variance_, source(set, 1), result(set, 2),
+             first_result_, second_result_, kernel::ConstReluMask{mask_.data()}},
+            kernel::all_channels(problem_));
+    }
+
     std::vector<std::int64_t> shape_;
     std::vector<std::int64_t> strides_;
     kernel::Problem problem_;
     const kernel::Implementation& implementation_;
     ChannelValues gamma_, beta_, mean_, variance_, first_result_, second_result_;
+    std::vector<std::byte> mask_;
 };
 
-/// The tensors that an op must move once.
+bool is_backward(Op op) {
+    return op == Op::batch_norm_training_backprop || op == Op::batch_norm_inference_backprop ||
+           op == Op::batch_norm_training_relu_backprop;
+}
+
+/// The tensors that an op must move once. A mask, a bit per element, is not counted.
 std::size_t tensor_count_of(Op op) {
-    const bool is_backward =
-        op == Op::batch_norm_training_backprop || op == Op::batch_norm_inference_backprop;
-    return is_backward ? 3 : 2;
+    return is_backward(op) ? 3 : 2;
 }
 
 Work streaming_work(std::size_t tensor_count, StreamingPass::Function pass) {
@@ -170,9 +197,13 @@ std::string_view name_of(Op op) {
         case Op::batch_norm_training_backprop:
             return "batch_norm_training_backprop";
         case Op::batch_norm_inference_backprop:
+            return "batch_norm_inference_backprop";
+        case Op::batch_norm_training_relu:
+            return "batch_norm_training_relu";
+        case Op::batch_norm_training_relu_backprop:
             break;
     }
-    return "batch_norm_inference_backprop";
+    return "batch_norm_training_relu_backprop";
 }
 
 std::string_view name_of(ElementType type) {

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "normgraph/kernel/reference/kernels.hpp"
+#include "normgraph/kernel/relu_mask.hpp"
 #include "normgraph/kernel/threads/parallel_for.hpp"
 
 namespace normgraph::kernel {
@@ -51,20 +52,34 @@ std::int64_t element_count(const Problem& problem) {
     return count;
 }
 
+/// How many neighbouring channels may share bytes of an output: one thread takes all of them.
+template <typename Arguments>
+std::int64_t channels_that_share_bytes(const Arguments&) {
+    return 1;
+}
+std::int64_t channels_that_share_bytes(const BatchNormTrainingArguments& arguments) {
+    return arguments.mask.address == nullptr
+               ? 1
+               : ReluMaskLayout(arguments.problem).channels_per_byte();
+}
+
 /// Runs the kernel on all channels, in ranges of nearly equal size.
 template <typename Arguments>
 void share_channels(const Arguments& arguments, void (*kernel)(const Arguments&, ChannelRange),
                     std::int64_t num_threads) {
     const std::int64_t channels = all_channels(arguments.problem).end;
+    const std::int64_t group = channels_that_share_bytes(arguments);
+    const std::int64_t groups = (channels + group - 1) / group;
     const std::int64_t threads =
         std::min(num_threads, 1 + element_count(arguments.problem) / elements_per_thread);
-    const std::int64_t tasks = threads <= 1 ? 1 : std::min(channels, threads * tasks_per_thread);
+    const std::int64_t tasks = threads <= 1 ? 1 : std::min(groups, threads * tasks_per_thread);
     parallel_for(tasks, threads, [&](std::int64_t task) {
-        // Not channels * task / tasks, which may overflow.
-        const std::int64_t size = channels / tasks;
-        const std::int64_t larger = channels % tasks;
+        // Not groups * task / tasks, which may overflow.
+        const std::int64_t size = groups / tasks;
+        const std::int64_t larger = groups % tasks;
         const std::int64_t begin = task * size + std::min(task, larger);
-        kernel(arguments, {begin, begin + size + (task < larger ? 1 : 0)});
+        const std::int64_t end = begin + size + (task < larger ? 1 : 0);
+        kernel(arguments, {begin * group, std::min(end * group, channels)});
     });
 }
 

@@ -8,6 +8,7 @@ from .formulas import GROUPS as FORMULAS
 from .graph import GROUPS as GRAPH
 from .inference import GROUPS as INFERENCE
 from .layouts import GROUPS as LAYOUTS
+from .relu import GROUPS as RELU
 from .running_statistics import GROUPS as RUNNING_STATISTICS
 from .summation import GROUPS as SUMMATION
 
@@ -22,6 +23,7 @@ GROUPS = (
     *ARRAYS,
     *BINDING,
     *RUNNING_STATISTICS,
+    *RELU,
 )
 
 __all__ = ["GROUPS"]
