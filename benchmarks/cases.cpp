@@ -6,6 +6,7 @@
 #include <string>
 
 #include "normgraph/kernel/element_type.hpp"
+#include "normgraph/kernel/relu_mask.hpp"
 #include "shared_streaming_pass.hpp"
 #include "streaming_pass.hpp"
 
@@ -17,6 +18,9 @@ using kernel::LayoutClass;
 
 constexpr int fewest_samples = 5;
 constexpr double epsilon = 1e-5;
+
+/// About what a rectifier lets pass.
+constexpr std::byte half_of_the_bits{0b0110'1001};
 
 ElementType channel_type_of(ElementType type) {
     return type == ElementType::f64 ? ElementType::f64 : ElementType::f32;
@@ -89,7 +93,9 @@ public:
           mean_(vector_of(0.1)),
           variance_(vector_of(0.9)),
           first_result_(vector_of(0.0)),
-          second_result_(vector_of(0.0)) {}
+          second_result_(vector_of(0.0)),
+          mask_(static_cast<std::size_t>(kernel::ReluMaskLayout(problem_).byte_count()),
+                half_of_the_bits) {}
     Call(const Call&) = delete;  // problem_ refers to shape_
     Call& operator=(const Call&) = delete;
 
@@ -102,9 +108,13 @@ public:
             case Op::batch_norm_training_backprop:
                 return [this](const TensorSet& set) { training_backprop(set); };
             case Op::batch_norm_inference_backprop:
+                return [this](const TensorSet& set) { inference_backprop(set); };
+            case Op::batch_norm_training_relu:
+                return [this](const TensorSet& set) { training_relu(set); };
+            case Op::batch_norm_training_relu_backprop:
                 break;
         }
-        return [this](const TensorSet& set) { inference_backprop(set); };
+        return [this](const TensorSet& set) { training_relu_backprop(set); };
     }
 
 private:
@@ -141,13 +151,32 @@ private:
             num_threads_);
     }
 
+    void training_relu(const TensorSet& set) {
+        implementation_.batch_norm_training(
+            {problem_, source(set, 0), gamma_, beta_, result(set, 1), first_result_, second_result_,
+             kernel::ReluMask{mask_.data()}},
+            num_threads_);
+    }
+    void training_relu_backprop(const TensorSet& set) {
+        implementation_.batch_norm_training_backprop(
+            {problem_, source(set, 0), gamma_, mean_, variance_, source(set, 1), result(set, 2),
+             first_result_, second_result_, kernel::ConstReluMask{mask_.data()}},
+            num_threads_);
+    }
+
     std::vector<std::int64_t> shape_;
     std::vector<std::int64_t> strides_;
     kernel::Problem problem_;
     const kernel::Implementation& implementation_;
     std::int64_t num_threads_;
     ChannelValues gamma_, beta_, mean_, variance_, first_result_, second_result_;
+    std::vector<std::byte> mask_;
 };
+
+bool is_backward(Op op) {
+    return op == Op::batch_norm_training_backprop || op == Op::batch_norm_inference_backprop ||
+           op == Op::batch_norm_training_relu_backprop;
+}
 
 Work streaming_work(std::size_t tensor_count, StreamingPass::Function pass,
                     std::int64_t num_threads) {
@@ -167,15 +196,17 @@ std::string_view name_of(Op op) {
         case Op::batch_norm_training_backprop:
             return "batch_norm_training_backprop";
         case Op::batch_norm_inference_backprop:
+            return "batch_norm_inference_backprop";
+        case Op::batch_norm_training_relu:
+            return "batch_norm_training_relu";
+        case Op::batch_norm_training_relu_backprop:
             break;
     }
-    return "batch_norm_inference_backprop";
+    return "batch_norm_training_relu_backprop";
 }
 
 std::size_t tensor_count_of(Op op) {
-    const bool is_backward =
-        op == Op::batch_norm_training_backprop || op == Op::batch_norm_inference_backprop;
-    return is_backward ? 3 : 2;
+    return is_backward(op) ? 3 : 2;
 }
 
 std::string_view name_of(ElementType type) {

@@ -15,11 +15,14 @@ enum class Op {
     batch_norm_training,
     batch_norm_inference,
     batch_norm_training_backprop,
-    batch_norm_inference_backprop
+    batch_norm_inference_backprop,
+    batch_norm_training_relu,
+    batch_norm_training_relu_backprop
 };
-inline constexpr Op all_ops[] = {Op::batch_norm_training, Op::batch_norm_inference,
-                                 Op::batch_norm_training_backprop,
-                                 Op::batch_norm_inference_backprop};
+inline constexpr Op all_ops[] = {
+    Op::batch_norm_training,          Op::batch_norm_inference,
+    Op::batch_norm_training_backprop, Op::batch_norm_inference_backprop,
+    Op::batch_norm_training_relu,     Op::batch_norm_training_relu_backprop};
 std::string_view name_of(Op op);
 /// The tensors that the op must move once: it writes the last and reads the others.
 std::size_t tensor_count_of(Op op);
@@ -51,7 +54,7 @@ struct Case {
 struct Measurement {
     Timing call;
     Timing floor;            ///< of the faster of normal and non-temporal stores
-    double bytes_per_floor;  ///< what the floor moves: 3 tensors backward, 2 forward
+    double bytes_per_floor;  ///< what the floor moves: 3 tensors backward, 2 forward, no mask
 };
 
 /// Measures a case and its floor in turns, on the same tensors.

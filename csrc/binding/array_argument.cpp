@@ -21,7 +21,8 @@ std::string type_name_of(py::handle object) {
 }
 
 [[noreturn]] void refuse_element_type(const ArgumentName& name, const std::string& came) {
-    throw py::type_error(name.text() + ": expected an array of f16, bf16, f32 or f64, got " + came);
+    const std::string expected = name.name == "mask" ? "u8" : "f16, bf16, f32 or f64";
+    throw py::type_error(name.text() + ": expected an array of " + expected + ", got " + came);
 }
 
 std::optional<element::Type> element_type_of(const dlpack::DataType& type) {
@@ -267,6 +268,14 @@ py::array new_array_like(const runtime::Array& like) {
 
 py::array new_vector(element::Type type, std::int64_t length) {
     return py::array(numpy_dtype(type), static_cast<py::ssize_t>(length));
+}
+
+py::array new_array(const TensorType& type) {
+    std::vector<py::ssize_t> shape;
+    for (const Dimension& length : type.partial_shape.dimensions()) {
+        shape.push_back(static_cast<py::ssize_t>(length.length()));
+    }
+    return py::array(numpy_dtype(type.element_type), std::move(shape));
 }
 
 bool share_memory(const runtime::Array& left, const runtime::Array& right) {

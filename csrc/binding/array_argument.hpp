@@ -66,6 +66,9 @@ pybind11::array new_array_like(const runtime::Array& like);
 /// A new vector.
 pybind11::array new_vector(element::Type type, std::int64_t length);
 
+/// A new array in C order; the type and the shape are static.
+pybind11::array new_array(const TensorType& type);
+
 /// Whether two arrays have a byte in common, exactly; true also where that is too hard to tell.
 bool share_memory(const runtime::Array& left, const runtime::Array& right);
 

@@ -37,7 +37,7 @@ public:
     std::span<const OptionalArray> views() const { return views_; }
 
 private:
-    static constexpr std::size_t most = 6;
+    static constexpr std::size_t most = 7;
     std::array<std::optional<ArrayArgument>, most> arguments_;
     std::vector<OptionalArray> views_;
 };
@@ -179,9 +179,7 @@ void allocate_outputs(const KernelCall& call, const std::vector<TensorType>& typ
                       std::vector<py::object>& objects, ArrayArguments& outputs) {
     for (std::size_t index = 0; index < types.size(); ++index) {
         if (selected[index] && objects[index].is_none()) {
-            objects[index] = index == 0 ? new_array_like(input)
-                                        : new_vector(types[index].element_type,
-                                                     types[index].partial_shape[0].length());
+            objects[index] = index == 0 ? new_array_like(input) : new_array(types[index]);
             outputs.set(index, out_name(call, index), objects[index]);
         }
     }
@@ -252,7 +250,11 @@ py::object define_result_type(py::module_& module, const KernelCall& call, const
 
 /// The named tuple of these objects, made the way its `_make` does.
 py::object as_result(const py::object& type, const std::vector<py::object>& objects) {
-    const py::tuple arguments = py::make_tuple(py::make_tuple(objects[0], objects[1], objects[2]));
+    py::tuple fields(objects.size());
+    for (std::size_t index = 0; index < objects.size(); ++index) {
+        fields[index] = objects[index];
+    }
+    const py::tuple arguments = py::make_tuple(fields);
     PyObject* const result =
         PyTuple_Type.tp_new(reinterpret_cast<PyTypeObject*>(type.ptr()), arguments.ptr(), nullptr);
     if (result == nullptr) {
@@ -380,7 +382,93 @@ of the op is violated, ValueError for an out that does not fit, TypeError for wh
 Nothing is written where an error is raised.
 )";
 
-/// Both backward functions have the same arguments.
+constexpr const char* batch_norm_training_relu_doc =
+    R"(Normalize each channel with the statistics of this batch, and rectify.
+
+With normalized as batch_norm_training gives it, rounded to its element type: activated is 0 where
+normalized <= 0, and normalized elsewhere (a NaN stays). mask has a bit for each element, 1 where
+activated is not 0: all of the output that the backward pass needs.
+
+Parameters
+----------
+input : array, shape (., C, ...), f16, bf16, f32 or f64
+gamma, beta : array of shape (C,) or None, which stands for 1 and 0; of input's element type, or
+    f32 where input is f16 or bf16
+epsilon : finite number >= 0
+channel_axis : which axis of input has length C; negative ones count from the last
+out : array for activated, or tuple (activated, mean, variance, mask) of arrays to write to; None
+    allocates. The first may be exactly the array given as input. mask must lie in C order without
+    gaps.
+outputs : names of the outputs to compute; None computes all. Of activated and mask, one alone takes
+    memory for both.
+num_threads : how many threads may share the channels; None means get_num_threads()
+
+Returns
+-------
+BatchNormTrainingReluResult(activated, mean, variance, mask): numpy arrays, or those given as out.
+activated has the axis order of input in memory; mean and variance are those of
+batch_norm_training. mask is of u8. With outer and inner the products of the lengths before and after
+the channel axis, it is numpy.packbits(bits, axis=-1, bitorder="little"), where bits is
+(activated != 0) in the shape (outer, C) if the channel axis is the last one, else (outer, C, inner).
+
+Any strides are read without a copy. Raises NodeValidationFailure (a ValueError) where a constraint
+of the op is violated, ValueError for an empty batch or an out that does not fit, TypeError for what
+is no array. Nothing is written where an error is raised.
+)";
+
+constexpr const char* batch_norm_training_relu_backprop_doc =
+    R"(Gradients of batch_norm_training_relu.
+
+Those of batch_norm_training, with normalized_delta = activated_delta where the bit of mask is 1,
+else 0: what activated_delta holds where the bit is 0 does not count, be it NaN or infinity.
+
+Parameters
+----------
+input : array, shape (., C, ...), f16, bf16, f32 or f64: what the forward pass was given
+gamma : array of shape (C,) or None, which stands for 1; of input's element type, or f32 where input
+    is f16 or bf16, like all channel vectors
+beta : array of shape (C,) or None; checked, not read: mask tells what depends on it
+mean, variance : array of shape (C,): what batch_norm_training_relu returned; used as given
+mask : array of u8 in C order without gaps: what batch_norm_training_relu returned
+activated_delta : array of input's shape and element type: the gradient of activated
+epsilon : finite number >= 0, the forward pass's
+channel_axis : which axis of input has length C; negative ones count from the last
+out : array for input_delta, or tuple (input_delta, gamma_delta, beta_delta) of arrays to write to;
+    None allocates. The first may be exactly the array given as input or as activated_delta.
+outputs : names of the outputs to compute; None computes all
+num_threads : how many threads may share the channels; None means get_num_threads()
+
+Returns
+-------
+BatchNormTrainingReluBackpropResult(input_delta, gamma_delta, beta_delta): numpy arrays, or those
+given as out. input_delta has the shape and the axis order of input in memory, the others shape
+(C,). Of an empty batch input_delta is empty and the others are 0.
+
+Any strides are read without a copy, but for mask. Raises NodeValidationFailure (a ValueError) where
+a constraint of the op is violated, ValueError for an out or a mask that does not fit, TypeError for
+what is no array. Nothing is written where an error is raised.
+)";
+
+/// Both training functions have the same arguments.
+void define_training(py::module_& module, const KernelCall& call, const char* class_name,
+                     const char* doc) {
+    const py::object result_type = define_result_type(module, call, class_name);
+    module.def(
+        call.name.data(),
+        [&call, result_type](const py::object& input, const py::object& gamma,
+                             const py::object& beta, const py::object& epsilon,
+                             const py::object& channel_axis, const py::object& out,
+                             const py::object& outputs, const py::object& num_threads) {
+            const std::array<py::handle, 3> inputs{input, gamma, beta};
+            return as_result(result_type,
+                             run(call, inputs, epsilon, channel_axis, out, outputs, num_threads));
+        },
+        doc, py::arg("input"), py::arg("gamma"), py::arg("beta"), py::arg("epsilon") = 1e-5,
+        py::arg("channel_axis") = 1, py::arg("out") = py::none(), py::arg("outputs") = py::none(),
+        py::arg("num_threads") = py::none());
+}
+
+/// Both backward functions without a rectifier have the same arguments.
 void define_backprop(py::module_& module, const KernelCall& call, const char* class_name,
                      const char* doc) {
     const py::object result_type = define_result_type(module, call, class_name);
@@ -408,22 +496,10 @@ void register_kernel(py::module_& module) {
     const py::object default_epsilon = py::float_(1e-5);
     const py::object default_axis = py::int_(1);
 
-    const py::object training_result =
-        define_result_type(module, runtime::batch_norm_training, "BatchNormTrainingResult");
-    module.def(
-        "batch_norm_training",
-        [training_result](const py::object& input, const py::object& gamma, const py::object& beta,
-                          const py::object& epsilon, const py::object& channel_axis,
-                          const py::object& out, const py::object& outputs,
-                          const py::object& num_threads) {
-            const std::array<py::handle, 3> inputs{input, gamma, beta};
-            return as_result(training_result, run(runtime::batch_norm_training, inputs, epsilon,
-                                                  channel_axis, out, outputs, num_threads));
-        },
-        batch_norm_training_doc, py::arg("input"), py::arg("gamma"), py::arg("beta"),
-        py::arg("epsilon") = default_epsilon, py::arg("channel_axis") = default_axis,
-        py::arg("out") = py::none(), py::arg("outputs") = py::none(),
-        py::arg("num_threads") = py::none());
+    define_training(module, runtime::batch_norm_training, "BatchNormTrainingResult",
+                    batch_norm_training_doc);
+    define_training(module, runtime::batch_norm_training_relu, "BatchNormTrainingReluResult",
+                    batch_norm_training_relu_doc);
 
     module.def(
         "batch_norm_inference",
@@ -443,6 +519,28 @@ void register_kernel(py::module_& module) {
                     "BatchNormTrainingBackpropResult", batch_norm_training_backprop_doc);
     define_backprop(module, runtime::batch_norm_inference_backprop,
                     "BatchNormInferenceBackpropResult", batch_norm_inference_backprop_doc);
+
+    const py::object relu_backprop_result = define_result_type(
+        module, runtime::batch_norm_training_relu_backprop, "BatchNormTrainingReluBackpropResult");
+    module.def(
+        "batch_norm_training_relu_backprop",
+        [relu_backprop_result](const py::object& input, const py::object& gamma,
+                               const py::object& beta, const py::object& mean,
+                               const py::object& variance, const py::object& mask,
+                               const py::object& activated_delta, const py::object& epsilon,
+                               const py::object& channel_axis, const py::object& out,
+                               const py::object& outputs, const py::object& num_threads) {
+            const std::array<py::handle, 7> inputs{input,    gamma, beta,           mean,
+                                                   variance, mask,  activated_delta};
+            return as_result(relu_backprop_result,
+                             run(runtime::batch_norm_training_relu_backprop, inputs, epsilon,
+                                 channel_axis, out, outputs, num_threads));
+        },
+        batch_norm_training_relu_backprop_doc, py::arg("input"), py::arg("gamma"), py::arg("beta"),
+        py::arg("mean"), py::arg("variance"), py::arg("mask"), py::arg("activated_delta"),
+        py::arg("epsilon") = default_epsilon, py::arg("channel_axis") = default_axis,
+        py::arg("out") = py::none(), py::arg("outputs") = py::none(),
+        py::arg("num_threads") = py::none());
 }
 
 }  // namespace normgraph::binding

@@ -12,6 +12,8 @@
 #include "normgraph/op/batch_norm_inference_backprop.hpp"
 #include "normgraph/op/batch_norm_training.hpp"
 #include "normgraph/op/batch_norm_training_backprop.hpp"
+#include "normgraph/op/batch_norm_training_relu.hpp"
+#include "normgraph/op/batch_norm_training_relu_backprop.hpp"
 
 namespace py = pybind11;
 
@@ -171,6 +173,89 @@ is inferred from the others. Raises NodeValidationFailure, which lists every vio
     C10  C >= 1
 )";
 
+constexpr const char* batch_norm_training_relu_doc = R"(BatchNormTraining and a rectifier in one.
+
+With normalized as BatchNormTraining gives it, rounded to its element type:
+
+    activated = 0 where normalized <= 0, else normalized            (a NaN stays)
+    mask      = a bit for each element: 1 where activated is not 0
+
+Inputs
+------
+input : (., C, ...), a real element type
+gamma, beta : (C), of input's element type, or f32 where input is f16 or bf16
+
+Attributes
+----------
+epsilon : finite number >= 0
+channel_axis : which axis of input has length C; a negative one counts from the last
+
+Outputs
+-------
+activated : shape and element type of input
+mean, variance : (C), the element type of gamma and beta
+mask : u8; eight bits to a byte, the least significant first. With outer and inner the products of
+    the lengths before and after the channel axis, {outer, ceil(C/8)} if the channel axis is the last
+    one, else {outer, C, ceil(inner/8)}. Bits beyond the last element are 0.
+
+Each input is a Node with exactly one output, or an Output; what is not known of its type and shape
+is inferred from the others. Raises NodeValidationFailure, which lists every violated constraint:
+
+    C1   epsilon is finite and >= 0
+    C2   input has a real element type
+    C4   gamma and beta share one type: input's, or f32 when input is f16 or bf16
+    C5   the rank of input is at least 2
+    C6   channel_axis lies within the rank
+    C8   gamma and beta have rank 1
+    C9   all agree on the number of channels C
+    C10  C >= 1
+)";
+
+constexpr const char* batch_norm_training_relu_backprop_doc =
+    R"(Gradients of BatchNormTrainingRelu's output activated.
+
+Those of BatchNormTraining with
+
+    normalized_delta = activated_delta where the bit of mask is 1, else 0
+
+What activated_delta holds where the bit is 0 does not count, be it NaN or infinity.
+
+Inputs
+------
+input : (., C, ...), a real element type
+gamma, beta : (C), of input's element type, or f32 where input is f16 or bf16; beta is not read
+mean, variance : (C), like gamma: BatchNormTrainingRelu's outputs of these names, used as given
+mask : BatchNormTrainingRelu's output of this name
+activated_delta : shape and element type of input
+
+Attributes
+----------
+epsilon : finite number >= 0, the forward op's
+channel_axis : which axis of input has length C; a negative one counts from the last
+
+Outputs
+-------
+input_delta : shape and element type of input
+gamma_delta, beta_delta : (C), the element type of gamma
+
+Each input is a Node with exactly one output, or an Output; what is not known of its type and shape
+is inferred from the others, but not from mask. Raises NodeValidationFailure, which lists every
+violated constraint:
+
+    C1   epsilon is finite and >= 0
+    C2   input has a real element type
+    C3   activated_delta has input's element type
+    C4   the channel vectors share one type: input's, or f32 when input is f16 or bf16
+    C5   the rank of input is at least 2
+    C6   channel_axis lies within the rank
+    C7   the shapes of activated_delta and input agree, without broadcasting
+    C8   each channel vector has rank 1
+    C9   all agree on the number of channels C
+    C10  C >= 1
+    C11  mask has the element type u8
+    C12  the shape of mask is that of the packed bits of input
+)";
+
 constexpr const char* infer_doc = R"(What the outputs would be, without a node.
 
 Takes for each input a pair (element type, shape) and returns such a pair, (Type, PartialShape), for
@@ -259,6 +344,9 @@ void register_op(py::module_& module) {
     register_op_class<op::BatchNormInference>(op_module, batch_norm_inference_doc);
     register_op_class<op::BatchNormTrainingBackprop>(op_module, batch_norm_training_backprop_doc);
     register_op_class<op::BatchNormInferenceBackprop>(op_module, batch_norm_inference_backprop_doc);
+    register_op_class<op::BatchNormTrainingRelu>(op_module, batch_norm_training_relu_doc);
+    register_op_class<op::BatchNormTrainingReluBackprop>(op_module,
+                                                         batch_norm_training_relu_backprop_doc);
 }
 
 }  // namespace normgraph::binding

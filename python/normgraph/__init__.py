@@ -1,15 +1,17 @@
 """normgraph: batch normalization as graph nodes that check themselves, and as exact CPU kernels.
 
 Construct nodes (`Parameter`, `Constant`, `op.BatchNormTrainingBackprop`, `Function`) and read what
-they infer; or call the kernels on arrays (`batch_norm_training`, `batch_norm_inference` and their
-gradients, `batch_norm_training_backprop`, `batch_norm_inference_backprop`). A violated constraint
-raises `NodeValidationFailure` in both, with the same text.
+they infer; or call the kernels on arrays (`batch_norm_training`, `batch_norm_inference`,
+`batch_norm_training_relu` and their gradients, whose names end in `_backprop`). A violated
+constraint raises `NodeValidationFailure` in both, with the same text.
 """
 
 from . import op
 from ._core import (
     BatchNormInferenceBackpropResult,
     BatchNormTrainingBackpropResult,
+    BatchNormTrainingReluBackpropResult,
+    BatchNormTrainingReluResult,
     BatchNormTrainingResult,
     Constant,
     Dimension,
@@ -25,6 +27,8 @@ from ._core import (
     batch_norm_inference_backprop,
     batch_norm_training,
     batch_norm_training_backprop,
+    batch_norm_training_relu,
+    batch_norm_training_relu_backprop,
     config,
     element,
     get_num_threads,
@@ -37,6 +41,8 @@ from .running_statistics import RunningStatistics, update_running_statistics
 __all__ = [
     "BatchNormInferenceBackpropResult",
     "BatchNormTrainingBackpropResult",
+    "BatchNormTrainingReluBackpropResult",
+    "BatchNormTrainingReluResult",
     "BatchNormTrainingResult",
     "Constant",
     "Dimension",
@@ -53,6 +59,8 @@ __all__ = [
     "batch_norm_inference_backprop",
     "batch_norm_training",
     "batch_norm_training_backprop",
+    "batch_norm_training_relu",
+    "batch_norm_training_relu_backprop",
     "config",
     "element",
     "get_num_threads",

@@ -93,6 +93,19 @@ def inference_backprop(
     return gamma * inverse * normalized_delta, gamma_delta, channel_sums(normalized_delta)
 
 
+def packed_bits(passes: npt.NDArray[np.bool_], channel_axis: int) -> npt.NDArray[np.uint8]:
+    """Return the mask of a rectifier, from whether it lets each element pass.
+
+    Eight bits to a byte, the first in the least significant one, along the axes behind the channel
+    axis merged into one; along the channel axis if that is the last one.
+    """
+    axis = channel_axis % passes.ndim
+    outer = math.prod(passes.shape[:axis])
+    behind = passes.shape[axis + 1 :]
+    shape = (outer, passes.shape[axis], math.prod(behind)) if behind else (outer, -1)
+    return np.packbits(passes.reshape(shape), axis=-1, bitorder="little")
+
+
 def gradients_by_differences(
     normalize: Callable[[Float64Array, Float64Array, Float64Array], Float64Array],
     x: Float64Array,

@@ -6,6 +6,8 @@ from ._core.op import (
     BatchNormNode,
     BatchNormTraining,
     BatchNormTrainingBackprop,
+    BatchNormTrainingRelu,
+    BatchNormTrainingReluBackprop,
 )
 
 __all__ = [
@@ -14,4 +16,6 @@ __all__ = [
     "BatchNormNode",
     "BatchNormTraining",
     "BatchNormTrainingBackprop",
+    "BatchNormTrainingRelu",
+    "BatchNormTrainingReluBackprop",
 ]

@@ -23,6 +23,8 @@ OPS = [
     "batch_norm_inference",
     "batch_norm_training_backprop",
     "batch_norm_inference_backprop",
+    "batch_norm_training_relu",
+    "batch_norm_training_relu_backprop",
 ]
 
 pytestmark = pytest.mark.skipif(not PROGRAM.exists(), reason="not built; `make test` builds it")

@@ -20,14 +20,14 @@ def test_a_good_build_passes(tmp_path: Path) -> None:
     assert result.stderr == ""
     *_, summary = result.stdout.splitlines()
     assert "FAILED" not in result.stdout
-    assert "41 checks" in summary
+    assert "51 checks" in summary
 
 
 def test_without_ml_dtypes_the_bf16_checks_are_skipped_with_the_reason(tmp_path: Path) -> None:
     result = command.run_without("ml_dtypes", "check", directory=tmp_path)
     assert result.returncode == 0, result.stdout
     skipped = [line for line in result.stdout.splitlines() if line.startswith("skipped")]
-    assert len(skipped) == 8
+    assert len(skipped) == 10
     assert all("bf16" in line and "ml_dtypes" in line for line in skipped)
 
 
@@ -69,6 +69,11 @@ def last_bits_of_input_delta(result: Any, arguments: dict[str, Any]) -> Any:
     return result._replace(input_delta=input_delta * input_delta.dtype.type(1 + 6 * 2.0**-24))
 
 
+def one_bit_of_the_mask(result: Any, arguments: dict[str, Any]) -> Any:
+    result.mask.flat[-1] ^= 1
+    return result
+
+
 def nan_in_one_element(result: Any, arguments: dict[str, Any]) -> Any:
     result.flat[0] = np.nan
     return result
@@ -96,6 +101,8 @@ def nan_in_one_element(result: Any, arguments: dict[str, Any]) -> Any:
         ),
         ("batch_norm_inference", nan_in_one_element, "inference, f16"),
         ("batch_norm_inference_backprop", last_bits_of_input_delta, "frozen backward, f32"),
+        ("batch_norm_training_relu", one_bit_of_the_mask, "rectified, f16"),
+        ("batch_norm_training_relu_backprop", last_bits_of_input_delta, "rectified, f64"),
     ],
 )
 def test_a_wrong_kernel_fails(

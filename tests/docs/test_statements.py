@@ -19,7 +19,12 @@ OPS = {
     "batch_norm_inference": "BatchNormInference",
     "batch_norm_training_backprop": "BatchNormTrainingBackprop",
     "batch_norm_inference_backprop": "BatchNormInferenceBackprop",
+    "batch_norm_training_relu": "BatchNormTrainingRelu",
+    "batch_norm_training_relu_backprop": "BatchNormTrainingReluBackprop",
 }
+#: Ops that are options of another op's kernel.
+KERNEL_OPTIONS = {"batch_norm_training_relu", "batch_norm_training_relu_backprop"}
+OPS_WITH_KERNEL = [stem for stem in OPS if stem not in KERNEL_OPTIONS]
 EVERY_OP = pytest.mark.parametrize("stem", OPS)
 
 ROOTS = "csrc|python|tests|benchmarks|docs|cmake"
@@ -51,7 +56,7 @@ def paths_on(name: str) -> list[str]:
 @pytest.mark.parametrize("name", [name_of(path) for path in PAGES])
 def test_paths_on_the_page_exist(name: str) -> None:
     for path in paths_on(name):
-        for stem in OPS:
+        for stem in OPS_WITH_KERNEL if "/kernel/reference/" in path else OPS:
             assert (REPOSITORY / path.replace("<stem>", stem)).exists(), path
 
 
@@ -65,8 +70,25 @@ def test_an_op_has_every_place_of_adding_an_op(stem: str) -> None:
         assert "<stem>" in path
         assert (REPOSITORY / path.replace("<stem>", stem)).exists(), path
     for path in shared:
-        text = (REPOSITORY / path).read_text(encoding="utf-8")
-        assert re.search(rf"\b({stem}|{OPS[stem]})(Arguments)?\b", text), path
+        assert names_op(stem, path), path
+
+
+def names_op(stem: str, path: str) -> bool:
+    text = (REPOSITORY / path).read_text(encoding="utf-8")
+    return re.search(rf"\b({stem}|{OPS[stem]})(Arguments|Result)?\b", text) is not None
+
+
+@EVERY_OP
+def test_an_op_has_a_kernel_or_is_an_option_of_one(stem: str) -> None:
+    text = section(page("adding_an_op.md"), "Its kernel")
+    reference, *shared = names(text)
+    has_file = (REPOSITORY / reference.replace("<stem>", stem)).exists()
+    assert has_file == (stem not in KERNEL_OPTIONS)
+    if has_file:
+        assert all(names_op(stem, path) for path in shared)
+    else:
+        assert re.search(rf"\b{OPS[stem]}\b", text)
+        assert names_op(stem, "csrc/normgraph/kernel/contract.hpp")
 
 
 def source_files() -> Iterator[Path]:
@@ -81,10 +103,10 @@ def source_files() -> Iterator[Path]:
 
 def test_adding_an_op_lists_every_file_that_names_all_ops() -> None:
     listed = set(paths_on("adding_an_op.md"))
-    for path in source_files():
-        text = path.read_text(encoding="utf-8")
-        if all(re.search(rf"\b({stem}|{OPS[stem]})", text) for stem in OPS):
-            assert path.relative_to(REPOSITORY).as_posix() in listed
+    for file in source_files():
+        path = file.relative_to(REPOSITORY).as_posix()
+        if all(names_op(stem, path) for stem in OPS_WITH_KERNEL):
+            assert path in listed
 
 
 @EVERY_OP
@@ -145,8 +167,10 @@ def test_a_label_means_the_same_on_all_pages() -> None:
     assert list(index) == all_labels
     for stem in OPS:
         for row in tables(section(page(f"ops/{stem}.md"), "Constraints"))[0][1:]:
-            # BatchNormTraining names its only two channel vectors instead of speaking of all.
+            # The forward ops name their only two channel vectors instead of speaking of all;
+            # activated_delta stands in the place of normalized_delta.
             text = row[1].replace("`gamma` and `beta` have", "each channel vector has")
+            text = text.replace("`activated_delta`", "`normalized_delta`")
             assert text.replace("`gamma` and `beta`", "the channel vectors") == index[row[0]]
 
 

@@ -10,7 +10,8 @@ from .real_types import Array
 def bits(array: Array) -> bytes:
     """The bytes of the elements in logical order, with every NaN replaced by the same one."""
     copy = np.array(array, order="C", copy=True)
-    copy[np.isnan(copy)] = np.nan
+    if copy.dtype != np.uint8:  # a mask has no NaN
+        copy[np.isnan(copy)] = np.nan
     return copy.tobytes()
 
 

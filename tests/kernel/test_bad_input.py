@@ -12,21 +12,28 @@ import pytest
 
 import normgraph as ng
 
+from . import relu
 from .real_types import Array
 from .samples import Sample
 
 SAMPLE = Sample((4, 3, 5), seed=70)
-ARGUMENTS = {
+ARGUMENTS: dict[str, dict[str, Any]] = {
     "batch_norm_training": SAMPLE.training()._asdict(),
     "batch_norm_inference": SAMPLE.inference()._asdict(),
     "batch_norm_training_backprop": SAMPLE.backprop()._asdict(),
     "batch_norm_inference_backprop": SAMPLE.backprop()._asdict(),
+    "batch_norm_training_relu": SAMPLE.training()._asdict(),
+    "batch_norm_training_relu_backprop": relu.backward_arguments(
+        SAMPLE.backprop(), np.zeros((4, 3, 1), np.uint8)
+    ),
 }
 OPERATIONS = {
     "batch_norm_training": ng.op.BatchNormTraining,
     "batch_norm_inference": ng.op.BatchNormInference,
     "batch_norm_training_backprop": ng.op.BatchNormTrainingBackprop,
     "batch_norm_inference_backprop": ng.op.BatchNormInferenceBackprop,
+    "batch_norm_training_relu": ng.op.BatchNormTrainingRelu,
+    "batch_norm_training_relu_backprop": ng.op.BatchNormTrainingReluBackprop,
 }
 EVERY_FUNCTION = pytest.mark.parametrize("function", ARGUMENTS)
 EVERY_ARGUMENT = pytest.mark.parametrize(
@@ -39,9 +46,11 @@ def call_refused(
     function: str, error: type[Exception] | tuple[type[Exception], ...], **changes: Any
 ) -> str:
     """The message of the error; asserts that no output was written."""
-    out = [np.full(SAMPLE.shape, 7, np.float32)]
+    out: list[Array] = [np.full(SAMPLE.shape, 7, np.float32)]
     if function != "batch_norm_inference":
         out += [np.full(3, 7, np.float32), np.full(3, 7, np.float32)]
+    if function == "batch_norm_training_relu":
+        out += [np.full((4, 3, 1), 7, np.uint8)]
     arguments = {**ARGUMENTS[function], "out": tuple(out), **changes}
     with pytest.raises(error) as raised:
         getattr(ng, function)(**arguments)
@@ -94,6 +103,10 @@ def shape_of(function: str, argument: str) -> tuple[int, ...]:
     return shape
 
 
+def types_of(argument: str) -> str:
+    return "u8" if argument == "mask" else "f16, bf16, f32 or f64"
+
+
 UNKNOWN_TYPES: dict[str, Callable[[tuple[int, ...]], Array]] = {
     "complex64": lambda shape: np.zeros(shape, np.complex64),
     "complex128": lambda shape: np.zeros(shape, np.complex128),
@@ -113,7 +126,7 @@ UNKNOWN_TYPES: dict[str, Callable[[tuple[int, ...]], Array]] = {
 def test_types_without_a_name_are_type_errors(function: str, argument: str, kind: str) -> None:
     bad = UNKNOWN_TYPES[kind](shape_of(function, argument))
     message = call_refused(function, TypeError, **{argument: bad})
-    assert message.startswith(f"{argument}: expected an array of f16, bf16, f32 or f64"), message
+    assert message.startswith(f"{argument}: expected an array of {types_of(argument)}"), message
     assert repr(bad.dtype) in message, message
 
 
@@ -122,7 +135,7 @@ def test_types_without_a_name_are_type_errors(function: str, argument: str, kind
 def test_long_double_is_a_type_error(function: str, argument: str) -> None:
     bad = np.zeros(shape_of(function, argument), np.longdouble)
     message = call_refused(function, TypeError, **{argument: bad})
-    assert message.startswith(f"{argument}: expected an array of f16, bf16, f32 or f64"), message
+    assert message.startswith(f"{argument}: expected an array of {types_of(argument)}"), message
 
 
 @EVERY_ARGUMENT
@@ -130,7 +143,7 @@ def test_other_types_of_ml_dtypes_are_type_errors(function: str, argument: str) 
     ml_dtypes = pytest.importorskip("ml_dtypes")
     bad = np.zeros(shape_of(function, argument), ml_dtypes.float8_e4m3fn)
     message = call_refused(function, TypeError, **{argument: bad})
-    assert message.startswith(f"{argument}: expected an array of f16, bf16, f32 or f64"), message
+    assert message.startswith(f"{argument}: expected an array of {types_of(argument)}"), message
     assert "float8_e4m3fn" in message, message
 
 
@@ -271,23 +284,44 @@ def assert_violation(
 @pytest.mark.parametrize("case", VIOLATIONS)
 def test_violated_constraint_has_the_text_of_the_op(function: str, case: str) -> None:
     changes, wanted, says = VIOLATIONS[case]
-    if "normalized_delta" in ARGUMENTS[function] and "input" in changes:
-        changes = {**changes, "normalized_delta": changes["input"]}
+    for delta in ("normalized_delta", "activated_delta"):
+        if delta in ARGUMENTS[function] and "input" in changes:
+            changes = {**changes, delta: changes["input"]}
     assert_violation(function, changes, wanted, says)
 
 
-@pytest.mark.parametrize(
-    "function", ["batch_norm_training_backprop", "batch_norm_inference_backprop"]
-)
+@pytest.mark.parametrize("function", [name for name in ARGUMENTS if name.endswith("backprop")])
 @pytest.mark.parametrize("case", BACKPROP_VIOLATIONS)
 def test_violated_constraint_of_backprop(function: str, case: str) -> None:
-    assert_violation(function, *BACKPROP_VIOLATIONS[case])
+    changes, wanted, says = BACKPROP_VIOLATIONS[case]
+    if "activated_delta" in ARGUMENTS[function]:
+        changes = {
+            name.replace("normalized_delta", "activated_delta"): value
+            for name, value in changes.items()
+        }
+        says = [text.replace("normalized_delta", "activated_delta") for text in says]
+    assert_violation(function, changes, wanted, says)
+
+
+MASK_VIOLATIONS: dict[str, tuple[Array, list[str], list[str]]] = {
+    "bool mask": (np.zeros((4, 3, 1), bool), ["C11"], ["mask", "u8", "boolean"]),
+    "f32 mask": (np.zeros((4, 3, 1), FLOATS), ["C11"], ["mask", "u8", "f32"]),
+    "mask without packing": (np.zeros((4, 3, 5), np.uint8), ["C12"], ["{4,3,1}", "{4,3,5}"]),
+    "mask of other rank": (np.zeros((12, 1), np.uint8), ["C12"], ["{4,3,1}", "{12,1}"]),
+    "mask of bools": (np.zeros((4, 3, 5), bool), ["C11", "C12"], ["boolean", "{4,3,5}"]),
+}
+
+
+@pytest.mark.parametrize("case", MASK_VIOLATIONS)
+def test_violated_constraint_of_the_mask(case: str) -> None:
+    mask, wanted, says = MASK_VIOLATIONS[case]
+    assert_violation("batch_norm_training_relu_backprop", {"mask": mask}, wanted, says)
 
 
 @EVERY_FUNCTION
 def test_no_channels_violate_c10(function: str) -> None:
     changes: dict[str, Any] = {
-        name: np.zeros((4, 0, 5) if array.ndim == 3 else 0, np.float32)
+        name: np.zeros((4, 0, array.shape[2]) if array.ndim == 3 else 0, array.dtype)
         for name, array in ARGUMENTS[function].items()
     }
     message = call_refused(function, ng.NodeValidationFailure, **changes)

@@ -477,6 +477,7 @@ def test_inputs_are_never_written(writable: bool) -> None:
             (sample.inference(), ng.batch_norm_inference),
             (sample.backprop(), ng.batch_norm_training_backprop),
             (sample.backprop(), ng.batch_norm_inference_backprop),
+            (sample.training(), ng.batch_norm_training_relu),
         ):
             arrays = [array for array in arguments if array is not None]
             before = [array.tobytes() for array in arrays]

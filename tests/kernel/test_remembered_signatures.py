@@ -9,16 +9,33 @@ import pytest
 
 import normgraph as ng
 
+from . import relu
 from .comparison import assert_same_bits
 from .samples import Sample
 
 SAMPLE = Sample((4, 3, 5), seed=95)
-CALLS: dict[str, dict[str, Any]] = {
-    "batch_norm_training": SAMPLE.training()._asdict(),
-    "batch_norm_inference": SAMPLE.inference()._asdict(),
-    "batch_norm_training_backprop": SAMPLE.backprop()._asdict(),
-    "batch_norm_inference_backprop": SAMPLE.backprop()._asdict(),
-}
+
+
+def arguments_of(function: str, sample: Sample) -> dict[str, Any]:
+    if function == "batch_norm_training_relu_backprop":
+        mask = relu.packed(np.ones(sample.shape, bool), 1)
+        return relu.backward_arguments(sample.backprop(), mask)
+    if function.endswith("backprop"):
+        return sample.backprop()._asdict()
+    if function == "batch_norm_inference":
+        return sample.inference()._asdict()
+    return sample.training()._asdict()
+
+
+FUNCTIONS = (
+    "batch_norm_training",
+    "batch_norm_inference",
+    "batch_norm_training_backprop",
+    "batch_norm_inference_backprop",
+    "batch_norm_training_relu",
+    "batch_norm_training_relu_backprop",
+)
+CALLS = {function: arguments_of(function, SAMPLE) for function in FUNCTIONS}
 CHANGES: dict[str, tuple[dict[str, Any], str]] = {
     "epsilon": ({"epsilon": -1.0}, "C1"),
     "channel_axis": ({"channel_axis": 0}, "C9"),
@@ -43,13 +60,10 @@ def test_a_change_of_a_valid_call_is_checked(function: str, change: str) -> None
 @pytest.mark.parametrize("function", CALLS)
 def test_another_type_or_shape_gives_outputs_of_its_own(function: str) -> None:
     call = getattr(ng, function)
-    kind = function.removeprefix("batch_norm_")
-    method = "backprop" if kind.endswith("backprop") else kind
     for shape in ((4, 3, 5), (4, 3, 6), (4, 3, 5), (5, 4, 3), (3, 5)):
         for data_type in ("f32", "f64", "bf16", "f16"):
             sample = Sample(shape, data_type, data_type)
-            arguments = getattr(sample, method)()
-            result = call(*arguments)
+            result = call(**arguments_of(function, sample))
             first = result if function == "batch_norm_inference" else result[0]
             assert (first.dtype, first.shape) == (sample.data.dtype, shape)
 

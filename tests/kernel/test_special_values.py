@@ -311,6 +311,7 @@ def test_rounding_mode_of_the_caller_is_ignored_and_kept(upward_rounding: ctypes
             *ng.batch_norm_training(*forward),
             *ng.batch_norm_training_backprop(*backward),
             *ng.batch_norm_inference_backprop(*backward),
+            *ng.batch_norm_training_relu(*forward),
             ng.batch_norm_inference(*statistics),
             *ng.update_running_statistics(statistics[3:], backward[3:5], 77),
         )

@@ -83,6 +83,7 @@ def run_all(sample: Sample, **options: Any) -> tuple[Any, ...]:
         ng.batch_norm_inference(*sample.inference(), **options),
         *ng.batch_norm_training_backprop(*sample.backprop(), **options),
         *ng.batch_norm_inference_backprop(*sample.backprop(), **options),
+        *ng.batch_norm_training_relu(*sample.training(), **options),
     )
 
 

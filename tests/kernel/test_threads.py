@@ -30,7 +30,7 @@ def no_forced_switches() -> Iterator[None]:
 @pytest.mark.skipif(
     not getattr(sys, "_is_gil_enabled", lambda: True)(), reason="there is no interpreter lock"
 )
-@pytest.mark.parametrize("function", ["training", "inference", "backprop", "frozen"])
+@pytest.mark.parametrize("function", ["training", "inference", "backprop", "frozen", "relu"])
 def test_other_threads_run_during_a_kernel(function: str, no_forced_switches: None) -> None:
     """The counter cannot move between its two readings unless the kernel lets go of the lock."""
     input = np.broadcast_to(np.ones((1, 2, 1), np.float32), (2, 2, 2**20))
@@ -41,6 +41,7 @@ def test_other_threads_run_during_a_kernel(function: str, no_forced_switches: No
         "backprop": lambda: ng.batch_norm_training_backprop(
             input, None, None, vector, vector, input
         ),
+        "relu": lambda: ng.batch_norm_training_relu(input, None, None),
         "frozen": lambda: ng.batch_norm_inference_backprop(
             input, None, None, vector, vector, input
         ),

@@ -8,6 +8,8 @@ import pytest
 
 import normgraph as ng
 
+DELTAS = ("normalized_delta", "activated_delta")
+
 
 class Signature(NamedTuple):
     op: Any
@@ -17,12 +19,26 @@ class Signature(NamedTuple):
     @property
     def data(self) -> list[str]:
         """The inputs of the shape (•, C, …)."""
-        return [name for name in self.inputs if name in ("input", "normalized_delta")]
+        return [name for name in self.inputs if name in ("input", *DELTAS)]
 
     @property
     def vectors(self) -> list[str]:
         """The inputs of the shape (C)."""
-        return [name for name in self.inputs if name not in self.data]
+        return [name for name in self.inputs if name not in (*self.data, "mask")]
+
+    @property
+    def delta(self) -> str:
+        """The input that is the gradient of the forward op's output."""
+        return next(name for name in self.inputs if name in DELTAS)
+
+    @property
+    def is_backprop(self) -> bool:
+        return any(name in DELTAS for name in self.inputs)
+
+    @property
+    def channel_outputs(self) -> list[str]:
+        """The outputs of the shape (C)."""
+        return [name for name in self.outputs[1:] if name != "mask"]
 
 
 TRAINING = Signature(
@@ -37,7 +53,15 @@ BACKPROP = Signature(
     ("input_delta", "gamma_delta", "beta_delta"),
 )
 INFERENCE_BACKPROP = Signature(ng.op.BatchNormInferenceBackprop, BACKPROP.inputs, BACKPROP.outputs)
-ALL = (TRAINING, INFERENCE, BACKPROP, INFERENCE_BACKPROP)
+RELU = Signature(
+    ng.op.BatchNormTrainingRelu, TRAINING.inputs, ("activated", "mean", "variance", "mask")
+)
+RELU_BACKPROP = Signature(
+    ng.op.BatchNormTrainingReluBackprop,
+    ("input", "gamma", "beta", "mean", "variance", "mask", "activated_delta"),
+    BACKPROP.outputs,
+)
+ALL = (TRAINING, INFERENCE, BACKPROP, INFERENCE_BACKPROP, RELU, RELU_BACKPROP)
 
 
 def parametrize(*signatures: Signature) -> pytest.MarkDecorator:
@@ -48,7 +72,7 @@ def parametrize(*signatures: Signature) -> pytest.MarkDecorator:
 
 
 EVERY_OP = parametrize(*ALL)
-EVERY_BACKPROP = parametrize(BACKPROP, INFERENCE_BACKPROP)
+EVERY_BACKPROP = parametrize(BACKPROP, INFERENCE_BACKPROP, RELU_BACKPROP)
 EVERY_VECTOR = pytest.mark.parametrize(
     ("signature", "vector"),
     [
@@ -60,7 +84,10 @@ EVERY_VECTOR = pytest.mark.parametrize(
 
 
 class Inputs:
-    """Types and shapes of an op's inputs: one for all data, one for all vectors, and changes."""
+    """Types and shapes of an op's inputs: one for all data, one for all vectors, and changes.
+
+    `delta` stands for whatever the gradient is called. Of a mask nothing is known but its type.
+    """
 
     def __init__(
         self,
@@ -74,6 +101,10 @@ class Inputs:
             name: (types[0], shapes[0]) if name in signature.data else (types[1], shapes[1])
             for name in signature.inputs
         }
+        if "mask" in self.pairs:
+            self.pairs["mask"] = ("u8", None)
+        if "delta" in changes:
+            changes[signature.delta] = changes.pop("delta")
         assert set(changes) <= set(self.pairs)
         self.pairs.update(changes)
 
@@ -83,7 +114,16 @@ class Inputs:
         return self.signature.op(*parameters, **attributes)
 
     def inferred(self, **attributes: Any) -> dict[str, str]:
-        """Output name → 'f32{?,64}', the same from a node and from infer."""
+        """Output name → 'f32{?,64}', the same from a node and from infer; without the mask."""
+        texts = self._all_inferred(**attributes)
+        texts.pop("mask", None)
+        return texts
+
+    def inferred_mask(self, **attributes: Any) -> str:
+        """'u8{?,64,7}', the same from a node and from infer."""
+        return self._all_inferred(**attributes)["mask"]
+
+    def _all_inferred(self, **attributes: Any) -> dict[str, str]:
         node = self.node(**attributes)
         from_node = [(output.element_type, output.partial_shape) for output in node.outputs]
         assert self.signature.op.infer(*self.pairs.values(), **attributes) == tuple(from_node)

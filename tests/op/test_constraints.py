@@ -14,6 +14,7 @@ from .signatures import (
     EVERY_OP,
     EVERY_VECTOR,
     INFERENCE,
+    RELU_BACKPROP,
     TRAINING,
     Inputs,
     Signature,
@@ -94,8 +95,8 @@ def test_c2_holds_for_every_real_type(signature: Signature, element_type: str) -
 
 @EVERY_BACKPROP
 def test_c2_is_known_from_normalized_delta(signature: Signature) -> None:
-    inputs = Inputs(signature, ("dynamic", "dynamic"), normalized_delta=("i32", None))
-    expected = "the element type of normalized_delta: expected f16, bf16, f32 or f64, got i32"
+    inputs = Inputs(signature, ("dynamic", "dynamic"), delta=("i32", None))
+    expected = f"the element type of {signature.delta}: expected f16, bf16, f32 or f64, got i32"
     assert inputs.violations() == {"C2": expected}
 
 
@@ -109,14 +110,12 @@ def test_c2_is_known_from_normalized_delta(signature: Signature) -> None:
 def test_c3_normalized_delta_has_the_type_of_input(
     signature: Signature, shape: Any, of_input: str, of_delta: str
 ) -> None:
-    inputs = Inputs(
-        signature, (of_input, of_input), (shape, [64]), normalized_delta=(of_delta, None)
-    )
+    inputs = Inputs(signature, (of_input, of_input), (shape, [64]), delta=(of_delta, None))
     if of_input == of_delta:
         assert inputs.inferred()["input_delta"].startswith(of_input)
         return
     expected = (
-        f"the element type of normalized_delta: expected {of_input}, as input has, got {of_delta}"
+        f"the element type of {signature.delta}: expected {of_input}, as input has, got {of_delta}"
     )
     assert inputs.violations() == {"C3": expected}
 
@@ -180,7 +179,7 @@ def test_c4_names_normalized_delta_where_only_that_has_a_type(signature: Signatu
     inputs = Inputs(signature, ("f32", "f64"), input=("dynamic", None))
     expected = (
         "the element type of gamma, beta, mean and variance: "
-        "expected f32, as normalized_delta has, got f64"
+        f"expected f32, as {signature.delta} has, got f64"
     )
     assert inputs.violations() == {"C4": expected}
 
@@ -213,8 +212,8 @@ def test_c5_rank_of_input_is_at_least_2(
 
 @EVERY_BACKPROP
 def test_c5_is_known_from_normalized_delta(signature: Signature) -> None:
-    violations = Inputs(signature, input=("f32", None), normalized_delta=("f32", [64])).violations()
-    expected = "the rank of normalized_delta: expected at least 2, got 1, the shape {64}"
+    violations = Inputs(signature, input=("f32", None), delta=("f32", [64])).violations()
+    expected = f"the rank of {signature.delta}: expected at least 2, got 1, the shape {{64}}"
     assert violations == {"C5": expected}
 
 
@@ -238,7 +237,7 @@ def test_c6_holds_for_every_axis_of_the_rank(signature: Signature, axis: int) ->
     lengths[axis] = 64
     inferred = Inputs(signature, shapes=(lengths, [None])).inferred(channel_axis=axis)
     assert inferred[signature.outputs[0]] == f"f32{ng.PartialShape(lengths)}"
-    assert all(inferred[name] == "f32{64}" for name in signature.outputs[1:])
+    assert all(inferred[name] == "f32{64}" for name in signature.channel_outputs)
 
 
 @EVERY_OP
@@ -251,9 +250,10 @@ def test_c6_any_axis_may_lie_within_an_unknown_rank(signature: Signature, axis: 
 
 @EVERY_BACKPROP
 def test_c6_is_known_from_normalized_delta(signature: Signature) -> None:
-    inputs = Inputs(signature, input=("f32", None), normalized_delta=("f32", [None, None]))
+    inputs = Inputs(signature, input=("f32", None), delta=("f32", [None, None]))
     expected = (
-        "channel_axis: expected -2 to 1 for the rank of normalized_delta, the shape {?,?}, got 2"
+        f"channel_axis: expected -2 to 1 for the rank of {signature.delta}, "
+        "the shape {?,?}, got 2"
     )
     assert inputs.violations(channel_axis=2) == {"C6": expected}
 
@@ -275,11 +275,9 @@ def test_c6_is_known_from_normalized_delta(signature: Signature) -> None:
 def test_c7_normalized_delta_has_the_shape_of_input(
     signature: Signature, of_input: Any, of_delta: Any, difference: str
 ) -> None:
-    violations = Inputs(
-        signature, input=("f32", of_input), normalized_delta=("f32", of_delta)
-    ).violations()
+    violations = Inputs(signature, input=("f32", of_input), delta=("f32", of_delta)).violations()
     expected = (
-        f"the shape of normalized_delta: expected {ng.PartialShape(of_input)}, as input has, "
+        f"the shape of {signature.delta}: expected {ng.PartialShape(of_input)}, as input has, "
         f"got {ng.PartialShape(of_delta)} ({difference})"
     )
     assert violations == {"C7": expected}
@@ -287,11 +285,11 @@ def test_c7_normalized_delta_has_the_shape_of_input(
 
 @EVERY_BACKPROP
 def test_c7_does_not_stop_the_checks_of_input(signature: Signature) -> None:
-    inputs = Inputs(signature, input=("f32", [2, 32, 7]), normalized_delta=("f32", [2, 64]))
+    inputs = Inputs(signature, input=("f32", [2, 32, 7]), delta=("f32", [2, 64]))
     assert set(inputs.violations()) == {"C7", "C9"}
     assert set(inputs.violations(channel_axis=2)) == {"C7", "C9"}
     assert set(inputs.violations(channel_axis=3)) == {"C6", "C7"}
-    inputs = Inputs(signature, input=("f32", [2]), normalized_delta=("f32", [2, 64]))
+    inputs = Inputs(signature, input=("f32", [2]), delta=("f32", [2, 64]))
     assert set(inputs.violations()) == {"C5", "C7"}
 
 
@@ -369,11 +367,11 @@ def test_c9_counts_what_normalized_delta_knows(signature: Signature) -> None:
     inputs = Inputs(
         signature,
         shapes=([2, None], [None]),
-        normalized_delta=("f32", [None, 3]),
+        delta=("f32", [None, 3]),
         mean=("f32", [4]),
     )
     expected = (
-        "the number of channels differs: normalized_delta has 3 (axis 1 of {?,3}), mean has 4"
+        f"the number of channels differs: {signature.delta} has 3 (axis 1 of {{?,3}}), mean has 4"
     )
     assert inputs.violations() == {"C9": expected}
 
@@ -409,6 +407,90 @@ def test_c10_holds_as_long_as_there_may_be_a_channel(signature: Signature) -> No
     assert inferred[signature.outputs[0]] == "f32{2,0..4}"
 
 
+# ---- C11, C12: the mask -------------------------------------------------------------------------
+
+
+@EVERY_SHAPE
+@pytest.mark.parametrize("element_type", [*REAL_TYPES, "boolean", "i8", "u16"])
+def test_c11_mask_has_the_element_type_u8(shape: Any, element_type: str) -> None:
+    inputs = Inputs(RELU_BACKPROP, shapes=(shape, [64]), mask=(element_type, None))
+    expected = f"the element type of mask: expected u8, got {element_type}"
+    assert inputs.violations() == {"C11": expected}
+
+
+@pytest.mark.parametrize("element_type", ["u8", "dynamic"])
+def test_c11_holds(element_type: str) -> None:
+    inputs = Inputs(RELU_BACKPROP, mask=(element_type, None))
+    assert inputs.inferred()["input_delta"] == "f32{?,64,?,?}"
+
+
+@pytest.mark.parametrize(
+    ("shape", "channel_axis", "expected"),
+    [
+        ([2, 64, 7, 7], 1, "{2,64,7}"),
+        ([2, 64, 1, 1], 1, "{2,64,1}"),
+        ([2, 64], 1, "{2,8}"),
+        ([2, 7, 7, 64], -1, "{98,8}"),
+        ([64, 2, 9], 0, "{1,64,3}"),
+        ([None, 64, 7, 7], 1, "{?,64,7}"),
+        ([(1, 8), 64, (9, 20)], -2, "{1..8,64,2..3}"),
+        ([0, 64, 7, 7], 1, "{0,64,7}"),
+        ([2, 64, 0], 1, "{2,64,0}"),
+    ],
+)
+@pytest.mark.parametrize(
+    "of_mask", [[98, 64], [2, 64, 49], [2, 64, 7, 7], [2, 65, 7], [], [2, 64, 8, 1], [3, 9]]
+)
+def test_c12_the_shape_of_mask_is_that_of_the_packed_bits(
+    shape: Any, channel_axis: int, expected: str, of_mask: Any
+) -> None:
+    inputs = Inputs(RELU_BACKPROP, shapes=(shape, [None]), mask=("u8", of_mask))
+    text = (
+        f"the shape of mask: expected {expected}, a bit for each element of "
+        f"{ng.PartialShape(shape)} with channel_axis {channel_axis}, got {ng.PartialShape(of_mask)}"
+    )
+    assert inputs.violations(channel_axis=channel_axis) == {"C12": text}
+
+
+def test_c12_counts_what_all_others_know() -> None:
+    inputs = Inputs(
+        RELU_BACKPROP,
+        shapes=([None, None, None], [None]),
+        delta=("f32", [2, None, 9]),
+        variance=("f32", [64]),
+        mask=("u8", [2, 64, 1]),
+    )
+    expected = (
+        "the shape of mask: expected {2,64,2}, a bit for each element of {2,64,9} "
+        "with channel_axis 1, got {2,64,1}"
+    )
+    assert inputs.violations() == {"C12": expected}
+
+
+@pytest.mark.parametrize(
+    ("channel_axis", "of_mask"), [(-1, [3, 9]), (-1, [3, 8, 1]), (-2, [3, 8]), (0, [2, 64, 5])]
+)
+def test_c12_of_an_unknown_rank_knows_what_the_axis_tells(channel_axis: int, of_mask: Any) -> None:
+    inputs = Inputs(RELU_BACKPROP, shapes=(None, [64]), mask=("u8", of_mask))
+    assert set(inputs.violations(channel_axis=channel_axis)) == {"C12"}
+
+
+def test_c12_of_an_unknown_rank_holds_for_any_mask_where_the_axis_may_be_the_last() -> None:
+    inputs = Inputs(RELU_BACKPROP, shapes=(None, [64]), mask=("u8", [5]))
+    assert inputs.inferred()["gamma_delta"] == "f32{64}"
+
+
+def test_c12_needs_c6_c7_and_c9() -> None:
+    wrong = {"mask": ("u8", [1, 1, 1])}
+    inputs = Inputs(RELU_BACKPROP, shapes=([2, 64, 7], [64]), **wrong)
+    assert set(inputs.violations()) == {"C12"}
+    assert set(inputs.violations(channel_axis=3)) == {"C6"}
+    inputs = Inputs(RELU_BACKPROP, shapes=([2, 64, 7], [64]), delta=("f32", [2, 64, 8]), **wrong)
+    assert set(inputs.violations()) == {"C7"}
+    inputs = Inputs(RELU_BACKPROP, shapes=([2, 64, 7], [32]), **wrong)
+    assert set(inputs.violations()) == {"C9"}
+
+
 # ---- all at once --------------------------------------------------------------------------------
 
 
@@ -419,9 +501,19 @@ def test_all_violations_are_listed_at_once(signature: Signature) -> None:
         input=("i32", [2, 64, 7, 7]),
         gamma=("f64", [64, 1]),
         beta=("f32", [32]),
-        normalized_delta=("f32", [2, 64, 7]),
+        delta=("f32", [2, 64, 7]),
     )
     assert list(inputs.violations(epsilon=-1)) == ["C1", "C2", "C3", "C4", "C7", "C8", "C9"]
+
+
+def test_all_violations_with_those_of_the_mask() -> None:
+    inputs = Inputs(
+        RELU_BACKPROP,
+        shapes=([2, 64, 7, 7], [64]),
+        input=("i32", [2, 64, 7, 7]),
+        mask=("boolean", [2, 64, 7, 7]),
+    )
+    assert list(inputs.violations(epsilon=-1)) == ["C1", "C2", "C3", "C11", "C12"]
 
 
 @EVERY_BACKPROP
@@ -433,7 +525,7 @@ def test_all_violations_of_the_other_half(signature: Signature) -> None:
         beta=("f32", [0]),
         mean=("f32", []),
         variance=("f32", [None]),
-        normalized_delta=("f64", [2, 64]),
+        delta=("f64", [2, 64]),
     )
     # C5 fails, so C6 is not checked and the data inputs do not take part in C9.
     labels = list(inputs.violations(epsilon=math.nan, channel_axis=7))

@@ -41,11 +41,31 @@ struct ChannelVector {
     std::int64_t stride = 0;
 };
 
+/// A bit for each element of a tensor, which tells whether a rectifier lets it pass, packed as
+/// relu_mask.hpp describes. A null address means "absent": there is no rectifier.
+struct ConstReluMask {
+    const std::byte* address = nullptr;
+};
+struct ReluMask {
+    std::byte* address = nullptr;
+};
+
 /// The channels from begin up to end, a part of a problem: threads share a problem by its channels.
-/// The order of summation is that of the whole problem, whatever the part.
+/// The order of summation is that of the whole problem, whatever the part. Where channels share
+/// bytes of a ReluMask that is written, begin is a multiple of 8, and so is end unless it is the
+/// last.
 struct ChannelRange {
     std::int64_t begin, end;
 };
+
+/// The number of elements along axes of these lengths.
+inline std::int64_t product(std::span<const std::int64_t> lengths) {
+    std::int64_t result = 1;
+    for (const std::int64_t length : lengths) {
+        result *= length;
+    }
+    return result;
+}
 
 inline ChannelRange all_channels(const Problem& problem) {
     return {0, problem.shape[static_cast<std::size_t>(problem.channel_axis)]};
@@ -56,12 +76,17 @@ inline ChannelRange all_channels(const Problem& problem) {
 
 /// normalized = gamma · (input − mean) / √(variance + epsilon) + beta, mean and variance (biased,
 /// 1/n) over all axes but the channel axis. At least one element per channel.
+///
+/// With a mask, normalized is rectified: each y, rounded to its type, becomes +0 if y <= 0 and
+/// stays else (NaN stays). The mask's bits are 1 where the result is not 0. A mask needs
+/// normalized.
 struct BatchNormTrainingArguments {
     Problem problem;
     ConstTensor input;
     ConstChannelVector gamma, beta;
     Tensor normalized;
     ChannelVector mean, variance;
+    ReluMask mask{};  ///< an output: BatchNormTrainingRelu
 };
 
 /// normalized = gamma · (input − mean) / √(variance + epsilon) + beta, mean and variance as given.
@@ -75,6 +100,8 @@ struct BatchNormInferenceArguments {
 /// With n elements per channel, inv = 1/√(variance + epsilon), x̂ = (input − mean)·inv:
 /// beta_delta = Σ normalized_delta, gamma_delta = Σ normalized_delta·x̂,
 /// input_delta = gamma·inv·(normalized_delta − beta_delta/n − x̂·gamma_delta/n).
+///
+/// With a mask, normalized_delta is +0 where the mask's bit is 0, whatever is stored there.
 struct BatchNormTrainingBackpropArguments {
     Problem problem;
     ConstTensor input;
@@ -82,6 +109,7 @@ struct BatchNormTrainingBackpropArguments {
     ConstTensor normalized_delta;
     Tensor input_delta;
     ChannelVector gamma_delta, beta_delta;
+    ConstReluMask mask{};  ///< an input: BatchNormTrainingReluBackprop
 };
 
 /// The same where mean and variance are constants: beta_delta and gamma_delta as above,

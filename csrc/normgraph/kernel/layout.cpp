@@ -5,14 +5,6 @@
 namespace normgraph::kernel {
 namespace {
 
-std::int64_t product(std::span<const std::int64_t> lengths) {
-    std::int64_t result = 1;
-    for (const std::int64_t length : lengths) {
-        result *= length;
-    }
-    return result;
-}
-
 /// Two neighbouring axes are one where a step of the outer equals a full run of the inner.
 bool are_one(const ViewAxis& outer, const ViewAxis& inner) {
     for (std::size_t tensor = 0; tensor < outer.strides.size(); ++tensor) {

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "normgraph/ir/text.hpp"
+#include "normgraph/op/relu_mask.hpp"
 
 namespace normgraph::op {
 
@@ -22,10 +23,12 @@ struct NamedTensor {
 using NamedTensors = std::vector<NamedTensor>;
 using Result = std::optional<Violation>;
 
-/// The inputs of one op by their part: input and normalized_delta, and the channel vectors.
+/// The inputs of one op by their part: input and the gradient of its shape, the channel vectors,
+/// and the mask (one at most).
 struct Inputs {
     NamedTensors data;
     NamedTensors vectors;
+    NamedTensors masks;
 };
 
 /// One input's knowledge of C: a channel vector's axis 0, a data input's channel axis.
@@ -39,6 +42,13 @@ struct ChannelSource {
 
 using ChannelSources = std::vector<ChannelSource>;
 
+NamedTensors& part_of(std::string_view name, Inputs& inputs) {
+    if (name == "input" || name == "normalized_delta" || name == "activated_delta") {
+        return inputs.data;
+    }
+    return name == "mask" ? inputs.masks : inputs.vectors;
+}
+
 Inputs sort_into_parts(std::string_view type_name, std::span<const std::string_view> names,
                        const std::vector<TensorType>& types) {
     if (types.size() != names.size()) {
@@ -51,8 +61,7 @@ Inputs sort_into_parts(std::string_view type_name, std::span<const std::string_v
     inputs.data.reserve(names.size());
     inputs.vectors.reserve(names.size());
     for (std::size_t index = 0; index < names.size(); ++index) {
-        const bool is_data = names[index] == "input" || names[index] == "normalized_delta";
-        (is_data ? inputs.data : inputs.vectors).push_back({names[index], &types[index]});
+        part_of(names[index], inputs).push_back({names[index], &types[index]});
     }
     return inputs;
 }
@@ -362,6 +371,37 @@ Result check_channels_exist(const ChannelSources& sources) {
     return std::nullopt;
 }
 
+// ---- the mask -----------------------------------------------------------------------------------
+
+// C11: mask has the element type u8.
+Result check_mask_type(const NamedTensors& masks) {
+    for (const NamedTensor& mask : masks) {
+        const element::Type type = mask.type->element_type;
+        if (!element::Type::merge(element::u8, type)) {
+            return Violation{"C11", "the element type of " + text_of(mask.name) +
+                                        ": expected u8, got " + text_of(type.name())};
+        }
+    }
+    return std::nullopt;
+}
+
+// C12: the shape of mask is that of the packed bits of input.
+Result check_mask_shape(const NamedTensors& masks, const PartialShape& data,
+                        std::int64_t channel_axis, const Dimension& channels) {
+    const PartialShape expected = relu_mask_shape(data, channel_axis, channels);
+    for (const NamedTensor& mask : masks) {
+        const PartialShape& shape = mask.type->partial_shape;
+        if (!shape.compatible(expected)) {
+            return Violation{"C12", "the shape of " + text_of(mask.name) + ": expected " +
+                                        expected.to_string() + ", a bit for each element of " +
+                                        data.to_string() + " with channel_axis " +
+                                        std::to_string(channel_axis) + ", got " +
+                                        shape.to_string()};
+        }
+    }
+    return std::nullopt;
+}
+
 // ---- what follows for the outputs ---------------------------------------------------------------
 
 /// f32 vectors alone say nothing of the data: 16-bit data may come with them.
@@ -420,8 +460,14 @@ void check_element_types(const Inputs& inputs, Report& report) {
     }
 }
 
-/// Returns all that is known of C, for inputs that meet the constraints.
-ChannelSources check_shapes(const Inputs& inputs, std::int64_t channel_axis, Report& report) {
+/// The shape of the data and C, from all that know them; nullopt where they disagree.
+struct Shapes {
+    PartialShape data;
+    Dimension channels;
+};
+
+std::optional<Shapes> check_shapes(const Inputs& inputs, std::int64_t channel_axis,
+                                   Report& report) {
     const bool axis_is_valid = report.holds(check_rank(inputs.data)) &&                      // C5
                                report.holds(check_channel_axis(inputs.data, channel_axis));  // C6
     const bool shapes_agree = report.holds(check_data_shapes_agree(inputs.data));            // C7
@@ -432,10 +478,15 @@ ChannelSources check_shapes(const Inputs& inputs, std::int64_t channel_axis, Rep
         append_channel_sources_of_data(inputs.data, channel_axis, shapes_agree, sources);
     }
     append_channel_sources_of_vectors(inputs.vectors, sources);
-    if (report.holds(check_channels_agree(sources))) {  // C9
-        report.holds(check_channels_exist(sources));    // C10
+    const bool channels_agree = report.holds(check_channels_agree(sources));  // C9
+    if (channels_agree) {
+        report.holds(check_channels_exist(sources));  // C10
     }
-    return sources;
+    if (!axis_is_valid || !shapes_agree || !channels_agree) {
+        return std::nullopt;
+    }
+    const Dimension channels = merge_channels(sources).value();
+    return Shapes{infer_data_shape(inputs.data, channel_axis, channels), channels};
 }
 
 }  // namespace
@@ -456,12 +507,18 @@ BatchNormTypes infer_batch_norm(std::string_view type_name,
     Report report;
     report.holds(check_epsilon(epsilon));  // C1
     check_element_types(parts, report);
-    const ChannelSources sources = check_shapes(parts, channel_axis, report);
+    const std::optional<Shapes> shapes = check_shapes(parts, channel_axis, report);
+    report.holds(check_mask_type(parts.masks));  // C11
+    if (shapes) {
+        report.holds(
+            check_mask_shape(parts.masks, shapes->data, channel_axis, shapes->channels));  // C12
+    }
     report.throw_if_violated(type_name);
 
-    const Dimension channels = merge_channels(sources).value();
-    return {.data = {infer_data_type(parts), infer_data_shape(parts.data, channel_axis, channels)},
-            .channel = {infer_vector_type(parts), PartialShape{channels}}};
+    const auto& [data, channels] = shapes.value();
+    return {.data = {infer_data_type(parts), data},
+            .channel = {infer_vector_type(parts), PartialShape{channels}},
+            .mask = {element::u8, relu_mask_shape(data, channel_axis, channels)}};
 }
 
 }  // namespace normgraph::op

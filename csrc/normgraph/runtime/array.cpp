@@ -61,6 +61,20 @@ bool are_identical_views(const Array& left, const Array& right) {
     return true;
 }
 
+bool is_contiguous(const Array& array) {
+    if (array.is_empty()) {
+        return true;
+    }
+    auto stride = static_cast<std::int64_t>(array.element_type.size());
+    for (std::size_t axis = array.shape.size(); axis-- > 0;) {
+        if (array.shape[axis] > 1 && array.strides[axis] != stride) {
+            return false;
+        }
+        stride *= array.shape[axis];
+    }
+    return true;
+}
+
 bool ranges_overlap(const Array& left, const Array& right) {
     const std::less<const std::byte*> before;
     return before(left.first_byte(), right.first_byte() + right.byte_extent()) &&
@@ -104,6 +118,15 @@ void check_output(const std::string& name, const Array& array, const TensorType&
                                     "got strides " +
                                     format_strides(array.strides) + " (in bytes) for shape " +
                                     given.partial_shape.to_string());
+    }
+}
+
+void check_contiguous(const std::string& name, const Array& array) {
+    if (!is_contiguous(array)) {
+        throw std::invalid_argument(name +
+                                    ": expected an array in C order without gaps, got strides " +
+                                    format_strides(array.strides) + " (in bytes) for shape " +
+                                    array.tensor_type().partial_shape.to_string());
     }
 }
 

@@ -34,6 +34,9 @@ private:
 /// than one element).
 bool are_identical_views(const Array& left, const Array& right);
 
+/// Whether the elements lie one after the other in logical order (C order), without gaps.
+bool is_contiguous(const Array& array);
+
 /// False only if no byte can belong to both. The test compares the ranges from first to last byte,
 /// so views that interleave in one range give true.
 bool ranges_overlap(const Array& left, const Array& right);
@@ -46,5 +49,8 @@ bool may_overlap_itself(const Array& array);
 /// begins with `name` ("out[1] (gamma_delta)"), if the element type or the shape differs, if the
 /// array is read-only, or if it may overlap itself.
 void check_output(const std::string& name, const Array& array, const TensorType& type);
+
+/// Throws std::invalid_argument, which begins with `name`, unless the array is_contiguous.
+void check_contiguous(const std::string& name, const Array& array);
 
 }  // namespace normgraph::runtime

@@ -58,4 +58,12 @@ kernel::ChannelVector channel_vector(const OptionalArray& array) {
                  : kernel::ChannelVector{};
 }
 
+kernel::ReluMask relu_mask(const char* name, const OptionalArray& array) {
+    if (!array) {
+        return {};
+    }
+    check_contiguous(name, *array);
+    return {array->address};
+}
+
 }  // namespace normgraph::runtime

@@ -20,4 +20,8 @@ kernel::Tensor tensor(const OptionalArray& array);
 kernel::ConstChannelVector const_channel_vector(const OptionalArray& array);
 kernel::ChannelVector channel_vector(const OptionalArray& array);
 
+/// Throws std::invalid_argument, which begins with `name`, unless the bytes lie one after the
+/// other.
+kernel::ReluMask relu_mask(const char* name, const OptionalArray& array);
+
 }  // namespace normgraph::runtime

@@ -26,7 +26,8 @@ struct KernelCall {
     std::vector<TensorType> (*infer)(const std::vector<TensorType>& inputs, double epsilon,
                                      std::int64_t channel_axis);
     /// Runs the kernel, on at most num_threads threads, on what `validate` and `check_output` have
-    /// accepted.
+    /// accepted. Throws std::invalid_argument, before it writes anything, for a mask that does not
+    /// lie in C order without gaps.
     void (*run)(std::span<const OptionalArray> inputs, std::span<const OptionalArray> outputs,
                 double epsilon, std::int64_t channel_axis, std::int64_t num_threads);
 };
@@ -35,6 +36,8 @@ extern const KernelCall batch_norm_training;
 extern const KernelCall batch_norm_inference;
 extern const KernelCall batch_norm_training_backprop;
 extern const KernelCall batch_norm_inference_backprop;
+extern const KernelCall batch_norm_training_relu;
+extern const KernelCall batch_norm_training_relu_backprop;
 
 /// Element types and shapes of the outputs, all static. Channel vectors of which no input knows the
 /// type (16-bit data, gamma and beta absent) are f32.

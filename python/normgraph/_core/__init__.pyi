@@ -184,6 +184,17 @@ class BatchNormInferenceBackpropResult(NamedTuple):
     gamma_delta: Any
     beta_delta: Any
 
+class BatchNormTrainingReluResult(NamedTuple):
+    activated: Any
+    mean: Any
+    variance: Any
+    mask: Any
+
+class BatchNormTrainingReluBackpropResult(NamedTuple):
+    input_delta: Any
+    gamma_delta: Any
+    beta_delta: Any
+
 def batch_norm_training(
     input: _Array,
     gamma: _Array | None,
@@ -231,6 +242,30 @@ def batch_norm_inference_backprop(
     outputs: Iterable[str] | None = None,
     num_threads: int | None = None,
 ) -> BatchNormInferenceBackpropResult: ...
+def batch_norm_training_relu(
+    input: _Array,
+    gamma: _Array | None,
+    beta: _Array | None,
+    epsilon: float = 1e-5,
+    channel_axis: int = 1,
+    out: _Array | tuple[_Array | None, _Array | None, _Array | None, _Array | None] | None = None,
+    outputs: Iterable[str] | None = None,
+    num_threads: int | None = None,
+) -> BatchNormTrainingReluResult: ...
+def batch_norm_training_relu_backprop(
+    input: _Array,
+    gamma: _Array | None,
+    beta: _Array | None,
+    mean: _Array,
+    variance: _Array,
+    mask: _Array,
+    activated_delta: _Array,
+    epsilon: float = 1e-5,
+    channel_axis: int = 1,
+    out: _Array | tuple[_Array | None, _Array | None, _Array | None] | None = None,
+    outputs: Iterable[str] | None = None,
+    num_threads: int | None = None,
+) -> BatchNormTrainingReluBackpropResult: ...
 def update_running_statistics(
     running: tuple[_Array, _Array],
     batch: tuple[_Array, _Array],

@@ -106,3 +106,51 @@ class BatchNormInferenceBackprop(BatchNormNode):
         epsilon: float = 1e-5,
         channel_axis: int = 1,
     ) -> tuple[tuple[Type, PartialShape], ...]: ...
+
+@final
+class BatchNormTrainingRelu(BatchNormNode):
+    def __init__(
+        self,
+        input: _Value,
+        gamma: _Value,
+        beta: _Value,
+        epsilon: float = 1e-5,
+        channel_axis: int = 1,
+        name: str | None = None,
+    ) -> None: ...
+    @staticmethod
+    def infer(
+        input: tuple[_TypeLike, _ShapeLike],
+        gamma: tuple[_TypeLike, _ShapeLike],
+        beta: tuple[_TypeLike, _ShapeLike],
+        epsilon: float = 1e-5,
+        channel_axis: int = 1,
+    ) -> tuple[tuple[Type, PartialShape], ...]: ...
+
+@final
+class BatchNormTrainingReluBackprop(BatchNormNode):
+    def __init__(
+        self,
+        input: _Value,
+        gamma: _Value,
+        beta: _Value,
+        mean: _Value,
+        variance: _Value,
+        mask: _Value,
+        activated_delta: _Value,
+        epsilon: float = 1e-5,
+        channel_axis: int = 1,
+        name: str | None = None,
+    ) -> None: ...
+    @staticmethod
+    def infer(
+        input: tuple[_TypeLike, _ShapeLike],
+        gamma: tuple[_TypeLike, _ShapeLike],
+        beta: tuple[_TypeLike, _ShapeLike],
+        mean: tuple[_TypeLike, _ShapeLike],
+        variance: tuple[_TypeLike, _ShapeLike],
+        mask: tuple[_TypeLike, _ShapeLike],
+        activated_delta: tuple[_TypeLike, _ShapeLike],
+        epsilon: float = 1e-5,
+        channel_axis: int = 1,
+    ) -> tuple[tuple[Type, PartialShape], ...]: ...

@@ -4,7 +4,8 @@ The bounds, with u the unit roundoff of the arithmetic (2**-24; 2**-53 for f64 d
 - channel outputs: 1 ulp of their type + the error of a sum, times the sum of its |terms|;
 - element-wise outputs: backward 12 u, forward 6 u of the largest of the terms that are added, and
   what the error of a sum does to them; backward with frozen statistics, which adds nothing, 3 u;
-  16-bit outputs half an ulp more, for their storage.
+  16-bit outputs half an ulp more, for their storage;
+- BatchNormTrainingRelu and BatchNormTrainingReluBackprop: none, they are made of the other ops.
 """
 
 from __future__ import annotations
@@ -82,6 +83,7 @@ def checks() -> Iterator[Check]:
         yield Check(
             f"frozen backward, {types}", partial(in_both_layouts, frozen_backward, data, vector)
         )
+        yield Check(f"rectified, {types}", partial(rectified_in_both_layouts, data, vector))
     yield Check("backward against finite differences, f64", finite_differences)
 
 
@@ -349,6 +351,39 @@ def add_gradients(
     ):
         actual = getattr(result, name).astype(np.float64)
         measured.add(name, actual, channel_values, case.channel_bound(channel_values, terms))
+
+
+def rectified_in_both_layouts(data: Format, vector: Format) -> str:
+    """Hold the ops with a rectifier against those without, and numpy's rectifier, to the bit."""
+    for layout, (shape, channel_axis) in SHAPES.items():
+        case = make_case(data, vector, shape, channel_axis)
+        for name, actual, expected in rectified_outputs(case):
+            if actual.tobytes() != expected.tobytes():
+                raise MismatchError(f"{layout}, {name}: not that of the ops without a rectifier")
+    return "the bits of the ops without a rectifier"
+
+
+def rectified_outputs(
+    case: Case,
+) -> Iterator[tuple[str, npt.NDArray[Any], npt.NDArray[Any]]]:
+    """Yield (name, actual, expected) for each output of BatchNormTrainingRelu and its gradients."""
+    options: dict[str, Any] = {"epsilon": EPSILON, "channel_axis": case.channel_axis}
+    inputs = (case.input, case.gamma, case.beta)
+    forward_result = ng.batch_norm_training_relu(*inputs, **options)
+    plain = ng.batch_norm_training(*inputs, **options)
+    zero = case.input.dtype.type(0)
+    activated = np.where(plain.normalized > zero, plain.normalized, zero)
+    bits = definition.packed_bits(activated != zero, case.channel_axis)
+    expected = (activated, plain.mean, plain.variance, bits)
+    yield from zip(forward_result._fields, forward_result, expected, strict=True)
+
+    vectors = (case.gamma, case.beta, plain.mean, plain.variance)
+    backward_result = ng.batch_norm_training_relu_backprop(
+        case.input, *vectors, bits, case.normalized_delta, **options
+    )
+    passed = np.where(activated != zero, case.normalized_delta, zero)
+    plain_gradients = ng.batch_norm_training_backprop(case.input, *vectors, passed, **options)
+    yield from zip(backward_result._fields, backward_result, plain_gradients, strict=True)
 
 
 def finite_differences() -> str:

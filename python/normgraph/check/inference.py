@@ -14,6 +14,8 @@ def checks() -> Iterator[Check]:
     yield Check("BatchNormInference infers", inference)
     yield Check("BatchNormTrainingBackprop infers", training_backprop)
     yield Check("BatchNormInferenceBackprop infers", inference_backprop)
+    yield Check("BatchNormTrainingRelu infers", training_relu)
+    yield Check("BatchNormTrainingReluBackprop infers", training_relu_backprop)
     yield Check("an invalid node lists every violation", invalid_node)
 
 
@@ -53,6 +55,31 @@ def inference_backprop() -> str:
     node = ng.op.BatchNormInferenceBackprop(unknown, unknown, unknown, mean, unknown, delta)
     return require_outputs(
         node, input_delta="f16{8,24,?}", gamma_delta="f32{24}", beta_delta="f32{24}"
+    )
+
+
+def training_relu() -> str:
+    """Infer the mask of a partly known shape."""
+    node = ng.op.BatchNormTrainingRelu(
+        ng.Parameter("bf16", [None, None, 7, (1, 8)]),
+        ng.Parameter("f32", [None]),
+        ng.Parameter("f32", [64]),
+    )
+    return require_outputs(
+        node, activated="bf16{?,64,7,1..8}", mean="f32{64}", mask="u8{?,64,1..7}"
+    )
+
+
+def training_relu_backprop() -> str:
+    """Infer the data from activated_delta, and check the mask against it."""
+    unknown = ng.Parameter("dynamic", None)
+    mean, mask = ng.Parameter("f32", [None]), ng.Parameter("u8", [None, 24, 2])
+    delta = ng.Parameter("f16", [8, 24, 9])
+    node = ng.op.BatchNormTrainingReluBackprop(
+        unknown, unknown, unknown, mean, unknown, mask, delta
+    )
+    return require_outputs(
+        node, input_delta="f16{8,24,9}", gamma_delta="f32{24}", beta_delta="f32{24}"
     )
 
 

@@ -58,9 +58,23 @@ def checks() -> Iterator[Check]:
         "missing statistics": BadCall({"mean": None}, TypeError, ("mean",)),
         "text for epsilon": BadCall({"epsilon": "small"}, TypeError, ("epsilon",)),
     }
+    of_mask = {
+        "mask of bools": BadCall({"mask": np.ones((4, 1), bool)}, ValueError, ("C11", "mask")),
+        "mask without packing": BadCall(
+            {"mask": np.ones((4, 5), np.uint8)}, ValueError, ("C12", "mask")
+        ),
+        "mask with gaps": BadCall(
+            {"mask": np.ones((4, 2), np.uint8)[:, ::2]}, ValueError, ("mask", "C order")
+        ),
+        "missing mask": BadCall({"mask": None}, TypeError, ("mask",)),
+        "delta of another shape": BadCall(
+            {"activated_delta": np.ones((3, 5), np.float32)}, ValueError, ("C7", "activated_delta")
+        ),
+    }
     good = {"input": np.ones((4, 5), np.float32), "gamma": ones, "beta": ones}
     statistics = {"mean": ones, "variance": ones}
     delta = {"normalized_delta": np.ones((4, 5), np.float32)}
+    mask = {"mask": np.zeros((4, 1), np.uint8)}
     yield Check(
         "bad input refused, batch_norm_training", partial(all_refused, training, good, of_training)
     )
@@ -75,6 +89,19 @@ def checks() -> Iterator[Check]:
     yield Check(
         "bad input refused, batch_norm_inference_backprop",
         partial(all_refused, inference_backprop, good | statistics | delta, of_backprop),
+    )
+    yield Check(
+        "bad input refused, batch_norm_training_relu",
+        partial(all_refused, training_relu, good, of_training),
+    )
+    yield Check(
+        "bad input refused, batch_norm_training_relu_backprop",
+        partial(
+            all_refused,
+            training_relu_backprop,
+            good | statistics | mask | {"activated_delta": delta["normalized_delta"]},
+            of_mask,
+        ),
     )
     yield Check("overlapping output refused and not written", overlapping_output)
 
@@ -97,6 +124,16 @@ def training_backprop(**arguments: Any) -> None:
 def inference_backprop(**arguments: Any) -> None:
     """batch_norm_inference_backprop, looked up at the call."""
     ng.batch_norm_inference_backprop(**arguments)
+
+
+def training_relu(**arguments: Any) -> None:
+    """batch_norm_training_relu, looked up at the call."""
+    ng.batch_norm_training_relu(**arguments)
+
+
+def training_relu_backprop(**arguments: Any) -> None:
+    """batch_norm_training_relu_backprop, looked up at the call."""
+    ng.batch_norm_training_relu_backprop(**arguments)
 
 
 def all_refused(

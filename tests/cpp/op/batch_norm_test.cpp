@@ -11,6 +11,8 @@
 #include "normgraph/op/batch_norm_inference_backprop.hpp"
 #include "normgraph/op/batch_norm_training.hpp"
 #include "normgraph/op/batch_norm_training_backprop.hpp"
+#include "normgraph/op/batch_norm_training_relu.hpp"
+#include "normgraph/op/batch_norm_training_relu_backprop.hpp"
 
 namespace normgraph::op {
 namespace {
@@ -37,6 +39,12 @@ TEST(BatchNorm, InfersTheTypesOfAllOutputs) {
               (std::vector<TensorType>{images, channels, channels}));
     EXPECT_EQ(BatchNormInferenceBackprop::infer(
                   {images, channels, unknown, unknown, unknown, unknown}, 1e-5, 1),
+              (std::vector<TensorType>{images, channels, channels}));
+    const TensorType mask{element::u8, {2, 64, Dimension::dynamic()}};
+    EXPECT_EQ(BatchNormTrainingRelu::infer({images, unknown, channels}, 1e-5, 1),
+              (std::vector<TensorType>{images, channels, channels, mask}));
+    EXPECT_EQ(BatchNormTrainingReluBackprop::infer(
+                  {unknown, unknown, channels, unknown, unknown, mask, images}, 1e-5, -2),
               (std::vector<TensorType>{images, channels, channels}));
 }
 

@@ -8,6 +8,7 @@ from .formulas import GROUPS as FORMULAS
 from .graph import GROUPS as GRAPH
 from .inference import GROUPS as INFERENCE
 from .layouts import GROUPS as LAYOUTS
+from .relu import GROUPS as RELU
 from .running_statistics import GROUPS as RUNNING_STATISTICS
 from .summation import GROUPS as SUMMATION
 from .vector_kernels import GROUPS as VECTOR_KERNELS
@@ -24,6 +25,7 @@ GROUPS = (
     *BINDING,
     *RUNNING_STATISTICS,
     *VECTOR_KERNELS,
+    *RELU,
 )
 
 __all__ = ["GROUPS"]

@@ -1,4 +1,4 @@
-"""The constraints C1 to C10, each check, premise and direction; the ops share them."""
+"""The constraints C1 to C12, each check, premise and direction; the ops share them."""
 
 from ..mutant import CPP_TESTS, Group, Mutant
 
@@ -311,8 +311,8 @@ C9 = Group(
         Mutant(
             "c9",
             "C9",
-            "if (report.holds(check_channels_agree(sources)))",
-            "if (sources.size() < 99)",
+            "channels_agree = report.holds(check_channels_agree(sources));",
+            "channels_agree = merge_channels(sources).has_value();",
         ),
         Mutant(
             "c9-without-data",
@@ -400,8 +400,63 @@ C10_PREMISE = Group(
         Mutant(
             "c10-without-premise-c9",
             "that C10 is not checked where C9 is violated",
-            "if (report.holds(check_channels_agree(sources)))",
-            "report.holds(check_channels_agree(sources));",
+            "if (channels_agree)",
+            "if (channels_agree || !channels_agree)",
+        ),
+    ),
+)
+
+MASK = Group(
+    PATH,
+    TESTS + "'c11 or c12'",
+    (
+        Mutant(
+            "c11",
+            "C11",
+            "report.holds(check_mask_type(parts.masks)); // C11",
+            "",
+        ),
+        Mutant(
+            "c11-any-integer",
+            "that the element type is u8",
+            "element::Type::merge(element::u8, type)",
+            "element::Type::merge(type == element::i8 ? type : element::u8, type)",
+        ),
+        Mutant(
+            "c12",
+            "C12",
+            "check_mask_shape(parts.masks, shapes->data, channel_axis, shapes->channels)",
+            "std::nullopt",
+        ),
+        Mutant(
+            "c12-without-premise-c6",
+            "that C12 is not checked where C6 is violated",
+            "if (!axis_is_valid || !shapes_agree || !channels_agree)",
+            "if (!shapes_agree || !channels_agree)",
+        ),
+        Mutant(
+            "c12-without-premise-c7",
+            "that C12 is not checked where C7 is violated",
+            "if (!axis_is_valid || !shapes_agree || !channels_agree)",
+            "if (!axis_is_valid || !channels_agree)",
+        ),
+        Mutant(
+            "c12-without-premise-c9",
+            "that C12 is not checked where C9 is violated",
+            "if (!axis_is_valid || !shapes_agree || !channels_agree)",
+            "if (!axis_is_valid || !shapes_agree)",
+        ),
+        Mutant(
+            "mask-is-a-channel-vector",
+            "that the mask is no channel vector",
+            'name == "mask" ? inputs.masks : inputs.vectors',
+            "inputs.vectors",
+        ),
+        Mutant(
+            "activated-delta-is-a-channel-vector",
+            "that activated_delta is data",
+            ' || name == "activated_delta"',
+            "",
         ),
     ),
 )
@@ -446,6 +501,7 @@ GROUPS = (
     C9_PREMISE,
     C10,
     C10_PREMISE,
+    MASK,
     REPORT,
     INPUT_COUNT,
     C1_OF_THE_SETTER,

@@ -4,6 +4,7 @@
 
 #include "normgraph/kernel/channel.hpp"
 #include "normgraph/kernel/coefficients.hpp"
+#include "normgraph/kernel/reference/relu.hpp"
 #include "normgraph/kernel/reference/summation.hpp"
 
 /// The backward pass, whether the statistics are the batch's or constants: both have the same sums,
@@ -17,6 +18,14 @@ struct BackpropChannel {
     std::byte* input_delta;
 };
 
+/// Only where the statistics are the batch's is there a rectifier.
+inline ConstReluMask mask_of(const BatchNormTrainingBackpropArguments& arguments) {
+    return arguments.mask;
+}
+inline ConstReluMask mask_of(const BatchNormInferenceBackpropArguments&) {
+    return {};
+}
+
 template <typename Arguments>
 BackpropChannel channel_of(const Arguments& arguments, const View& view, std::int64_t channel) {
     std::byte* const input_delta = arguments.input_delta.address;
@@ -27,11 +36,12 @@ BackpropChannel channel_of(const Arguments& arguments, const View& view, std::in
 
 /// Σ normalized_delta and Σ normalized_delta·(input − mean).
 template <typename Data>
-Sums<2> reduce(const View& view, const BackpropChannel& channel, double mean) {
+Sums<2> reduce(const View& view, const BackpropChannel& channel, GradientReader<Data> gradient,
+               double mean) {
     ElementWalker<2> walker(view);
     return sum_channel<2>(view.order(), [&]() -> Sums<2> {
         const double input = load<Data>(channel.input + walker.offset(0));
-        const double delta = load<Data>(channel.normalized_delta + walker.offset(1));
+        const double delta = gradient.next(channel.normalized_delta + walker.offset(1));
         walker.advance();
         return {delta, delta * (input - mean)};
     });
@@ -39,11 +49,12 @@ Sums<2> reduce(const View& view, const BackpropChannel& channel, double mean) {
 
 /// Writes input_delta(input, normalized_delta) for each element.
 template <typename Data, typename Formula>
-void apply(const View& view, const BackpropChannel& channel, const Formula& input_delta) {
+void apply(const View& view, const BackpropChannel& channel, GradientReader<Data> gradient,
+           const Formula& input_delta) {
     ElementWalker<3> walker(view);
     for (std::int64_t element = 0; element < view.elements_per_channel(); ++element) {
         const auto input = load<Data>(channel.input + walker.offset(0));
-        const auto delta = load<Data>(channel.normalized_delta + walker.offset(1));
+        const auto delta = gradient.next(channel.normalized_delta + walker.offset(1));
         store<Data>(channel.input_delta + walker.offset(2), input_delta(input, delta));
         walker.advance();
     }
@@ -64,8 +75,9 @@ void run_channel(const Arguments& arguments, const View& view, std::int64_t inde
     const double mean = channel_value(arguments.mean, type, index, 0.0);
     const double variance = channel_value(arguments.variance, type, index, 0.0);
     const BackpropChannel channel = channel_of(arguments, view, index);
+    const GradientReader<Data> gradient(problem, index, mask_of(arguments));
 
-    const auto [delta_sum, product_sum] = reduce<Data>(view, channel, mean);
+    const auto [delta_sum, product_sum] = reduce<Data>(view, channel, gradient, mean);
     const double gamma_delta = product_sum * inverse_standard_deviation(variance, problem.epsilon);
     set_channel_value(arguments.gamma_delta, type, index, gamma_delta);
     set_channel_value(arguments.beta_delta, type, index, delta_sum);
@@ -77,7 +89,8 @@ void run_channel(const Arguments& arguments, const View& view, std::int64_t inde
                                     gamma_delta,
                                     delta_sum,
                                     view.elements_per_channel()};
-        apply<Data>(view, channel, formula_of.template operator()<arithmetic_t<Data>>(values));
+        apply<Data>(view, channel, gradient,
+                    formula_of.template operator()<arithmetic_t<Data>>(values));
     }
 }
 

@@ -1,5 +1,5 @@
 // Memory traffic: the statistics read input once (f64: twice), apply reads it again and writes
-// normalized once. One channel at a time.
+// normalized once; with a mask, normalized is read and written once more. One channel at a time.
 
 #include <type_traits>
 
@@ -7,6 +7,7 @@
 #include "normgraph/kernel/channel.hpp"
 #include "normgraph/kernel/reference/kernels.hpp"
 #include "normgraph/kernel/reference/normalize.hpp"
+#include "normgraph/kernel/reference/relu.hpp"
 #include "normgraph/kernel/reference/summation.hpp"
 
 namespace normgraph::kernel::reference {
@@ -55,12 +56,17 @@ void batch_norm_training(const BatchNormTrainingArguments& arguments, ChannelRan
             const Moments batch = moments<Data>(view, input);
             set_channel_value(arguments.mean, type, channel, batch.mean);
             set_channel_value(arguments.variance, type, channel, batch.variance);
-            if (arguments.normalized.address != nullptr) {
-                normalize<Data>(view, input,
-                                arguments.normalized.address + channel * view.channel_strides[1],
-                                {channel_value(arguments.gamma, type, channel, 1.0),
-                                 channel_value(arguments.beta, type, channel, 0.0), batch.mean,
-                                 batch.variance, problem.epsilon});
+            if (arguments.normalized.address == nullptr) {
+                continue;
+            }
+            std::byte* const normalized =
+                arguments.normalized.address + channel * view.channel_strides[1];
+            normalize<Data>(view, input, normalized,
+                            {channel_value(arguments.gamma, type, channel, 1.0),
+                             channel_value(arguments.beta, type, channel, 0.0), batch.mean,
+                             batch.variance, problem.epsilon});
+            if (arguments.mask.address != nullptr) {
+                rectify<Data>(problem, view, channel, normalized, arguments.mask.address);
             }
         }
     });

@@ -1,0 +1,74 @@
+#pragma once
+
+#include "normgraph/kernel/layout.hpp"
+#include "normgraph/kernel/relu_mask.hpp"
+
+/// The rectifier that a mask turns on, after the forward pass and before the backward pass.
+namespace normgraph::kernel::reference {
+
+/// Walks the bits of one channel in the logical order of its elements.
+class ReluMaskWalker {
+public:
+    ReluMaskWalker(const Problem& problem, std::int64_t channel)
+        : layout_(problem), channel_(channel) {}
+
+    ReluMaskBit next() {
+        const ReluMaskBit bit = layout_.bit_of(outer_, channel_, inner_);
+        if (++inner_ == layout_.inner) {
+            inner_ = 0;
+            ++outer_;
+        }
+        return bit;
+    }
+
+private:
+    ReluMaskLayout layout_;
+    std::int64_t channel_;
+    std::int64_t outer_ = 0, inner_ = 0;
+};
+
+/// Bits are written in the order of their bytes' least significant first: that one clears the byte.
+inline void write_bit(std::byte* mask, ReluMaskBit at, bool is_set) {
+    const auto bit = static_cast<std::byte>(static_cast<unsigned>(is_set) << at.bit);
+    mask[at.byte] = at.bit == 0 ? bit : mask[at.byte] | bit;
+}
+
+inline bool read_bit(const std::byte* mask, ReluMaskBit at) {
+    return ((mask[at.byte] >> at.bit) & std::byte{1}) != std::byte{0};
+}
+
+/// Rectifies what is stored in one channel of the output, tensor 1 of the view, and writes its
+/// bits.
+template <typename Data>
+void rectify(const Problem& problem, const View& view, std::int64_t channel, std::byte* output,
+             std::byte* mask) {
+    ElementWalker<2> walker(view);
+    ReluMaskWalker bits(problem, channel);
+    for (std::int64_t element = 0; element < view.elements_per_channel(); ++element) {
+        std::byte* const address = output + walker.offset(1);
+        const auto value = load<Data>(address);
+        const auto activated = value <= 0 ? 0 : value;  // NaN stays
+        store<Data>(address, activated);
+        write_bit(mask, bits.next(), activated != 0);
+        walker.advance();
+    }
+}
+
+/// Reads the elements of one channel's gradient in order; +0 where the mask, if there is one, has
+/// no bit.
+template <typename Data>
+class GradientReader {
+public:
+    GradientReader(const Problem& problem, std::int64_t channel, ConstReluMask mask)
+        : mask_(mask.address), bits_(problem, channel) {}
+
+    arithmetic_t<Data> next(const std::byte* address) {
+        return mask_ == nullptr || read_bit(mask_, bits_.next()) ? load<Data>(address) : 0;
+    }
+
+private:
+    const std::byte* mask_;
+    ReluMaskWalker bits_;
+};
+
+}  // namespace normgraph::kernel::reference

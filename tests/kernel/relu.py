@@ -1,0 +1,54 @@
+"""The rectifier by its definition, on the plain kernels' results: numpy's packbits and where."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+import normgraph as ng
+
+from .real_types import Array
+from .samples import BackpropArguments
+
+
+def rectified(normalized: Array) -> Array:
+    """(y <= 0) ? +0 : y, so that a NaN stays and -0 becomes +0."""
+    with np.errstate(invalid="ignore"):
+        return np.where(normalized <= 0, np.zeros((), normalized.dtype), normalized)
+
+
+def packed(bits: Array, channel_axis: int) -> Array:
+    """The mask of an array of bools: packed behind the channel axis, or along it if it is last."""
+    axis = channel_axis % bits.ndim
+    outer, inner = math.prod(bits.shape[:axis]), math.prod(bits.shape[axis + 1 :])
+    is_last = axis + 1 == bits.ndim
+    shape = (outer, bits.shape[axis]) if is_last else (outer, bits.shape[axis], inner)
+    return np.packbits(bits.reshape(shape), axis=-1, bitorder="little")
+
+
+def forward(
+    input: Array, gamma: Array | None, beta: Array | None, epsilon: float, channel_axis: int
+) -> tuple[Array, Array, Array, Array]:
+    """(activated, mean, variance, mask) from batch_norm_training."""
+    plain = ng.batch_norm_training(input, gamma, beta, epsilon=epsilon, channel_axis=channel_axis)
+    activated = rectified(plain.normalized)
+    return activated, plain.mean, plain.variance, packed(activated != 0, channel_axis)
+
+
+def backward(
+    arguments: BackpropArguments, bits: Array, epsilon: float, channel_axis: int
+) -> ng.BatchNormTrainingBackpropResult:
+    """Gradients from batch_norm_training_backprop; `bits` has the shape of the input."""
+    delta = arguments.normalized_delta
+    blocked = np.where(bits, delta, np.zeros((), delta.dtype))
+    return ng.batch_norm_training_backprop(
+        *arguments._replace(normalized_delta=blocked), epsilon=epsilon, channel_axis=channel_axis
+    )
+
+
+def backward_arguments(arguments: BackpropArguments, mask: Array) -> dict[str, Array | None]:
+    """By name, in the order of batch_norm_training_relu_backprop: the mask before the delta."""
+    named = arguments._asdict()
+    delta = named.pop("normalized_delta")
+    return {**named, "mask": mask, "activated_delta": delta}

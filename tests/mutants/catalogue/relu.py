@@ -1,0 +1,353 @@
+"""The rectifier: what passes, where its bits lie, who writes them, and the ops that have it."""
+
+from ..mutant import Group, Mutant
+
+KERNEL = "csrc/normgraph/kernel/"
+OP = "csrc/normgraph/op/"
+RUNTIME = "csrc/normgraph/runtime/"
+FORWARD_TESTS = "tests/kernel/test_batch_norm_training_relu.py"
+BACKWARD_TESTS = "tests/kernel/test_batch_norm_training_relu_backprop.py"
+BOTH_TESTS = FORWARD_TESTS + " " + BACKWARD_TESTS
+NODE_TESTS = "tests/op/test_nodes.py tests/op/test_inference.py"
+SHAPE_TESTS = "tests/op/test_relu_mask.py tests/op/test_constraints.py"
+
+RECTIFIER = Group(
+    KERNEL + "reference/relu.hpp",
+    BOTH_TESTS,
+    (
+        Mutant(
+            "relu-keeps-minus-zero",
+            "that -0 becomes +0",
+            "value <= 0 ? 0 : value",
+            "value < 0 ? 0 : value",
+        ),
+        Mutant(
+            "relu-of-nan-is-zero",
+            "that a NaN stays",
+            "value <= 0 ? 0 : value",
+            "value > 0 ? value : 0",
+        ),
+        Mutant(
+            "relu-nan-does-not-pass",
+            "that the bit of a NaN is 1",
+            "activated != 0",
+            "activated > 0",
+        ),
+        Mutant(
+            "relu-bit-of-what-is-not-stored",
+            "that the rectified element is stored",
+            "store<Data>(address, activated);",
+            "",
+        ),
+        Mutant(
+            "relu-bits-are-only-added",
+            "that a byte's first bit clears the others",
+            "at.bit == 0 ? bit : mask[at.byte] | bit",
+            "mask[at.byte] | bit",
+        ),
+        Mutant(
+            "relu-bits-most-significant-first",
+            "the order of the bits in a byte",
+            "<< at.bit);",
+            "<< (7 - at.bit));",
+        ),
+        Mutant(
+            "relu-reads-another-bit",
+            "which bit is read",
+            "(mask[at.byte] >> at.bit)",
+            "(mask[at.byte] >> (at.bit ^ 1))",
+        ),
+        Mutant(
+            "relu-lets-all-pass",
+            "the mask of the backward pass",
+            "mask_ == nullptr || read_bit(mask_, bits_.next()) ?",
+            "true ?",
+        ),
+        Mutant(
+            "relu-multiplies-what-is-blocked",
+            "that a blocked infinity does not count",
+            "? load<Data>(address) : 0;",
+            "? load<Data>(address) : 0 * load<Data>(address);",
+        ),
+        Mutant(
+            "relu-walks-one-row",
+            "the step to the next row of bits",
+            "++outer_;",
+            "",
+        ),
+    ),
+)
+
+LAYOUT = Group(
+    KERNEL + "relu_mask.hpp",
+    BOTH_TESTS,
+    (
+        Mutant(
+            "mask-never-along-channels",
+            "that the bits of a last channel axis are packed along it",
+            "along_channels(channel_axis(problem) + 1 == problem.shape.size())",
+            "along_channels(channel_axis(problem) == problem.shape.size())",
+        ),
+        Mutant(
+            "mask-along-channels-of-one-element",
+            "that axes of length 1 behind the channel axis count",
+            "along_channels(channel_axis(problem) + 1 == problem.shape.size())",
+            "along_channels(inner == 1)",
+        ),
+        Mutant(
+            "mask-without-last-byte",
+            "that a byte may have fewer bits",
+            "bits / 8 + (bits % 8 != 0 ? 1 : 0)",
+            "bits / 8",
+        ),
+        Mutant(
+            "mask-rows-of-one-channel",
+            "the channels between two rows of bits",
+            "channels * channel_stride)",
+            "channel_stride)",
+        ),
+        Mutant(
+            "mask-position-along-inner",
+            "that channels are counted along the channels",
+            "along_channels ? channel : inner_index",
+            "inner_index",
+        ),
+    ),
+)
+
+SHARING = Group(
+    KERNEL + "dispatch.cpp",
+    FORWARD_TESTS + " -k threads",
+    (
+        Mutant(
+            "mask-bytes-with-two-writers",
+            "that channels that share a byte have one thread",
+            "ReluMaskLayout(arguments.problem).channels_per_byte()",
+            "1",
+        ),
+        Mutant(
+            "last-group-of-channels-is-whole",
+            "that the last group may be smaller",
+            "std::min(end * group, channels)",
+            "end * group",
+        ),
+        Mutant(
+            "last-group-of-channels-left-out",
+            "that the last group may be smaller, and is there",
+            "(channels + group - 1) / group",
+            "channels / group",
+        ),
+    ),
+)
+
+KERNEL_OPTION = Group(
+    KERNEL + "reference/batch_norm_training.cpp",
+    FORWARD_TESTS,
+    (
+        Mutant(
+            "relu-left-out",
+            "the rectifier of the forward pass",
+            "arguments.mask.address != nullptr",
+            "arguments.mask.address != nullptr && false",
+        ),
+    ),
+)
+
+SHAPE = Group(
+    OP + "relu_mask.cpp",
+    SHAPE_TESTS,
+    (
+        Mutant(
+            "mask-shape-of-overflowing-products",
+            "that products may be larger than any length",
+            "left != 0 && right > largest_length / left",
+            "false",
+        ),
+        Mutant(
+            "mask-shape-of-no-element",
+            "that none times anything is none",
+            "left.max_length() == 0 || right.max_length() == 0",
+            "left.max_length() == 0 && right.max_length() == 0",
+        ),
+        Mutant(
+            "mask-shape-rounded-down",
+            "that a byte may have fewer bits",
+            "bits / 8 + (bits % 8 != 0 ? 1 : 0)",
+            "bits / 8",
+        ),
+        Mutant(
+            "mask-shape-of-an-unknown-last-axis",
+            "that axis -1 is the last one of any rank",
+            "channel_axis == -1",
+            "channel_axis == -99",
+        ),
+        Mutant(
+            "mask-shape-of-any-unknown-rank",
+            "that a positive axis may be the last one",
+            "return PartialShape::dynamic();",
+            "return {Dimension::dynamic(), channels, Dimension::dynamic()};",
+        ),
+        Mutant(
+            "mask-shape-before-the-first-axis",
+            "that nothing stands before axis 0",
+            "channel_axis == 0 ? Dimension(1) : Dimension::dynamic()",
+            "Dimension::dynamic()",
+        ),
+        Mutant(
+            "mask-shape-never-along-channels",
+            "that the bits of a last channel axis are packed along it",
+            "if (axis + 1 == data.size())",
+            "if (axis == data.size())",
+        ),
+        Mutant(
+            "mask-shape-of-all-axes",
+            "that the axes behind the channel axis count",
+            "elements_along(data, axis + 1, data.size())",
+            "elements_along(data, axis, data.size())",
+        ),
+        Mutant(
+            "mask-shape-unbounded",
+            "the upper bound of bytes",
+            "bits.has_upper_bound() ? bytes_for(bits.max_length()) : Dimension::unbounded",
+            "Dimension::unbounded",
+        ),
+    ),
+)
+
+FORWARD_NODE = Group(
+    OP + "batch_norm_training_relu.cpp",
+    NODE_TESTS,
+    (
+        Mutant(
+            "relu-clone-without-epsilon",
+            "that a clone keeps epsilon",
+            "inputs[2], epsilon(), channel_axis()",
+            "inputs[2], 1e-5, channel_axis()",
+        ),
+        Mutant(
+            "relu-clone-without-channel-axis",
+            "that a clone keeps channel_axis",
+            "inputs[2], epsilon(), channel_axis()",
+            "inputs[2], epsilon(), 1",
+        ),
+        Mutant(
+            "relu-output-types",
+            "which output is the mask",
+            "{types.data, types.channel, types.channel, types.mask}",
+            "{types.data, types.channel, types.mask, types.channel}",
+        ),
+    ),
+)
+
+BACKWARD_NODE = Group(
+    OP + "batch_norm_training_relu_backprop.cpp",
+    NODE_TESTS,
+    (
+        Mutant(
+            "relu-backprop-clone-without-epsilon",
+            "that a clone keeps epsilon",
+            "inputs[6], epsilon(), channel_axis()",
+            "inputs[6], 1e-5, channel_axis()",
+        ),
+        Mutant(
+            "relu-backprop-clone-without-channel-axis",
+            "that a clone keeps channel_axis",
+            "inputs[6], epsilon(), channel_axis()",
+            "inputs[6], epsilon(), 1",
+        ),
+        Mutant(
+            "relu-backprop-clone-swaps-inputs",
+            "that a clone keeps the order of the inputs",
+            "inputs[5], inputs[6]",
+            "inputs[6], inputs[5]",
+        ),
+        Mutant(
+            "relu-backprop-stores-inputs-in-another-order",
+            "that the mask is stored before the gradient",
+            "{input, gamma, beta, mean, variance, mask, activated_delta}",
+            "{input, gamma, beta, mean, variance, activated_delta, mask}",
+        ),
+    ),
+)
+
+FORWARD_CALL = Group(
+    RUNTIME + "batch_norm_training_relu.cpp",
+    FORWARD_TESTS,
+    (
+        Mutant(
+            "relu-activated-needs-a-mask",
+            "that activated may be selected without mask",
+            "if (outputs[0] && !outputs[3])",
+            "if (false)",
+        ),
+        Mutant(
+            "relu-mask-needs-activated",
+            "that mask may be selected without activated",
+            "if (outputs[3] && !outputs[0])",
+            "if (false)",
+        ),
+        Mutant(
+            "relu-of-an-empty-batch",
+            "that an empty batch is refused",
+            ".needs_elements = true",
+            ".needs_elements = false",
+        ),
+    ),
+)
+
+BACKWARD_CALL = Group(
+    RUNTIME + "batch_norm_training_relu_backprop.cpp",
+    BACKWARD_TESTS,
+    (
+        Mutant(
+            "relu-backprop-without-mask",
+            "that the mask is read",
+            '{relu_mask("mask", inputs[5]).address}',
+            "{}",
+        ),
+        Mutant(
+            "relu-backprop-statistics-swapped",
+            "which input is the mean and which the variance",
+            ".mean = const_channel_vector(inputs[3]), .variance = const_channel_vector(inputs[4]),",
+            ".mean = const_channel_vector(inputs[4]), .variance = const_channel_vector(inputs[3]),",
+        ),
+        Mutant(
+            "relu-backprop-of-an-empty-batch",
+            "that an empty batch has gradients",
+            ".needs_elements = false",
+            ".needs_elements = true",
+        ),
+    ),
+)
+
+CONTIGUITY = Group(
+    RUNTIME + "array.cpp",
+    BOTH_TESTS,
+    (
+        Mutant(
+            "mask-with-gaps",
+            "that a mask lies in C order without gaps",
+            "array.shape[axis] > 1 && array.strides[axis] != stride",
+            "false",
+        ),
+        Mutant(
+            "mask-of-axes-of-length-1",
+            "that the strides of axes of length 1 do not count",
+            "array.shape[axis] > 1 && array.strides[axis] != stride",
+            "array.strides[axis] != stride",
+        ),
+    ),
+)
+
+GROUPS = (
+    RECTIFIER,
+    LAYOUT,
+    SHARING,
+    KERNEL_OPTION,
+    SHAPE,
+    FORWARD_NODE,
+    BACKWARD_NODE,
+    FORWARD_CALL,
+    BACKWARD_CALL,
+    CONTIGUITY,
+)
