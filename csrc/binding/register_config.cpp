@@ -1,5 +1,6 @@
 #include <pybind11/pybind11.h>
 
+#include <cstdlib>
 #include <string>
 
 #include "binding/conversion.hpp"
@@ -40,12 +41,32 @@ py::list implementations() {
     return names;
 }
 
+/// One text for each built implementation: whether it runs here, and what it needs.
+py::list built_implementations() {
+    py::list texts;
+    for (const kernel::Implementation& implementation : kernel::built_implementations()) {
+        texts.append(std::string(implementation.name) +
+                     (implementation.runs_here() ? " (runs here; needs "
+                                                 : " (does not run here; needs ") +
+                     std::string(implementation.requirement) + ")");
+    }
+    return texts;
+}
+
+std::string reason_of_choice() {
+    const char* const forced = std::getenv("NORMGRAPH_ISA");
+    return forced != nullptr && *forced != '\0' ? "NORMGRAPH_ISA names it"
+                                                : "the first built one that runs here";
+}
+
 py::dict config() {
     py::dict facts;
     facts["version"] = NORMGRAPH_VERSION;
     facts["summation_order_version"] = kernel::summation_order_version;
     facts["implementations"] = implementations();
     facts["implementation"] = text(kernel::chosen_implementation().name);
+    facts["implementation_chosen_because"] = reason_of_choice();
+    facts["built_implementations"] = built_implementations();
     facts["num_threads"] = kernel::get_num_threads();
     facts["compiler"] = compiler();
     return facts;
@@ -78,8 +99,9 @@ void register_config(py::module_& module) {
         py::arg("num_threads"));
     module.def("config", &config,
                "What was built and what was chosen, as a dict: version, summation_order_version "
-               "(bits of results change only with it), implementations, implementation, "
-               "num_threads, compiler. Raises ValueError if NORMGRAPH_ISA names no implementation "
+               "(bits of results change only with it), implementations (names of those that run "
+               "here), implementation (the one that is used), implementation_chosen_because, "
+               "built_implementations (texts: what each needs), num_threads, compiler. Raises ValueError if NORMGRAPH_ISA names no implementation "
                "that runs here.");
 }
 

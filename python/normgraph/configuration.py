@@ -10,5 +10,8 @@ def show_config() -> None:
     facts = {name.replace("_", " "): value for name, value in config().items()}
     width = max(map(len, facts))
     for name, value in facts.items():
-        text = ", ".join(value) if isinstance(value, list) else value
-        print(f"{name:<{width}}  {text}")
+        lines = value if name == "built implementations" else [value]
+        for line in lines:
+            text = ", ".join(line) if isinstance(line, list) else line
+            print(f"{name:<{width}}  {text}")
+            name = ""

@@ -72,7 +72,7 @@ def test_the_table_has_one_line_per_case() -> None:
         for implementation in normgraph.implementations()
         for num_threads in ("1", "2")
     ]
-    assert all(len(line) <= 100 for line in lines)
+    assert all(len(line) <= 110 for line in lines)
 
 
 @pytest.mark.parametrize("shape", ["small_square", "mlp_small_batch"])

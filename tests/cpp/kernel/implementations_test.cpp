@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "normgraph/kernel/dispatch.hpp"
+#include "normgraph/kernel/relu_mask.hpp"
 #include "strided_tensor.hpp"
 
 namespace normgraph::kernel {
@@ -74,6 +75,8 @@ public:
         std::mt19937_64 random(sample.seed);
         input_.fill(sample.values, random);
         delta_.fill(sample.values, random);
+        mask_.resize(static_cast<std::size_t>(ReluMaskLayout(problem()).byte_count()));
+        std::ranges::generate(mask_, [&] { return static_cast<std::byte>(random()); });
         for (StridedTensor* values : {&gamma_, &beta_, &mean_}) {
             values->fill(sample.values == Values::special ? Values::special : Values::normal,
                          random);
@@ -109,6 +112,20 @@ public:
              delta_.source(), output_.target(), result(first_), result(second_)},
             threads);
     }
+    void training_relu(const Implementation& implementation, std::int64_t threads) {
+        implementation.batch_norm_training(
+            {problem(), input_.source(), constant(gamma_), constant(beta_), output_.target(),
+             result(first_), result(second_), ReluMask{mask_.data()}},
+            threads);
+    }
+    /// Whatever bits the mask holds; those beyond the last element as well.
+    void training_relu_backprop(const Implementation& implementation, std::int64_t threads) {
+        implementation.batch_norm_training_backprop(
+            {problem(), input_.source(), constant(gamma_), constant(mean_), constant(variance_),
+             delta_.source(), output_.target(), result(first_), result(second_),
+             ConstReluMask{mask_.data()}},
+            threads);
+    }
     /// input_delta over the input, or over the delta.
     void training_backprop_in_place(const Implementation& implementation, std::int64_t threads,
                                     bool over_delta) {
@@ -133,7 +150,8 @@ public:
                 return std::string(name) + ", " + found;
             }
         }
-        return {};
+        const auto bit = std::ranges::mismatch(mask_, other.mask_).in1 - mask_.begin();
+        return bit == std::ssize(mask_) ? "" : "mask, byte " + std::to_string(bit);
     }
 
 private:
@@ -153,6 +171,7 @@ private:
     Shape channels_;
     StridedTensor input_, delta_, output_;
     StridedTensor gamma_, beta_, mean_, variance_, first_, second_;
+    std::vector<std::byte> mask_;
 };
 
 using Threads = std::vector<std::int64_t>;
@@ -194,6 +213,14 @@ void check(const Sample& sample, const Threads& threads = {1}) {
     check_call(filled, threads, "inference backprop",
                [](Arrays& arrays, const Implementation& with, std::int64_t on) {
                    arrays.inference_backprop(with, on);
+               });
+    check_call(filled, threads, "training relu",
+               [](Arrays& arrays, const Implementation& with, std::int64_t on) {
+                   arrays.training_relu(with, on);
+               });
+    check_call(filled, threads, "training relu backprop",
+               [](Arrays& arrays, const Implementation& with, std::int64_t on) {
+                   arrays.training_relu_backprop(with, on);
                });
 }
 

@@ -1,6 +1,6 @@
 """The rectifier: what passes, where its bits lie, who writes them, and the ops that have it."""
 
-from ..mutant import Group, Mutant
+from ..mutant import CPP_TESTS, Group, Mutant
 
 KERNEL = "csrc/normgraph/kernel/"
 OP = "csrc/normgraph/op/"
@@ -116,8 +116,8 @@ LAYOUT = Group(
 )
 
 SHARING = Group(
-    KERNEL + "dispatch.cpp",
-    FORWARD_TESTS + " -k threads",
+    KERNEL + "reference/share_channels.hpp",
+    CPP_TESTS,
     (
         Mutant(
             "mask-bytes-with-two-writers",

@@ -31,7 +31,9 @@ public:
     static int pass_count() { return std::is_same_v<Data, double> ? 2 : 1; }
     RowsAndColumns<Reduce> reduction() const { return kernels_.moments; }
     bool applies() const { return arguments_.normalized.address != nullptr; }
-    RowsAndColumns<Apply> application() const { return kernels_.normalize; }
+    RowsAndColumns<Apply> application() const {
+        return arguments_.mask.address == nullptr ? kernels_.normalize : kernels_.normalize_relu;
+    }
 
     void begin_group(const ChannelRange& channels, const GroupValues& group) const {
         for (std::int64_t channel = 0; channel < group.channels; ++channel) {
@@ -82,6 +84,9 @@ void batch_norm_training(const MicroKernelTable& table, const BatchNormTrainingA
     Traversal traversal(arguments.problem, {sources, arguments.normalized});
     traversal.set_reduce_sources(std::array<std::size_t, 1>{0});
     traversal.set_apply_sources(std::array<std::size_t, 1>{0});
+    if (arguments.mask.address != nullptr) {
+        traversal.set_mask(arguments.mask.address, arguments.problem, true);
+    }
     with_data_type(arguments.problem.data_type, [&]<typename Data>() {
         run(Training<Data>(table[arguments.problem.data_type], arguments, traversal), traversal,
             num_threads);

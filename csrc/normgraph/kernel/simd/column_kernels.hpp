@@ -129,7 +129,7 @@ private:
                 Wide<Double> values = load(source, r);
                 if constexpr (mask == Mask::reads) {
                     if (source + 1 == source_count) {
-                        values = keep<Isa>(values, load_mask(mask_row(row + r), column, count));
+                        values = keep<Isa>(values, load_mask<Isa>(mask_row(row + r), column, count));
                     }
                 }
                 low[source] = values.low;
@@ -232,7 +232,7 @@ private:
     template <bool bypass_cache>
     void apply_step(std::int64_t row, std::int64_t column,
                     const std::array<Coefficients, vectors>& coefficients) const {
-        std::uint32_t bits = mask == Mask::reads ? load_mask(mask_row(row), column, step) : 0;
+        std::uint32_t bits = mask == Mask::reads ? load_mask<Isa>(mask_row(row), column, step) : 0;
         for (std::size_t vector = 0; vector < vectors; ++vector) {
             const std::int64_t lane = static_cast<std::int64_t>(vector) * width;
             const Vector result = compute(
@@ -245,12 +245,12 @@ private:
             bypass_cache ? Isa::stream(target, result) : Isa::store(target, result);
         }
         if constexpr (mask == Mask::writes) {
-            store_mask(mask_row(row), column, step, bits);
+            store_mask<Isa>(mask_row(row), column, step, bits);
         }
     }
 
     void apply_remainder(std::int64_t row, std::int64_t column, std::int64_t count) const {
-        std::uint32_t bits = mask == Mask::reads ? load_mask(mask_row(row), column, count) : 0;
+        std::uint32_t bits = mask == Mask::reads ? load_mask<Isa>(mask_row(row), column, count) : 0;
         for (std::int64_t lane = 0; lane < count; lane += width) {
             const std::int64_t present = std::min(width, count - lane);
             const Vector result = compute(
@@ -268,7 +268,7 @@ private:
                              : store_some<Isa, Data>(target, result, present);
         }
         if constexpr (mask == Mask::writes) {
-            store_mask(mask_row(row), column, count, bits & lowest_bits(count));
+            store_mask<Isa>(mask_row(row), column, count, bits & lowest_bits(count));
         }
     }
 

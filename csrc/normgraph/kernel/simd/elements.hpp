@@ -10,7 +10,8 @@
 #include "normgraph/kernel/simd/wide.hpp"
 
 /// Vectors of elements to and from memory, whole and in part, whatever their type. `Isa` is one of
-/// the instruction sets' classes (Sse2, Avx2, …).
+/// the instruction sets' classes (Sse2, Avx2, …). Every function has it as a parameter, needed or
+/// not: else the linker would keep one function for all, with any one's instructions.
 namespace normgraph::kernel::simd {
 
 template <typename Isa, typename Data>
@@ -36,7 +37,8 @@ Data* elements(std::byte* address) {
 }
 
 /// Copies fewer than 64 bytes, an even number of them.
-inline void copy_few(std::byte* target, const std::byte* source, std::size_t count) {
+template <typename Isa>
+void copy_few(std::byte* target, const std::byte* source, std::size_t count) {
     const auto piece = [&]<std::size_t size>() {
         if ((count & size) != 0) {
             std::memcpy(target, source, size);
@@ -64,7 +66,7 @@ arithmetic_vector_t<Isa, Data> load_some(const std::byte* address, std::int64_t 
         return Isa::load(elements<Data>(address));
     }
     alignas(64) std::byte buffer[width * sizeof(Data)] = {};
-    copy_few(buffer, address, static_cast<std::size_t>(count) * sizeof(Data));
+    copy_few<Isa>(buffer, address, static_cast<std::size_t>(count) * sizeof(Data));
     return Isa::load(elements<Data>(buffer));
 }
 
@@ -75,7 +77,7 @@ void store_some(std::byte* address, arithmetic_vector_t<Isa, Data> values, std::
     }
     alignas(64) std::byte buffer[ArithmeticVector<Isa, Data>::width * sizeof(Data)];
     Isa::store(elements<Data>(buffer), values);
-    copy_few(address, buffer, static_cast<std::size_t>(count) * sizeof(Data));
+    copy_few<Isa>(address, buffer, static_cast<std::size_t>(count) * sizeof(Data));
 }
 
 /// `Isa::float_width` elements as doubles.
@@ -106,7 +108,7 @@ Wide<typename Isa::Double> load_wide_some(const std::byte* address, std::int64_t
     if constexpr (sizeof(Data) == 8) {
         std::memcpy(buffer, address, static_cast<std::size_t>(count) * sizeof(Data));
     } else {
-        copy_few(buffer, address, static_cast<std::size_t>(count) * sizeof(Data));
+        copy_few<Isa>(buffer, address, static_cast<std::size_t>(count) * sizeof(Data));
     }
     return load_wide<Isa, Data>(buffer);
 }
@@ -117,7 +119,8 @@ Wide<typename Isa::Double> keep(const Wide<typename Isa::Double>& values, std::u
 }
 
 /// The bits of up to 16 elements that begin with a row's element `position`, a multiple of 4.
-inline std::uint32_t load_mask(const std::byte* row, std::int64_t position, std::int64_t count) {
+template <typename Isa>
+std::uint32_t load_mask(const std::byte* row, std::int64_t position, std::int64_t count) {
     const std::byte* const address = row + position / 8;
     const std::int64_t shift = position % 8;
     auto bits = static_cast<std::uint32_t>(address[0]);
@@ -128,7 +131,8 @@ inline std::uint32_t load_mask(const std::byte* row, std::int64_t position, std:
 }
 
 /// `position` is a multiple of 8.
-inline void store_mask(std::byte* row, std::int64_t position, std::int64_t count,
+template <typename Isa>
+void store_mask(std::byte* row, std::int64_t position, std::int64_t count,
                        std::uint32_t bits) {
     std::byte* const address = row + position / 8;
     address[0] = static_cast<std::byte>(bits);

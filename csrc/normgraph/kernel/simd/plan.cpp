@@ -51,6 +51,10 @@ void divide_rows(const Traversal& traversal, Plan& plan) {
         return;
     }
     const std::int64_t tasks = plan.threads * tasks_per_thread;
+    if (traversal.shares_mask_bytes()) {
+        plan.channels_per_group = divide_up(divide_up(plan.channels, tasks), 8) * 8;
+        return;
+    }
     if (plan.channels >= tasks) {
         plan.channels_per_group = std::min(plan.channels_per_group, plan.channels / tasks);
         return;
@@ -68,7 +72,7 @@ void divide_columns(const Traversal& traversal, Plan& plan) {
     }
     const std::int64_t tasks = plan.threads * tasks_per_thread;
     const std::int64_t parts = divide_up(tasks, plan.group_count());
-    if (plan.blocks >= parts) {
+    if (plan.blocks >= parts && !traversal.shares_mask_bytes()) {
         plan.blocks_per_part = static_cast<std::int64_t>(
             std::bit_floor(static_cast<std::uint64_t>(plan.blocks / parts)));
         return;

@@ -104,7 +104,7 @@ private:
             values[source] = load_wide<Isa, Data>(at(source, position));
         }
         if constexpr (mask == Mask::reads) {
-            values.back() = keep<Isa>(values.back(), load_mask(mask_row_, position, width));
+            values.back() = keep<Isa>(values.back(), load_mask<Isa>(mask_row_, position, width));
         }
         add_terms(vector, values, [](Double term, bool) { return term; });
     }
@@ -128,7 +128,7 @@ private:
                                                        sources_[source].readable_end);
         }
         if constexpr (mask == Mask::reads) {
-            values.back() = keep<Isa>(values.back(), load_mask(mask_row_, position, count));
+            values.back() = keep<Isa>(values.back(), load_mask<Isa>(mask_row_, position, count));
         }
         // A lane without an element adds +0, which changes no sum: sums begin with +0, so none is
         // ever -0.
@@ -239,7 +239,7 @@ private:
             for (std::size_t source = 0; prefetches_ && source < source_count; ++source) {
                 Isa::prefetch(at(source, position) + sources_[source].prefetch_distance);
             }
-            std::uint32_t bits = mask == Mask::reads ? load_mask(mask_row_, position, chunk) : 0;
+            std::uint32_t bits = mask == Mask::reads ? load_mask<Isa>(mask_row_, position, chunk) : 0;
             for (std::int64_t vector = 0; vector < chunk / width; ++vector) {
                 const std::int64_t first = position + vector * width;
                 const Vector result = compute(
@@ -251,7 +251,7 @@ private:
                 bypass_cache ? Isa::stream(target, result) : Isa::store(target, result);
             }
             if constexpr (mask == Mask::writes) {
-                store_mask(mask_row_, position, chunk, bits);
+                store_mask<Isa>(mask_row_, position, chunk, bits);
             }
         }
         if (position < end) {
@@ -260,7 +260,7 @@ private:
     }
 
     void apply_remainder(std::int64_t position, std::int64_t count) {
-        std::uint32_t bits = mask == Mask::reads ? load_mask(mask_row_, position, count) : 0;
+        std::uint32_t bits = mask == Mask::reads ? load_mask<Isa>(mask_row_, position, count) : 0;
         for (std::int64_t done = 0; done < count; done += width) {
             const std::int64_t first = position + done;
             const std::int64_t present = std::min(width, count - done);
@@ -277,7 +277,7 @@ private:
                              : store_some<Isa, Data>(target, result, present);
         }
         if constexpr (mask == Mask::writes) {
-            store_mask(mask_row_, position, count, bits & lowest_bits(count));
+            store_mask<Isa>(mask_row_, position, count, bits & lowest_bits(count));
         }
     }
 

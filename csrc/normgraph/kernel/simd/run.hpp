@@ -113,7 +113,8 @@ void run_by_parts(const Op& op, const Traversal& traversal, const Plan& plan) {
     Scratch shared;
     shared.reserve(static_cast<std::size_t>(groups) *
                        group_bytes<Op>(traversal, plan.channels_per_group) +
-                   static_cast<std::size_t>(groups * parts * sums + sums * 64) * sizeof(double) +
+                   static_cast<std::size_t>((groups * parts + BlockSums::levels_for(parts)) * sums) *
+                       sizeof(double) +
                    2 * Scratch::line);
     std::vector<GroupValues> values;
     values.reserve(static_cast<std::size_t>(groups));
@@ -123,7 +124,7 @@ void run_by_parts(const Op& op, const Traversal& traversal, const Plan& plan) {
         op.begin_group(channels, values.back());
     }
     auto* const part_sums = shared.take<double>(groups * parts * sums);
-    auto* const levels = shared.take<double>(64 * sums);
+    auto* const levels = shared.take<double>(BlockSums::levels_for(parts) * sums);
     const std::size_t bytes =
         traversal.scratch_bytes(plan.channels_per_group, plan.blocks_per_part);
     const auto for_each_part = [&](auto&& function) {

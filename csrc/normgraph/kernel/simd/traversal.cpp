@@ -46,6 +46,10 @@ void fold(double* lanes, std::int64_t lane_count, std::int64_t width) {
     }
 }
 
+MaskTile shifted_by(const MaskTile& mask, std::int64_t rows) {
+    return {mask.address + rows * mask.row_stride, mask.channel_stride, mask.row_stride};
+}
+
 }  // namespace
 
 Traversal::Traversal(const Problem& problem, const TensorList& tensors)
@@ -154,7 +158,39 @@ std::size_t Traversal::scratch_bytes(std::int64_t channels, std::int64_t blocks)
                                    : 2 * values;
     const std::int64_t doubles = lanes + 2 * values * (1 + BlockSums::levels_for(blocks));
     return static_cast<std::size_t>(doubles) * sizeof(double) + 3 * Scratch::line +
-           3 * Scratch::rounded(static_cast<std::size_t>(tile_bytes(channels)));
+           3 * Scratch::rounded(static_cast<std::size_t>(tile_bytes(channels))) +
+           Scratch::rounded(static_cast<std::size_t>(mask_bytes(channels)));
+}
+
+std::int64_t Traversal::mask_bytes(std::int64_t channels) const {
+    // As many bits as a staged tile has elements at most, for fewer channels too, and rounding.
+    const std::int64_t elements = std::max(staged_tile_bytes / 2, chunk * channels);
+    return MaskAccess::buffer_bytes(channels, 0) + elements / 8 + elements;
+}
+
+void Traversal::set_mask(std::byte* address, const Problem& problem, bool is_written) {
+    mask_.emplace(address, problem, layout_class_, order_);
+    mask_is_written_ = is_written;
+    stages_ = stages_ || !mask_->is_direct();
+    if (shares_mask_bytes()) {
+        std::memset(address, 0, static_cast<std::size_t>(mask_->byte_count()));
+    }
+}
+
+MaskRegion Traversal::region_of(const Tile& tile) const {
+    return {tile.channels.begin, tile.channels.end - tile.channels.begin, tile.row, tile.first,
+            tile.count};
+}
+
+MaskTile Traversal::mask_tile(const Tile& tile, std::byte* buffer) const {
+    const MaskRegion region = region_of(tile);
+    if (mask_->is_direct()) {
+        return mask_->tile(region);
+    }
+    if (!mask_is_written_) {
+        mask_->copy_to_buffer(region, buffer);
+    }
+    return mask_->buffer_tile(region, buffer);
 }
 
 Traversal::Buffers Traversal::take_buffers(std::int64_t channels, Scratch& scratch) const {
@@ -163,6 +199,9 @@ Traversal::Buffers Traversal::take_buffers(std::int64_t channels, Scratch& scrat
         buffers.sources[source] = scratch.take<std::byte>(tile_bytes(channels));
     }
     buffers.target = scratch.take<std::byte>(tile_bytes(channels));
+    if (mask_ && !mask_->is_direct()) {
+        buffers.mask = scratch.take<std::byte>(mask_bytes(channels));
+    }
     return buffers;
 }
 
@@ -285,7 +324,7 @@ void Traversal::for_each_tile(const SourceChoice& sources, bool with_target,
     const std::int64_t row_end =
         is_split ? row + 1 : std::min(row + order_.rows_per_block(), order_.row_count);
 
-    bool stages = false;
+    bool stages = mask_ && !mask_->is_direct();
     bool is_buffered = false;
     bool rows_are_regular = true;
     for (std::size_t source = 0; source < sources.count; ++source) {
@@ -353,10 +392,12 @@ void Traversal::reduce(const RowsAndColumns<Reduce>& kernel, const ChannelRange&
                 const std::size_t index = reduced_.index[source];
                 sources[source] = source_tile(index, tile, buffers.sources[index]);
             }
+            const MaskTile mask =
+                mask_ && !mask_is_written_ ? mask_tile(tile, buffers.mask) : MaskTile{};
             if (along_rows) {
                 const std::int64_t skipped = tile.channels.begin - channels.begin;
                 kernel.rows({tile.channels.end - tile.channels.begin, tile.rows, tile.count},
-                            sources.data(), {}, centers + skipped,
+                            sources.data(), mask, centers + skipped,
                             {totals + 2 * chunk * skipped, chunk});
                 return;
             }
@@ -365,7 +406,8 @@ void Traversal::reduce(const RowsAndColumns<Reduce>& kernel, const ChannelRange&
                 for (SourceTile& source : shifted) {
                     source.address += first_row * source.row_stride;
                 }
-                kernel.columns(extent, shifted.data(), {}, centers, {totals, values});
+                kernel.columns(extent, shifted.data(), shifted_by(mask, first_row), centers,
+                               {totals, values});
             });
         });
         if (along_rows) {
@@ -403,8 +445,12 @@ void Traversal::apply(const RowsAndColumns<Apply>& kernel, const ChannelRange& c
             }
             bool is_buffered = false;
             const TargetTile target = target_tile(tile, buffers.target, is_buffered);
+            const MaskTile mask = mask_ ? mask_tile(tile, buffers.mask) : MaskTile{};
             if (along_rows) {
-                kernel.rows({tile.channels.end - tile.channels.begin, tile.rows, tile.count}, sources.data(), {}, {coefficients, values.stride, tile.channels.begin - channels.begin}, target);
+                kernel.rows({tile.channels.end - tile.channels.begin, tile.rows, tile.count},
+                            sources.data(), mask,
+                            {coefficients, values.stride, tile.channels.begin - channels.begin},
+                            target);
             } else {
                 call_columns(tile, [&](const TileExtent& extent, std::int64_t first_row) {
                     std::array<SourceTile, most_sources> shifted = sources;
@@ -413,11 +459,15 @@ void Traversal::apply(const RowsAndColumns<Apply>& kernel, const ChannelRange& c
                     }
                     TargetTile shifted_target = target;
                     shifted_target.address += first_row * target.row_stride;
-                    kernel.columns(extent, shifted.data(), {}, values, shifted_target);
+                    kernel.columns(extent, shifted.data(), shifted_by(mask, first_row), values,
+                                   shifted_target);
                 });
             }
             if (is_buffered) {
                 write_back(tile, buffers.target);
+            }
+            if (shares_mask_bytes()) {
+                mask_->copy_from_buffer(region_of(tile), buffers.mask);
             }
         });
     }

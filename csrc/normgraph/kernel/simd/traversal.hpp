@@ -3,10 +3,12 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "normgraph/kernel/contract.hpp"
 #include "normgraph/kernel/layout.hpp"
+#include "normgraph/kernel/simd/mask_access.hpp"
 #include "normgraph/kernel/simd/micro_kernels.hpp"
 #include "normgraph/kernel/simd/scratch.hpp"
 #include "normgraph/kernel/simd/strided_axes.hpp"
@@ -82,6 +84,11 @@ public:
     void set_reduce_sources(std::span<const std::size_t> sources) { reduced_.assign(sources); }
     void set_apply_sources(std::span<const std::size_t> sources) { applied_.assign(sources); }
 
+    /// The bits that masking kernels read (reduce and apply) or write (apply alone).
+    void set_mask(std::byte* address, const Problem& problem, bool is_written);
+    /// Whether bytes that are written hold bits of several blocks, and of up to 8 channels.
+    bool shares_mask_bytes() const { return mask_ && mask_is_written_ && !mask_->is_direct(); }
+
 private:
     struct SourceChoice {
         std::array<std::size_t, most_sources> index{};
@@ -102,6 +109,7 @@ private:
     struct Buffers {
         std::array<std::byte*, most_sources> sources{};
         std::byte* target = nullptr;
+        std::byte* mask = nullptr;
     };
     /// How a tile lies in a buffer.
     struct BufferStrides {
@@ -111,6 +119,9 @@ private:
     void read_axes(const Problem& problem, std::span<const std::int64_t> strides,
                    TensorAccess& access) const;
     bool can_be_direct(const TensorAccess& access) const;
+
+    MaskRegion region_of(const Tile& tile) const;
+    MaskTile mask_tile(const Tile& tile, std::byte* buffer) const;
 
     template <typename Function>
     void for_each_tile(const SourceChoice& sources, bool with_target, const ChannelRange& channels,
@@ -122,6 +133,7 @@ private:
                        bool is_buffered) const;
     std::int64_t elements_per_staged_tile(std::int64_t channels) const;
     std::int64_t tile_bytes(std::int64_t channels) const;
+    std::int64_t mask_bytes(std::int64_t channels) const;
     Buffers take_buffers(std::int64_t channels, Scratch& scratch) const;
 
     BufferStrides buffer_strides(std::int64_t channels, std::int64_t elements) const;
@@ -144,6 +156,8 @@ private:
     std::size_t source_count_;
     TensorAccess target_;
     SourceChoice reduced_, applied_;
+    std::optional<MaskAccess> mask_;
+    bool mask_is_written_ = false;
     bool stages_ = false;
     bool bypasses_cache_ = false;
 };
