@@ -150,7 +150,7 @@ RESTORING = Group(
 )
 
 SHARING = Group(
-    KERNEL + "dispatch.cpp",
+    KERNEL + "reference/share_channels.hpp",
     "tests/kernel/test_thread_pool.py -k bits",
     (
         Mutant(

@@ -33,14 +33,14 @@ FORWARD_COEFFICIENTS = Group(
         Mutant(
             "forward-scale-without-gamma",
             "gamma in the forward's scale",
-            "scale(static_cast<Arithmetic>(gamma * inverse_standard_deviation(variance, epsilon)))",
-            "scale(static_cast<Arithmetic>(inverse_standard_deviation(variance, epsilon)))",
+            "static_cast<Arithmetic>(gamma * inverse_standard_deviation(variance, epsilon))",
+            "static_cast<Arithmetic>(inverse_standard_deviation(variance, epsilon))",
         ),
         Mutant(
             "forward-scale-without-inverse",
             "1/√(variance + epsilon) in the forward's scale",
-            "scale(static_cast<Arithmetic>(gamma * inverse_standard_deviation(variance, epsilon)))",
-            "scale(static_cast<Arithmetic>(gamma))",
+            "static_cast<Arithmetic>(gamma * inverse_standard_deviation(variance, epsilon))",
+            "static_cast<Arithmetic>(gamma)",
         ),
         Mutant(
             "forward-without-mean",
@@ -51,8 +51,8 @@ FORWARD_COEFFICIENTS = Group(
         Mutant(
             "forward-without-low-part-of-mean",
             "the second part of the mean",
-            "mean_low(static_cast<Arithmetic>(mean - static_cast<double>(mean_high)))",
-            "mean_low(0)",
+            "static_cast<Arithmetic>(mean - static_cast<double>(this->mean_high))",
+            "0",
         ),
         Mutant(
             "forward-mean-summed-first",
