@@ -95,7 +95,7 @@ void TableReporter::print_row(const Case& which, const Run& run) {
                   text_of_time(run.real_accumulated_time / static_cast<double>(run.iterations)),
                   run.counters.at("GB/s").value, run.counters.at("floors").value);
     if (const double faults = run.counters.at("page_faults").value; faults > 0) {
-        stream << "  (" << std::setprecision(0) << faults << " page faults)";
+        stream << "\n      (with " << std::setprecision(0) << faults << " page faults)";
     }
     stream << '\n';
 }

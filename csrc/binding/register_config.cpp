@@ -88,7 +88,7 @@ void register_config(py::module_& module) {
         "processors this process may use (affinity and container limits count).");
     module.def(
         "set_num_threads",
-        [](py::object num_threads) {
+        [](const py::object& num_threads) {
             if (num_threads.is_none()) {
                 throw py::type_error("num_threads: expected an integer >= 1, got None");
             }

@@ -148,7 +148,7 @@ def test_cancelling_samples_show_another_order(data_type: str, channel_type: str
             np.cumsum(values)[-1],
         )
         stored = canonical_order.stored(expected, sample.vector)
-        assert all(stored != canonical_order.stored(sum, sample.vector) for sum in others)
+        assert all(stored != canonical_order.stored(other, sample.vector) for other in others)
 
 
 @pytest.mark.parametrize(("data_type", "channel_type"), TYPE_PAIRS)

@@ -10,9 +10,9 @@ namespace {
 
 // Volatile operands, so that the operations are made at run time, in the mode of that moment.
 double third() {
-    volatile double one = 1.0;
-    volatile double three = 3.0;
-    volatile double quotient = one / three;
+    const volatile double one = 1.0;
+    const volatile double three = 3.0;
+    const volatile double quotient = one / three;
     return quotient;
 }
 
@@ -52,8 +52,8 @@ TEST(DefaultFloatingPointEnvironment, RestoresTheFlags) {
 TEST(DefaultFloatingPointEnvironment, KeepsDenormals) {
     constexpr unsigned int flush_and_read_as_zero = 0x8040;
     const auto half = [](double value) {
-        volatile double operand = value;
-        volatile double result = operand * 0.5;
+        const volatile double operand = value;
+        const volatile double result = operand * 0.5;
         return result;
     };
     const double tiny = std::numeric_limits<double>::min();

@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 namespace normgraph::kernel {
@@ -32,8 +35,13 @@ TEST(LayoutClass, IgnoresAxesOfLengthOneAndZeroStrides) {
     EXPECT_EQ(class_of({8, 3, 1, 1}, 1, {12, 4, 4, 4}), LayoutClass::channels_last);
     EXPECT_EQ(class_of({8, 3, 9}, 1, {12, 4, 0}), LayoutClass::channels_last);
     EXPECT_EQ(class_of({8, 3, 9}, 1, {36, 0, 4}), LayoutClass::channels_first);
-    EXPECT_EQ(class_of({8, 1}, 1, {4, 4}), LayoutClass::channels_first);
     EXPECT_EQ(class_of({1, 3}, 1, {4, 4}), LayoutClass::channels_last);
+}
+
+TEST(LayoutClass, OfOneChannelIsChannelsFirst) {
+    EXPECT_EQ(class_of({8, 1}, 1, {4, 4}), LayoutClass::channels_first);
+    EXPECT_EQ(class_of({8, 1}, 1, {12, 4}), LayoutClass::channels_first);
+    EXPECT_EQ(class_of({8, 1, 5}, 1, {60, 4, 12}), LayoutClass::channels_first);
 }
 
 TEST(View, MergesAxesThatAllTensorsStepThroughAsOne) {
@@ -48,8 +56,12 @@ TEST(View, MergesAxesThatAllTensorsStepThroughAsOne) {
     EXPECT_EQ(merged.channel_strides[2], 0);
 
     const Lengths sliced{840, 280, 56, 4};
-    const View apart = make_view(problem(shape, 1), {contiguous, sliced, {}});
-    EXPECT_EQ(apart.axis_count, 3U);
+    for (std::size_t tensor = 0; tensor < 3; ++tensor) {
+        std::array<std::span<const std::int64_t>, 3> strides{contiguous, contiguous, contiguous};
+        strides[tensor] = sliced;
+        const View apart = make_view(problem(shape, 1), strides);
+        EXPECT_EQ(apart.axis_count, 3U) << "tensor " << tensor << " is sliced";
+    }
 }
 
 TEST(View, OfOneElementPerChannelHasOneAxis) {

@@ -199,8 +199,8 @@ TEST(ParallelFor, DoesNotWaitForThreadsThatAreBusyElsewhere) {
 }
 
 bool rounds_to_nearest() {
-    volatile double three = 3.0;  // Divided at run time; the constant is rounded to nearest.
-    volatile double third = 1.0 / three;
+    const volatile double three = 3.0;  // Divided at run time; the constant is rounded to nearest.
+    const volatile double third = 1.0 / three;
     return third == 1.0 / 3.0;
 }
 

@@ -19,8 +19,8 @@ public:
         requires(!std::same_as<std::remove_cvref_t<Callable>, FunctionReference> &&
                  std::is_object_v<std::remove_reference_t<Callable>> &&
                  std::is_invocable_r_v<Result, Callable&, Arguments...>)
-    FunctionReference(
-        Callable&& callable) noexcept  // NOLINT(*-explicit-*): a lambda is handed over
+    // NOLINTNEXTLINE(google-explicit-constructor): a lambda is handed over
+    FunctionReference(Callable&& callable) noexcept
         : callable_(const_cast<void*>(static_cast<const void*>(std::addressof(callable)))),
           call_([](void* object, Arguments... arguments) -> Result {
               return (*static_cast<std::remove_reference_t<Callable>*>(object))(

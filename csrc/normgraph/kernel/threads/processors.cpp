@@ -25,7 +25,7 @@ Limit least(Limit left, Limit right) {
 }
 
 std::string contents(const std::filesystem::path& file) {
-    std::ifstream stream(file);
+    const std::ifstream stream(file);
     std::ostringstream text;
     text << stream.rdbuf();
     return text.str();
@@ -119,7 +119,9 @@ Limit processors_in_quota(const std::filesystem::path& root) {
 
 Limit processors_in_affinity_mask() {
     // The kernel refuses a mask that is shorter than its own, whose length it does not tell.
-    for (std::size_t processors = 1024; processors <= 1024 * 1024; processors *= 2) {
+    constexpr std::size_t shortest = 1024;
+    constexpr std::size_t longest = shortest * 1024;
+    for (std::size_t processors = shortest; processors <= longest; processors *= 2) {
         cpu_set_t* const mask = CPU_ALLOC(processors);
         if (mask == nullptr) {
             return std::nullopt;
