@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -82,13 +83,20 @@ struct BackpropCoefficients : InputDeltaFormula<Arithmetic> {
     }
 
 private:
-    /// 1 where there is none (zero, infinity, NaN); kept within the normal range of Arithmetic.
+    /// The power of two at or below the magnitude, kept within the normal range of Arithmetic; 1
+    /// where there is none (zero, infinity, NaN).
     static double power_of_two_near(double value) {
-        if (!std::isfinite(value) || value == 0.0) {
+        constexpr std::uint64_t exponent_mask = 0x7FF0000000000000U;
+        constexpr int bias = 1023;
+        constexpr int fraction_bits = 52;
+        constexpr int limit = std::numeric_limits<Arithmetic>::max_exponent - 2;
+        const std::uint64_t bits = std::bit_cast<std::uint64_t>(value) & exponent_mask;
+        if (bits == exponent_mask || value == 0.0) {
             return 1.0;
         }
-        constexpr int limit = std::numeric_limits<Arithmetic>::max_exponent - 2;
-        return std::ldexp(1.0, std::clamp(std::ilogb(value), -limit, limit));
+        const int exponent = static_cast<int>(bits >> fraction_bits) - bias;
+        const int within = std::clamp(exponent, -limit, limit);
+        return std::bit_cast<double>(static_cast<std::uint64_t>(within + bias) << fraction_bits);
     }
 };
 

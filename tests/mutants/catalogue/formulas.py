@@ -149,8 +149,8 @@ BACKPROP_COEFFICIENTS = Group(
         Mutant(
             "unit-beyond-the-range",
             "that the unit is kept within the normal range",
-            "std::clamp(std::ilogb(value), -limit, limit)",
-            "std::ilogb(value) + 0 * limit",
+            "std::clamp(exponent, -limit, limit)",
+            "exponent + 0 * limit",
         ),
         Mutant(
             "input-delta-without-scale",

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <type_traits>
 #include <vector>
 
@@ -44,13 +45,18 @@ struct GroupValues {
     double sum(std::int64_t which, std::int64_t channel) const {
         return sums[which * stride + channel];
     }
-    /// `formula`: a struct of Arithmetic values.
+    /// `formula`: a struct of Arithmetic values. Any NaN among them becomes the usual one: vector
+    /// code rounds to bf16 without looking for NaNs, which adds at most 0x8000 to their bits. That
+    /// keeps the usual NaN one, and those that come from bf16 data, whose lower half is 0.
     template <typename Arithmetic, typename Formula>
     void set_coefficients(std::int64_t channel, const Formula& formula) const {
         static_assert(std::is_trivially_copyable_v<Formula>);
         constexpr std::size_t count = sizeof(Formula) / sizeof(Arithmetic);
         std::array<Arithmetic, count> values;
         std::memcpy(values.data(), &formula, sizeof(Formula));
+        for (Arithmetic& value : values) {
+            value = value == value ? value : std::numeric_limits<Arithmetic>::quiet_NaN();
+        }
         auto* const all = reinterpret_cast<Arithmetic*>(coefficients);
         for (std::int64_t column = 0; column < columns_per_channel; ++column) {
             for (std::size_t index = 0; index < count; ++index) {

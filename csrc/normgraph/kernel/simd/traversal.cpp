@@ -24,6 +24,9 @@ constexpr std::int64_t smallest_streamed_tensor = 4 * 1024 * 1024;
 
 constexpr std::int64_t cache_line = 64;
 
+/// In the first-level cache, rows may be read in any order.
+constexpr std::int64_t smallest_ordered_bytes = 16 * 1024;
+
 /// In longer runs the processor's own prefetching is faster than ours. In shorter ones it begins
 /// anew too often, so the next row's run is asked for while this one is read.
 constexpr std::int64_t shortest_run_that_prefetches_itself = 16 * 1024;
@@ -37,7 +40,19 @@ const std::byte* end_of(const Problem& problem, const std::byte* address,
     return address + size;
 }
 
-/// Upper half of the lanes onto the lower half until one is left, `width` values side by side.
+/// Upper half of the lanes onto the lower half until one is left.
+double folded(const double* lanes) {
+    std::array<double, chunk> sums;
+    std::copy_n(lanes, chunk, sums.begin());
+    for (std::size_t half = chunk / 2; half > 0; half /= 2) {
+        for (std::size_t lane = 0; lane < half; ++lane) {
+            sums[lane] += sums[lane + half];
+        }
+    }
+    return sums[0];
+}
+
+/// The same where every lane has `width` values side by side, in place.
 void fold(double* lanes, std::int64_t lane_count, std::int64_t width) {
     for (std::int64_t half = lane_count / 2; half > 0; half /= 2) {
         for (std::int64_t index = 0; index < half * width; ++index) {
@@ -338,7 +353,10 @@ void Traversal::for_each_tile(const SourceChoice& sources, bool with_target,
         is_buffered = bypasses_cache_ && !target_lines_up(whole);
         rows_are_regular = rows_are_regular && target_.rows.is_one_axis();
     }
-    if (!stages && !is_buffered && rows_are_regular && channel_count == 1) {
+    // One channel's rows, or so few that the order in which they are read does not matter.
+    const bool is_small =
+        channel_count * (row_end - row) * bytes_per_row() <= smallest_ordered_bytes;
+    if (!stages && !is_buffered && rows_are_regular && (channel_count == 1 || is_small)) {
         function(Tile{channels, row, row_end - row, first, end - first});
         return;
     }
@@ -413,9 +431,7 @@ void Traversal::reduce(const RowsAndColumns<Reduce>& kernel, const ChannelRange&
         if (along_rows) {
             for (std::int64_t channel = 0; channel < count; ++channel) {
                 for (std::int64_t sum = 0; sum < 2; ++sum) {
-                    double* const channel_lanes = lanes + (2 * channel + sum) * chunk;
-                    fold(channel_lanes, chunk, 1);
-                    block_sums[sum * values + channel] = *channel_lanes;
+                    block_sums[sum * values + channel] = folded(lanes + (2 * channel + sum) * chunk);
                 }
             }
         } else {

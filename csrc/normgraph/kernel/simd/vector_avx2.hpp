@@ -94,18 +94,16 @@ private:
         _mm_stream_si128(static_cast<__m128i*>(address), bits);
     }
 
-    // As kernel::to_bfloat16. Not AVX-512's vcvtneps2bf16, which flushes denormals.
+    // As kernel::to_bfloat16, for NaNs whose lower half rounding does not carry out of (see
+    // GroupValues). Not AVX-512's vcvtneps2bf16, which flushes denormals.
     static __m128i to_bfloat16(Float v) {
         const __m256i bits = _mm256_castps_si256(v.value);
         const __m256i upper = _mm256_srli_epi32(bits, 16);
         const __m256i odd = _mm256_and_si256(upper, _mm256_set1_epi32(1));
         const __m256i half = _mm256_add_epi32(odd, _mm256_set1_epi32(0x7FFF));
         const __m256i rounded = _mm256_srli_epi32(_mm256_add_epi32(bits, half), 16);
-        const __m256i quiet = _mm256_or_si256(upper, _mm256_set1_epi32(0x40));
-        const __m256 is_nan = _mm256_cmp_ps(v.value, v.value, _CMP_UNORD_Q);
-        const __m256i chosen = _mm256_blendv_epi8(rounded, quiet, _mm256_castps_si256(is_nan));
-        return _mm_packus_epi32(_mm256_castsi256_si128(chosen),
-                                _mm256_extracti128_si256(chosen, 1));
+        return _mm_packus_epi32(_mm256_castsi256_si128(rounded),
+                                _mm256_extracti128_si256(rounded, 1));
     }
     static __m128i to_float16(Float v) {
         return _mm256_cvtps_ph(v.value, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);

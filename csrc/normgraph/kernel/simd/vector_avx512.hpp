@@ -121,16 +121,15 @@ private:
         _mm256_stream_si256(static_cast<__m256i*>(address), bits);
     }
 
-    // As kernel::to_bfloat16. Not vcvtneps2bf16, which flushes denormals.
+    // As kernel::to_bfloat16, for NaNs whose lower half rounding does not carry out of (see
+    // GroupValues). Not vcvtneps2bf16, which flushes denormals.
     static __m256i to_bfloat16(Float v) {
         const __m512i bits = _mm512_castps_si512(v.value);
         const __m512i upper = _mm512_srli_epi32(bits, 16);
         const __m512i odd = _mm512_and_si512(upper, _mm512_set1_epi32(1));
         const __m512i half = _mm512_add_epi32(odd, _mm512_set1_epi32(0x7FFF));
         const __m512i rounded = _mm512_srli_epi32(_mm512_add_epi32(bits, half), 16);
-        const __mmask16 is_nan = _mm512_cmp_ps_mask(v.value, v.value, _CMP_UNORD_Q);
-        return _mm512_cvtepi32_epi16(
-            _mm512_mask_or_epi32(rounded, is_nan, upper, _mm512_set1_epi32(0x40)));
+        return _mm512_cvtepi32_epi16(rounded);
     }
     static __m256i to_float16(Float v) {
         return _mm512_cvtps_ph(v.value, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);

@@ -90,16 +90,15 @@ private:
         vst1_u16(static_cast<std::uint16_t*>(address), bits);
     }
 
-    // As kernel::to_bfloat16.
+    // As kernel::to_bfloat16, for NaNs whose lower half rounding does not carry out of (see
+    // GroupValues).
     static uint16x4_t to_bfloat16(Float v) {
         const uint32x4_t bits = vreinterpretq_u32_f32(v.value);
         const uint32x4_t upper = vshrq_n_u32(bits, 16);
         const uint32x4_t odd = vandq_u32(upper, vdupq_n_u32(1));
         const uint32x4_t half = vaddq_u32(odd, vdupq_n_u32(0x7FFF));
         const uint32x4_t rounded = vshrq_n_u32(vaddq_u32(bits, half), 16);
-        const uint32x4_t quiet = vorrq_u32(upper, vdupq_n_u32(0x40));
-        const uint32x4_t is_number = vceqq_f32(v.value, v.value);
-        return vmovn_u32(vbslq_u32(is_number, rounded, quiet));
+        return vmovn_u32(rounded);
     }
 };
 

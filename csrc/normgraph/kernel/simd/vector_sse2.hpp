@@ -108,16 +108,15 @@ private:
         return _mm_packs_epi32(extended, extended);
     }
 
-    // As kernel::to_bfloat16.
+    // As kernel::to_bfloat16, for NaNs whose lower half rounding does not carry out of (see
+    // GroupValues).
     static __m128i to_bfloat16(Float v) {
         const __m128i bits = _mm_castps_si128(v.value);
         const __m128i upper = _mm_srli_epi32(bits, 16);
         const __m128i odd = _mm_and_si128(upper, _mm_set1_epi32(1));
         const __m128i half = _mm_add_epi32(odd, _mm_set1_epi32(0x7FFF));
         const __m128i rounded = _mm_srli_epi32(_mm_add_epi32(bits, half), 16);
-        const __m128i quiet = _mm_or_si128(upper, _mm_set1_epi32(0x40));
-        const __m128i is_nan = _mm_castps_si128(_mm_cmpunord_ps(v.value, v.value));
-        return lower_halves(select(is_nan, quiet, rounded));
+        return lower_halves(rounded);
     }
 
     // As kernel::to_float16: NaN, overflow, what becomes a denormal, all others.
