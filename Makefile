@@ -1,6 +1,6 @@
 # The two commands of the README, and what developers need. Set-up goes to .venv, building to build.
 
-.PHONY: help run test test-interop mutants bench bench-peers lint format asan tsan docs clean
+.PHONY: help run test test-interop mutants bench bench-peers accuracy lint format asan tsan docs clean
 .SUFFIXES:
 
 help:
@@ -11,6 +11,7 @@ help:
 	@echo "make bench         all C++ microbenchmarks (minutes); ARGUMENTS=--help lists the options"
 	@echo "make bench-peers   normgraph beside torch, oneDNN, JAX and numpy (half an hour); writes"
 	@echo "                   docs/benchmarks; ARGUMENTS=--help lists the options"
+	@echo "make accuracy      errors of normgraph, torch and JAX (minutes); writes docs/accuracy"
 	@echo "make lint          formatting, names, likely mistakes and types, in C++ and Python"
 	@echo "make format        put C++ and Python into the project's format"
 	@echo "make asan          all tests under AddressSanitizer and UndefinedBehaviorSanitizer"
@@ -114,6 +115,9 @@ bench: $(installed)
 
 bench-peers: $(installed) $(interop) $(peers)
 	@python -m benchmarks.peers $(ARGUMENTS)
+
+accuracy: $(installed_for_tests) $(interop)
+	@python -m benchmarks.accuracy $(ARGUMENTS)
 
 cpp_sources := $(shell find csrc tests benchmarks -name '*.cpp')
 cpp_headers := $(shell find csrc tests benchmarks -name '*.hpp')

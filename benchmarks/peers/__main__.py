@@ -97,8 +97,11 @@ def progress_line(row: Row, done: int, count: int, seconds: float) -> str:
     return f"[{done}/{count}, {left_text} left] {row['case']}: {floors}"
 
 
-def measure(arguments: argparse.Namespace) -> Results:
-    """All selected cases, with a line for each as soon as it is there."""
+def measure(arguments: argparse.Namespace, unfinished: Path) -> Results:
+    """All selected cases, with a line for each as soon as it is there.
+
+    `unfinished` is the file that has them so far: an end too early loses nothing.
+    """
     thread_counts = arguments.threads or [
         count for count in (1, 2) if count <= len(supervisor.available_processors())
     ]
@@ -117,6 +120,7 @@ def measure(arguments: argparse.Namespace) -> Results:
         for line in lines:
             row = Row(line)
             results.rows.append(row)
+            results.store(unfinished)
             seconds = time.monotonic() - start
             print(progress_line(row, len(results.rows), count, seconds), flush=True)
     return results
@@ -126,11 +130,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, store, draw."""
     options = parser().parse_args(arguments)
     folder = output_folder(options)
-    folder.mkdir(parents=True, exist_ok=True)
+    unfinished_folder = TRIED if folder == PUBLISHED else folder
+    for needed in (folder, unfinished_folder):
+        needed.mkdir(parents=True, exist_ok=True)
     if options.draw:
+        if not (folder / RESULTS).exists():
+            raise SystemExit(f"there is no {RESULTS} in {folder}")
         results = Results.load(folder / RESULTS)
     else:
-        results = measure(options)
+        results = measure(options, unfinished_folder / RESULTS)
         results.store(folder / RESULTS)
     written = plots.write(results, folder)
     (folder / PAGE).write_text(tables.page(results, written), encoding="utf-8")

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.peers import __main__ as command
 from benchmarks.peers import measurement, plots, tables
 from benchmarks.peers.candidates import CANDIDATES
 from benchmarks.peers.candidates.candidate import LeftOut
@@ -325,6 +326,22 @@ def test_every_candidate_has_a_style_of_its_own() -> None:
 # ---- the command ---------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("arguments", "folder"),
+    [
+        ([], command.PUBLISHED),
+        (["--rounds=9", "--seconds=3"], command.PUBLISHED),
+        (["--short"], command.TRIED),
+        (["--only=pooled"], command.TRIED),
+        (["--threads", "1"], command.TRIED),
+        (["--candidates", "numpy"], command.TRIED),
+        (["--output=elsewhere"], Path("elsewhere")),
+    ],
+)
+def test_only_complete_results_go_to_the_documentation(arguments: list[str], folder: Path) -> None:
+    assert command.output_folder(command.parser().parse_args(arguments)) == folder
+
+
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "benchmarks.peers", *arguments],
@@ -368,6 +385,12 @@ def test_a_wrong_argument_is_named(arguments: list[str], message: str) -> None:
     result = run(*arguments)
     assert result.returncode == 2
     assert message in result.stderr
+
+
+def test_drawing_needs_results(tmp_path: Path) -> None:
+    result = run("--draw", f"--output={tmp_path}")
+    assert result.returncode != 0
+    assert f"there is no peers.json in {tmp_path}" in result.stderr
 
 
 @needs_module

@@ -38,11 +38,16 @@ _absolute = np.frompyfunc(abs, 1, 1)
 
 @dataclass(frozen=True)
 class Bounded:
-    """What an output must be (mpf elements in the output's own shape) and how far off it may be."""
+    """What an output must be (mpf elements in the output's own shape) and how far off it may be.
+
+    `terms` is what errors are measured in: of an element-wise output the largest term of the
+    element, of a channel output the sum of the magnitudes of its terms.
+    """
 
     value: Array
     bound: Array
     output_type: RealType
+    terms: Array
 
     def check(self, actual: Array, what: str) -> None:
         """Asserts that every element of actual is within its bound."""
@@ -179,16 +184,23 @@ def training(
     from_statistics = _absolute(column(scale)) * column(mean_error) + _absolute(scaled) * column(
         variance_error / (2 * (variance + mpf(epsilon)))
     )
-    error = rounding * _largest(_absolute(scaled), _absolute(offset)) + from_statistics
+    terms = _largest(_absolute(scaled), _absolute(offset))
+    error = rounding * terms + from_statistics
     return {
         "normalized": Bounded(
             like_input(normalized, input, channel_axis),
             like_input(_stored(data_type, normalized, error), input, channel_axis),
             data_type,
+            like_input(terms, input, channel_axis),
         ),
-        "mean": Bounded(mean, _rounded_to(channel_type, mean, mean_error), channel_type),
+        "mean": Bounded(
+            mean,
+            _rounded_to(channel_type, mean, mean_error),
+            channel_type,
+            _absolute(x).sum(axis=1) / count,
+        ),
         "variance": Bounded(
-            variance, _rounded_to(channel_type, variance, variance_error), channel_type
+            variance, _rounded_to(channel_type, variance, variance_error), channel_type, variance
         ),
     }
 
@@ -233,11 +245,12 @@ def inference(
     normalized = scaled + offset
     u = data_type.unit_roundoff if data_type is DOUBLE else SINGLE.unit_roundoff
     rounding = (8 if data_type is DOUBLE else 6) * u  # counted as in `training`
-    error = rounding * _largest(_absolute(scaled), _absolute(offset))
+    terms = _largest(_absolute(scaled), _absolute(offset))
     return Bounded(
         like_input(normalized, input, channel_axis),
-        like_input(_stored(data_type, normalized, error), input, channel_axis),
+        like_input(_stored(data_type, normalized, rounding * terms), input, channel_axis),
         data_type,
+        like_input(terms, input, channel_axis),
     )
 
 
@@ -270,15 +283,21 @@ class _Backprop:
         return np.asarray((self.delta * self.x_hat).sum(axis=1))
 
     @cached_property
+    def beta_terms(self) -> Array:
+        return np.asarray(_absolute(self.delta).sum(axis=1))
+
+    @cached_property
+    def gamma_terms(self) -> Array:
+        return np.asarray(_absolute(self.delta * self.x_hat).sum(axis=1))
+
+    @cached_property
     def beta_error(self) -> Array:
-        per_sum = sum_error(self.data_type, self.count)
-        return np.asarray(per_sum * _absolute(self.delta).sum(axis=1))
+        return np.asarray(sum_error(self.data_type, self.count) * self.beta_terms)
 
     @cached_property
     def product_error(self) -> Array:
         """Of Σδ·(x − mean), times inv."""
-        per_sum = sum_error(self.data_type, self.count)
-        return np.asarray(per_sum * _absolute(self.delta * self.x_hat).sum(axis=1))
+        return np.asarray(sum_error(self.data_type, self.count) * self.gamma_terms)
 
     @cached_property
     def gamma_error(self) -> Array:
@@ -288,7 +307,7 @@ class _Backprop:
         rounding = 4 * DOUBLE.unit_roundoff * _absolute(self.gamma_delta)
         return np.asarray(self.product_error + rounding)
 
-    def outputs(self, input_delta: Array, error: Array) -> Mapping[str, Bounded]:
+    def outputs(self, input_delta: Array, terms: Array, error: Array) -> Mapping[str, Bounded]:
         return {
             "input_delta": Bounded(
                 like_input(input_delta, self.input, self.channel_axis),
@@ -296,16 +315,19 @@ class _Backprop:
                     _stored(self.data_type, input_delta, error), self.input, self.channel_axis
                 ),
                 self.data_type,
+                like_input(terms, self.input, self.channel_axis),
             ),
             "gamma_delta": Bounded(
                 self.gamma_delta,
                 _rounded_to(self.channel_type, self.gamma_delta, self.gamma_error),
                 self.channel_type,
+                self.gamma_terms,
             ),
             "beta_delta": Bounded(
                 self.beta_delta,
                 _rounded_to(self.channel_type, self.beta_delta, self.beta_error),
                 self.channel_type,
+                self.beta_terms,
             ),
         }
 
@@ -355,11 +377,9 @@ def training_backprop(
     from_sums = _absolute(one.scale) * (
         column(one.beta_error) + _absolute(one.x_hat) * column(one.product_error)
     )
-    error = (
-        rounding * _largest(_absolute(delta_term), _absolute(beta_term), _absolute(gamma_term))
-        + from_sums / one.count
-    )
-    return one.outputs(delta_term - beta_term - gamma_term, error)
+    terms = _largest(_absolute(delta_term), _absolute(beta_term), _absolute(gamma_term))
+    error = rounding * terms + from_sums / one.count
+    return one.outputs(delta_term - beta_term - gamma_term, terms, error)
 
 
 def inference_backprop(
@@ -380,4 +400,5 @@ def inference_backprop(
     # roundings in double. In double these are 3.5: half for variance + epsilon, which stands under
     # the root, the root, the division, gamma. With the product 4.5u.
     rounding = (5 if one.data_type is DOUBLE else 3) * one.unit_roundoff
-    return one.outputs(input_delta, rounding * _absolute(input_delta))
+    terms = _absolute(input_delta)
+    return one.outputs(input_delta, terms, rounding * terms)
