@@ -58,8 +58,8 @@ void register_config(py::module_& module) {
     module.def(
         "implementations", &implementations,
         "Names of the kernel implementations that run on this machine, best first. The "
-        "environment variable NORMGRAPH_ISA, read at the first call of a kernel, forces one. "
-        "All give the same bits.");
+        "environment variable NORMGRAPH_ISA, read at the first call of a kernel, forces one, and "
+        "implementation= one for a single call. All give the same bits.");
     module.def(
         "get_num_threads", &kernel::get_num_threads,
         "How many threads a kernel uses unless its call says otherwise: what set_num_threads "

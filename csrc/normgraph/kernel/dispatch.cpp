@@ -93,17 +93,19 @@ const Implementation& chosen_implementation() {
     return chosen;
 }
 
-void batch_norm_training(const BatchNormTrainingArguments& arguments, std::int64_t num_threads) {
-    share_channels(arguments, chosen_implementation().batch_norm_training, num_threads);
+void batch_norm_training(const BatchNormTrainingArguments& arguments, std::int64_t num_threads,
+                         const Implementation& implementation) {
+    share_channels(arguments, implementation.batch_norm_training, num_threads);
 }
 
-void batch_norm_inference(const BatchNormInferenceArguments& arguments, std::int64_t num_threads) {
-    share_channels(arguments, chosen_implementation().batch_norm_inference, num_threads);
+void batch_norm_inference(const BatchNormInferenceArguments& arguments, std::int64_t num_threads,
+                          const Implementation& implementation) {
+    share_channels(arguments, implementation.batch_norm_inference, num_threads);
 }
 
 void batch_norm_training_backprop(const BatchNormTrainingBackpropArguments& arguments,
-                                  std::int64_t num_threads) {
-    share_channels(arguments, chosen_implementation().batch_norm_training_backprop, num_threads);
+                                  std::int64_t num_threads, const Implementation& implementation) {
+    share_channels(arguments, implementation.batch_norm_training_backprop, num_threads);
 }
 
 }  // namespace normgraph::kernel

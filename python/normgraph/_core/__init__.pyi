@@ -188,6 +188,7 @@ def batch_norm_training(
     out: _Array | tuple[_Array | None, _Array | None, _Array | None] | None = None,
     outputs: Iterable[str] | None = None,
     num_threads: int | None = None,
+    implementation: str | None = None,
 ) -> BatchNormTrainingResult: ...
 def batch_norm_training_backprop(
     input: _Array,
@@ -201,6 +202,7 @@ def batch_norm_training_backprop(
     out: _Array | tuple[_Array | None, _Array | None, _Array | None] | None = None,
     outputs: Iterable[str] | None = None,
     num_threads: int | None = None,
+    implementation: str | None = None,
 ) -> BatchNormTrainingBackpropResult: ...
 def batch_norm_inference(
     input: _Array,
@@ -212,6 +214,7 @@ def batch_norm_inference(
     channel_axis: int = 1,
     out: Any = None,
     num_threads: int | None = None,
+    implementation: str | None = None,
 ) -> Any: ...
 def get_num_threads() -> int: ...
 def set_num_threads(num_threads: int) -> None: ...
