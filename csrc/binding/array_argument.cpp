@@ -1,13 +1,9 @@
 #include "binding/array_argument.hpp"
 
 #include <algorithm>
-#include <cstdlib>
-#include <cstring>
 #include <memory>
-#include <numeric>
 #include <optional>
 #include <stdexcept>
-#include <vector>
 
 #include "binding/conversion.hpp"
 
@@ -47,7 +43,7 @@ std::optional<element::Type> element_type_of(const dlpack::DataType& type) {
 }
 
 bool is_masked(py::handle array) {
-    const bool is_plain = std::strcmp(Py_TYPE(array.ptr())->tp_name, "numpy.ndarray") == 0;
+    const bool is_plain = Py_TYPE(array.ptr()) == py::detail::npy_api::get().PyArray_Type_;
     return !is_plain && py::isinstance(array, py::module_::import("numpy.ma").attr("MaskedArray"));
 }
 
@@ -99,7 +95,7 @@ std::string ArgumentName::text() const {
                         : std::string(name);
 }
 
-ArrayArgument::ArrayArgument(const ArgumentName& name, py::handle object) {
+void ArrayArgument::borrow(const ArgumentName& name, py::handle object) {
     if (py::isinstance<py::array>(object)) {
         borrow_numpy(name, py::reinterpret_borrow<py::array>(object));
     } else if (py::hasattr(object, "__dlpack__") && !py::isinstance<py::type>(object)) {
@@ -113,9 +109,9 @@ ArrayArgument::ArrayArgument(const ArgumentName& name, py::handle object) {
     }
 }
 
-runtime::Array ArrayArgument::view() const {
-    return {
-        element_type_, {shape_.data(), rank_}, {strides_.data(), rank_}, address_, is_writable_};
+void ArrayArgument::borrow_new(element::Type type, const py::array& array) {
+    set_numpy_array(type, array);
+    is_writable_ = true;
 }
 
 void ArrayArgument::set_rank(const ArgumentName& name, std::int64_t rank) {
@@ -140,13 +136,17 @@ void ArrayArgument::borrow_numpy(const ArgumentName& name, const py::array& arra
         throw py::type_error(name.text() +
                              ": expected an array without a mask, got a masked array");
     }
-    element_type_ = *type;
-    set_rank(name, array.ndim());
-    std::copy_n(array.shape(), rank_, shape_.begin());
-    std::copy_n(array.strides(), rank_, strides_.begin());
+    set_numpy_array(*type, array);
+    is_writable_ = array.writeable();
+}
+
+void ArrayArgument::set_numpy_array(element::Type type, const py::array& array) {
+    element_type_ = type;
+    rank_ = static_cast<std::size_t>(array.ndim());
+    std::copy_n(array.shape(), rank_, shape());
+    std::copy_n(array.strides(), rank_, strides());
     // A read-only array is read only: is_writable_ guards the outputs.
     address_ = static_cast<std::byte*>(const_cast<void*>(array.data()));
-    is_writable_ = array.writeable();
     owner_ = array;
 }
 
@@ -219,63 +219,19 @@ void ArrayArgument::set_dlpack_tensor(const ArgumentName& name, const dlpack::Te
     const auto size = static_cast<std::int64_t>(element_type_.size());
     std::int64_t dense_stride = size;
     for (std::size_t axis = rank_; axis-- > 0;) {
-        shape_[axis] = tensor.shape[axis];
-        strides_[axis] = tensor.strides == nullptr ? dense_stride : tensor.strides[axis] * size;
+        shape()[axis] = tensor.shape[axis];
+        strides()[axis] = tensor.strides == nullptr ? dense_stride : tensor.strides[axis] * size;
         dense_stride *= tensor.shape[axis];
     }
     address_ = static_cast<std::byte*>(tensor.data) + tensor.byte_offset;
 }
 
-namespace {
-
-/// An axis with one element, or broadcast along one, may lie anywhere in memory.
-bool has_a_place(const runtime::Array& array, std::size_t axis) {
-    return array.shape[axis] > 1 && array.strides[axis] != 0;
-}
-
-/// Axes by growing stride. Those without a place of their own keep their logical one: an insertion
-/// sort passes over them, which no ordinary comparison sort could.
-std::vector<std::size_t> axes_innermost_first(const runtime::Array& array) {
-    std::vector<std::size_t> axes(array.shape.size());
-    std::iota(axes.rbegin(), axes.rend(), std::size_t{0});
-    for (std::size_t sorted = 1; sorted < axes.size(); ++sorted) {
-        std::size_t moving = sorted;
-        for (std::size_t below = sorted; below-- > 0 && has_a_place(array, axes[moving]);) {
-            if (!has_a_place(array, axes[below])) {
-                continue;
-            }
-            if (std::abs(array.strides[axes[below]]) <= std::abs(array.strides[axes[moving]])) {
-                break;
-            }
-            std::swap(axes[below], axes[moving]);
-            moving = below;
-        }
+void check_output(const ArgumentName& name, const runtime::Array& array, const TensorType& type) {
+    try {
+        runtime::check_output(array, type);
+    } catch (const std::invalid_argument& error) {
+        throw std::invalid_argument(name.text() + ": " + error.what());
     }
-    return axes;
-}
-
-}  // namespace
-
-py::array new_array_like(const runtime::Array& like) {
-    std::vector<py::ssize_t> strides(like.shape.size());
-    auto stride = static_cast<py::ssize_t>(like.element_type.size());
-    for (const std::size_t axis : axes_innermost_first(like)) {
-        strides[axis] = stride;
-        stride *= std::max<py::ssize_t>(like.shape[axis], 1);
-    }
-    return py::array(numpy_dtype(like.element_type), like.shape, std::move(strides));
-}
-
-py::array new_vector(element::Type type, std::int64_t length) {
-    return py::array(numpy_dtype(type), static_cast<py::ssize_t>(length));
-}
-
-py::array new_array(const TensorType& type) {
-    std::vector<py::ssize_t> shape;
-    for (const Dimension& length : type.partial_shape.dimensions()) {
-        shape.push_back(static_cast<py::ssize_t>(length.length()));
-    }
-    return py::array(numpy_dtype(type.element_type), std::move(shape));
 }
 
 bool share_memory(const runtime::Array& left, const runtime::Array& right) {

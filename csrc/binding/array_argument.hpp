@@ -25,49 +25,55 @@ struct ArgumentName {
     std::string text() const;
 };
 
+inline constexpr std::size_t max_rank = 64;  ///< numpy's limit
+
 /// A Python array, borrowed without a copy for the time of a call: a numpy array, or any object
 /// with DLPack (`__dlpack__`) or the buffer protocol, in any strides.
 class ArrayArgument {
 public:
-    /// Raises TypeError for what is no array (lists and None included), for complex and other
-    /// element types that no `element::Type` names, for masked arrays; ValueError for foreign byte
-    /// order, memory that is not the CPU's, and arrays that refuse to lend their memory.
-    ArrayArgument(const ArgumentName& name, pybind11::handle object);
+    /// Borrows nothing, and has no view.
+    ArrayArgument() = default;
     ArrayArgument(const ArrayArgument&) = delete;
     ArrayArgument& operator=(const ArrayArgument&) = delete;
 
+    /// Once at most. Raises TypeError for what is no array (lists and None included), for complex
+    /// and other element types that no `element::Type` names, for masked arrays; ValueError for
+    /// foreign byte order, memory that is not the CPU's, and arrays that refuse to lend their
+    /// memory.
+    void borrow(const ArgumentName& name, pybind11::handle object);
+
+    /// Once at most: a plain, writable numpy array of this element type, which needs no check.
+    void borrow_new(element::Type type, const pybind11::array& array);
+
     /// Refers to this object, which must stay alive.
-    runtime::Array view() const;
+    runtime::Array view() const {
+        const std::int64_t* const shape = shape_and_strides_.data();
+        return {element_type_, {shape, rank_}, {shape + rank_, rank_}, address_, is_writable_};
+    }
 
 private:
-    static constexpr std::size_t max_rank = 64;  // numpy's limit
-
     void borrow_numpy(const ArgumentName& name, const pybind11::array& array);
     void borrow_buffer(const ArgumentName& name, pybind11::handle object);
     void borrow_dlpack(const ArgumentName& name, pybind11::handle object);
     void take_capsule(const ArgumentName& name, const pybind11::object& capsule);
     void set_dlpack_tensor(const ArgumentName& name, const dlpack::Tensor& tensor);
+    void set_numpy_array(element::Type type, const pybind11::array& array);
+    std::int64_t* shape() { return shape_and_strides_.data(); }
+    std::int64_t* strides() { return shape_and_strides_.data() + rank_; }
     void set_rank(const ArgumentName& name, std::int64_t rank);
 
     element::Type element_type_;
     std::byte* address_ = nullptr;
     bool is_writable_ = false;
     std::size_t rank_ = 0;
-    std::array<std::int64_t, max_rank> shape_;
-    std::array<std::int64_t, max_rank> strides_;
     pybind11::object owner_;
     std::shared_ptr<void> loan_;  // of memory borrowed through DLPack
+    /// The lengths, right behind them the strides in bytes; the rest is not set.
+    std::array<std::int64_t, 2 * max_rank> shape_and_strides_;
 };
 
-/// A new array of the same element type and shape; its axes lie in memory in the order of the
-/// strides of `like`.
-pybind11::array new_array_like(const runtime::Array& like);
-
-/// A new vector.
-pybind11::array new_vector(element::Type type, std::int64_t length);
-
-/// A new array in C order; the type and the shape are static.
-pybind11::array new_array(const TensorType& type);
+/// runtime::check_output, its error with the argument's name in front.
+void check_output(const ArgumentName& name, const runtime::Array& array, const TensorType& type);
 
 /// Whether two arrays have a byte in common, exactly; true also where that is too hard to tell.
 bool share_memory(const runtime::Array& left, const runtime::Array& right);

@@ -1,12 +1,13 @@
 #include "binding/conversion.hpp"
 
 #include <array>
+#include <atomic>
 #include <bit>
 #include <stdexcept>
 #include <utility>
 #include <vector>
 
-#include "normgraph/kernel/threads/num_threads.hpp"
+#include "normgraph/kernel/dispatch.hpp"
 
 namespace py = pybind11;
 
@@ -58,6 +59,11 @@ double real_from_python(const std::string& argument, const std::string& range, p
     return value;
 }
 
+/// Of any str, also of one that no encoding can write as it is.
+std::string text_of(py::handle str) {
+    return str.attr("encode")("utf-8", "backslashreplace").cast<std::string>();
+}
+
 constexpr const char* dimension_forms = "a length, None, (low, high) or a Dimension";
 
 std::int64_t length_from_python(const std::string& argument, py::handle object) {
@@ -73,7 +79,7 @@ std::int64_t length_from_python(const std::string& argument, py::handle object) 
 
 /// The value that a constructor makes, its error with the argument's name in front.
 template <typename Make>
-auto named(const std::string& argument, Make make) {
+decltype(auto) named(const std::string& argument, Make make) {
     try {
         return make();
     } catch (const std::invalid_argument& error) {
@@ -112,14 +118,36 @@ element::Type element_type_from_dtype(const std::string& argument, const py::dty
     return *type;
 }
 
-/// ml_dtypes' class is a type of its own to numpy, known by its name.
+/// ml_dtypes' class is a type of its own to numpy, known by its name. Asking for a name takes
+/// longer than a small kernel, so the number is remembered that numpy gives such a type for the
+/// life of the process (from 256 on; types of numpy's newest kind have none and share -1).
 bool is_bfloat16(const py::dtype& dtype) {
-    return dtype.itemsize() == 2 && py::str(dtype.attr("name")).equal(py::str("bfloat16"));
+    constexpr int first_number = 256;
+    static constinit std::atomic<int> seen_number{first_number - 1};
+    if (dtype.num() == seen_number.load(std::memory_order_relaxed)) {
+        return true;
+    }
+    const bool is_named =
+        dtype.itemsize() == 2 && py::str(dtype.attr("name")).equal(py::str("bfloat16"));
+    if (is_named && dtype.num() >= first_number) {
+        seen_number.store(dtype.num(), std::memory_order_relaxed);
+    }
+    return is_named;
+}
+
+/// Importing what is imported already takes longer than a small kernel.
+py::object import_ml_dtypes() {
+    const py::str name("ml_dtypes");
+    const auto module = py::reinterpret_steal<py::object>(PyImport_GetModule(name.ptr()));
+    if (!module && PyErr_Occurred() != nullptr) {
+        throw py::error_already_set();
+    }
+    return module && !module.is_none() ? module : py::module_::import("ml_dtypes");
 }
 
 py::dtype bfloat16_dtype() {
     try {
-        return py::dtype::from_args(py::module_::import("ml_dtypes").attr("bfloat16"));
+        return py::dtype::from_args(import_ml_dtypes().attr("bfloat16"));
     } catch (py::error_already_set& error) {
         py::raise_from(error, PyExc_ImportError,
                        "numpy arrays of bf16 need the package ml_dtypes: pip install ml_dtypes");
@@ -171,7 +199,7 @@ std::int64_t channel_axis_from_python(py::handle object) {
 }
 
 std::int64_t num_threads_from_python(py::handle object) {
-    if (object.is_none()) {
+    if (!object || object.is_none()) {
         return kernel::get_num_threads();
     }
     const py::int_ integer = integer_from_python("num_threads", "an integer >= 1", object);
@@ -183,12 +211,24 @@ std::int64_t num_threads_from_python(py::handle object) {
     return *count;
 }
 
+const kernel::Implementation& implementation_from_python(py::handle object) {
+    if (!object || object.is_none()) {
+        return kernel::chosen_implementation();
+    }
+    if (!py::isinstance<py::str>(object)) {
+        refuse_type("implementation", "a str or None", object);
+    }
+    return named("implementation", [&]() -> const kernel::Implementation& {
+        return kernel::implementation(text_of(object));
+    });
+}
+
 element::Type element_type_from_python(const std::string& argument, py::handle object) {
     if (py::isinstance<element::Type>(object)) {
         return object.cast<element::Type>();
     }
     if (py::isinstance<py::str>(object)) {
-        return named(argument, [&] { return element::Type::parse(object.cast<std::string>()); });
+        return named(argument, [&] { return element::Type::parse(text_of(object)); });
     }
     if (py::isinstance<py::dtype>(object) || is_numpy_scalar_class(object)) {
         return element_type_from_dtype(
@@ -312,6 +352,14 @@ std::optional<element::Type> floating_point_type(std::size_t size) {
 }
 
 std::optional<element::Type> element_type_of(const py::dtype& dtype) {
+    switch (dtype.num()) {  // what nearly every array has, told by one number
+        case py::detail::npy_api::NPY_FLOAT_:
+            return element::f32;
+        case py::detail::npy_api::NPY_DOUBLE_:
+            return element::f64;
+        default:
+            break;
+    }
     const auto size = static_cast<std::size_t>(dtype.itemsize());
     switch (dtype.kind()) {
         case 'f':

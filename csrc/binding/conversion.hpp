@@ -10,6 +10,7 @@
 
 #include "normgraph/ir/element_type.hpp"
 #include "normgraph/ir/partial_shape.hpp"
+#include "normgraph/kernel/dispatch.hpp"
 
 /// Plain Python values to the vocabulary of the graph and back. `argument` begins every message:
 /// "shape", "gamma". What has the wrong type raises TypeError, a wrong value ValueError.
@@ -28,8 +29,11 @@ std::int64_t element_count_from_python(pybind11::handle object);
 /// Any integer but a bool. Whether it lies within the rank is the op's to check.
 std::int64_t channel_axis_from_python(pybind11::handle object);
 
-/// None (what get_num_threads returns) or an integer >= 1; ValueError for a smaller one.
+/// None or null (what get_num_threads returns) or an integer >= 1; ValueError for a smaller one.
 std::int64_t num_threads_from_python(pybind11::handle object);
+
+/// None or null (the chosen one) or the name of an implementation that runs here.
+const kernel::Implementation& implementation_from_python(pybind11::handle object);
 
 /// A Type, a name ("f32"), a numpy dtype or a numpy scalar class.
 element::Type element_type_from_python(const std::string& argument, pybind11::handle object);

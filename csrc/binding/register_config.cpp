@@ -45,10 +45,10 @@ py::list implementations() {
 py::list built_implementations() {
     py::list texts;
     for (const kernel::Implementation& implementation : kernel::built_implementations()) {
-        texts.append(std::string(implementation.name) +
-                     (implementation.runs_here() ? " (runs here; needs "
-                                                 : " (does not run here; needs ") +
-                     std::string(implementation.requirement) + ")");
+        texts.append(
+            std::string(implementation.name) +
+            (implementation.runs_here() ? " (runs here; needs " : " (does not run here; needs ") +
+            std::string(implementation.requirement) + ")");
     }
     return texts;
 }
@@ -79,8 +79,8 @@ void register_config(py::module_& module) {
     module.def(
         "implementations", &implementations,
         "Names of the kernel implementations that run on this machine, best first. The "
-        "environment variable NORMGRAPH_ISA, read at the first call of a kernel, forces one. "
-        "All give the same bits.");
+        "environment variable NORMGRAPH_ISA, read at the first call of a kernel, forces one, and "
+        "implementation= one for a single call. All give the same bits.");
     module.def(
         "get_num_threads", &kernel::get_num_threads,
         "How many threads a kernel uses unless its call says otherwise: what set_num_threads "
@@ -101,7 +101,8 @@ void register_config(py::module_& module) {
                "What was built and what was chosen, as a dict: version, summation_order_version "
                "(bits of results change only with it), implementations (names of those that run "
                "here), implementation (the one that is used), implementation_chosen_because, "
-               "built_implementations (texts: what each needs), num_threads, compiler. Raises ValueError if NORMGRAPH_ISA names no implementation "
+               "built_implementations (texts: what each needs), num_threads, compiler. Raises "
+               "ValueError if NORMGRAPH_ISA names no implementation "
                "that runs here.");
 }
 

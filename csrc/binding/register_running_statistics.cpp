@@ -2,13 +2,13 @@
 
 #include <array>
 #include <cstddef>
-#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 
 #include "binding/array_argument.hpp"
 #include "binding/conversion.hpp"
+#include "binding/new_array.hpp"
 #include "binding/register.hpp"
 #include "normgraph/runtime/running_statistics.hpp"
 
@@ -42,9 +42,10 @@ py::tuple pair_from_python(const char* argument, const std::string& expected, py
 class PairArgument {
 public:
     PairArgument(const char* argument, py::handle object)
-        : items_(pair_from_python(argument, "a pair (mean, variance) of arrays", object)),
-          mean_({name_in_pair(argument, 0)}, items_[0]),
-          variance_({name_in_pair(argument, 1)}, items_[1]) {}
+        : items_(pair_from_python(argument, "a pair (mean, variance) of arrays", object)) {
+        mean_.borrow({name_in_pair(argument, 0)}, items_[0]);
+        variance_.borrow({name_in_pair(argument, 1)}, items_[1]);
+    }
 
     ChannelStatistics views() const { return {mean_.view(), variance_.view()}; }
 
@@ -63,22 +64,23 @@ public:
         }
         const std::array<const Array*, 2> like{&running.mean, &running.variance};
         for (std::size_t index = 0; index < names.size(); ++index) {
+            const TensorType type = like[index]->tensor_type();
             objects_[index] = given[index];
             if (objects_[index].is_none()) {
-                objects_[index] = new_vector(like[index]->element_type, like[index]->shape[0]);
+                objects_[index] = new_array(type);
             }
-            arrays_[index].emplace(ArgumentName{names[index], index}, objects_[index]);
-            runtime::check_output(ArgumentName{names[index], index}.text(), arrays_[index]->view(),
-                                  like[index]->tensor_type());
+            const ArgumentName name{names[index], index};
+            arrays_[index].borrow(name, objects_[index]);
+            check_output(name, arrays_[index].view(), type);
         }
     }
 
-    ChannelStatistics views() const { return {arrays_[0]->view(), arrays_[1]->view()}; }
+    ChannelStatistics views() const { return {arrays_[0].view(), arrays_[1].view()}; }
     py::tuple objects() const { return py::make_tuple(objects_[0], objects_[1]); }
 
 private:
     std::array<py::object, 2> objects_;
-    std::array<std::optional<ArrayArgument>, 2> arrays_;
+    std::array<ArrayArgument, 2> arrays_;
 };
 
 void check_overlap(const std::string& name, const Array& result, const std::string& other_name,

@@ -1,1 +1,1 @@
-"""Tests of the list of shapes and of the C++ microbenchmarks."""
+"""Tests of the list of shapes and of the microbenchmarks."""

@@ -27,13 +27,32 @@ def no_forced_switches() -> Iterator[None]:
     sys.setswitchinterval(before)
 
 
-@pytest.mark.skipif(
+NEEDS_LOCK = pytest.mark.skipif(
     not getattr(sys, "_is_gil_enabled", lambda: True)(), reason="there is no interpreter lock"
 )
+
+
+@NEEDS_LOCK
 @pytest.mark.parametrize("function", ["training", "inference", "backprop", "frozen", "relu"])
 def test_other_threads_run_during_a_kernel(function: str, no_forced_switches: None) -> None:
-    """The counter cannot move between its two readings unless the kernel lets go of the lock."""
-    input = np.broadcast_to(np.ones((1, 2, 1), np.float32), (2, 2, 2**20))
+    assert progress_during(function, length=2**20) > 0
+
+
+@NEEDS_LOCK
+@pytest.mark.parametrize("function", ["training", "inference", "backprop", "frozen", "relu"])
+def test_the_lock_is_kept_by_a_kernel_of_few_elements(
+    function: str, no_forced_switches: None
+) -> None:
+    """Handing it over and back would cost more than the kernel."""
+    assert progress_during(function, length=16) == 0
+
+
+def progress_during(function: str, length: int) -> int:
+    """How far another thread counts during a kernel on `length` elements per row of 4.
+
+    The counter cannot move between its two readings unless the kernel lets go of the lock.
+    """
+    input = np.broadcast_to(np.ones((1, 2, 1), np.float32), (2, 2, length))
     vector = np.ones(2, np.float32)
     calls: dict[str, Callable[[], Any]] = {
         "training": lambda: ng.batch_norm_training(input, None, None),
@@ -67,7 +86,7 @@ def test_other_threads_run_during_a_kernel(function: str, no_forced_switches: No
         finished = True
         thread.join()
     assert idle == 0
-    assert progress > 0
+    return progress
 
 
 def test_many_callers_get_the_same_bits() -> None:

@@ -85,6 +85,15 @@ const Implementation& choose() {
     return implementations.back();
 }
 
+/// The environment is set here for what a kernel computes outside of parallel_for's tasks, as it
+/// does with coefficients.
+template <typename Arguments>
+void run(void (*kernel)(const Arguments&, std::int64_t num_threads), const Arguments& arguments,
+         std::int64_t num_threads) {
+    const DefaultFloatingPointEnvironment environment;
+    kernel(arguments, num_threads);
+}
+
 }  // namespace
 
 std::span<const Implementation> built_implementations() {
@@ -111,26 +120,24 @@ const Implementation& chosen_implementation() {
     return chosen;
 }
 
-void batch_norm_training(const BatchNormTrainingArguments& arguments, std::int64_t num_threads) {
-    const DefaultFloatingPointEnvironment environment;
-    chosen_implementation().batch_norm_training(arguments, num_threads);
+void batch_norm_training(const BatchNormTrainingArguments& arguments, std::int64_t num_threads,
+                         const Implementation& implementation) {
+    run(implementation.batch_norm_training, arguments, num_threads);
 }
 
-void batch_norm_inference(const BatchNormInferenceArguments& arguments, std::int64_t num_threads) {
-    const DefaultFloatingPointEnvironment environment;
-    chosen_implementation().batch_norm_inference(arguments, num_threads);
+void batch_norm_inference(const BatchNormInferenceArguments& arguments, std::int64_t num_threads,
+                          const Implementation& implementation) {
+    run(implementation.batch_norm_inference, arguments, num_threads);
 }
 
 void batch_norm_training_backprop(const BatchNormTrainingBackpropArguments& arguments,
-                                  std::int64_t num_threads) {
-    const DefaultFloatingPointEnvironment environment;
-    chosen_implementation().batch_norm_training_backprop(arguments, num_threads);
+                                  std::int64_t num_threads, const Implementation& implementation) {
+    run(implementation.batch_norm_training_backprop, arguments, num_threads);
 }
 
 void batch_norm_inference_backprop(const BatchNormInferenceBackpropArguments& arguments,
-                                   std::int64_t num_threads) {
-    const DefaultFloatingPointEnvironment environment;
-    chosen_implementation().batch_norm_inference_backprop(arguments, num_threads);
+                                   std::int64_t num_threads, const Implementation& implementation) {
+    run(implementation.batch_norm_inference_backprop, arguments, num_threads);
 }
 
 }  // namespace normgraph::kernel

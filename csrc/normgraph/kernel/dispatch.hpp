@@ -35,15 +35,20 @@ const Implementation& implementation(std::string_view name);
 /// the first call. Throws std::invalid_argument if NORMGRAPH_ISA names none that runs here.
 const Implementation& chosen_implementation();
 
-/// Run the chosen implementation in the default floating-point environment, the work shared by at
-/// most num_threads threads (>= 1); small problems use fewer. The bits do not depend on it.
+/// Run an implementation that runs here in the default floating-point environment, the work shared
+/// by at most num_threads threads (>= 1); small problems use fewer. The bits do not depend on
+/// either.
 void batch_norm_training(const BatchNormTrainingArguments& arguments,
-                         std::int64_t num_threads = get_num_threads());
+                         std::int64_t num_threads = get_num_threads(),
+                         const Implementation& implementation = chosen_implementation());
 void batch_norm_inference(const BatchNormInferenceArguments& arguments,
-                          std::int64_t num_threads = get_num_threads());
+                          std::int64_t num_threads = get_num_threads(),
+                          const Implementation& implementation = chosen_implementation());
 void batch_norm_training_backprop(const BatchNormTrainingBackpropArguments& arguments,
-                                  std::int64_t num_threads = get_num_threads());
+                                  std::int64_t num_threads = get_num_threads(),
+                                  const Implementation& implementation = chosen_implementation());
 void batch_norm_inference_backprop(const BatchNormInferenceBackpropArguments& arguments,
-                                   std::int64_t num_threads = get_num_threads());
+                                   std::int64_t num_threads = get_num_threads(),
+                                   const Implementation& implementation = chosen_implementation());
 
 }  // namespace normgraph::kernel

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <functional>
 #include <stdexcept>
+#include <string>
 #include <vector>
 
 #include "normgraph/ir/text.hpp"
@@ -19,6 +20,10 @@ std::string format_strides(std::span<const std::int64_t> strides) {
     return "(" + join(texts, ", ") + ")";
 }
 
+bool has_shape(const Array& array, const PartialShape& shape) {
+    return std::ranges::equal(array.shape, shape.dimensions(), {}, {}, &Dimension::length);
+}
+
 }  // namespace
 
 TensorType Array::tensor_type() const {
@@ -29,23 +34,17 @@ bool Array::is_empty() const {
     return std::ranges::find(shape, 0) != shape.end();
 }
 
-std::int64_t Array::lowest_offset() const {
-    std::int64_t offset = 0;
-    for (std::size_t axis = 0; axis < shape.size() && !is_empty(); ++axis) {
-        offset += std::min<std::int64_t>(0, strides[axis] * (shape[axis] - 1));
-    }
-    return offset;
-}
-
-std::int64_t Array::highest_offset() const {
+ByteRange Array::byte_range() const {
     if (is_empty()) {
-        return 0;
+        return {address, address};
     }
-    std::int64_t offset = static_cast<std::int64_t>(element_type.size());
+    std::int64_t lowest = 0;
+    std::int64_t highest = static_cast<std::int64_t>(element_type.size());
     for (std::size_t axis = 0; axis < shape.size(); ++axis) {
-        offset += std::max<std::int64_t>(0, strides[axis] * (shape[axis] - 1));
+        const std::int64_t reach = strides[axis] * (shape[axis] - 1);
+        (reach < 0 ? lowest : highest) += reach;
     }
-    return offset;
+    return {address + lowest, address + highest};
 }
 
 bool are_identical_views(const Array& left, const Array& right) {
@@ -76,9 +75,10 @@ bool is_contiguous(const Array& array) {
 }
 
 bool ranges_overlap(const Array& left, const Array& right) {
+    const ByteRange left_range = left.byte_range();
+    const ByteRange right_range = right.byte_range();
     const std::less<const std::byte*> before;
-    return before(left.first_byte(), right.first_byte() + right.byte_extent()) &&
-           before(right.first_byte(), left.first_byte() + left.byte_extent());
+    return before(left_range.begin, right_range.end) && before(right_range.begin, left_range.end);
 }
 
 bool may_overlap_itself(const Array& array) {
@@ -86,6 +86,7 @@ bool may_overlap_itself(const Array& array) {
         return false;
     }
     std::vector<std::size_t> axes;
+    axes.reserve(array.shape.size());
     for (std::size_t axis = 0; axis < array.shape.size(); ++axis) {
         if (array.shape[axis] > 1) {
             axes.push_back(axis);
@@ -103,21 +104,19 @@ bool may_overlap_itself(const Array& array) {
     return false;
 }
 
-void check_output(const std::string& name, const Array& array, const TensorType& type) {
-    const TensorType given = array.tensor_type();
-    if (given != type) {
-        throw std::invalid_argument(name + ": expected an array of " + type.to_string() + ", got " +
-                                    given.to_string());
+void check_output(const Array& array, const TensorType& type) {
+    if (array.element_type != type.element_type || !has_shape(array, type.partial_shape)) {
+        throw std::invalid_argument("expected an array of " + type.to_string() + ", got " +
+                                    array.tensor_type().to_string());
     }
     if (!array.is_writable) {
-        throw std::invalid_argument(name + ": expected a writable array, got a read-only one");
+        throw std::invalid_argument("expected a writable array, got a read-only one");
     }
     if (may_overlap_itself(array)) {
-        throw std::invalid_argument(name +
-                                    ": expected an array whose elements have memory of their own, "
-                                    "got strides " +
-                                    format_strides(array.strides) + " (in bytes) for shape " +
-                                    given.partial_shape.to_string());
+        throw std::invalid_argument(
+            "expected an array whose elements have memory of their own, got strides " +
+            format_strides(array.strides) + " (in bytes) for shape " +
+            array.tensor_type().partial_shape.to_string());
     }
 }
 

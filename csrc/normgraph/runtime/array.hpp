@@ -3,13 +3,19 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <string>
 
 #include "normgraph/ir/element_type.hpp"
 #include "normgraph/ir/tensor_type.hpp"
 
 /// Arrays in memory that someone else owns.
 namespace normgraph::runtime {
+
+/// Where the bytes of an array lie: the first one, and one past the last; the same address where
+/// there is no element.
+struct ByteRange {
+    const std::byte* begin;
+    const std::byte* end;
+};
 
 /// A strided array: any strides, negative, zero and unaligned ones included.
 struct Array {
@@ -21,13 +27,7 @@ struct Array {
 
     TensorType tensor_type() const;
     bool is_empty() const;
-    /// One past the last byte minus the first byte, over all elements; 0 if there is none.
-    std::int64_t byte_extent() const { return highest_offset() - lowest_offset(); }
-    const std::byte* first_byte() const { return address + lowest_offset(); }
-
-private:
-    std::int64_t lowest_offset() const;
-    std::int64_t highest_offset() const;
+    ByteRange byte_range() const;
 };
 
 /// Same elements in the same places: address, element type, shape, and strides (of axes with more
@@ -45,10 +45,10 @@ bool ranges_overlap(const Array& left, const Array& right);
 /// none exceeds the extent of the smaller ones (a rule that ordinary views never meet).
 bool may_overlap_itself(const Array& array);
 
-/// Checks that `array` can receive an output of this type. Throws std::invalid_argument, which
-/// begins with `name` ("out[1] (gamma_delta)"), if the element type or the shape differs, if the
-/// array is read-only, or if it may overlap itself.
-void check_output(const std::string& name, const Array& array, const TensorType& type);
+/// Checks that `array` can receive an output of this type. Throws std::invalid_argument, which says
+/// what was expected and what came, if the element type or the shape differs, if the array is
+/// read-only, or if it may overlap itself.
+void check_output(const Array& array, const TensorType& type);
 
 /// Throws std::invalid_argument, which begins with `name`, unless the array is_contiguous.
 void check_contiguous(const std::string& name, const Array& array);

@@ -7,7 +7,8 @@ namespace normgraph::runtime {
 namespace {
 
 void run(std::span<const OptionalArray> inputs, std::span<const OptionalArray> outputs,
-         double epsilon, std::int64_t channel_axis, std::int64_t num_threads) {
+         double epsilon, std::int64_t channel_axis, std::int64_t num_threads,
+         const kernel::Implementation& implementation) {
     kernel::batch_norm_inference(
         {
             .problem = problem_of(inputs, outputs, epsilon, channel_axis),
@@ -18,7 +19,7 @@ void run(std::span<const OptionalArray> inputs, std::span<const OptionalArray> o
             .variance = const_channel_vector(inputs[4]),
             .normalized = tensor(outputs[0]),
         },
-        num_threads);
+        num_threads, implementation);
 }
 
 }  // namespace

@@ -7,7 +7,8 @@ namespace normgraph::runtime {
 namespace {
 
 void run(std::span<const OptionalArray> inputs, std::span<const OptionalArray> outputs,
-         double epsilon, std::int64_t channel_axis, std::int64_t num_threads) {
+         double epsilon, std::int64_t channel_axis, std::int64_t num_threads,
+         const kernel::Implementation& implementation) {
     kernel::batch_norm_inference_backprop(
         {
             .problem = problem_of(inputs, outputs, epsilon, channel_axis),
@@ -20,7 +21,7 @@ void run(std::span<const OptionalArray> inputs, std::span<const OptionalArray> o
             .gamma_delta = channel_vector(outputs[1]),
             .beta_delta = channel_vector(outputs[2]),
         },
-        num_threads);
+        num_threads, implementation);
 }
 
 }  // namespace

@@ -7,7 +7,8 @@ namespace normgraph::runtime {
 namespace {
 
 void run(std::span<const OptionalArray> inputs, std::span<const OptionalArray> outputs,
-         double epsilon, std::int64_t channel_axis, std::int64_t num_threads) {
+         double epsilon, std::int64_t channel_axis, std::int64_t num_threads,
+         const kernel::Implementation& implementation) {
     kernel::batch_norm_training(
         {
             .problem = problem_of(inputs, outputs, epsilon, channel_axis),
@@ -18,7 +19,7 @@ void run(std::span<const OptionalArray> inputs, std::span<const OptionalArray> o
             .mean = channel_vector(outputs[1]),
             .variance = channel_vector(outputs[2]),
         },
-        num_threads);
+        num_threads, implementation);
 }
 
 }  // namespace

@@ -35,7 +35,8 @@ private:
 };
 
 void run(std::span<const OptionalArray> inputs, std::span<const OptionalArray> outputs,
-         double epsilon, std::int64_t channel_axis, std::int64_t num_threads) {
+         double epsilon, std::int64_t channel_axis, std::int64_t num_threads,
+         const kernel::Implementation& implementation) {
     const kernel::Problem problem = problem_of(inputs, outputs, epsilon, channel_axis);
     kernel::Tensor activated = tensor(outputs[0]);
     kernel::ReluMask mask = relu_mask("out[3] (mask)", outputs[3]);
@@ -57,7 +58,7 @@ void run(std::span<const OptionalArray> inputs, std::span<const OptionalArray> o
             .variance = channel_vector(outputs[2]),
             .mask = mask,
         },
-        num_threads);
+        num_threads, implementation);
 }
 
 }  // namespace

@@ -59,35 +59,42 @@ std::vector<TensorType> validate_anew(const KernelCall& call, std::span<const Op
 class Signature {
 public:
     Signature(std::span<const OptionalArray> inputs, double epsilon, std::int64_t channel_axis) {
-        append(std::bit_cast<std::int64_t>(epsilon));
-        append(channel_axis);
+        size_ = 2 + inputs.size();
         for (const OptionalArray& input : inputs) {
-            append(input ? static_cast<std::int64_t>(input->shape.size()) : -1);
-            if (input) {
-                append(static_cast<std::int64_t>(input->element_type.kind()));
-                std::ranges::for_each(input->shape, [&](std::int64_t length) { append(length); });
+            size_ += input ? input->shape.size() : 0;
+        }
+        if (fits()) {
+            std::int64_t* next = numbers_.data();
+            *next++ = std::bit_cast<std::int64_t>(epsilon);
+            *next++ = channel_axis;
+            for (const OptionalArray& input : inputs) {
+                *next++ = input ? rank_and_type(*input) : -1;
+                if (input) {
+                    next = std::ranges::copy(input->shape, next).out;
+                }
             }
         }
     }
 
     /// False where the ranks are larger than any that are worth remembering.
     bool fits() const { return size_ <= numbers_.size(); }
+    /// Only if it fits.
     std::span<const std::int64_t> numbers() const { return {numbers_.data(), size_}; }
 
+    /// One product at the end mixes well enough; one per number would take longer than comparing.
     std::size_t hash() const {
         std::uint64_t hash = 0;
         for (const std::int64_t number : numbers()) {
-            hash = (hash ^ static_cast<std::uint64_t>(number)) * 0x9E3779B97F4A7C15U;
+            hash = std::rotl(hash, 7) ^ static_cast<std::uint64_t>(number);
         }
-        return static_cast<std::size_t>(hash >> 32);
+        return static_cast<std::size_t>((hash * 0x9E3779B97F4A7C15U) >> 32);
     }
 
 private:
-    void append(std::int64_t number) {
-        if (size_ < numbers_.size()) {
-            numbers_[size_] = number;
-        }
-        ++size_;
+    static std::int64_t rank_and_type(const Array& input) {
+        constexpr std::int64_t more_than_all_types = 256;
+        return static_cast<std::int64_t>(input.shape.size()) * more_than_all_types +
+               static_cast<std::int64_t>(input.element_type.kind());
     }
 
     std::array<std::int64_t, 40> numbers_;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "normgraph/ir/tensor_type.hpp"
+#include "normgraph/kernel/dispatch.hpp"
 #include "normgraph/runtime/array.hpp"
 
 /// The ops of the family called on arrays: the IR's rules checked, then the kernel run.
@@ -25,11 +26,12 @@ struct KernelCall {
     /// The op's validation (see its `infer`).
     std::vector<TensorType> (*infer)(const std::vector<TensorType>& inputs, double epsilon,
                                      std::int64_t channel_axis);
-    /// Runs the kernel, on at most num_threads threads, on what `validate` and `check_output` have
-    /// accepted. Throws std::invalid_argument, before it writes anything, for a mask that does not
-    /// lie in C order without gaps.
+    /// Runs the implementation's kernel, on at most num_threads threads, on what `validate` and
+    /// `check_output` have accepted. Throws std::invalid_argument, before it writes anything, for a
+    /// mask that does not lie in C order without gaps.
     void (*run)(std::span<const OptionalArray> inputs, std::span<const OptionalArray> outputs,
-                double epsilon, std::int64_t channel_axis, std::int64_t num_threads);
+                double epsilon, std::int64_t channel_axis, std::int64_t num_threads,
+                const kernel::Implementation& implementation);
 };
 
 extern const KernelCall batch_norm_training;

@@ -204,6 +204,7 @@ def batch_norm_training(
     out: _Array | tuple[_Array | None, _Array | None, _Array | None] | None = None,
     outputs: Iterable[str] | None = None,
     num_threads: int | None = None,
+    implementation: str | None = None,
 ) -> BatchNormTrainingResult: ...
 def batch_norm_training_backprop(
     input: _Array,
@@ -217,6 +218,7 @@ def batch_norm_training_backprop(
     out: _Array | tuple[_Array | None, _Array | None, _Array | None] | None = None,
     outputs: Iterable[str] | None = None,
     num_threads: int | None = None,
+    implementation: str | None = None,
 ) -> BatchNormTrainingBackpropResult: ...
 def batch_norm_inference(
     input: _Array,
@@ -228,6 +230,7 @@ def batch_norm_inference(
     channel_axis: int = 1,
     out: Any = None,
     num_threads: int | None = None,
+    implementation: str | None = None,
 ) -> Any: ...
 def batch_norm_inference_backprop(
     input: _Array,
@@ -241,6 +244,7 @@ def batch_norm_inference_backprop(
     out: _Array | tuple[_Array | None, _Array | None, _Array | None] | None = None,
     outputs: Iterable[str] | None = None,
     num_threads: int | None = None,
+    implementation: str | None = None,
 ) -> BatchNormInferenceBackpropResult: ...
 def batch_norm_training_relu(
     input: _Array,
@@ -251,6 +255,7 @@ def batch_norm_training_relu(
     out: _Array | tuple[_Array | None, _Array | None, _Array | None, _Array | None] | None = None,
     outputs: Iterable[str] | None = None,
     num_threads: int | None = None,
+    implementation: str | None = None,
 ) -> BatchNormTrainingReluResult: ...
 def batch_norm_training_relu_backprop(
     input: _Array,
@@ -265,6 +270,7 @@ def batch_norm_training_relu_backprop(
     out: _Array | tuple[_Array | None, _Array | None, _Array | None] | None = None,
     outputs: Iterable[str] | None = None,
     num_threads: int | None = None,
+    implementation: str | None = None,
 ) -> BatchNormTrainingReluBackpropResult: ...
 def update_running_statistics(
     running: tuple[_Array, _Array],

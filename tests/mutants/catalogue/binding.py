@@ -131,8 +131,8 @@ WRITABLE = Group(
 )
 
 NEW_ARRAYS = Group(
-    BINDING + "array_argument.cpp",
-    "tests/kernel/test_layouts.py -k new_outputs",
+    BINDING + "new_array.cpp",
+    "tests/kernel/test_layouts.py tests/kernel/test_new_outputs.py -k new_outputs",
     (
         Mutant(
             "new-outputs-in-logical-order",
@@ -158,11 +158,35 @@ NEW_ARRAYS = Group(
             "array.shape[axis] > 1 && array.strides[axis] != 0",
             "array.strides[axis] != 0",
         ),
+        Mutant(
+            "new-outputs-of-gaps-are-row-major",
+            "that the elements of a row-major array have no gaps",
+            "array.shape[axis] != 1 && array.strides[axis] != stride",
+            "array.shape[axis] != 1 && array.strides[axis] < stride",
+        ),
+        Mutant(
+            "new-outputs-not-aligned",
+            "that large outputs start on a cache line",
+            "std::align(cache_line_size, space - cache_line_size, data, space);",
+            "",
+        ),
+        Mutant(
+            "new-outputs-all-aligned",
+            "that small outputs own their memory",
+            "return size >= limit;",
+            "return true;",
+        ),
+        Mutant(
+            "new-outputs-without-elements-are-large",
+            "that an array without elements is small",
+            "if (length == 0) { return false; } size",
+            "size",
+        ),
     ),
 )
 
 CALLS = Group(
-    BINDING + "register_kernel.cpp",
+    BINDING + "kernel_function.cpp",
     OUT_TESTS,
     (
         Mutant(
@@ -204,8 +228,8 @@ CALLS = Group(
         Mutant(
             "outputs-that-are-none",
             "that at least one output is selected",
-            "if (!any)",
-            "if (!any && selected.empty())",
+            "if (selected.none())",
+            "if (selected.none() && selected.size() > 9)",
         ),
         Mutant(
             "out-that-is-a-list",
@@ -228,14 +252,14 @@ CALLS = Group(
         Mutant(
             "all-outputs-allocated",
             "that what is not selected is not allocated",
-            "if (selected[index] && objects[index].is_none())",
-            "if (objects[index].is_none())",
+            "if (selected[index] && !objects[index])",
+            "if (!objects[index])",
         ),
     ),
 )
 
 REFUSALS = Group(
-    BINDING + "register_kernel.cpp",
+    BINDING + "kernel_function.cpp",
     BAD_INPUT_TESTS,
     (
         Mutant(
@@ -254,15 +278,76 @@ REFUSALS = Group(
 )
 
 INTERPRETER_LOCK = Group(
-    BINDING + "register_kernel.cpp",
-    "tests/kernel/test_threads.py -k during_a_kernel",
+    BINDING + "kernel_function.cpp",
+    "tests/kernel/test_threads.py -k a_kernel",
     (
         Mutant(
             "interpreter-lock-kept",
             "that the interpreter's lock is free while a kernel runs",
-            "without_gil([&] { call.run(inputs.views(), outputs.views(), epsilon, channel_axis, "
-            "num_threads); });",
-            "call.run(inputs.views(), outputs.views(), epsilon, channel_axis, num_threads);",
+            "without_gil(compute);",
+            "compute();",
+        ),
+        Mutant(
+            "interpreter-lock-always-freed",
+            "that a small call keeps the interpreter's lock",
+            "if (is_worth_the_lock(input))",
+            "if (is_worth_the_lock(input) || true)",
+        ),
+    ),
+)
+
+OPTIONS = Group(
+    BINDING + "kernel_function.cpp",
+    "tests/kernel/test_call_arguments.py tests/kernel/test_implementations.py",
+    (
+        Mutant(
+            "options-in-another-order",
+            "the order of the parameters behind the inputs",
+            "options.epsilon = *next++; options.channel_axis = *next++;",
+            "options.channel_axis = *next++; options.epsilon = *next++;",
+        ),
+        Mutant(
+            "another-default-epsilon",
+            "the default of epsilon",
+            "constexpr double default_epsilon = 1e-5;",
+            "constexpr double default_epsilon = 1e-3;",
+        ),
+    ),
+)
+
+PARAMETERS = Group(
+    BINDING + "parameters.cpp",
+    "tests/kernel/test_call_arguments.py",
+    (
+        Mutant(
+            "argument-given-twice",
+            "that an argument is given once",
+            "if (arguments[index])",
+            "if (arguments[index] && index > 99)",
+        ),
+        Mutant(
+            "argument-that-is-unknown",
+            "that a name is that of a parameter",
+            "if (index == count())",
+            "if (index > count())",
+        ),
+        Mutant(
+            "argument-that-is-missing",
+            "that required arguments are given",
+            "if (!arguments[index])",
+            "if (!arguments[index] && index > 99)",
+        ),
+        Mutant(
+            "arguments-too-many",
+            "that there is no argument beyond the parameters",
+            "if (positional_count > count())",
+            "if (positional_count > 99)",
+        ),
+        Mutant(
+            "names-by-identity",
+            "that names are equal by their text",
+            "return name.equal(keyword);",
+            "return name.is(keyword);",
         ),
     ),
 )
@@ -355,6 +440,8 @@ GROUPS = (
     CALLS,
     REFUSALS,
     INTERPRETER_LOCK,
+    OPTIONS,
+    PARAMETERS,
     VALUES,
     CONSTANTS,
 )

@@ -136,6 +136,19 @@ ENVIRONMENT = Group(
     ),
 )
 
+COEFFICIENTS_ENVIRONMENT = Group(
+    KERNEL + "dispatch.cpp",
+    "tests/kernel/test_special_values.py -k rounding_mode",
+    (
+        Mutant(
+            "coefficients-in-the-callers-mode",
+            "the default floating-point environment outside of the tasks",
+            "const DefaultFloatingPointEnvironment environment;",
+            "",
+        ),
+    ),
+)
+
 RESTORING = Group(
     KERNEL + "floating_point_environment.hpp",
     CPP_TESTS,
@@ -193,4 +206,12 @@ ELEMENT_TYPE_OF_KERNELS = Group(
     ),
 )
 
-GROUPS = (SIXTEEN_BITS, ARITHMETIC, ENVIRONMENT, RESTORING, SHARING, ELEMENT_TYPE_OF_KERNELS)
+GROUPS = (
+    SIXTEEN_BITS,
+    ARITHMETIC,
+    ENVIRONMENT,
+    COEFFICIENTS_ENVIRONMENT,
+    RESTORING,
+    SHARING,
+    ELEMENT_TYPE_OF_KERNELS,
+)

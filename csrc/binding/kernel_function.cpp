@@ -1,0 +1,439 @@
+#include "binding/kernel_function.hpp"
+
+#ifdef __GLIBCXX__
+#include <cxxabi.h>
+#endif
+
+#include <algorithm>
+#include <array>
+#include <bitset>
+#include <chrono>
+#include <exception>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "binding/array_argument.hpp"
+#include "binding/conversion.hpp"
+#include "binding/new_array.hpp"
+#include "normgraph/ir/text.hpp"
+#include "normgraph/kernel/dispatch.hpp"
+
+namespace py = pybind11;
+
+namespace normgraph::binding {
+namespace {
+
+using runtime::KernelCall;
+using runtime::OptionalArray;
+
+/// The most that an op has: the arrays of a call have their place on its stack, since a small call
+/// would spend its time on a heap.
+constexpr std::size_t most_inputs = 7;
+constexpr std::size_t most_outputs = 4;
+
+constexpr double default_epsilon = 1e-5;
+constexpr std::int64_t default_channel_axis = 1;
+
+constexpr std::size_t most_parameters = most_inputs + 6;
+
+/// The arguments behind the inputs; null where one is left out.
+struct Options {
+    py::handle epsilon, channel_axis, out, outputs, num_threads, implementation;
+};
+
+bool has_several_outputs(const KernelCall& call) {
+    return call.output_names.size() > 1;
+}
+
+/// In the order of `options_of`.
+std::vector<Parameter> parameters_of(const KernelCall& call) {
+    std::vector<Parameter> parameters;
+    for (const std::string_view name : call.input_names) {
+        parameters.push_back({std::string(name)});
+    }
+    parameters.push_back({"epsilon", format_number(default_epsilon)});
+    parameters.push_back({"channel_axis", std::to_string(default_channel_axis)});
+    parameters.push_back({"out", "None"});
+    if (has_several_outputs(call)) {
+        parameters.push_back({"outputs", "None"});
+    }
+    parameters.push_back({"num_threads", "None"});
+    parameters.push_back({"implementation", "None"});
+    return parameters;
+}
+
+Options options_of(const KernelCall& call, std::span<const py::handle> arguments) {
+    const py::handle* next = arguments.data() + call.input_names.size();
+    Options options;
+    options.epsilon = *next++;
+    options.channel_axis = *next++;
+    options.out = *next++;
+    if (has_several_outputs(call)) {
+        options.outputs = *next++;
+    }
+    options.num_threads = *next++;
+    options.implementation = *next++;
+    return options;
+}
+
+bool is_given(py::handle argument) {
+    return argument && !argument.is_none();
+}
+
+/// The arrays of one argument list; absent ones are an optional input left out, or an output that
+/// is not wanted.
+template <std::size_t most>
+class ArrayArguments {
+public:
+    explicit ArrayArguments(std::size_t count) : count_(count) {}
+
+    void borrow(std::size_t index, const ArgumentName& name, py::handle object) {
+        arguments_[index].borrow(name, object);
+        views_[index] = arguments_[index].view();
+    }
+    void borrow_new(std::size_t index, element::Type type, const py::array& array) {
+        arguments_[index].borrow_new(type, array);
+        views_[index] = arguments_[index].view();
+    }
+    std::span<const OptionalArray> views() const { return {views_.data(), count_}; }
+
+private:
+    std::array<ArrayArgument, most> arguments_;
+    std::array<OptionalArray, most> views_;
+    std::size_t count_;
+};
+using Inputs = ArrayArguments<most_inputs>;
+using Outputs = ArrayArguments<most_outputs>;
+
+bool may_be_none(std::string_view input_name) {
+    return input_name == "gamma" || input_name == "beta";
+}
+
+void borrow_inputs(const KernelCall& call, std::span<const py::handle> objects, Inputs& inputs) {
+    for (std::size_t index = 0; index < objects.size(); ++index) {
+        const std::string_view name = call.input_names[index];
+        if (!objects[index].is_none() || !may_be_none(name)) {
+            inputs.borrow(index, {name}, objects[index]);
+        }
+    }
+}
+
+std::string quoted_list(std::span<const std::string_view> names) {
+    std::vector<std::string> quoted;
+    for (const std::string_view name : names) {
+        quoted.push_back("'" + std::string(name) + "'");
+    }
+    return join(quoted, ", ");
+}
+
+std::size_t output_index(const KernelCall& call, py::handle name) {
+    for (std::size_t index = 0; index < call.output_names.size(); ++index) {
+        if (py::isinstance<py::str>(name) &&
+            PyUnicode_CompareWithASCIIString(name.ptr(), call.output_names[index].data()) == 0) {
+            return index;
+        }
+    }
+    throw std::invalid_argument("outputs: expected names out of " + quoted_list(call.output_names) +
+                                ", got " + py::repr(name).cast<std::string>());
+}
+
+using Selection = std::bitset<most_outputs>;
+
+/// Which outputs `outputs=` selects; None selects all.
+Selection selected_outputs(const KernelCall& call, py::handle names) {
+    Selection selected;
+    if (!is_given(names)) {
+        return selected.set();
+    }
+    if (py::isinstance<py::str>(names) || !py::isinstance<py::iterable>(names)) {
+        throw py::type_error("outputs: expected a tuple of names out of " +
+                             quoted_list(call.output_names) + ", got " +
+                             py::repr(names).cast<std::string>());
+    }
+    for (const py::handle name : names) {
+        const std::size_t index = output_index(call, name);
+        if (selected[index]) {
+            throw std::invalid_argument("outputs: expected each name once, got '" +
+                                        std::string(call.output_names[index]) + "' twice");
+        }
+        selected.set(index);
+    }
+    if (selected.none()) {
+        throw std::invalid_argument("outputs: expected at least one name out of " +
+                                    quoted_list(call.output_names) + ", got none");
+    }
+    return selected;
+}
+
+/// One per output; null where there is none.
+using Objects = std::array<py::object, most_outputs>;
+
+/// `out=` as one entry per output: a tuple is taken as it is, anything else is the first output's.
+Objects out_entries(const KernelCall& call, py::handle out) {
+    const std::size_t count = call.output_names.size();
+    Objects entries;
+    if (!is_given(out)) {
+        return entries;
+    }
+    if (!py::isinstance<py::tuple>(out)) {
+        if (py::isinstance<py::list>(out)) {
+            throw py::type_error("out: expected an array or a tuple of " + std::to_string(count) +
+                                 " arrays or None, got a list");
+        }
+        entries[0] = py::reinterpret_borrow<py::object>(out);
+        return entries;
+    }
+    const auto tuple = py::reinterpret_borrow<py::tuple>(out);
+    if (tuple.size() != count) {
+        throw std::invalid_argument("out: expected a tuple of " + std::to_string(count) +
+                                    " arrays or None (" + quoted_list(call.output_names) +
+                                    "), got a tuple of " + std::to_string(tuple.size()));
+    }
+    for (std::size_t index = 0; index < count; ++index) {
+        if (!tuple[index].is_none()) {
+            entries[index] = tuple[index];
+        }
+    }
+    return entries;
+}
+
+ArgumentName out_name(const KernelCall& call, std::size_t index) {
+    return {call.output_names[index], index};
+}
+
+/// The element-wise output (the first) may be the same view as an input; nothing else may overlap.
+void check_overlap(const KernelCall& call, std::size_t index, std::span<const OptionalArray> inputs,
+                   std::span<const OptionalArray> outputs) {
+    const runtime::Array& out = *outputs[index];
+    for (std::size_t other = 0; other < inputs.size(); ++other) {
+        if (!inputs[other] || (index == 0 && are_identical_views(out, *inputs[other]))) {
+            continue;
+        }
+        if (share_memory(out, *inputs[other])) {
+            throw std::invalid_argument(
+                out_name(call, index).text() + ": expected memory of its own" +
+                (index == 0 ? ", or exactly an input's array" : "") +
+                ", got an array that overlaps " + std::string(call.input_names[other]));
+        }
+    }
+    for (std::size_t other = 0; other < index; ++other) {
+        if (outputs[other] && share_memory(out, *outputs[other])) {
+            throw std::invalid_argument(
+                out_name(call, index).text() +
+                ": expected memory of its own, got an array that overlaps " +
+                out_name(call, other).text());
+        }
+    }
+}
+
+/// Borrows the arrays that `out=` gives.
+void borrow_outputs(const KernelCall& call, const Selection& selected, const Objects& objects,
+                    Outputs& outputs) {
+    for (std::size_t index = 0; index < call.output_names.size(); ++index) {
+        if (!objects[index]) {
+            continue;
+        }
+        const ArgumentName name = out_name(call, index);
+        if (!selected[index]) {
+            throw std::invalid_argument(name.text() +
+                                        ": expected None, as outputs= does not select it");
+        }
+        outputs.borrow(index, name, objects[index]);
+    }
+}
+
+/// Checks all arrays that `out=` gives before anything is written.
+void check_outputs(const KernelCall& call, const std::vector<TensorType>& types,
+                   std::span<const OptionalArray> inputs, std::span<const OptionalArray> outputs) {
+    for (std::size_t index = 0; index < types.size(); ++index) {
+        if (outputs[index]) {
+            check_output(out_name(call, index), *outputs[index], types[index]);
+            check_overlap(call, index, inputs, outputs);
+        }
+    }
+}
+
+/// Makes the arrays of the selected outputs that `out=` does not give.
+void allocate_outputs(const std::vector<TensorType>& types, const runtime::Array& input,
+                      const Selection& selected, Objects& objects, Outputs& outputs) {
+    for (std::size_t index = 0; index < types.size(); ++index) {
+        if (selected[index] && !objects[index]) {
+            py::array array = index == 0 ? new_array_like(input) : new_array(types[index]);
+            outputs.borrow_new(index, types[index].element_type, array);
+            objects[index] = std::move(array);
+        }
+    }
+}
+
+/// A daemon thread may still compute when the interpreter ends. Until CPython 3.13 it is then ended
+/// here, by an unwinding of its stack that must not reach pybind11's handlers or a destructor: the
+/// process would be aborted. So it sleeps for good, as CPython itself does from 3.14 on.
+void take_gil_back(PyThreadState* state) {
+    try {
+        PyEval_RestoreThread(state);
+    } catch (...) {
+        for (;;) {
+            std::this_thread::sleep_for(std::chrono::hours(1));
+        }
+    }
+}
+
+template <typename Function>
+void without_gil(const Function& function) {
+    PyThreadState* const state = PyEval_SaveThread();
+    std::exception_ptr failure;
+    try {
+        function();
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    take_gil_back(state);
+    if (failure) {
+        std::rethrow_exception(failure);
+    }
+}
+
+/// Letting go of the interpreter's lock, and above all waiting to have it back, costs a small call
+/// more than its kernel. A call of fewer elements is over in some tens of microseconds, while
+/// Python lets a thread keep the lock for 5 ms when others wait.
+constexpr std::int64_t elements_worth_the_lock = 16384;
+
+/// Lengths of 0 count as 1: of an empty batch there are still channels to write.
+bool is_worth_the_lock(const runtime::Array& input) {
+    std::int64_t count = 1;
+    for (const std::int64_t length : input.shape) {
+        if (length > elements_worth_the_lock / count) {
+            return true;
+        }
+        count *= std::max<std::int64_t>(length, 1);
+    }
+    return false;
+}
+
+/// One object per output; what is not selected is null.
+Objects run(const KernelCall& call, std::span<const py::handle> input_objects,
+            const Options& options) {
+    const std::int64_t num_threads = num_threads_from_python(options.num_threads);
+    const kernel::Implementation& implementation =
+        implementation_from_python(options.implementation);
+    const double epsilon = options.epsilon ? epsilon_from_python(options.epsilon) : default_epsilon;
+    const std::int64_t channel_axis = options.channel_axis
+                                          ? channel_axis_from_python(options.channel_axis)
+                                          : default_channel_axis;
+    Inputs inputs(call.input_names.size());
+    borrow_inputs(call, input_objects, inputs);
+    const Selection selected = selected_outputs(call, options.outputs);
+    Objects objects = out_entries(call, options.out);
+    Outputs outputs(call.output_names.size());
+    borrow_outputs(call, selected, objects, outputs);
+    // No Python code may run from here on: it could call a kernel, which ends the life of `types`.
+    const std::vector<TensorType>& types =
+        runtime::validate(call, inputs.views(), epsilon, channel_axis);
+    const runtime::Array& input = *inputs.views()[0];
+    check_outputs(call, types, inputs.views(), outputs.views());
+    allocate_outputs(types, input, selected, objects, outputs);
+    const auto compute = [&] {
+        call.run(inputs.views(), outputs.views(), epsilon, channel_axis, num_threads,
+                 implementation);
+    };
+    if (is_worth_the_lock(input)) {
+        without_gil(compute);
+    } else {
+        compute();
+    }
+    return objects;
+}
+
+/// The named tuple of these objects, made as tuple.__new__ makes one, but without the two tuples
+/// that its arguments would be.
+py::object as_result(py::handle type, std::span<const py::object> objects) {
+    auto* const result_type = reinterpret_cast<PyTypeObject*>(type.ptr());
+    const auto count = static_cast<Py_ssize_t>(objects.size());
+    auto result = py::reinterpret_steal<py::object>(result_type->tp_alloc(result_type, count));
+    if (!result) {
+        throw py::error_already_set();
+    }
+#if PY_VERSION_HEX >= 0x030E0000
+    reinterpret_cast<PyTupleObject*>(result.ptr())->ob_hash = -1;  // it is not known yet
+#endif
+    for (Py_ssize_t index = 0; index < count; ++index) {
+        const py::handle object = objects[static_cast<std::size_t>(index)];
+        const py::handle field = object ? object : py::handle(Py_None);
+        PyTuple_SET_ITEM(result.ptr(), index, field.inc_ref().ptr());
+    }
+    return result;
+}
+
+/// A named tuple class in the module, whose fields are the op's outputs.
+py::object define_result_type(py::module_& module, const KernelCall& call, const char* class_name) {
+    py::list fields;
+    for (const std::string_view name : call.output_names) {
+        fields.append(py::str(name.data(), name.size()));
+    }
+    py::object type = py::module_::import("collections")
+                          .attr("namedtuple")(class_name, fields, py::arg("module") = "normgraph");
+    type.attr("__doc__") = "What " + std::string(call.name) +
+                           "() returns; None where outputs= did not select an output.";
+    module.attr(class_name) = type;
+    return type;
+}
+
+}  // namespace
+
+KernelFunction::KernelFunction(py::module_& module, const KernelCall& call,
+                               const char* documentation, const char* result_class_name,
+                               Entry entry)
+    : call_(call),
+      parameters_(std::string(call.name), parameters_of(call)),
+      // This form lets Python find the signature.
+      documentation_(parameters_.signature() + "\n--\n\n" + documentation),
+      definition_{call.name.data(),
+                  reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(entry)),
+                  METH_FASTCALL | METH_KEYWORDS, documentation_.c_str()} {
+    if (call.input_names.size() > most_inputs || call.output_names.size() > most_outputs) {
+        throw std::length_error(std::string(call.name) + ": more than most_inputs, most_outputs");
+    }
+    if (result_class_name != nullptr) {
+        result_type_ = define_result_type(module, call, result_class_name);
+    }
+    PyObject* const function =
+        PyCFunction_NewEx(&definition_, module.ptr(), module.attr("__name__").ptr());
+    if (function == nullptr) {
+        throw py::error_already_set();
+    }
+    module.attr(definition_.ml_name) = py::reinterpret_steal<py::object>(function);
+}
+
+PyObject* KernelFunction::operator()(PyObject* const* given, Py_ssize_t count,
+                                     PyObject* keywords) const {
+    try {
+        return call_with(given, static_cast<std::size_t>(count), keywords).release().ptr();
+    } catch (py::error_already_set& error) {
+        error.restore();
+#ifdef __GLIBCXX__
+    } catch (abi::__forced_unwind&) {
+        throw;  // the thread is being ended inside of Python code that was called from here
+#endif
+    } catch (...) {
+        py::detail::try_translate_exceptions();
+    }
+    return nullptr;
+}
+
+py::object KernelFunction::call_with(PyObject* const* given, std::size_t count,
+                                     PyObject* keywords) const {
+    std::array<py::handle, most_parameters> arguments;
+    parameters_.match(given, count, keywords, std::span(arguments).first(parameters_.count()));
+    const auto inputs = std::span(arguments).first(call_.input_names.size());
+    Objects objects = run(call_, inputs, options_of(call_, arguments));
+    return result_type_
+               ? as_result(result_type_, std::span(objects).first(call_.output_names.size()))
+               : std::move(objects[0]);
+}
+
+}  // namespace normgraph::binding

@@ -1,0 +1,140 @@
+#include "binding/new_array.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <functional>
+#include <memory>
+#include <numeric>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "binding/array_argument.hpp"
+#include "binding/conversion.hpp"
+
+namespace py = pybind11;
+
+namespace normgraph::binding {
+namespace {
+
+/// An axis with one element, or broadcast along one, may lie anywhere in memory.
+bool has_a_place(const runtime::Array& array, std::size_t axis) {
+    return array.shape[axis] > 1 && array.strides[axis] != 0;
+}
+
+/// Axes by growing stride. Those without a place of their own keep their logical one: an insertion
+/// sort passes over them, which no ordinary comparison sort could.
+std::vector<std::size_t> axes_innermost_first(const runtime::Array& array) {
+    std::vector<std::size_t> axes(array.shape.size());
+    std::iota(axes.rbegin(), axes.rend(), std::size_t{0});
+    for (std::size_t sorted = 1; sorted < axes.size(); ++sorted) {
+        std::size_t moving = sorted;
+        for (std::size_t below = sorted; below-- > 0 && has_a_place(array, axes[moving]);) {
+            if (!has_a_place(array, axes[below])) {
+                continue;
+            }
+            if (std::abs(array.strides[axes[below]]) <= std::abs(array.strides[axes[moving]])) {
+                break;
+            }
+            std::swap(axes[below], axes[moving]);
+            moving = below;
+        }
+    }
+    return axes;
+}
+
+std::vector<py::ssize_t> dense_strides_like(const runtime::Array& like) {
+    std::vector<py::ssize_t> strides(like.shape.size());
+    auto stride = static_cast<py::ssize_t>(like.element_type.size());
+    for (const std::size_t axis : axes_innermost_first(like)) {
+        strides[axis] = stride;
+        stride *= std::max<py::ssize_t>(like.shape[axis], 1);
+    }
+    return strides;
+}
+
+/// Whether the elements lie as numpy lays them out by default: the last axis innermost, no gaps.
+bool is_dense_row_major(const runtime::Array& array) {
+    if (array.is_empty()) {
+        return false;
+    }
+    auto stride = static_cast<std::int64_t>(array.element_type.size());
+    for (std::size_t axis = array.shape.size(); axis-- > 0;) {
+        if (array.shape[axis] != 1 && array.strides[axis] != stride) {
+            return false;
+        }
+        stride *= array.shape[axis];
+    }
+    return true;
+}
+
+constexpr std::size_t cache_line_size = 64;
+
+/// Whether the array takes so many bytes that what aligning it costs does not show.
+bool is_large(element::Type type, std::span<const std::int64_t> shape) {
+    constexpr std::int64_t limit = 65536;
+    auto size = static_cast<std::int64_t>(type.size());
+    for (const std::int64_t length : shape) {
+        if (length == 0) {
+            return false;
+        }
+        size = length > limit / size ? limit : size * length;
+    }
+    return size >= limit;
+}
+
+/// numpy aligns data to 16 bytes, but stores that go around the caches write whole lines. So the
+/// memory is a vector that is one line longer. It has the same type, for numpy's error to tell what
+/// could not be allocated. Without strides it is row-major.
+py::array new_aligned_array(element::Type type, std::span<const std::int64_t> shape,
+                            std::vector<py::ssize_t> strides) {
+    const py::dtype dtype = numpy_dtype(type);
+    auto count = static_cast<py::ssize_t>(cache_line_size / type.size());
+    count += std::accumulate(shape.begin(), shape.end(), py::ssize_t{1}, std::multiplies<>());
+    py::array memory(dtype, count);
+    void* data = memory.mutable_data();
+    auto space = static_cast<std::size_t>(memory.nbytes());
+    std::align(cache_line_size, space - cache_line_size, data, space);
+    return py::array(dtype, shape, std::move(strides), data, memory);
+}
+
+/// Row-major. Calls numpy's function itself, since pybind11's constructor takes two vectors, which
+/// cost as much as a small array does.
+py::array new_row_major_array(element::Type type, std::span<const std::int64_t> shape) {
+    std::array<Py_intptr_t, max_rank> lengths;
+    std::ranges::copy(shape, lengths.begin());
+    const py::detail::npy_api& numpy = py::detail::npy_api::get();
+    PyObject* const array = numpy.PyArray_NewFromDescr_(
+        numpy.PyArray_Type_, numpy_dtype(type).release().ptr(), static_cast<int>(shape.size()),
+        lengths.data(), nullptr, nullptr, 0, nullptr);
+    if (array == nullptr) {
+        throw py::error_already_set();
+    }
+    return py::reinterpret_steal<py::array>(array);
+}
+
+}  // namespace
+
+py::array new_array_like(const runtime::Array& like) {
+    const element::Type type = like.element_type;
+    if (is_large(type, like.shape)) {
+        return new_aligned_array(type, like.shape, dense_strides_like(like));
+    }
+    return is_dense_row_major(like)
+               ? new_row_major_array(type, like.shape)
+               : py::array(numpy_dtype(type), like.shape, dense_strides_like(like));
+}
+
+py::array new_array(const TensorType& type) {
+    const std::vector<Dimension>& dimensions = type.partial_shape.dimensions();
+    std::array<std::int64_t, max_rank> lengths;
+    std::ranges::transform(dimensions, lengths.begin(), &Dimension::length);
+    const auto shape = std::span<const std::int64_t>(lengths).first(dimensions.size());
+    return is_large(type.element_type, shape) ? new_aligned_array(type.element_type, shape, {})
+                                              : new_row_major_array(type.element_type, shape);
+}
+
+}  // namespace normgraph::binding

@@ -1,0 +1,66 @@
+#include "normgraph/runtime/kernel_call.hpp"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace normgraph::runtime {
+namespace {
+
+/// The member of Implementation that ran last.
+std::string_view ran;
+
+/// An implementation that writes nothing.
+kernel::Implementation recording_implementation() {
+    kernel::Implementation implementation = kernel::implementation("reference");
+    implementation.batch_norm_training = [](const kernel::BatchNormTrainingArguments&, auto) {
+        ran = "batch_norm_training";
+    };
+    implementation.batch_norm_inference = [](const kernel::BatchNormInferenceArguments&, auto) {
+        ran = "batch_norm_inference";
+    };
+    implementation.batch_norm_training_backprop =
+        [](const kernel::BatchNormTrainingBackpropArguments&, auto) {
+            ran = "batch_norm_training_backprop";
+        };
+    implementation.batch_norm_inference_backprop =
+        [](const kernel::BatchNormInferenceBackpropArguments&, auto) {
+            ran = "batch_norm_inference_backprop";
+        };
+    return implementation;
+}
+
+TEST(KernelCall, RunsTheGivenImplementation) {
+    const std::array<std::int64_t, 2> shape{2, 1};
+    const std::array<std::int64_t, 2> strides{4, 4};
+    std::array<float, 2> memory{7, 8};
+    auto* const address = reinterpret_cast<std::byte*>(memory.data());
+    const Array data{element::f32, shape, strides, address, true};
+    const Array vector{element::f32, std::span(shape).last(1), std::span(strides).last(1), address,
+                       true};
+    const kernel::Implementation implementation = recording_implementation();
+    const std::vector<std::pair<const KernelCall*, std::string_view>> expected{
+        {&batch_norm_training, "batch_norm_training"},
+        {&batch_norm_inference, "batch_norm_inference"},
+        {&batch_norm_training_backprop, "batch_norm_training_backprop"},
+        {&batch_norm_inference_backprop, "batch_norm_inference_backprop"},
+        {&batch_norm_training_relu, "batch_norm_training"},
+        {&batch_norm_training_relu_backprop, "batch_norm_training_backprop"}};
+    for (const auto& [call, kernel] : expected) {
+        std::vector<OptionalArray> inputs(call->input_names.size(), vector);
+        inputs.front() = data;
+        std::vector<OptionalArray> outputs(call->output_names.size());
+        outputs.front() = data;
+        ran = {};
+        call->run(inputs, outputs, 0.0, 1, 1, implementation);
+        EXPECT_EQ(ran, kernel) << call->name;
+    }
+    EXPECT_EQ(memory, (std::array<float, 2>{7, 8}));
+}
+
+}  // namespace
+}  // namespace normgraph::runtime
