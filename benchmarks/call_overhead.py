@@ -37,13 +37,24 @@ def floors(shape: tuple[int, ...]) -> Iterator[Measurement]:
     )
 
 
+def mask_of(shape: tuple[int, ...]) -> Any:
+    """A rectifier's mask that lets nothing pass, for channels along axis 1."""
+    inner = int(np.prod(shape[2:]))
+    packed = (shape[1] if len(shape) == 2 else inner) + 7
+    lengths = (shape[0],) if len(shape) == 2 else shape[:2]
+    return np.zeros((*lengths, packed // 8), np.uint8)
+
+
 def required_arguments(function: Any, shape: tuple[int, ...]) -> dict[str, Any]:
-    """An array of f32 for each required parameter, the same in every run."""
+    """An array for each required parameter, the same in every run; f32, but for the mask."""
     generator = np.random.default_rng(0)
     arguments = {}
     for name, parameter in inspect.signature(function).parameters.items():
         if parameter.default is parameter.empty:
-            is_data = name == "input" or name.startswith("normalized")
+            if name == "mask":
+                arguments[name] = mask_of(shape)
+                continue
+            is_data = name == "input" or name.endswith("ed_delta")
             size = shape if is_data else shape[1]
             arguments[name] = generator.uniform(0.5, 1.5, size).astype(np.float32)
     return arguments

@@ -56,17 +56,17 @@ std::vector<py::ssize_t> dense_strides_like(const runtime::Array& like) {
     return strides;
 }
 
-/// Whether the elements lie as numpy lays them out by default: the last axis innermost, no gaps.
-bool is_dense_row_major(const runtime::Array& array) {
-    if (array.is_empty()) {
-        return false;
-    }
-    auto stride = static_cast<std::int64_t>(array.element_type.size());
+/// Whether the axes lie in memory in their order, the last one innermost, as numpy's do by default.
+bool is_row_major(const runtime::Array& array) {
+    std::int64_t inner_stride = 1;
     for (std::size_t axis = array.shape.size(); axis-- > 0;) {
-        if (array.shape[axis] != 1 && array.strides[axis] != stride) {
+        if (array.shape[axis] == 1) {
+            continue;
+        }
+        if (array.strides[axis] < inner_stride) {
             return false;
         }
-        stride *= array.shape[axis];
+        inner_stride = array.strides[axis];
     }
     return true;
 }
@@ -123,9 +123,8 @@ py::array new_array_like(const runtime::Array& like) {
     if (is_large(type, like.shape)) {
         return new_aligned_array(type, like.shape, dense_strides_like(like));
     }
-    return is_dense_row_major(like)
-               ? new_row_major_array(type, like.shape)
-               : py::array(numpy_dtype(type), like.shape, dense_strides_like(like));
+    return is_row_major(like) ? new_row_major_array(type, like.shape)
+                              : py::array(numpy_dtype(type), like.shape, dense_strides_like(like));
 }
 
 py::array new_array(const TensorType& type) {

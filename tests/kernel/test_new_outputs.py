@@ -80,11 +80,15 @@ def test_large_new_outputs_have_the_axis_order_of_the_input() -> None:
 
 
 def test_small_new_outputs_of_views_with_gaps_are_dense() -> None:
-    input = np.ones((4, 6, 10), np.float32)
-    for view in (input[:, :, ::2], input[:, ::2], input[::2], input[:, :, ::-1]):
+    input = np.ones((4, 6, 90), np.float32)
+    for view in (input[:, :, ::30], input[:, ::2], input[::2], input[:, :, ::-1]):
         for name, output in new_outputs(view):
             assert output.flags.c_contiguous, name
             assert output.flags.owndata, name
+    backwards = input[:, :, ::30].transpose(2, 1, 0)
+    for name, output in new_outputs(backwards):
+        if output.ndim == 3:
+            assert output.flags.f_contiguous, name
 
 
 def test_new_outputs_without_elements() -> None:

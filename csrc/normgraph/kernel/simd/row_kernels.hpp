@@ -19,18 +19,18 @@ namespace normgraph::kernel::simd {
 template <typename Isa>
 class LaneSums {
 public:
-    void load(const double* lanes) {
+    [[gnu::always_inline]] void load(const double* lanes) {
         for (std::size_t index = 0; index < vectors; ++index) {
             sums_[index] = Isa::load(lanes + index * width);
         }
     }
-    void store(double* lanes) const {
+    [[gnu::always_inline]] void store(double* lanes) const {
         for (std::size_t index = 0; index < vectors; ++index) {
             Isa::store(lanes + index * width, sums_[index]);
         }
     }
     /// The terms of the vector-th vector of doubles in a chunk.
-    void add(std::size_t vector, const std::array<typename Isa::Double, sum_count>& terms) {
+    [[gnu::always_inline]] void add(std::size_t vector, const std::array<typename Isa::Double, sum_count>& terms) {
         for (std::size_t sum = 0; sum < sum_count; ++sum) {
             auto& total = sums_[sum * vectors_per_sum + vector];
             total = total + terms[sum];
@@ -80,7 +80,7 @@ private:
             sources_, [](const SourceTile& source) { return source.prefetch_distance != 0; });
     }
 
-    void add_row(std::int64_t length) {
+    [[gnu::always_inline]] void add_row(std::int64_t length) {
         std::int64_t position = 0;
         for (; position + chunk <= length; position += chunk) {
             for (std::size_t source = 0; prefetches_ && source < source_count; ++source) {
@@ -94,11 +94,11 @@ private:
     }
 
     template <std::size_t... vector>
-    void add_vectors(std::int64_t position, std::index_sequence<vector...> /*unrolled*/) {
+    [[gnu::always_inline]] void add_vectors(std::int64_t position, std::index_sequence<vector...> /*unrolled*/) {
         (add_vector(vector, position + static_cast<std::int64_t>(vector) * width), ...);
     }
 
-    void add_vector(std::size_t vector, std::int64_t position) {
+    [[gnu::always_inline]] void add_vector(std::size_t vector, std::int64_t position) {
         std::array<Wide<Double>, source_count> values;
         for (std::size_t source = 0; source < source_count; ++source) {
             values[source] = load_wide<Isa, Data>(at(source, position));
@@ -109,7 +109,7 @@ private:
         add_terms(vector, values, [](Double term, bool) { return term; });
     }
 
-    void add_remainder(std::int64_t position, std::int64_t count) {
+    [[gnu::always_inline]] void add_remainder(std::int64_t position, std::int64_t count) {
         for (std::size_t vector = 0; vector < chunk / width; ++vector) {
             if (count >= width) {
                 add_vector(vector, position);
@@ -121,7 +121,7 @@ private:
         }
     }
 
-    void add_partial_vector(std::size_t vector, std::int64_t position, std::int64_t count) {
+    [[gnu::always_inline]] void add_partial_vector(std::size_t vector, std::int64_t position, std::int64_t count) {
         std::array<Wide<Double>, source_count> values;
         for (std::size_t source = 0; source < source_count; ++source) {
             values[source] = load_wide_some<Isa, Data>(at(source, position), count,
@@ -139,7 +139,7 @@ private:
     }
 
     template <typename Keep>
-    void add_terms(std::size_t vector, const std::array<Wide<Double>, source_count>& values,
+    [[gnu::always_inline]] void add_terms(std::size_t vector, const std::array<Wide<Double>, source_count>& values,
                    const Keep& keep_present) {
         std::array<Double, source_count> low, high;
         for (std::size_t source = 0; source < source_count; ++source) {
@@ -205,7 +205,7 @@ private:
             sources_, [](const SourceTile& source) { return source.prefetch_distance != 0; });
     }
 
-    void set_coefficients(const ChannelValues& coefficients, std::int64_t channel) {
+    [[gnu::always_inline]] void set_coefficients(const ChannelValues& coefficients, std::int64_t channel) {
         const auto* const values = static_cast<const arithmetic_t<Data>*>(coefficients.values);
         for (std::size_t index = 0; index < Formula::coefficient_count; ++index) {
             coefficients_[index] = Isa::broadcast(
@@ -214,7 +214,7 @@ private:
         }
     }
 
-    void apply_row(std::int64_t length, bool bypass_cache) {
+    [[gnu::always_inline]] void apply_row(std::int64_t length, bool bypass_cache) {
         std::int64_t head = bypass_cache ? elements_before_line() : length;
         // The bits of a mask would no longer begin with a byte.
         if (mask != Mask::none && head != 0) {
@@ -233,7 +233,7 @@ private:
     }
 
     template <bool bypass_cache>
-    void apply_run(std::int64_t begin, std::int64_t end) {
+    [[gnu::always_inline]] void apply_run(std::int64_t begin, std::int64_t end) {
         std::int64_t position = begin;
         for (; position + chunk <= end; position += chunk) {
             for (std::size_t source = 0; prefetches_ && source < source_count; ++source) {
@@ -259,7 +259,7 @@ private:
         }
     }
 
-    void apply_remainder(std::int64_t position, std::int64_t count) {
+    [[gnu::always_inline]] void apply_remainder(std::int64_t position, std::int64_t count) {
         std::uint32_t bits = mask == Mask::reads ? load_mask<Isa>(mask_row_, position, count) : 0;
         for (std::int64_t done = 0; done < count; done += width) {
             const std::int64_t first = position + done;
@@ -283,7 +283,7 @@ private:
 
     /// `lane`: where the vector begins in `bits`, which are read or written.
     template <typename Load>
-    Vector compute(const Load& load, std::int64_t lane, std::uint32_t& bits) const {
+    [[gnu::always_inline]] Vector compute(const Load& load, std::int64_t lane, std::uint32_t& bits) const {
         std::array<Vector, source_count> values;
         for (std::size_t source = 0; source < source_count; ++source) {
             values[source] = load(source);
