@@ -30,9 +30,7 @@ def test_info_needs_numpy_alone(tmp_path: Path) -> None:
         assert command.run_without(module, "info", directory=tmp_path).returncode == 0
 
 
-def test_info_says_what_runs_here_and_why(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_info_says_what_runs_here_and_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NORMGRAPH_ISA", raising=False)
     config = json.loads(command.run("info", "--json", directory=tmp_path).stdout)
     assert config["implementation"] == config["implementations"][0]

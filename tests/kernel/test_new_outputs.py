@@ -87,7 +87,7 @@ def test_small_new_outputs_of_views_with_gaps_are_dense() -> None:
             assert output.flags.owndata, name
     backwards = input[:, :, ::30].transpose(2, 1, 0)
     for name, output in new_outputs(backwards):
-        if output.ndim == 3:
+        if output.ndim == 3 and name != "mask":
             assert output.flags.f_contiguous, name
 
 

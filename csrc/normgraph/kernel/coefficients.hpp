@@ -6,9 +6,9 @@
 #include <cstdint>
 #include <limits>
 
-/// What is computed once per channel, in double, and the formulas that use it for every element. All
-/// kernels use these, on single elements or on vectors of them, so that their element-wise outputs
-/// agree to the bit.
+/// What is computed once per channel, in double, and the formulas that use it for every element.
+/// All kernels use these, on single elements or on vectors of them, so that their element-wise
+/// outputs agree to the bit.
 namespace normgraph::kernel {
 
 inline double inverse_standard_deviation(double variance, double epsilon) {
@@ -20,9 +20,7 @@ template <typename Value>
 struct NormalizeFormula {
     Value mean_high, mean_low, scale, beta;
 
-    Value operator()(Value input) const {
-        return ((input - mean_high) - mean_low) * scale + beta;
-    }
+    Value operator()(Value input) const { return ((input - mean_high) - mean_low) * scale + beta; }
 };
 
 /// input_delta of the training backward pass, for one element or a vector of them.

@@ -19,9 +19,9 @@ struct Types {
     ElementType data, channel;
 };
 constexpr std::array all_types{
-    Types{ElementType::f32, ElementType::f32}, Types{ElementType::f64, ElementType::f64},
+    Types{ElementType::f32, ElementType::f32},  Types{ElementType::f64, ElementType::f64},
     Types{ElementType::bf16, ElementType::f32}, Types{ElementType::bf16, ElementType::bf16},
-    Types{ElementType::f16, ElementType::f32}, Types{ElementType::f16, ElementType::f16}};
+    Types{ElementType::f16, ElementType::f32},  Types{ElementType::f16, ElementType::f16}};
 
 std::string name_of(ElementType type) {
     constexpr std::array names{"f16", "bf16", "f32", "f64"};
@@ -42,10 +42,9 @@ struct Sample {
         for (const std::int64_t length : shape) {
             result += " " + std::to_string(length);
         }
-        result += ", channel axis " + std::to_string(channel_axis) + ", " +
-                  name_of(types.data) + " with vectors of " + name_of(types.channel) +
-                  ", values " + std::to_string(static_cast<int>(values)) + ", seed " +
-                  std::to_string(seed);
+        result += ", channel axis " + std::to_string(channel_axis) + ", " + name_of(types.data) +
+                  " with vectors of " + name_of(types.channel) + ", values " +
+                  std::to_string(static_cast<int>(values)) + ", seed " + std::to_string(seed);
         for (const Placement* placement : {&input, &delta, &output}) {
             result += "; axes";
             for (const std::size_t axis : placement->outermost_first) {
@@ -70,8 +69,12 @@ public:
           input_(sample.shape, sample.types.data, sample.input),
           delta_(sample.shape, sample.types.data, sample.delta),
           output_(sample.shape, sample.types.data, sample.output),
-          gamma_(vector()), beta_(vector()), mean_(vector()), variance_(vector()),
-          first_(vector()), second_(vector()) {
+          gamma_(vector()),
+          beta_(vector()),
+          mean_(vector()),
+          variance_(vector()),
+          first_(vector()),
+          second_(vector()) {
         std::mt19937_64 random(sample.seed);
         input_.fill(sample.values, random);
         delta_.fill(sample.values, random);
@@ -89,16 +92,16 @@ public:
     }
 
     void training(const Implementation& implementation, std::int64_t threads) {
-        implementation.batch_norm_training({problem(), input_.source(), constant(gamma_),
-                                            constant(beta_), output_.target(), result(first_),
-                                            result(second_)},
-                                           threads);
+        implementation.batch_norm_training(
+            {problem(), input_.source(), constant(gamma_), constant(beta_), output_.target(),
+             result(first_), result(second_)},
+            threads);
     }
     void inference(const Implementation& implementation, std::int64_t threads) {
-        implementation.batch_norm_inference({problem(), input_.source(), constant(gamma_),
-                                             constant(beta_), constant(mean_),
-                                             constant(variance_), output_.target()},
-                                            threads);
+        implementation.batch_norm_inference(
+            {problem(), input_.source(), constant(gamma_), constant(beta_), constant(mean_),
+             constant(variance_), output_.target()},
+            threads);
     }
     void training_backprop(const Implementation& implementation, std::int64_t threads) {
         implementation.batch_norm_training_backprop(
@@ -251,7 +254,9 @@ TEST_P(Implementations, RowsAndBlocksOfChannelsFirst) {
 TEST_P(Implementations, EveryNumberOfChannelsLast) {
     for (std::int64_t channels = 1; channels <= 70; ++channels) {
         for (const std::int64_t rows : {1, 2, 5, 37}) {
-            check({.shape = {rows, channels}, .types = GetParam(), .values = Values::wide,
+            check({.shape = {rows, channels},
+                   .types = GetParam(),
+                   .values = Values::wide,
                    .seed = 102});
             if (HasFatalFailure()) {
                 return;

@@ -90,8 +90,7 @@ public:
         std::vector<std::byte> mine(bytes_), others(other.bytes_);
         std::int64_t index = 0;
         for_each([&](std::byte* element) {
-            std::byte* const others_element =
-                other.address() + (element - address());
+            std::byte* const others_element = other.address() + (element - address());
             const std::size_t size = size_of(type_);
             const double left = load_as_double(type_, element);
             const double right = load_as_double(type_, others_element);
@@ -108,9 +107,8 @@ public:
         const auto from = base() - bytes_.data();
         const auto others_from = other.base() - other.bytes_.data();
         const auto count = static_cast<std::int64_t>(bytes_.size()) - line;
-        if (difference.empty() &&
-            !std::equal(mine.begin() + from, mine.begin() + from + count,
-                        others.begin() + others_from)) {
+        if (difference.empty() && !std::equal(mine.begin() + from, mine.begin() + from + count,
+                                              others.begin() + others_from)) {
             difference = "bytes that belong to no element";
         }
         return difference;
@@ -154,9 +152,7 @@ private:
 
     double value(Values kind, std::mt19937_64& random) const {
         std::normal_distribution<double> normal;
-        const int largest = type_ == ElementType::f64   ? 1000
-                            : type_ == ElementType::f16 ? 14
-                                                        : 125;
+        const int largest = type_ == ElementType::f64 ? 1000 : type_ == ElementType::f16 ? 14 : 125;
         const double number = normal(random);
         switch (kind) {
             case Values::normal:

@@ -3,8 +3,8 @@
 
 #include <type_traits>
 
-#include "normgraph/kernel/moments.hpp"
 #include "normgraph/kernel/channel.hpp"
+#include "normgraph/kernel/moments.hpp"
 #include "normgraph/kernel/reference/kernels.hpp"
 #include "normgraph/kernel/reference/normalize.hpp"
 #include "normgraph/kernel/reference/relu.hpp"

@@ -10,8 +10,8 @@
 /// The reference kernels on several threads.
 namespace normgraph::kernel::reference {
 
-/// The least work that is worth a thread: waking one takes some 20 µs, in which a scalar kernel does
-/// about as many elements.
+/// The least work that is worth a thread: waking one takes some 20 µs, in which a scalar kernel
+/// does about as many elements.
 inline constexpr std::int64_t elements_per_thread = 16384;
 
 /// More tasks than threads, so that one that is late leaves its work to the others.

@@ -24,8 +24,8 @@ public:
         : kernels_(kernels),
           arguments_(arguments),
           count_(traversal.elements_per_channel()),
-          channel_stride_(arguments.input.strides[static_cast<std::size_t>(
-              arguments.problem.channel_axis)]) {}
+          channel_stride_(
+              arguments.input.strides[static_cast<std::size_t>(arguments.problem.channel_axis)]) {}
 
     /// One pass about the first element would cost f64 data a factor n of the variance's last bits.
     static int pass_count() { return std::is_same_v<Data, double> ? 2 : 1; }

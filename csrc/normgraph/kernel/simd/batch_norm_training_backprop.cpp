@@ -1,5 +1,5 @@
-// Memory traffic: reduce reads input and normalized_delta once; apply reads both again, from a cache
-// where a group of channels fits one, and writes input_delta once.
+// Memory traffic: reduce reads input and normalized_delta once; apply reads both again, from a
+// cache where a group of channels fits one, and writes input_delta once.
 
 #include "normgraph/kernel/simd/backprop.hpp"
 #include "normgraph/kernel/simd/kernels.hpp"

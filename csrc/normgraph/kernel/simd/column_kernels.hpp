@@ -15,9 +15,9 @@
 /// few rows are taken at a time, so that those are loaded once for all of them.
 namespace normgraph::kernel::simd {
 
-/// The processor's own prefetching needs memory to be read in sequence, which several rows at a time
-/// are while they are short, and again where each has pages of its own. Between, the next rows are
-/// asked for in sequence while these are read, as long as the first-level cache holds both.
+/// The processor's own prefetching needs memory to be read in sequence, which several rows at a
+/// time are while they are short, and again where each has pages of its own. Between, the next rows
+/// are asked for in sequence while these are read, as long as the first-level cache holds both.
 /// (Measured on Zen 4: two or four rows of 1 or 2 KiB without that at a third of the speed.)
 inline constexpr std::int64_t short_row_bytes = 256;
 inline constexpr std::int64_t most_prefetched_bytes = 8 * 1024;
@@ -103,16 +103,18 @@ private:
                 prefetch_rows<Isa, row_count, row_count * width * size>(sources_[source], row,
                                                                         row_count * column * size);
             }
-            add_columns<row_count, false>(row, column, width, [&](std::size_t source, std::int64_t r) {
-                return load_wide<Isa, Data>(at(source, row + r, column));
-            });
+            add_columns<row_count, false>(
+                row, column, width, [&](std::size_t source, std::int64_t r) {
+                    return load_wide<Isa, Data>(at(source, row + r, column));
+                });
         }
         if (column < columns) {
             const std::int64_t count = columns - column;
-            add_columns<row_count, true>(row, column, count, [&](std::size_t source, std::int64_t r) {
-                return load_wide_some<Isa, Data>(at(source, row + r, column), count,
-                                                 sources_[source].readable_end);
-            });
+            add_columns<row_count, true>(
+                row, column, count, [&](std::size_t source, std::int64_t r) {
+                    return load_wide_some<Isa, Data>(at(source, row + r, column), count,
+                                                     sources_[source].readable_end);
+                });
         }
     }
 
@@ -129,7 +131,8 @@ private:
                 Wide<Double> values = load(source, r);
                 if constexpr (mask == Mask::reads) {
                     if (source + 1 == source_count) {
-                        values = keep<Isa>(values, load_mask<Isa>(mask_row(row + r), column, count));
+                        values =
+                            keep<Isa>(values, load_mask<Isa>(mask_row(row + r), column, count));
                     }
                 }
                 low[source] = values.low;
@@ -257,10 +260,9 @@ private:
                 coefficients_at(column + lane),
                 [&](std::size_t source) {
                     const std::byte* const address = at(source, row, column + lane);
-                    return present == width
-                               ? Isa::load(elements<Data>(address))
-                               : load_some<Isa, Data>(address, present,
-                                                      sources_[source].readable_end);
+                    return present == width ? Isa::load(elements<Data>(address))
+                                            : load_some<Isa, Data>(address, present,
+                                                                   sources_[source].readable_end);
                 },
                 lane, bits);
             std::byte* const target = target_at(row, column + lane);
@@ -287,9 +289,9 @@ private:
         const auto* const values = static_cast<const arithmetic_t<Data>*>(coefficients_.values);
         Coefficients result;
         for (std::size_t index = 0; index < Formula::coefficient_count; ++index) {
-            result[index] = Isa::load(
-                values + static_cast<std::int64_t>(index) * coefficients_.stride +
-                coefficients_.first + column);
+            result[index] =
+                Isa::load(values + static_cast<std::int64_t>(index) * coefficients_.stride +
+                          coefficients_.first + column);
         }
         return result;
     }

@@ -32,12 +32,11 @@ void copy_squares(const Plane<std::byte>& target, const Plane<const std::byte>& 
                   std::int64_t outer, std::int64_t inner) {
     for (std::int64_t i = 0; i < outer; i += square) {
         for (std::int64_t j = 0; j < inner; j += square) {
-            copy_strided<size>(
-                {target.address + i * target.outer_stride + j * target.inner_stride,
-                 target.outer_stride, target.inner_stride},
-                {source.address + i * source.outer_stride + j * source.inner_stride,
-                 source.outer_stride, source.inner_stride},
-                std::min(square, outer - i), std::min(square, inner - j));
+            copy_strided<size>({target.address + i * target.outer_stride + j * target.inner_stride,
+                                target.outer_stride, target.inner_stride},
+                               {source.address + i * source.outer_stride + j * source.inner_stride,
+                                source.outer_stride, source.inner_stride},
+                               std::min(square, outer - i), std::min(square, inner - j));
         }
     }
 }

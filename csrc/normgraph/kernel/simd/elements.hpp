@@ -98,7 +98,8 @@ template <typename Isa, typename Data>
 Wide<typename Isa::Double> load_wide_some(const std::byte* address, std::int64_t count,
                                           const std::byte* readable_end) {
     constexpr std::size_t size = static_cast<std::size_t>(Isa::float_width) * sizeof(Data);
-    if constexpr (sizeof(Data) < 8 && requires { Isa::load_some(elements<Data>(address), count); }) {
+    if constexpr (sizeof(Data) < 8 &&
+                  requires { Isa::load_some(elements<Data>(address), count); }) {
         return Isa::widen(Isa::load_some(elements<Data>(address), count));
     }
     if (address + size <= readable_end) {
@@ -132,8 +133,7 @@ std::uint32_t load_mask(const std::byte* row, std::int64_t position, std::int64_
 
 /// `position` is a multiple of 8.
 template <typename Isa>
-void store_mask(std::byte* row, std::int64_t position, std::int64_t count,
-                       std::uint32_t bits) {
+void store_mask(std::byte* row, std::int64_t position, std::int64_t count, std::uint32_t bits) {
     std::byte* const address = row + position / 8;
     address[0] = static_cast<std::byte>(bits);
     if (count > 8) {

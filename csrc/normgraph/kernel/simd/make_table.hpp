@@ -8,7 +8,8 @@ namespace normgraph::kernel::simd {
 
 template <typename Isa, typename Data, typename Terms, Mask mask = Mask::none>
 constexpr RowsAndColumns<Reduce> reduction() {
-    return {RowReduction<Isa, Data, Terms, mask>::run, ColumnReduction<Isa, Data, Terms, mask>::run};
+    return {RowReduction<Isa, Data, Terms, mask>::run,
+            ColumnReduction<Isa, Data, Terms, mask>::run};
 }
 
 template <typename Isa, typename Data, typename Formula, Mask mask = Mask::none>

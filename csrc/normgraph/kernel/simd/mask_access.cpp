@@ -67,8 +67,8 @@ void MaskAccess::for_each_bit(const MaskRegion& region, const Function& function
                                                    index % layout_.inner);
             const std::int64_t column =
                 along_rows ? element : element % lanes_ * region.channels + channel;
-            const std::int64_t row = along_rows ? channel * buffer.channel_stride
-                                                : element / lanes_ * buffer.row_stride;
+            const std::int64_t row =
+                along_rows ? channel * buffer.channel_stride : element / lanes_ * buffer.row_stride;
             function(bit.byte, bit.bit, row + column / byte_bits,
                      static_cast<int>(column % byte_bits));
         }
@@ -87,8 +87,8 @@ void MaskAccess::copy_squares(const MaskRegion& region, std::byte* buffer) const
         const std::int64_t outer = (region.first + element) / layout_.inner;
         const std::int64_t inner = (region.first + element) % layout_.inner;
         const std::int64_t shift = inner % byte_bits;
-        const std::int64_t elements = std::min(
-            {byte_bits - shift, layout_.inner - inner, region.count - element});
+        const std::int64_t elements =
+            std::min({byte_bits - shift, layout_.inner - inner, region.count - element});
         for (std::int64_t channel = 0; channel < region.channels; channel += byte_bits) {
             const std::int64_t channels = std::min(byte_bits, region.channels - channel);
             std::byte* const mask = address_ + outer * layout_.outer_stride +

@@ -76,7 +76,7 @@ struct MicroKernels {
     RowsAndColumns<Apply> normalize;
     RowsAndColumns<Apply> normalize_relu;  ///< writes the mask
     RowsAndColumns<Apply> input_delta;
-    RowsAndColumns<Apply> relu_input_delta;  ///< reads the mask
+    RowsAndColumns<Apply> relu_input_delta;    ///< reads the mask
     RowsAndColumns<Apply> frozen_input_delta;  ///< source: normalized_delta
 };
 

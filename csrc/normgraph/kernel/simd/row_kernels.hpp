@@ -30,7 +30,8 @@ public:
         }
     }
     /// The terms of the vector-th vector of doubles in a chunk.
-    [[gnu::always_inline]] void add(std::size_t vector, const std::array<typename Isa::Double, sum_count>& terms) {
+    [[gnu::always_inline]] void add(std::size_t vector,
+                                    const std::array<typename Isa::Double, sum_count>& terms) {
         for (std::size_t sum = 0; sum < sum_count; ++sum) {
             auto& total = sums_[sum * vectors_per_sum + vector];
             total = total + terms[sum];
@@ -94,7 +95,8 @@ private:
     }
 
     template <std::size_t... vector>
-    [[gnu::always_inline]] void add_vectors(std::int64_t position, std::index_sequence<vector...> /*unrolled*/) {
+    [[gnu::always_inline]] void add_vectors(std::int64_t position,
+                                            std::index_sequence<vector...> /*unrolled*/) {
         (add_vector(vector, position + static_cast<std::int64_t>(vector) * width), ...);
     }
 
@@ -121,7 +123,8 @@ private:
         }
     }
 
-    [[gnu::always_inline]] void add_partial_vector(std::size_t vector, std::int64_t position, std::int64_t count) {
+    [[gnu::always_inline]] void add_partial_vector(std::size_t vector, std::int64_t position,
+                                                   std::int64_t count) {
         std::array<Wide<Double>, source_count> values;
         for (std::size_t source = 0; source < source_count; ++source) {
             values[source] = load_wide_some<Isa, Data>(at(source, position), count,
@@ -139,8 +142,9 @@ private:
     }
 
     template <typename Keep>
-    [[gnu::always_inline]] void add_terms(std::size_t vector, const std::array<Wide<Double>, source_count>& values,
-                   const Keep& keep_present) {
+    [[gnu::always_inline]] void add_terms(std::size_t vector,
+                                          const std::array<Wide<Double>, source_count>& values,
+                                          const Keep& keep_present) {
         std::array<Double, source_count> low, high;
         for (std::size_t source = 0; source < source_count; ++source) {
             low[source] = values[source].low;
@@ -205,12 +209,13 @@ private:
             sources_, [](const SourceTile& source) { return source.prefetch_distance != 0; });
     }
 
-    [[gnu::always_inline]] void set_coefficients(const ChannelValues& coefficients, std::int64_t channel) {
+    [[gnu::always_inline]] void set_coefficients(const ChannelValues& coefficients,
+                                                 std::int64_t channel) {
         const auto* const values = static_cast<const arithmetic_t<Data>*>(coefficients.values);
         for (std::size_t index = 0; index < Formula::coefficient_count; ++index) {
-            coefficients_[index] = Isa::broadcast(
-                values[static_cast<std::int64_t>(index) * coefficients.stride +
-                       coefficients.first + channel]);
+            coefficients_[index] =
+                Isa::broadcast(values[static_cast<std::int64_t>(index) * coefficients.stride +
+                                      coefficients.first + channel]);
         }
     }
 
@@ -239,7 +244,8 @@ private:
             for (std::size_t source = 0; prefetches_ && source < source_count; ++source) {
                 Isa::prefetch(at(source, position) + sources_[source].prefetch_distance);
             }
-            std::uint32_t bits = mask == Mask::reads ? load_mask<Isa>(mask_row_, position, chunk) : 0;
+            std::uint32_t bits =
+                mask == Mask::reads ? load_mask<Isa>(mask_row_, position, chunk) : 0;
             for (std::int64_t vector = 0; vector < chunk / width; ++vector) {
                 const std::int64_t first = position + vector * width;
                 const Vector result = compute(
@@ -266,10 +272,9 @@ private:
             const std::int64_t present = std::min(width, count - done);
             const Vector result = compute(
                 [&](std::size_t source) {
-                    return present == width
-                               ? Isa::load(elements<Data>(at(source, first)))
-                               : load_some<Isa, Data>(at(source, first), present,
-                                                      sources_[source].readable_end);
+                    return present == width ? Isa::load(elements<Data>(at(source, first)))
+                                            : load_some<Isa, Data>(at(source, first), present,
+                                                                   sources_[source].readable_end);
                 },
                 done, bits);
             std::byte* const target = target_row_ + first * size;
@@ -283,7 +288,8 @@ private:
 
     /// `lane`: where the vector begins in `bits`, which are read or written.
     template <typename Load>
-    [[gnu::always_inline]] Vector compute(const Load& load, std::int64_t lane, std::uint32_t& bits) const {
+    [[gnu::always_inline]] Vector compute(const Load& load, std::int64_t lane,
+                                          std::uint32_t& bits) const {
         std::array<Vector, source_count> values;
         for (std::size_t source = 0; source < source_count; ++source) {
             values[source] = load(source);

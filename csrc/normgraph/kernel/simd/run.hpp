@@ -18,9 +18,9 @@
 /// An op is a class with
 ///     Arithmetic                     float or double
 ///     coefficient_count              per channel
-///     int pass_count() const         reductions, each about the centers that the last one has found
-///     RowsAndColumns<Reduce> reduction() const
-///     void begin_group(ChannelRange, const GroupValues&) const      sets centers for the first pass,
+///     int pass_count() const         reductions, each about the centers that the last one has
+///     found RowsAndColumns<Reduce> reduction() const void begin_group(ChannelRange, const
+///     GroupValues&) const      sets centers for the first pass,
 ///                                    or coefficients if there is none
 ///     void finish_pass(int pass, ChannelRange, const GroupValues&) const    with the sums of all
 ///                                    blocks: sets centers, or writes results and coefficients
@@ -90,9 +90,8 @@ GroupValues take_group(const Traversal& traversal, std::int64_t channels, Scratc
 template <typename Op>
 void run_by_groups(const Op& op, const Traversal& traversal, const Plan& plan) {
     const BlockRange all{0, plan.blocks};
-    const std::size_t bytes =
-        group_bytes<Op>(traversal, plan.channels_per_group) +
-        traversal.scratch_bytes(plan.channels_per_group, plan.blocks);
+    const std::size_t bytes = group_bytes<Op>(traversal, plan.channels_per_group) +
+                              traversal.scratch_bytes(plan.channels_per_group, plan.blocks);
     parallel_for(plan.group_count(), plan.threads, [&](std::int64_t index) {
         Scratch& scratch = Scratch::of_this_thread();
         scratch.reserve(bytes);
@@ -117,11 +116,11 @@ void run_by_parts(const Op& op, const Traversal& traversal, const Plan& plan) {
     const std::int64_t parts = plan.part_count();
     const std::int64_t sums = 2 * traversal.values_per_group(plan.channels_per_group);
     Scratch shared;
-    shared.reserve(static_cast<std::size_t>(groups) *
-                       group_bytes<Op>(traversal, plan.channels_per_group) +
-                   static_cast<std::size_t>((groups * parts + BlockSums::levels_for(parts)) * sums) *
-                       sizeof(double) +
-                   2 * Scratch::line);
+    shared.reserve(
+        static_cast<std::size_t>(groups) * group_bytes<Op>(traversal, plan.channels_per_group) +
+        static_cast<std::size_t>((groups * parts + BlockSums::levels_for(parts)) * sums) *
+            sizeof(double) +
+        2 * Scratch::line);
     std::vector<GroupValues> values;
     values.reserve(static_cast<std::size_t>(groups));
     for (std::int64_t group = 0; group < groups; ++group) {

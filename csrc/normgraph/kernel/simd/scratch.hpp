@@ -7,8 +7,8 @@
 
 namespace normgraph::kernel::simd {
 
-/// Memory for intermediate values, handed out in order and taken back all at once. Begins at a cache
-/// line; so does every piece.
+/// Memory for intermediate values, handed out in order and taken back all at once. Begins at a
+/// cache line; so does every piece.
 class Scratch {
 public:
     static constexpr std::size_t line = 64;

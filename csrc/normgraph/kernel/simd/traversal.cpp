@@ -90,8 +90,7 @@ Traversal::Traversal(const Problem& problem, const TensorList& tensors)
         read_axes(problem, tensor.strides, sources_[source]);
         // Other threads may be writing what lies beyond a row of a source that is the target too.
         if (tensor.address != tensors.target.address) {
-            sources_[source].readable_end =
-                end_of(problem, tensor.address, tensor.strides, size_);
+            sources_[source].readable_end = end_of(problem, tensor.address, tensor.strides, size_);
         }
         stages_ = stages_ || !sources_[source].is_direct;
     }
@@ -112,8 +111,8 @@ void Traversal::read_axes(const Problem& problem, std::span<const std::int64_t> 
             continue;
         }
         // Without an inner axis the outer ones are the row.
-        const bool is_row = axis < channel_axis && layout_class_ == LayoutClass::channels_first &&
-                            has_rows;
+        const bool is_row =
+            axis < channel_axis && layout_class_ == LayoutClass::channels_first && has_rows;
         (is_row ? access.rows : access.elements).append(problem.shape[axis], strides[axis]);
     }
     access.channel_stride = strides[channel_axis];
@@ -168,9 +167,8 @@ std::int64_t Traversal::tile_bytes(std::int64_t channels) const {
 
 std::size_t Traversal::scratch_bytes(std::int64_t channels, std::int64_t blocks) const {
     const std::int64_t values = values_per_group(channels);
-    const std::int64_t lanes = layout_class_ == LayoutClass::channels_first
-                                   ? 2 * chunk * channels
-                                   : 2 * values;
+    const std::int64_t lanes =
+        layout_class_ == LayoutClass::channels_first ? 2 * chunk * channels : 2 * values;
     const std::int64_t doubles = lanes + 2 * values * (1 + BlockSums::levels_for(blocks));
     return static_cast<std::size_t>(doubles) * sizeof(double) + 3 * Scratch::line +
            3 * Scratch::rounded(static_cast<std::size_t>(tile_bytes(channels))) +
@@ -245,8 +243,7 @@ SourceTile Traversal::source_tile(std::size_t source, const Tile& tile, std::byt
             return {first, access.channel_stride, access.rows.stride(), access.readable_end,
                     prefetch_distance(access, tile)};
         }
-        return {first, 0, access.elements.stride() * columns_per_channel_, access.readable_end,
-                0};
+        return {first, 0, access.elements.stride() * columns_per_channel_, access.readable_end, 0};
     }
     const std::int64_t channels = tile.channels.end - tile.channels.begin;
     const BufferStrides strides = buffer_strides(channels, tile.count);
@@ -274,7 +271,8 @@ SourceTile Traversal::source_tile(std::size_t source, const Tile& tile, std::byt
 
 bool Traversal::target_lines_up(const Tile& tile) const {
     if (layout_class_ == LayoutClass::channels_first) {
-        return bytes_per_row() >= shortest_streamed_row || tile.channels.end - tile.channels.begin == 1;
+        return bytes_per_row() >= shortest_streamed_row ||
+               tile.channels.end - tile.channels.begin == 1;
     }
     const std::byte* const first = target_.address + target_.elements.offset_of(tile.first) +
                                    tile.channels.begin * target_.channel_stride;
@@ -332,9 +330,9 @@ void Traversal::for_each_tile(const SourceChoice& sources, bool with_target,
     const bool is_split = order_.rows_are_split();
     const std::int64_t pieces = is_split ? order_.blocks_per_row() : 1;
     const std::int64_t first = is_split ? block % pieces * order_.elements_per_block() : 0;
-    const std::int64_t end =
-        is_split ? std::min(first + order_.elements_per_block(), order_.row_length)
-                 : order_.row_length;
+    const std::int64_t end = is_split
+                                 ? std::min(first + order_.elements_per_block(), order_.row_length)
+                                 : order_.row_length;
     const std::int64_t row = is_split ? block / pieces : block * order_.rows_per_block();
     const std::int64_t row_end =
         is_split ? row + 1 : std::min(row + order_.rows_per_block(), order_.row_count);
@@ -402,8 +400,9 @@ void Traversal::reduce(const RowsAndColumns<Reduce>& kernel, const ChannelRange&
 
     for (std::int64_t block = blocks.begin; block < blocks.end; ++block) {
         double* const totals = along_rows ? lanes : block_sums;
-        std::memset(totals, 0,
-                    static_cast<std::size_t>(along_rows ? lane_count : 2 * values) * sizeof(double));
+        std::memset(
+            totals, 0,
+            static_cast<std::size_t>(along_rows ? lane_count : 2 * values) * sizeof(double));
         for_each_tile(reduced_, false, channels, block, [&](const Tile& tile) {
             std::array<SourceTile, most_sources> sources;
             for (std::size_t source = 0; source < reduced_.count; ++source) {
@@ -431,7 +430,8 @@ void Traversal::reduce(const RowsAndColumns<Reduce>& kernel, const ChannelRange&
         if (along_rows) {
             for (std::int64_t channel = 0; channel < count; ++channel) {
                 for (std::int64_t sum = 0; sum < 2; ++sum) {
-                    block_sums[sum * values + channel] = folded(lanes + (2 * channel + sum) * chunk);
+                    block_sums[sum * values + channel] =
+                        folded(lanes + (2 * channel + sum) * chunk);
                 }
             }
         } else {
@@ -444,8 +444,7 @@ void Traversal::reduce(const RowsAndColumns<Reduce>& kernel, const ChannelRange&
 }
 
 void Traversal::apply(const RowsAndColumns<Apply>& kernel, const ChannelRange& channels,
-                      const BlockRange& blocks, const void* coefficients,
-                      Scratch& scratch) const {
+                      const BlockRange& blocks, const void* coefficients, Scratch& scratch) const {
     const Scratch::Frame frame(scratch);
     const std::int64_t count = channels.end - channels.begin;
     const ChannelValues values{coefficients, values_per_group(count), 0};

@@ -125,11 +125,12 @@ private:
         const __m128i sign = _mm_and_si128(_mm_srli_epi32(bits, 16), _mm_set1_epi32(0x8000));
         const __m128i magnitude = _mm_and_si128(bits, _mm_set1_epi32(0x7FFFFFFF));
         const __m128i shifted = _mm_srli_epi32(magnitude, 13);
-        const __m128i nan = _mm_or_si128(_mm_set1_epi32(0x7E00),
-                                         _mm_and_si128(shifted, _mm_set1_epi32(0x3FF)));
+        const __m128i nan =
+            _mm_or_si128(_mm_set1_epi32(0x7E00), _mm_and_si128(shifted, _mm_set1_epi32(0x3FF)));
         const __m128 half = _mm_set1_ps(0.5F);
-        const __m128i small = _mm_sub_epi32(
-            _mm_castps_si128(_mm_add_ps(_mm_castsi128_ps(magnitude), half)), _mm_castps_si128(half));
+        const __m128i small =
+            _mm_sub_epi32(_mm_castps_si128(_mm_add_ps(_mm_castsi128_ps(magnitude), half)),
+                          _mm_castps_si128(half));
         const __m128i odd = _mm_and_si128(shifted, _mm_set1_epi32(1));
         const __m128i to_round = _mm_add_epi32(odd, _mm_set1_epi32(0xFFF - (112 << 23)));
         const __m128i normal = _mm_srli_epi32(_mm_add_epi32(magnitude, to_round), 13);
