@@ -18,7 +18,7 @@ constexpr std::int64_t most_columns = 1024;
 constexpr std::int64_t columns_of_stripe = 256;
 
 /// Channels of a staged tile: whole cache lines of a tensor whose channels lie side by side.
-constexpr std::int64_t staged_channels = 32;
+constexpr std::int64_t staged_channels = 64;
 
 /// The lanes of so many channels take half of the first-level cache.
 constexpr std::int64_t most_channels_per_group = 64;
@@ -39,7 +39,7 @@ std::int64_t channels_that_fit_the_cache(const Traversal& traversal) {
     const std::int64_t bytes_per_channel = 2 * traversal.tensor_bytes() / channels;
     std::int64_t group = cached_bytes / std::max<std::int64_t>(1, bytes_per_channel);
     group = std::max(group, shortest_run / std::max<std::int64_t>(1, traversal.bytes_per_row()));
-    if (traversal.stages()) {
+    if (traversal.copies_across()) {
         group = std::max(group, staged_channels);
     }
     return std::clamp<std::int64_t>(group, 1, std::min(channels, most_channels_per_group));

@@ -1,6 +1,7 @@
 #include "normgraph/kernel/simd/traversal.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 
 #include "normgraph/kernel/simd/block_sums.hpp"
@@ -92,12 +93,12 @@ Traversal::Traversal(const Problem& problem, const TensorList& tensors)
         if (tensor.address != tensors.target.address) {
             sources_[source].readable_end = end_of(problem, tensor.address, tensor.strides, size_);
         }
-        stages_ = stages_ || !sources_[source].is_direct;
+        copies_across_ = copies_across_ || is_copied_across(sources_[source]);
     }
     if (tensors.target.address != nullptr) {
         target_.address = tensors.target.address;
         read_axes(problem, tensors.target.strides, target_);
-        stages_ = stages_ || !target_.is_direct;
+        copies_across_ = copies_across_ || is_copied_across(target_);
         bypasses_cache_ = tensor_bytes() >= smallest_streamed_tensor;
     }
 }
@@ -117,6 +118,11 @@ void Traversal::read_axes(const Problem& problem, std::span<const std::int64_t> 
     }
     access.channel_stride = strides[channel_axis];
     access.is_direct = can_be_direct(access);
+}
+
+bool Traversal::is_copied_across(const TensorAccess& access) const {
+    return !access.is_direct &&
+           std::abs(access.channel_stride) < std::abs(access.elements.stride());
 }
 
 bool Traversal::can_be_direct(const TensorAccess& access) const {
@@ -184,7 +190,7 @@ std::int64_t Traversal::mask_bytes(std::int64_t channels) const {
 void Traversal::set_mask(std::byte* address, const Problem& problem, bool is_written) {
     mask_.emplace(address, problem, layout_class_, order_);
     mask_is_written_ = is_written;
-    stages_ = stages_ || !mask_->is_direct();
+    copies_across_ = copies_across_ || !mask_->is_direct();
     if (shares_mask_bytes()) {
         std::memset(address, 0, static_cast<std::size_t>(mask_->byte_count()));
     }

@@ -50,7 +50,9 @@ public:
     std::int64_t elements_per_channel() const { return order_.row_count * order_.row_length; }
     std::int64_t block_count() const { return order_.block_count(); }
     std::int64_t elements_per_block() const;
-    bool stages() const { return stages_; }
+    /// Whether neighbours in memory are of different channels in some tensor that is copied by
+    /// tiles.
+    bool copies_across() const { return copies_across_; }
     std::size_t element_size() const { return size_; }
     std::int64_t bytes_per_row() const {
         return order_.row_length * static_cast<std::int64_t>(size_);
@@ -118,6 +120,7 @@ private:
 
     void read_axes(const Problem& problem, std::span<const std::int64_t> strides,
                    TensorAccess& access) const;
+    bool is_copied_across(const TensorAccess& access) const;
     bool can_be_direct(const TensorAccess& access) const;
 
     MaskRegion region_of(const Tile& tile) const;
@@ -158,7 +161,7 @@ private:
     SourceChoice reduced_, applied_;
     std::optional<MaskAccess> mask_;
     bool mask_is_written_ = false;
-    bool stages_ = false;
+    bool copies_across_ = false;
     bool bypasses_cache_ = false;
 };
 
