@@ -105,6 +105,17 @@ def test_the_table_ends_with_the_geometric_mean_of_each_class() -> None:
     assert float(row.split()[-1]) == pytest.approx(mean, abs=0.005 * (1 + mean / min(floors)))
 
 
+def test_the_longest_name_of_an_op_has_room_in_both_tables() -> None:
+    op = max(OPS, key=len)
+    choice = ["--types=f32", "--implementations=reference", "--threads=1"]
+    *_, cold, empty, _, _, mean = run(
+        f"--benchmark_filter={op}/small_tiny/", *choice
+    ).stdout.splitlines()
+    assert cold.split()[:5] == [op, "f32", "channels_last", "reference", "1"]
+    assert empty == ""
+    assert mean.split()[:-1] == ["f32", "warm", op, "reference", "1", "2"]
+
+
 @pytest.mark.parametrize("shape", ["mlp_small_batch", "pooled"])
 def test_a_matrix_and_images_of_one_pixel_have_one_layout(shape: str) -> None:
     listed = run("--benchmark_list_tests", f"--benchmark_filter=/{shape}/").stdout.split()

@@ -250,3 +250,36 @@ def test_frozen_statistics_agree_with_torch_in_double(affine: bool) -> None:
         sums = 210 * 16 * 300 * 2.0**-53  # as in the test above
         assert np.abs(result.gamma_delta - weights[0].grad.numpy()).max() < sums
         assert np.abs(result.beta_delta - weights[1].grad.numpy()).max() < sums
+
+
+@pytest.mark.parametrize("last", [False, True], ids=["channels_first", "channels_last"])
+def test_the_rectifier_agrees_with_torch_in_double(last: bool) -> None:
+    """batch_norm, then relu, and autograd through both; with a mask that is a tensor."""
+    sample = Sample((6, 3, 7, 5), "f64", "f64", seed=100)
+    arguments = sample.backprop()
+    layout = torch.channels_last if last else torch.contiguous_format
+    x = tensor(arguments.input).clone(memory_format=layout).requires_grad_()
+    assert arguments.gamma is not None
+    assert arguments.beta is not None
+    gamma, beta = (tensor(v).clone().requires_grad_() for v in arguments[1:3])
+    y = torch.nn.functional.batch_norm(x, None, None, gamma, beta, training=True, eps=1e-5)
+    torch.relu(y).backward(tensor(arguments.normalized_delta))
+
+    # None is so near to 0 that both could disagree on its sign.
+    assert np.abs(y.detach().numpy()).min() > 1e-9
+    forward = ng.batch_norm_training_relu(x.detach(), arguments.gamma, arguments.beta)
+    backward = ng.batch_norm_training_relu_backprop(
+        x.detach(),
+        arguments.gamma,
+        arguments.beta,
+        forward.mean,
+        forward.variance,
+        torch.from_numpy(forward.mask),
+        arguments.normalized_delta,
+    )
+    # The bounds of the test without a rectifier, which only takes terms away.
+    allowed, sums = 2 * 300 * 100 * 2.0**-53, 210 * 16 * 300 * 2.0**-53
+    assert np.abs(forward.activated - torch.relu(y).detach().numpy()).max() < allowed
+    for value, leaf, bound in zip(backward, (x, gamma, beta), (allowed, sums, sums), strict=True):
+        assert leaf.grad is not None
+        assert np.abs(value - leaf.grad.numpy()).max() < bound
