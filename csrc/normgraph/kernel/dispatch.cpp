@@ -16,7 +16,7 @@ namespace normgraph::kernel {
 namespace {
 
 /// The ops' kernels with the micro-kernels of one instruction set.
-template <const simd::MicroKernelTable& table>
+template <const simd::MicroKernelTable* table>
 constexpr Implementation with_micro_kernels(std::string_view name, std::string_view requirement,
                                             bool (*runs_here)()) {
     return {
@@ -25,19 +25,19 @@ constexpr Implementation with_micro_kernels(std::string_view name, std::string_v
         .runs_here = runs_here,
         .batch_norm_training =
             [](const BatchNormTrainingArguments& arguments, std::int64_t num_threads) {
-                simd::batch_norm_training(table, arguments, num_threads);
+                simd::batch_norm_training(*table, arguments, num_threads);
             },
         .batch_norm_inference =
             [](const BatchNormInferenceArguments& arguments, std::int64_t num_threads) {
-                simd::batch_norm_inference(table, arguments, num_threads);
+                simd::batch_norm_inference(*table, arguments, num_threads);
             },
         .batch_norm_training_backprop =
             [](const BatchNormTrainingBackpropArguments& arguments, std::int64_t num_threads) {
-                simd::batch_norm_training_backprop(table, arguments, num_threads);
+                simd::batch_norm_training_backprop(*table, arguments, num_threads);
             },
         .batch_norm_inference_backprop =
             [](const BatchNormInferenceBackpropArguments& arguments, std::int64_t num_threads) {
-                simd::batch_norm_inference_backprop(table, arguments, num_threads);
+                simd::batch_norm_inference_backprop(*table, arguments, num_threads);
             },
     };
 }
@@ -48,11 +48,12 @@ bool always() {
 
 constexpr std::array implementations{
 #if defined(__x86_64__) || defined(_M_X64)
-    with_micro_kernels<simd::avx512_table>("avx512", "AVX-512 F, BW, DQ and VL", has_avx512),
-    with_micro_kernels<simd::avx2_table>("avx2", "AVX2 and F16C", has_avx2),
-    with_micro_kernels<simd::sse2_table>("sse2", "SSE2, which every x86-64 processor has", always),
+    with_micro_kernels<&simd::avx512_table>("avx512", "AVX-512 F, BW, DQ and VL", has_avx512),
+    with_micro_kernels<&simd::avx2_table>("avx2", "AVX2 and F16C", has_avx2),
+    with_micro_kernels<&simd::sse2_table>("sse2", "SSE2, which every x86-64 processor has", always),
 #elif defined(__aarch64__)
-    with_micro_kernels<simd::neon_table>("neon", "NEON, which every AArch64 processor has", always),
+    with_micro_kernels<&simd::neon_table>("neon", "NEON, which every AArch64 processor has",
+                                          always),
 #endif
     Implementation{
         .name = "reference",

@@ -8,6 +8,7 @@
 #include <limits>
 #include <numeric>
 #include <random>
+#include <ranges>
 #include <string>
 #include <vector>
 
@@ -40,10 +41,10 @@ public:
         const auto size = static_cast<std::int64_t>(size_of(type));
         std::int64_t stride = size;
         std::int64_t first = guard + placement.offset * size;
-        for (auto axis = order.rbegin(); axis != order.rend(); ++axis) {
-            const std::int64_t step = placement.steps.empty() ? 1 : placement.steps[*axis];
-            const std::int64_t length = std::max<std::int64_t>(1, shape[*axis]);
-            strides_[*axis] = stride * step;
+        for (const std::size_t axis : std::views::reverse(order)) {
+            const std::int64_t step = placement.steps.empty() ? 1 : placement.steps[axis];
+            const std::int64_t length = std::max<std::int64_t>(1, shape[axis]);
+            strides_[axis] = stride * step;
             first += step < 0 ? (length - 1) * stride * -step : 0;
             stride *= step == 0 ? 1 : length * std::abs(step);
         }

@@ -20,7 +20,7 @@ namespace normgraph::kernel::simd {
 /// are asked for in sequence while these are read, as long as the first-level cache holds both.
 /// (Measured on Zen 4: two or four rows of 1 or 2 KiB without that at a third of the speed.)
 inline constexpr std::int64_t short_row_bytes = 256;
-inline constexpr std::int64_t most_prefetched_bytes = 8 * 1024;
+inline constexpr std::int64_t most_prefetched_bytes = std::int64_t{8} * 1024;
 
 struct RowsAtATime {
     std::int64_t count;
@@ -128,6 +128,7 @@ private:
         for (std::int64_t r = 0; r < row_count; ++r) {
             std::array<Double, source_count> low, high;
             for (std::size_t source = 0; source < source_count; ++source) {
+                // NOLINTNEXTLINE(misc-const-correctness): masked in other instances
                 Wide<Double> values = load(source, r);
                 if constexpr (mask == Mask::reads) {
                     if (source + 1 == source_count) {
@@ -141,6 +142,7 @@ private:
             const auto low_terms = Terms::of(center.low, low);
             const auto high_terms = Terms::of(center.high, high);
             for (std::size_t sum = 0; sum < sum_count; ++sum) {
+                // NOLINTNEXTLINE(misc-const-correctness): cut off in other instances
                 Wide<Double> terms{low_terms[sum], high_terms[sum]};
                 // An incomplete row of columns must leave the sums of the missing ones alone: they
                 // are lanes of other rows. Adding +0 does (see RowReduction).

@@ -6,12 +6,12 @@ namespace normgraph::kernel::simd {
 namespace {
 
 /// What is reduced stays in a second-level cache until it is applied.
-constexpr std::int64_t cached_bytes = 256 * 1024;
+constexpr std::int64_t cached_bytes = std::int64_t{256} * 1024;
 
 /// Channels whose rows lie side by side are taken together until they make a run of this length,
 /// even if they leave the second-level cache: memory is read at its full speed only along runs of
 /// many pages.
-constexpr std::int64_t shortest_run = 64 * 1024;
+constexpr std::int64_t shortest_run = std::int64_t{64} * 1024;
 
 /// The sums of so many channels fit the first-level cache, those of more do not.
 constexpr std::int64_t most_columns = 1024;
@@ -24,7 +24,7 @@ constexpr std::int64_t staged_channels = 64;
 constexpr std::int64_t most_channels_per_group = 64;
 
 /// The least work that is worth a thread: waking one takes some 20 µs.
-constexpr std::int64_t elements_per_thread = 32 * 1024;
+constexpr std::int64_t elements_per_thread = std::int64_t{32} * 1024;
 
 /// More tasks than threads, so that one that is late leaves its work to the others.
 constexpr std::int64_t tasks_per_thread = 4;

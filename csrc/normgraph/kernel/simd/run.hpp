@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -55,7 +56,7 @@ struct GroupValues {
         std::array<Arithmetic, count> values;
         std::memcpy(values.data(), &formula, sizeof(Formula));
         for (Arithmetic& value : values) {
-            value = value == value ? value : std::numeric_limits<Arithmetic>::quiet_NaN();
+            value = std::isnan(value) ? std::numeric_limits<Arithmetic>::quiet_NaN() : value;
         }
         auto* const all = reinterpret_cast<Arithmetic*>(coefficients);
         for (std::int64_t column = 0; column < columns_per_channel; ++column) {

@@ -11,26 +11,26 @@ namespace normgraph::kernel::simd {
 namespace {
 
 /// A tile in a buffer: with three tensors they stay in a second-level cache.
-constexpr std::int64_t staged_tile_bytes = 32 * 1024;
+constexpr std::int64_t staged_tile_bytes = std::int64_t{32} * 1024;
 
 /// Rows that are computed into a buffer before they are written past the cache.
-constexpr std::int64_t buffered_rows_bytes = 8 * 1024;
+constexpr std::int64_t buffered_rows_bytes = std::int64_t{8} * 1024;
 
 /// Rows shorter than this are written to a buffer first, several channels side by side, if they are
 /// to bypass the cache: else too few of their lines would be whole.
 constexpr std::int64_t shortest_streamed_row = 1024;
 
 /// Below this the target is likely to be read again from the cache.
-constexpr std::int64_t smallest_streamed_tensor = 4 * 1024 * 1024;
+constexpr std::int64_t smallest_streamed_tensor = std::int64_t{4} * 1024 * 1024;
 
 constexpr std::int64_t cache_line = 64;
 
 /// In the first-level cache, rows may be read in any order.
-constexpr std::int64_t smallest_ordered_bytes = 16 * 1024;
+constexpr std::int64_t smallest_ordered_bytes = std::int64_t{16} * 1024;
 
 /// In longer runs the processor's own prefetching is faster than ours. In shorter ones it begins
 /// anew too often, so the next row's run is asked for while this one is read.
-constexpr std::int64_t shortest_run_that_prefetches_itself = 16 * 1024;
+constexpr std::int64_t shortest_run_that_prefetches_itself = std::int64_t{16} * 1024;
 
 /// One past the last byte of the tensor.
 const std::byte* end_of(const Problem& problem, const std::byte* address,
