@@ -35,7 +35,9 @@ NEEDS_LOCK = pytest.mark.skipif(
 @NEEDS_LOCK
 @pytest.mark.parametrize("function", ["training", "inference", "backprop", "frozen", "relu"])
 def test_other_threads_run_during_a_kernel(function: str, no_forced_switches: None) -> None:
-    assert progress_during(function, length=2**20) > 0
+    """A busy machine may not start the other thread within one kernel, but will within some."""
+    rounds = (progress_during(function, length=2**20, calls=10) for _ in range(200))
+    assert any(progress > 0 for progress in rounds)
 
 
 @NEEDS_LOCK
