@@ -307,9 +307,18 @@ TEST_P(Implementations, ValuesThatAreSpecialHugeOrDenormal) {
 }
 
 /// Large enough to bypass the cache, and for seven threads.
+std::vector<Shape> large_shapes() {
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+    // Large enough for seven threads: a sanitizer takes minutes for what others do in seconds.
+    return {{2, 48, 49, 43}, {2, 3, 200, 150}, {56, 64, 6, 6}, {700, 130}, {60001, 3}};
+#else
+    return {{8, 64, 49, 43}, {2, 3, 500, 380}, {56, 512, 6, 6},
+            {2100, 520},     {400001, 3},      {130, 8500}};
+#endif
+}
+
 TEST_P(Implementations, LargeTensorsOnEveryNumberOfThreads) {
-    for (const Shape& shape : {Shape{8, 64, 49, 43}, Shape{2, 3, 500, 380}, Shape{56, 512, 6, 6},
-                               Shape{2100, 520}, Shape{400001, 3}, Shape{130, 8500}}) {
+    for (const Shape& shape : large_shapes()) {
         const auto offset = static_cast<std::int64_t>(GetParam().data) * 3 % 5;
         check({.shape = shape,
                .types = GetParam(),
