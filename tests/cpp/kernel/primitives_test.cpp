@@ -92,7 +92,8 @@ TEST_P(Primitives, OperationsOnEveryLength) {
             const Shape shape{length};
             StridedTensor first = filled(shape, GetParam(), values, 1);
             StridedTensor second =
-                filled(shape, GetParam(), values, 2, {.steps = {}, .offset = length % 5});
+                filled(shape, GetParam(), values, 2,
+                       {.outermost_first = {}, .steps = {}, .offset = length % 5});
             StridedTensor result = filled(shape, GetParam(), values, 3);
             for (const ElementWiseOperation operation : all_operations) {
                 check_operation(operation, shape, GetParam(), first, second, result, one_thread);
@@ -126,9 +127,12 @@ TEST_P(Primitives, ProgramsOfSeveralInstructions) {
     for (const Shape& shape : {Shape{3, 7}, Shape{8, 1000}, Shape{17, 40001}}) {
         const ElementType type = GetParam();
         StridedTensor first = filled(shape, type, Values::special, 7);
-        StridedTensor second = filled(shape, type, Values::wide, 8, {.steps = {1, 2}});
-        StridedTensor repeated = filled(shape, type, Values::normal, 9, {.steps = {1, 0}});
-        StridedTensor number = filled(shape, type, Values::normal, 10, {.steps = {0, 0}});
+        StridedTensor second =
+            filled(shape, type, Values::wide, 8, {.outermost_first = {}, .steps = {1, 2}});
+        StridedTensor repeated =
+            filled(shape, type, Values::normal, 9, {.outermost_first = {}, .steps = {1, 0}});
+        StridedTensor number =
+            filled(shape, type, Values::normal, 10, {.outermost_first = {}, .steps = {0, 0}});
         StridedTensor other = filled(shape, type, Values::normal, 11);
         StridedTensor result = filled(shape, type, Values::normal, 12);
         for (const bool first_is_result : {true, false}) {
@@ -381,11 +385,11 @@ TEST_P(Primitives, RectifierMasks) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Types, Primitives, ::testing::ValuesIn(real_types),
-                         [](const auto& parameter) {
-                             constexpr std::array names{"f16", "bf16", "f32", "f64"};
-                             return names[static_cast<std::size_t>(parameter.param)];
-                         });
+std::string name_of(const ::testing::TestParamInfo<ElementType>& type) {
+    constexpr std::array names{"f16", "bf16", "f32", "f64"};
+    return names[static_cast<std::size_t>(type.param)];
+}
+INSTANTIATE_TEST_SUITE_P(Types, Primitives, ::testing::ValuesIn(real_types), name_of);
 
 TEST(ConversionsOfIntegers, AreRoundedOnce) {
     EXPECT_EQ(converted<float>(std::int64_t{(1LL << 53) + 1}), 0x1p53F);
