@@ -1,5 +1,7 @@
 #include "binding/node_conversion.hpp"
 
+#include <pybind11/stl.h>
+
 #include <cstdint>
 #include <stdexcept>
 
@@ -18,6 +20,10 @@ public:
     }
     void on_attribute(std::string_view name, std::int64_t value) override {
         set(name, py::int_(value));
+    }
+    void on_attribute(std::string_view name, bool value) override { set(name, py::bool_(value)); }
+    void on_attribute(std::string_view name, const std::vector<std::int64_t>& value) override {
+        set(name, py::tuple(py::cast(value)));
     }
     void on_attribute(std::string_view name, const std::string& value) override {
         set(name, py::str(value));
