@@ -85,6 +85,20 @@ std::vector<Output> outputs_from_python(const std::string& argument, py::handle 
     return outputs;
 }
 
+std::vector<std::shared_ptr<Parameter>> parameters_from_python(const std::string& argument,
+                                                               py::handle object) {
+    std::vector<std::shared_ptr<Parameter>> parameters;
+    for (const py::handle item :
+         sequence_from_python(argument, "a sequence of parameters", object)) {
+        if (!py::isinstance<Parameter>(item)) {
+            throw py::type_error(argument + "[" + std::to_string(parameters.size()) +
+                                 "]: expected a Parameter, got " + describe(item));
+        }
+        parameters.push_back(item.cast<std::shared_ptr<Parameter>>());
+    }
+    return parameters;
+}
+
 py::dict attributes_of(const Node& node) {
     AttributeCollector collector;
     node.visit_attributes(collector);

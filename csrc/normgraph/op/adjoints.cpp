@@ -24,10 +24,10 @@ public:
 
     void add(const Output& output, const Output& delta) {
         const auto source = std::ranges::find(sources_, output);
-        std::optional<Output>& sum = source == sources_.end()
-                                         ? sums_[key_of(output)]
-                                         : of_sources_[static_cast<std::size_t>(
-                                               source - sources_.begin())];
+        std::optional<Output>& sum =
+            source == sources_.end()
+                ? sums_[key_of(output)]
+                : of_sources_[static_cast<std::size_t>(source - sources_.begin())];
         sum = sum ? *sum + delta : delta;
     }
 
@@ -58,17 +58,15 @@ public:
     Activity(std::span<const Output> sources, std::span<const std::shared_ptr<Node>> order)
         : sources_(sources) {
         for (const std::shared_ptr<Node>& node : order) {
-            if (std::ranges::any_of(node->input_values(), [&](const Output& input) {
-                    return is_active(input);
-                })) {
+            if (std::ranges::any_of(node->input_values(),
+                                    [&](const Output& input) { return is_active(input); })) {
                 active_.insert(node.get());
             }
         }
     }
 
     bool is_active(const Output& output) const {
-        return std::ranges::find(sources_, output) != sources_.end() ||
-               is_active(*output.node());
+        return std::ranges::find(sources_, output) != sources_.end() || is_active(*output.node());
     }
     bool is_active(const Node& node) const { return active_.contains(&node); }
 

@@ -28,10 +28,12 @@ BatchNormStages::BatchNormStages(BatchNormNode& node, element::Type compute_type
       axes_{node.channel_axis()},
       data_type_{known_type(node, "data", node.output_type(0).element_type)},
       channel_type_{known_type(node, "channel vectors", channel_type_of(node))},
-      compute_type_{compute_type.is_dynamic() ? channel_type_ : compute_type} {}
-
-Output BatchNormStages::input(std::string_view name) const {
-    return in_compute_type(node_.input(name).source());
+      compute_type_{compute_type.is_dynamic() ? channel_type_ : compute_type} {
+    for (const Input& input : node.inputs()) {
+        if (input.name() != "mask") {
+            inputs_.emplace(input.name(), in_compute_type(input.source()));
+        }
+    }
 }
 
 Output BatchNormStages::for_each_element(const Output& vector) const {
@@ -70,12 +72,12 @@ std::vector<Output> BatchNormStages::backprop(const Output& normed_delta,
         const Output mean_delta = named(-sum_per_channel(input_delta), "mean_delta");
         const Output invsqrt_delta = named(gmul_delta * gamma, "invsqrt_delta");
         const Output minus_half = filled(-0.5, compute_type_, variance);
-        const Output variance_delta = named(
-            minus_half * invsqrt_delta * (invsqrt * invsqrt * invsqrt), "variance_delta");
+        const Output variance_delta =
+            named(minus_half * invsqrt_delta * (invsqrt * invsqrt * invsqrt), "variance_delta");
         const Output square_delta = named(share_of_mean(variance_delta), "square_delta");
-        input_delta = named(input_delta + (centered + centered) * square_delta +
-                                share_of_mean(mean_delta),
-                            "input_delta");
+        input_delta =
+            named(input_delta + (centered + centered) * square_delta + share_of_mean(mean_delta),
+                  "input_delta");
     }
     return {in_data_type(input_delta), in_channel_type(gamma_delta), in_channel_type(beta_delta)};
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -33,8 +34,8 @@ public:
     /// std::invalid_argument, naming the node, if an element type that is needed is not known.
     BatchNormStages(BatchNormNode& node, element::Type compute_type);
 
-    /// An input of the node in the type that is computed in.
-    Output input(std::string_view name) const;
+    /// An input of the node, other than a mask, in the type that is computed in.
+    const Output& input(std::string_view name) const { return inputs_.at(name); }
     /// A value in the type that is computed in.
     Output in_compute_type(const Output& value) const { return convert(value, compute_type_); }
     Output in_data_type(const Output& value) const { return convert(value, data_type_); }
@@ -66,6 +67,7 @@ private:
     element::Type data_type_;
     element::Type channel_type_;
     element::Type compute_type_;
+    std::map<std::string_view, Output> inputs_;  // converted once, however often they are read
 };
 
 /// The outputs of a training op, in its types, before any rectifier.

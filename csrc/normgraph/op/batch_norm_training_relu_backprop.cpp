@@ -42,12 +42,11 @@ std::shared_ptr<Node> BatchNormTrainingReluBackprop::make_clone(
 
 std::optional<std::vector<Output>> BatchNormTrainingReluBackprop::decompose(
     element::Type compute_type) {
-    const Output normalized_delta = named(
-        std::make_shared<ReluMaskSelect>(input("activated_delta").source(),
-                                         input("mask").source(), channel_axis()),
-        "normed_delta");
-    return BatchNormStages(*this, compute_type)
-        .backprop(normalized_delta, Statistics::of_batch);
+    const Output normalized_delta =
+        named(std::make_shared<ReluMaskSelect>(input("activated_delta").source(),
+                                               input("mask").source(), channel_axis()),
+              "normed_delta");
+    return BatchNormStages(*this, compute_type).backprop(normalized_delta, Statistics::of_batch);
 }
 
 Deltas BatchNormTrainingReluBackprop::make_adjoints(const Deltas& deltas) {

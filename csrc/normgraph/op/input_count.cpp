@@ -13,8 +13,8 @@ void check_one_type_per_input(std::string_view type_name,
     if (inputs.size() != input_names.size()) {
         const std::vector<std::string> names(input_names.begin(), input_names.end());
         throw std::invalid_argument(std::string(type_name) + " takes " +
-                                    format_count(names.size(), "input") + " (" +
-                                    join(names, ", ") + "), got " + std::to_string(inputs.size()));
+                                    format_count(names.size(), "input") + " (" + join(names, ", ") +
+                                    "), got " + std::to_string(inputs.size()));
     }
 }
 

@@ -16,8 +16,8 @@ MatrixMultiply::MatrixMultiply(const Output& left, const Output& right, bool tra
 
 std::vector<TensorType> MatrixMultiply::infer(const std::vector<TensorType>& inputs,
                                               bool transpose_left, bool transpose_right) {
-    return {infer_matrix_product(class_name, names_of_inputs, inputs, transpose_left,
-                                 transpose_right)};
+    return {
+        infer_matrix_product(class_name, names_of_inputs, inputs, transpose_left, transpose_right)};
 }
 
 void MatrixMultiply::visit_attributes(AttributeVisitor& visitor) const {
@@ -41,9 +41,9 @@ Deltas MatrixMultiply::make_adjoints(const Deltas& deltas) {
     const Output& delta = *deltas[0];
     // With L and R the matrices as they are multiplied: d(L) = delta·Rᵀ and d(R) = Lᵀ·delta; where
     // one was transposed, its own gradient is the transposed product.
-    auto left_delta = transpose_left_
-                          ? std::make_shared<MatrixMultiply>(right, delta, transpose_right_, true)
-                          : std::make_shared<MatrixMultiply>(delta, right, false, !transpose_right_);
+    auto left_delta =
+        transpose_left_ ? std::make_shared<MatrixMultiply>(right, delta, transpose_right_, true)
+                        : std::make_shared<MatrixMultiply>(delta, right, false, !transpose_right_);
     auto right_delta = transpose_right_
                            ? std::make_shared<MatrixMultiply>(delta, left, true, transpose_left_)
                            : std::make_shared<MatrixMultiply>(left, delta, !transpose_left_, false);

@@ -149,8 +149,8 @@ PartialShape merge_into_like(std::span<const std::string_view> names, const Part
         } else {
             report.add("P5", "axis " + std::to_string(index) + " of " + text_of(names[0]) +
                                  ": expected " + like[axis].to_string() + ", as axis " +
-                                 std::to_string(axis) + " of " + text_of(names[1]) +
-                                 " has, got " + value[index].to_string());
+                                 std::to_string(axis) + " of " + text_of(names[1]) + " has, got " +
+                                 value[index].to_string());
         }
     }
     return like;
@@ -192,8 +192,8 @@ TensorType infer_reduction(std::string_view type_name,
     const TensorType& value = inputs.front();
     Report report;
     check_type_is_real(input_names.front(), value.element_type, report);
-    const auto axes = resolve_axes("kept_axes", kept_axes, input_names.front(),
-                                   value.partial_shape, report);
+    const auto axes =
+        resolve_axes("kept_axes", kept_axes, input_names.front(), value.partial_shape, report);
     report.throw_if_violated(type_name);
     if (!axes) {
         return {value.element_type, PartialShape::dynamic(kept_axes.size())};
@@ -217,8 +217,8 @@ TensorType infer_broadcast(std::string_view type_name,
     const auto resolved = resolve_axes("axes", axes, input_names[1], shape, report);
     const bool rank_fits = check_rank_of_value(input_names[0], value.partial_shape, axes, report);
     if (resolved && rank_fits) {
-        shape = merge_into_like(input_names, value.partial_shape, std::move(shape), *resolved,
-                                report);
+        shape =
+            merge_into_like(input_names, value.partial_shape, std::move(shape), *resolved, report);
     }
     report.throw_if_violated(type_name);
     return {value.element_type, std::move(shape)};
@@ -237,9 +237,9 @@ TensorType infer_matrix_product(std::string_view type_name,
     const auto [right_inner, columns] =
         matrix_lengths(input_names[1], inputs[1].partial_shape, transpose_right, report);
     if (!left_inner.compatible(right_inner)) {  // P7
-        report.add("P7", "the inner lengths: expected one for both, got " +
-                             left_inner.to_string() + " of " + text_of(input_names[0]) + " and " +
-                             right_inner.to_string() + " of " + text_of(input_names[1]));
+        report.add("P7", "the inner lengths: expected one for both, got " + left_inner.to_string() +
+                             " of " + text_of(input_names[0]) + " and " + right_inner.to_string() +
+                             " of " + text_of(input_names[1]));
     }
     report.throw_if_violated(type_name);
     return {type, PartialShape{rows, columns}};

@@ -12,7 +12,9 @@ Function decompose(const Function& function, element::Type compute_type) {
         throw std::invalid_argument("compute_type: expected f16, bf16, f32 or f64, got " +
                                     std::string(compute_type.name()));
     }
-    return rewrite(function, [&](Node& node) { return node.decompose(compute_type); });
+    return rewrite(function, [&](const Node& /*original*/, Node& node) {
+        return node.decompose(compute_type);
+    });
 }
 
 }  // namespace normgraph::pass

@@ -16,7 +16,8 @@ using Parameters = std::vector<std::shared_ptr<Parameter>>;
 
 void check_is_real(const std::string& what, element::Type type) {
     if (type.is_static() && !type.is_real()) {
-        throw std::invalid_argument(what + " has no derivative: expected a real element type, got " +
+        throw std::invalid_argument(what +
+                                    " has no derivative: expected a real element type, got " +
                                     std::string(type.name()));
     }
 }
@@ -29,8 +30,8 @@ void check_parameters(const Function& function, const Parameters& with_respect_t
         const Parameter& parameter = **place;
         const std::string name = "'" + parameter.friendly_name() + "'";
         if (std::ranges::find(function.parameters(), *place) == function.parameters().end()) {
-            throw std::invalid_argument("wrt: expected parameters of '" +
-                                        function.friendly_name() + "', got " + name);
+            throw std::invalid_argument("wrt: expected parameters of '" + function.friendly_name() +
+                                        "', got " + name);
         }
         if (std::find(with_respect_to.begin(), place, *place) != place) {
             throw std::invalid_argument("wrt: expected each parameter once, got " + name +
@@ -73,12 +74,11 @@ Function differentiate(const Function& function, const Parameters& with_respect_
     check_parameters(function, with_respect_to);
     const Parameters deltas = delta_parameters(function.results());
     const std::vector<Output> sources(with_respect_to.begin(), with_respect_to.end());
-    const Deltas arrived = op::propagate_adjoints(
-        function.results(), Deltas(deltas.begin(), deltas.end()), sources);
+    const Deltas arrived =
+        op::propagate_adjoints(function.results(), Deltas(deltas.begin(), deltas.end()), sources);
     std::vector<Output> gradients;
     for (std::size_t index = 0; index < arrived.size(); ++index) {
-        gradients.push_back(arrived[index] ? *arrived[index]
-                                           : zeros_like(with_respect_to[index]));
+        gradients.push_back(arrived[index] ? *arrived[index] : zeros_like(with_respect_to[index]));
     }
     Parameters parameters = function.parameters();
     parameters.insert(parameters.end(), deltas.begin(), deltas.end());

@@ -10,7 +10,9 @@ namespace {
 /// The values that stand for the outputs of the original's nodes.
 class NewValues {
 public:
-    Output of(const Output& output) const { return values_.at(output.node().get())[output.index()]; }
+    Output of(const Output& output) const {
+        return values_.at(output.node().get())[output.index()];
+    }
 
     std::vector<Output> of(const std::vector<Output>& outputs) const {
         std::vector<Output> values;
@@ -47,7 +49,7 @@ Function rewrite(const Function& function, const Replacement& replacement) {
         const std::shared_ptr<Node> node = reading(original, values.of(original->input_values()));
         const bool is_parameter = index < parameter_count;
         std::optional<std::vector<Output>> replaced =
-            is_parameter ? std::nullopt : replacement(*node);
+            is_parameter ? std::nullopt : replacement(*original, *node);
         values.set(*original, replaced ? *std::move(replaced) : node->outputs());
     }
     return {values.of(function.results()), function.parameters(), function.friendly_name()};
