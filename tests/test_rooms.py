@@ -10,7 +10,8 @@ import pytest
 REPOSITORY = Path(__file__).parents[1]
 SOURCES = REPOSITORY / "csrc"
 
-#: binding -> runtime -> pass -> op -> ir, runtime -> kernel. Each room includes itself and what is below.
+#: binding -> runtime -> pass -> op -> ir, runtime -> kernel.
+#: Each room includes itself and what is below.
 BELOW: dict[str, set[str]] = {
     "ir": set(),
     "kernel": set(),

@@ -113,7 +113,7 @@ def test_an_unknown_element_type_is_refused_by_name() -> None:
     x = ng.Parameter("dynamic", [None, 3], name="x")
     vectors = [ng.Parameter("dynamic", [3], name=name) for name in ("gamma", "beta")]
     node = ng.op.BatchNormTraining(x, *vectors, name="layer")
-    with pytest.raises(ValueError, match="'layer'.*element type of its data.*got dynamic"):
+    with pytest.raises(ValueError, match=r"'layer'.*element type of its data.*got dynamic"):
         ng.decompose(ng.Function(node.outputs, [x, *vectors]))
 
 

@@ -244,7 +244,7 @@ def mask_function() -> ng.Function:
 
 
 def test_masks_have_no_derivative() -> None:
-    with pytest.raises(ValueError, match="result 'mask' has no derivative.*got u8"):
+    with pytest.raises(ValueError, match=r"result 'mask' has no derivative.*got u8"):
         ng.gradients(mask_function())
 
 
@@ -253,7 +253,7 @@ def test_integers_have_no_derivative() -> None:
     weights = ng.Parameter("f32", [4], name="weights")
     converted = ng.op.Convert(labels, "f32", name="converted")
     function = ng.Function([ng.op.Multiply(converted, weights)], [labels, weights])
-    with pytest.raises(ValueError, match="parameter 'labels' has no derivative.*got i32"):
+    with pytest.raises(ValueError, match=r"parameter 'labels' has no derivative.*got i32"):
         ng.gradients(function)
     # With respect to what is real there is one.
     gradients = ng.gradients(function, [weights])
@@ -265,7 +265,7 @@ def test_a_path_through_bits_is_refused_by_name() -> None:
     x = ng.Parameter("f32", [2, 3], name="x")
     mask = ng.op.ReluMask(x)
     number = ng.op.Convert(mask, "f32", name="number")
-    with pytest.raises(ValueError, match="Convert 'number' has no derivative.*got u8"):
+    with pytest.raises(ValueError, match=r"Convert 'number' has no derivative.*got u8"):
         ng.gradients(ng.Function([number], [x]))
 
 
@@ -274,7 +274,7 @@ def test_wrong_parameters_are_named() -> None:
     function = ng.Function(function.results[:1], function.parameters)
     x = function.parameters[0]
     stranger = ng.Parameter("f32", [2], name="stranger")
-    with pytest.raises(ValueError, match="wrt: expected parameters of .*got 'stranger'"):
+    with pytest.raises(ValueError, match=r"wrt: expected parameters of .*got 'stranger'"):
         ng.gradients(function, [stranger])
     with pytest.raises(ValueError, match="wrt: expected each parameter once, got 'x' twice"):
         ng.gradients(function, [x, x])
@@ -287,5 +287,5 @@ def test_wrong_parameters_are_named() -> None:
 def test_zero_of_an_unknown_type_is_refused() -> None:
     x = ng.Parameter("f32", [3], name="x")
     unused = ng.Parameter("dynamic", [3], name="unused")
-    with pytest.raises(ValueError, match="depends on the parameter 'unused'.*got dynamic"):
+    with pytest.raises(ValueError, match=r"depends on the parameter 'unused'.*got dynamic"):
         ng.gradients(ng.Function([ng.op.Negate(x)], [x, unused]))
