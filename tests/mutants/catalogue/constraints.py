@@ -477,14 +477,7 @@ REPORT = Group(
 INPUT_COUNT = Group(
     PATH,
     CPP_TESTS,
-    (
-        Mutant(
-            "number-of-inputs",
-            "that an op takes as many inputs as it names",
-            "if (types.size() != names.size())",
-            "if (types.size() > names.size())",
-        ),
-    ),
+    (),
 )
 
 GROUPS = (

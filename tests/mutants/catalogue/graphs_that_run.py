@@ -382,8 +382,8 @@ DIFFERENTIATE = Group(
         Mutant(
             "gradients-of-a-stranger",
             "that the parameter is the function's",
-            "if (std::ranges::find(function.parameters(), *place) == function.parameters().end()) {",
-            "if (false) {",
+            "*place) == function.parameters().end()",
+            "*place) == function.parameters().end() && false",
         ),
         Mutant(
             "gradients-of-one-twice",
@@ -555,6 +555,19 @@ CONSTRAINTS = Group(
     ),
 )
 
+INPUT_COUNT = Group(
+    OP + "input_count.cpp",
+    "tests/op/test_arguments.py",
+    (
+        Mutant(
+            "number-of-inputs",
+            "that an op takes as many inputs as it names",
+            "if (inputs.size() != input_names.size())",
+            "if (inputs.size() > input_names.size())",
+        ),
+    ),
+)
+
 GROUPS = (
     STAGES,
     ELEMENTWISE,
@@ -571,4 +584,5 @@ GROUPS = (
     FUSE_RELU,
     MERGE,
     CONSTRAINTS,
+    INPUT_COUNT,
 )
