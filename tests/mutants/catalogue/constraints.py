@@ -1,6 +1,6 @@
 """The constraints C1 to C12, each check, premise and direction; the ops share them."""
 
-from ..mutant import CPP_TESTS, Group, Mutant
+from ..mutant import Group, Mutant
 
 PATH = "csrc/normgraph/op/batch_norm_constraints.cpp"
 TESTS = "tests/op/test_constraints.py -k "
@@ -474,12 +474,6 @@ REPORT = Group(
     ),
 )
 
-INPUT_COUNT = Group(
-    PATH,
-    CPP_TESTS,
-    (),
-)
-
 GROUPS = (
     C1,
     C2,
@@ -496,6 +490,5 @@ GROUPS = (
     C10_PREMISE,
     MASK,
     REPORT,
-    INPUT_COUNT,
     C1_OF_THE_SETTER,
 )

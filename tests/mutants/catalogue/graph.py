@@ -316,7 +316,8 @@ ORDER = Group(
             "nodes-listed-twice",
             "that a node is listed once",
             "!is_source && seen.insert(output.node().get()).second",
-            "!is_source && (seen.insert(output.node().get()).second || output.node()->input_values().empty())",
+            "!is_source && (seen.insert(output.node().get()).second ||"
+            "output.node()->input_values().empty())",
         ),
     ),
 )

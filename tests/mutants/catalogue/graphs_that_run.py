@@ -557,7 +557,7 @@ CONSTRAINTS = Group(
 
 INPUT_COUNT = Group(
     OP + "input_count.cpp",
-    "tests/op/test_arguments.py",
+    CPP_TESTS,
     (
         Mutant(
             "number-of-inputs",
