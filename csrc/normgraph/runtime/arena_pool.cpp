@@ -19,8 +19,8 @@ ArenaPool::Arena ArenaPool::take(std::size_t bytes) {
     Piece piece;
     {
         const std::lock_guard lock(mutex_);
-        const auto fitting = std::ranges::find_if(
-            idle_, [&](const Piece& idle) { return idle.bytes >= bytes; });
+        const auto fitting =
+            std::ranges::find_if(idle_, [&](const Piece& idle) { return idle.bytes >= bytes; });
         const auto found = fitting == idle_.end() && !idle_.empty() ? idle_.begin() : fitting;
         if (found != idle_.end()) {
             piece = std::move(*found);

@@ -85,8 +85,8 @@ Views convert(const NodeLowering& lowering) {
     ElementWiseStep& step = builder.begin_element_wise(lowering.input_shape(0), lowering.inputs);
     const ProgramValue value = builder.operand(step, lowering.inputs[0]);
     const std::size_t result = lowering.new_output(0);
-    builder.end_element_wise(
-        step, step.add(ElementWiseOperation::convert, from, to, value, value), result);
+    builder.end_element_wise(step, step.add(ElementWiseOperation::convert, from, to, value, value),
+                             result);
     return {result};
 }
 
@@ -129,20 +129,17 @@ Views mean_backprop(const NodeLowering& lowering) {
         others[static_cast<std::size_t>(lowering.axis_of_input(1, axis))] = 1;
     }
     const Lengths shape = lowering.input_shape(0);
-    const std::size_t count = builder.add_number(static_cast<double>(kernel::product(others)),
-                                                 shape);
+    const std::size_t count =
+        builder.add_number(static_cast<double>(kernel::product(others)), shape);
     ElementWiseStep& step = builder.begin_element_wise(shape, {lowering.inputs[0], count});
     const StorageType type = storage_type(lowering.output_types[0].element_type);
     const auto convert = [&](StorageType from, StorageType to, ProgramValue value) {
-        return from == to
-                   ? value
-                   : step.add(ElementWiseOperation::convert, from, to, value, value);
+        return from == to ? value : step.add(ElementWiseOperation::convert, from, to, value, value);
     };
     const ProgramValue delta =
         convert(type, StorageType::f64, builder.operand(step, lowering.inputs[0]));
-    const ProgramValue quotient =
-        step.add(ElementWiseOperation::divide, StorageType::f64, StorageType::f64, delta,
-                 builder.operand(step, count));
+    const ProgramValue quotient = step.add(ElementWiseOperation::divide, StorageType::f64,
+                                           StorageType::f64, delta, builder.operand(step, count));
     const std::size_t divided = builder.add_value(
         {lowering.output_types[0].element_type, lowering.input_types[0].partial_shape});
     builder.end_element_wise(step, convert(StorageType::f64, type, quotient), divided);
@@ -152,9 +149,9 @@ Views mean_backprop(const NodeLowering& lowering) {
 Views matrix_multiply(const NodeLowering& lowering) {
     const auto& node = static_cast<const op::MatrixMultiply&>(lowering.node);
     const std::size_t result = lowering.new_output(0);
-    lowering.builder.add_step(std::make_unique<MatrixMultiplyStep>(
-        lowering.inputs[0], lowering.inputs[1], result, node.transpose_left(),
-        node.transpose_right()));
+    lowering.builder.add_step(
+        std::make_unique<MatrixMultiplyStep>(lowering.inputs[0], lowering.inputs[1], result,
+                                             node.transpose_left(), node.transpose_right()));
     return {result};
 }
 
@@ -170,9 +167,8 @@ Views relu_mask_select(const NodeLowering& lowering) {
     const auto& node = static_cast<const op::ReluMaskSelect&>(lowering.node);
     const std::size_t mask = lowering.builder.in_order(lowering.inputs[1]);
     const std::size_t result = lowering.new_output(0);
-    lowering.builder.add_step(
-        std::make_unique<ReluMaskSelectStep>(lowering.inputs[0], mask, result,
-                                             lowering.axis_of_input(0, node.channel_axis())));
+    lowering.builder.add_step(std::make_unique<ReluMaskSelectStep>(
+        lowering.inputs[0], mask, result, lowering.axis_of_input(0, node.channel_axis())));
     return {result};
 }
 
@@ -367,12 +363,14 @@ Plan make_plan(const Function& function, Backend backend,
         const auto outputs = needed.find(&node);
         Views views(types.size());
         if (outputs != needed.end()) {
-            views = kinds().at(node.type_name()).lower({.node = node,
-                                                        .inputs = values.input_views(node),
-                                                        .input_types = input_types,
-                                                        .output_types = types,
-                                                        .is_needed = outputs->second,
-                                                        .builder = builder});
+            views = kinds()
+                        .at(node.type_name())
+                        .lower({.node = node,
+                                .inputs = values.input_views(node),
+                                .input_types = input_types,
+                                .output_types = types,
+                                .is_needed = outputs->second,
+                                .builder = builder});
         }
         values.set(node, std::move(types), std::move(views));
     }

@@ -29,8 +29,8 @@ std::size_t lowest_place(const std::vector<Piece>& placed, const Lifetime& lifet
                          std::size_t bytes) {
     std::size_t place = 0;
     for (const Piece& piece : placed) {
-        const bool lives_beside = piece.first_step <= lifetime.last_step &&
-                                  lifetime.first_step <= piece.last_step;
+        const bool lives_beside =
+            piece.first_step <= lifetime.last_step && lifetime.first_step <= piece.last_step;
         if (!lives_beside) {
             continue;
         }

@@ -232,9 +232,8 @@ void PlanBuilder::place_in_arena() {
             return from.home == Buffer::Home::arena && last[read.buffer] == index &&
                    read.is_whole(from) && from.shape == to.shape &&
                    from.element_type.size() == to.element_type.size() &&
-                   std::ranges::count(reads, read.buffer, [&](std::size_t other) {
-                       return view(other).buffer;
-                   }) == 1 &&
+                   std::ranges::count(reads, read.buffer,
+                                      [&](std::size_t other) { return view(other).buffer; }) == 1 &&
                    std::ranges::find(taken, read.buffer) == taken.end();
         };
         for (const std::size_t write : step.writes()) {

@@ -75,7 +75,7 @@ private:
     Plan plan_;
     std::vector<std::unique_ptr<ElementWiseStep>> open_;  ///< of different shapes; independent
     std::vector<ElementWiseStep*> element_wise_steps_;
-    std::unordered_map<std::size_t, Made> made_;  ///< by buffer
+    std::unordered_map<std::size_t, Made> made_;                 ///< by buffer
     std::unordered_set<std::size_t> in_order_, strides_matter_;  ///< buffers
 };
 
