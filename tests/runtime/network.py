@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 import normgraph as ng
@@ -22,7 +24,7 @@ def build(widths: tuple[int, ...], element_type: str = "f32") -> tuple[ng.Functi
     classes = ng.Parameter(element_type, [None, widths[-1]], name="classes")
     parameters, weights, statistics = [x, classes], [], []
     value = x.output(0)
-    for index, (inputs, outputs) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+    for index, (inputs, outputs) in enumerate(itertools.pairwise(widths)):
         weight = ng.Parameter(element_type, [inputs, outputs], name=f"weight{index}")
         value = ng.op.MatrixMultiply(value, weight).output(0)
         parameters.append(weight)
