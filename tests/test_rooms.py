@@ -10,13 +10,15 @@ import pytest
 REPOSITORY = Path(__file__).parents[1]
 SOURCES = REPOSITORY / "csrc"
 
-#: binding -> runtime -> op -> ir, runtime -> kernel. Each room includes itself and what is below.
+#: binding -> runtime -> pass -> op -> ir, runtime -> kernel.
+#: Each room includes itself and what is below.
 BELOW: dict[str, set[str]] = {
     "ir": set(),
     "kernel": set(),
     "op": {"ir"},
-    "runtime": {"op", "ir", "kernel"},
-    "binding": {"runtime", "op", "ir", "kernel"},
+    "pass": {"op", "ir"},
+    "runtime": {"pass", "op", "ir", "kernel"},
+    "binding": {"runtime", "pass", "op", "ir", "kernel"},
 }
 
 

@@ -188,14 +188,18 @@ std::int64_t element_count_from_python(py::handle object) {
     return *count;
 }
 
-std::int64_t channel_axis_from_python(py::handle object) {
-    const py::int_ integer = integer_from_python("channel_axis", "an integer", object);
+std::int64_t axis_from_python(const std::string& argument, py::handle object) {
+    const py::int_ integer = integer_from_python(argument, "an integer", object);
     const std::optional<std::int64_t> axis = narrow(integer);
     if (!axis) {
-        throw std::invalid_argument(
-            "channel_axis: expected an axis within the rank of input, got " + describe(integer));
+        throw std::invalid_argument(argument + ": expected an axis within the rank of input, got " +
+                                    describe(integer));
     }
     return *axis;
+}
+
+std::int64_t channel_axis_from_python(py::handle object) {
+    return axis_from_python("channel_axis", object);
 }
 
 std::int64_t num_threads_from_python(py::handle object) {

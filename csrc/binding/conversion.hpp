@@ -27,6 +27,9 @@ double momentum_from_python(pybind11::handle object);
 std::int64_t element_count_from_python(pybind11::handle object);
 
 /// Any integer but a bool. Whether it lies within the rank is the op's to check.
+std::int64_t axis_from_python(const std::string& argument, pybind11::handle object);
+
+/// The same, of the argument channel_axis.
 std::int64_t channel_axis_from_python(pybind11::handle object);
 
 /// None or null (what get_num_threads returns) or an integer >= 1; ValueError for a smaller one.

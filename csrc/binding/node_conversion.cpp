@@ -1,5 +1,7 @@
 #include "binding/node_conversion.hpp"
 
+#include <pybind11/stl.h>
+
 #include <cstdint>
 #include <stdexcept>
 
@@ -18,6 +20,10 @@ public:
     }
     void on_attribute(std::string_view name, std::int64_t value) override {
         set(name, py::int_(value));
+    }
+    void on_attribute(std::string_view name, bool value) override { set(name, py::bool_(value)); }
+    void on_attribute(std::string_view name, const std::vector<std::int64_t>& value) override {
+        set(name, py::tuple(py::cast(value)));
     }
     void on_attribute(std::string_view name, const std::string& value) override {
         set(name, py::str(value));
@@ -77,6 +83,20 @@ std::vector<Output> outputs_from_python(const std::string& argument, py::handle 
             output_from_python(argument + "[" + std::to_string(outputs.size()) + "]", item));
     }
     return outputs;
+}
+
+std::vector<std::shared_ptr<Parameter>> parameters_from_python(const std::string& argument,
+                                                               py::handle object) {
+    std::vector<std::shared_ptr<Parameter>> parameters;
+    for (const py::handle item :
+         sequence_from_python(argument, "a sequence of parameters", object)) {
+        if (!py::isinstance<Parameter>(item)) {
+            throw py::type_error(argument + "[" + std::to_string(parameters.size()) +
+                                 "]: expected a Parameter, got " + describe(item));
+        }
+        parameters.push_back(item.cast<std::shared_ptr<Parameter>>());
+    }
+    return parameters;
 }
 
 py::dict attributes_of(const Node& node) {

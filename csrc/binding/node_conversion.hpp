@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "normgraph/ir/node.hpp"
+#include "normgraph/ir/parameter.hpp"
 
 /// Between Python objects and nodes. `argument` begins every message: "gamma", "results[0]".
 namespace normgraph::binding {
@@ -17,6 +18,10 @@ Output output_from_python(const std::string& argument, pybind11::handle object);
 
 /// A sequence of what output_from_python takes.
 std::vector<Output> outputs_from_python(const std::string& argument, pybind11::handle object);
+
+/// A sequence of parameters.
+std::vector<std::shared_ptr<Parameter>> parameters_from_python(const std::string& argument,
+                                                               pybind11::handle object);
 
 /// The node's attributes by name, as its constructor takes them; a constant's elements as bytes.
 pybind11::dict attributes_of(const Node& node);

@@ -25,23 +25,10 @@ str() is a text of the whole graph, one line per node. Functions copy (same node
 pickle, at any depth.
 )";
 
-std::vector<std::shared_ptr<Parameter>> parameters_from_python(py::handle object) {
-    std::vector<std::shared_ptr<Parameter>> parameters;
-    for (const py::handle item :
-         sequence_from_python("parameters", "a sequence of parameters", object)) {
-        if (!py::isinstance<Parameter>(item)) {
-            throw py::type_error("parameters[" + std::to_string(parameters.size()) +
-                                 "]: expected a Parameter, got " + describe(item));
-        }
-        parameters.push_back(item.cast<std::shared_ptr<Parameter>>());
-    }
-    return parameters;
-}
-
 std::shared_ptr<Function> make_function(const py::object& results, const py::object& parameters,
                                         const py::object& name) {
     return std::make_shared<Function>(outputs_from_python("results", results),
-                                      parameters_from_python(parameters),
+                                      parameters_from_python("parameters", parameters),
                                       friendly_name_from_python(name));
 }
 

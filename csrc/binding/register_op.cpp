@@ -7,6 +7,7 @@
 
 #include "binding/conversion.hpp"
 #include "binding/node_conversion.hpp"
+#include "binding/op_conversion.hpp"
 #include "binding/register.hpp"
 #include "normgraph/op/batch_norm_inference.hpp"
 #include "normgraph/op/batch_norm_inference_backprop.hpp"
@@ -255,31 +256,6 @@ violated constraint:
     C11  mask has the element type u8
     C12  the shape of mask is that of the packed bits of input
 )";
-
-constexpr const char* infer_doc = R"(What the outputs would be, without a node.
-
-Takes for each input a pair (element type, shape) and returns such a pair, (Type, PartialShape), for
-each output. Raises what the constructor raises.
-)";
-
-TensorType tensor_type_from_python(const std::string& argument, py::handle object) {
-    if (!py::isinstance<py::tuple>(object) || py::len(object) != 2) {
-        throw py::type_error(argument + ": expected a tuple (element type, shape), got " +
-                             describe(object));
-    }
-    const auto pair = py::reinterpret_borrow<py::tuple>(object);
-    const element::Type element_type =
-        element_type_from_python("the element type of " + argument, pair[0]);
-    return {element_type, partial_shape_from_python("the shape of " + argument, pair[1])};
-}
-
-py::tuple to_python(const std::vector<TensorType>& types) {
-    py::tuple pairs(types.size());
-    for (std::size_t index = 0; index < types.size(); ++index) {
-        pairs[index] = py::make_tuple(types[index].element_type, types[index].partial_shape);
-    }
-    return pairs;
-}
 
 /// The type of each of a pack's arguments, whatever its index.
 template <std::size_t>

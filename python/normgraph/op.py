@@ -1,6 +1,7 @@
 """The op classes: nodes that check their inputs and infer what they put out."""
 
 from ._core.op import (
+    Add,
     BatchNormInference,
     BatchNormInferenceBackprop,
     BatchNormNode,
@@ -8,9 +9,25 @@ from ._core.op import (
     BatchNormTrainingBackprop,
     BatchNormTrainingRelu,
     BatchNormTrainingReluBackprop,
+    Broadcast,
+    Convert,
+    Divide,
+    MatrixMultiply,
+    Mean,
+    MeanBackprop,
+    Multiply,
+    Negate,
+    Relu,
+    ReluBackprop,
+    ReluMask,
+    ReluMaskSelect,
+    SquareRoot,
+    Subtract,
+    Sum,
 )
 
 __all__ = [
+    "Add",
     "BatchNormInference",
     "BatchNormInferenceBackprop",
     "BatchNormNode",
@@ -18,4 +35,19 @@ __all__ = [
     "BatchNormTrainingBackprop",
     "BatchNormTrainingRelu",
     "BatchNormTrainingReluBackprop",
+    "Broadcast",
+    "Convert",
+    "Divide",
+    "MatrixMultiply",
+    "Mean",
+    "MeanBackprop",
+    "Multiply",
+    "Negate",
+    "Relu",
+    "ReluBackprop",
+    "ReluMask",
+    "ReluMaskSelect",
+    "SquareRoot",
+    "Subtract",
+    "Sum",
 ]

@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "normgraph/ir/element_type.hpp"
 #include "normgraph/ir/partial_shape.hpp"
@@ -19,6 +20,9 @@ public:
 
     virtual void on_attribute(std::string_view name, double value) = 0;
     virtual void on_attribute(std::string_view name, std::int64_t value) = 0;
+    virtual void on_attribute(std::string_view name, bool value) = 0;
+    /// A list of axes.
+    virtual void on_attribute(std::string_view name, const std::vector<std::int64_t>& value) = 0;
     virtual void on_attribute(std::string_view name, const std::string& value) = 0;
     virtual void on_attribute(std::string_view name, element::Type value) = 0;
     virtual void on_attribute(std::string_view name, const PartialShape& value) = 0;

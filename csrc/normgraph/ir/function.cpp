@@ -23,6 +23,16 @@ public:
     void on_attribute(std::string_view name, std::int64_t value) override {
         add(name, std::to_string(value));
     }
+    void on_attribute(std::string_view name, bool value) override {
+        add(name, value ? "true" : "false");
+    }
+    void on_attribute(std::string_view name, const std::vector<std::int64_t>& value) override {
+        std::vector<std::string> axes;
+        for (const std::int64_t axis : value) {
+            axes.push_back(std::to_string(axis));
+        }
+        add(name, "{" + join(axes, ",") + "}");
+    }
     void on_attribute(std::string_view name, const std::string& value) override {
         add(name, "'" + value + "'");
     }

@@ -157,6 +157,25 @@ std::shared_ptr<Node> Node::clone_with_new_inputs(const std::vector<Output>& inp
     return make_clone(inputs, friendly_name);
 }
 
+Deltas Node::generate_adjoints(const Deltas& deltas) {
+    if (deltas.size() != output_names().size()) {
+        throw std::invalid_argument(description() + " '" + friendly_name() + "' has " +
+                                    format_count(output_names().size(), "output") + ", got " +
+                                    format_count(deltas.size(), "delta"));
+    }
+    const bool none_arrives = std::ranges::none_of(
+        deltas, [](const std::optional<Output>& delta) { return delta.has_value(); });
+    return none_arrives ? Deltas(inputs_.size()) : make_adjoints(deltas);
+}
+
+Deltas Node::make_adjoints(const Deltas& /*deltas*/) {
+    throw std::invalid_argument(description() + " '" + friendly_name() + "' has no derivative");
+}
+
+std::optional<std::vector<Output>> Node::decompose(element::Type /*compute_type*/) {
+    return std::nullopt;
+}
+
 std::string Node::to_string() const {
     return print_node(*this, &Node::friendly_name, "");
 }

@@ -3,6 +3,7 @@
 #include <concepts>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -67,6 +68,10 @@ private:
     std::size_t index_;
 };
 
+/// Gradients with respect to a node's outputs or inputs; nullopt where none arrives (or is known to
+/// be zero).
+using Deltas = std::vector<std::optional<Output>>;
+
 /// A vertex of the graph: what its outputs are follows from its inputs and its attributes.
 ///
 /// The inputs are fixed at construction, so that no cycle can be made. A node is valid once it is
@@ -113,6 +118,16 @@ public:
     std::shared_ptr<Node> clone_with_new_inputs(const std::vector<Output>& inputs,
                                                 const std::string& friendly_name = {}) const;
 
+    /// The gradients that arrive at the inputs when these arrive at the outputs: one per output,
+    /// nullopt where none does, and so for the inputs. Throws std::invalid_argument for a wrong
+    /// number of deltas, and, naming the node, where there is no derivative.
+    Deltas generate_adjoints(const Deltas& deltas);
+
+    /// The same outputs made of primitive ops, which compute in this type (dynamic: in that of the
+    /// op's own data); nullopt for a node that is primitive itself. Throws std::invalid_argument,
+    /// naming the node, if an element type that is needed is not known.
+    virtual std::optional<std::vector<Output>> decompose(element::Type compute_type);
+
     /// A name for people, free to choose. Unless set, it is generated and unique in the process:
     /// "BatchNormTraining_7".
     std::string friendly_name() const { return friendly_name_.text(type_name()); }
@@ -132,6 +147,8 @@ private:
     virtual std::vector<TensorType> infer_types(const std::vector<TensorType>& inputs) const = 0;
     virtual std::shared_ptr<Node> make_clone(const std::vector<Output>& inputs,
                                              const std::string& friendly_name) const = 0;
+    /// Only with at least one delta. The default refuses: there is no derivative.
+    virtual Deltas make_adjoints(const Deltas& deltas);
     void check_input_count(std::size_t count) const;
 
     std::vector<Output> inputs_;

@@ -1,5 +1,6 @@
 #include "normgraph/ir/topological_order.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <unordered_set>
 
@@ -15,22 +16,24 @@ struct Step {
 
 }  // namespace
 
-std::vector<std::shared_ptr<Node>> topological_order(std::span<const Output> roots) {
+std::vector<std::shared_ptr<Node>> topological_order(std::span<const Output> roots,
+                                                     std::span<const Output> sources) {
     std::vector<std::shared_ptr<Node>> order;
     std::unordered_set<const Node*> seen;
     std::vector<Step> path;
-    const auto follow = [&](const std::shared_ptr<Node>& node) {
-        if (seen.insert(node.get()).second) {
-            path.push_back({node});
+    const auto follow = [&](const Output& output) {
+        const bool is_source = std::ranges::find(sources, output) != sources.end();
+        if (!is_source && seen.insert(output.node().get()).second) {
+            path.push_back({output.node()});
         }
     };
     for (const Output& root : roots) {
-        follow(root.node());
+        follow(root);
         while (!path.empty()) {
             Step& step = path.back();
             const std::vector<Output>& inputs = step.node->input_values();
             if (step.next_input < inputs.size()) {
-                follow(inputs[step.next_input++].node());
+                follow(inputs[step.next_input++]);
             } else {
                 order.push_back(std::move(step.node));
                 path.pop_back();

@@ -4,11 +4,11 @@
 #include <cmath>
 #include <cstddef>
 #include <iterator>
-#include <stdexcept>
 #include <string>
 #include <utility>
 
 #include "normgraph/ir/text.hpp"
+#include "normgraph/op/input_count.hpp"
 #include "normgraph/op/relu_mask.hpp"
 
 namespace normgraph::op {
@@ -51,12 +51,7 @@ NamedTensors& part_of(std::string_view name, Inputs& inputs) {
 
 Inputs sort_into_parts(std::string_view type_name, std::span<const std::string_view> names,
                        const std::vector<TensorType>& types) {
-    if (types.size() != names.size()) {
-        throw std::invalid_argument(
-            std::string(type_name) + " takes " + format_count(names.size(), "input") + " (" +
-            join(std::vector<std::string>(names.begin(), names.end()), ", ") + "), got " +
-            std::to_string(types.size()));
-    }
+    check_one_type_per_input(type_name, names, types);
     Inputs inputs;
     inputs.data.reserve(names.size());
     inputs.vectors.reserve(names.size());

@@ -2,7 +2,9 @@
 
 #include <utility>
 
+#include "normgraph/op/adjoints.hpp"
 #include "normgraph/op/batch_norm_constraints.hpp"
+#include "normgraph/op/batch_norm_stages.hpp"
 
 namespace normgraph::op {
 
@@ -37,6 +39,16 @@ std::shared_ptr<Node> BatchNormInferenceBackprop::make_clone(
     return std::make_shared<BatchNormInferenceBackprop>(inputs[0], inputs[1], inputs[2], inputs[3],
                                                         inputs[4], inputs[5], epsilon(),
                                                         channel_axis(), friendly_name);
+}
+
+std::optional<std::vector<Output>> BatchNormInferenceBackprop::decompose(
+    element::Type compute_type) {
+    return BatchNormStages(*this, compute_type)
+        .backprop(input("normalized_delta").source(), Statistics::constants);
+}
+
+Deltas BatchNormInferenceBackprop::make_adjoints(const Deltas& deltas) {
+    return adjoints_of_decomposition(*this, deltas);
 }
 
 }  // namespace normgraph::op

@@ -2,7 +2,10 @@
 
 #include <utility>
 
+#include "normgraph/op/adjoints.hpp"
 #include "normgraph/op/batch_norm_constraints.hpp"
+#include "normgraph/op/batch_norm_stages.hpp"
+#include "normgraph/op/relu_selection.hpp"
 
 namespace normgraph::op {
 
@@ -35,6 +38,19 @@ std::shared_ptr<Node> BatchNormTrainingReluBackprop::make_clone(
     return std::make_shared<BatchNormTrainingReluBackprop>(
         inputs[0], inputs[1], inputs[2], inputs[3], inputs[4], inputs[5], inputs[6], epsilon(),
         channel_axis(), friendly_name);
+}
+
+std::optional<std::vector<Output>> BatchNormTrainingReluBackprop::decompose(
+    element::Type compute_type) {
+    const Output normalized_delta =
+        named(std::make_shared<ReluMaskSelect>(input("activated_delta").source(),
+                                               input("mask").source(), channel_axis()),
+              "normed_delta");
+    return BatchNormStages(*this, compute_type).backprop(normalized_delta, Statistics::of_batch);
+}
+
+Deltas BatchNormTrainingReluBackprop::make_adjoints(const Deltas& deltas) {
+    return adjoints_of_decomposition(*this, deltas);
 }
 
 }  // namespace normgraph::op

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -50,10 +51,13 @@ public:
         return names_of_outputs;
     }
 
+    std::optional<std::vector<Output>> decompose(element::Type compute_type) override;
+
 private:
     std::vector<TensorType> infer_types(const std::vector<TensorType>& inputs) const override;
     std::shared_ptr<Node> make_clone(const std::vector<Output>& inputs,
                                      const std::string& friendly_name) const override;
+    Deltas make_adjoints(const Deltas& deltas) override;
 };
 
 }  // namespace normgraph::op

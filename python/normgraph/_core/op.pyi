@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import final
 
 from . import Node, PartialShape, _ShapeLike, _TypeLike, _Value
@@ -152,5 +153,251 @@ class BatchNormTrainingReluBackprop(BatchNormNode):
         mask: tuple[_TypeLike, _ShapeLike],
         activated_delta: tuple[_TypeLike, _ShapeLike],
         epsilon: float = 1e-5,
+        channel_axis: int = 1,
+    ) -> tuple[tuple[Type, PartialShape], ...]: ...
+
+@final
+class Add(Node):
+    def __init__(
+        self,
+        left: _Value,
+        right: _Value,
+        name: str | None = None,
+    ) -> None: ...
+    @staticmethod
+    def infer(
+        left: tuple[_TypeLike, _ShapeLike],
+        right: tuple[_TypeLike, _ShapeLike],
+    ) -> tuple[tuple[Type, PartialShape], ...]: ...
+
+@final
+class Subtract(Node):
+    def __init__(
+        self,
+        left: _Value,
+        right: _Value,
+        name: str | None = None,
+    ) -> None: ...
+    @staticmethod
+    def infer(
+        left: tuple[_TypeLike, _ShapeLike],
+        right: tuple[_TypeLike, _ShapeLike],
+    ) -> tuple[tuple[Type, PartialShape], ...]: ...
+
+@final
+class Multiply(Node):
+    def __init__(
+        self,
+        left: _Value,
+        right: _Value,
+        name: str | None = None,
+    ) -> None: ...
+    @staticmethod
+    def infer(
+        left: tuple[_TypeLike, _ShapeLike],
+        right: tuple[_TypeLike, _ShapeLike],
+    ) -> tuple[tuple[Type, PartialShape], ...]: ...
+
+@final
+class Divide(Node):
+    def __init__(
+        self,
+        left: _Value,
+        right: _Value,
+        name: str | None = None,
+    ) -> None: ...
+    @staticmethod
+    def infer(
+        left: tuple[_TypeLike, _ShapeLike],
+        right: tuple[_TypeLike, _ShapeLike],
+    ) -> tuple[tuple[Type, PartialShape], ...]: ...
+
+@final
+class Negate(Node):
+    def __init__(
+        self,
+        value: _Value,
+        name: str | None = None,
+    ) -> None: ...
+    @staticmethod
+    def infer(
+        value: tuple[_TypeLike, _ShapeLike],
+    ) -> tuple[tuple[Type, PartialShape], ...]: ...
+
+@final
+class SquareRoot(Node):
+    def __init__(
+        self,
+        value: _Value,
+        name: str | None = None,
+    ) -> None: ...
+    @staticmethod
+    def infer(
+        value: tuple[_TypeLike, _ShapeLike],
+    ) -> tuple[tuple[Type, PartialShape], ...]: ...
+
+@final
+class Relu(Node):
+    def __init__(
+        self,
+        value: _Value,
+        name: str | None = None,
+    ) -> None: ...
+    @staticmethod
+    def infer(
+        value: tuple[_TypeLike, _ShapeLike],
+    ) -> tuple[tuple[Type, PartialShape], ...]: ...
+
+@final
+class ReluBackprop(Node):
+    def __init__(
+        self,
+        value: _Value,
+        delta: _Value,
+        name: str | None = None,
+    ) -> None: ...
+    @staticmethod
+    def infer(
+        value: tuple[_TypeLike, _ShapeLike],
+        delta: tuple[_TypeLike, _ShapeLike],
+    ) -> tuple[tuple[Type, PartialShape], ...]: ...
+
+@final
+class Sum(Node):
+    def __init__(
+        self,
+        value: _Value,
+        kept_axes: Sequence[int] = (),
+        name: str | None = None,
+    ) -> None: ...
+    @property
+    def kept_axes(self) -> tuple[int, ...]: ...
+    @staticmethod
+    def infer(
+        value: tuple[_TypeLike, _ShapeLike],
+        kept_axes: Sequence[int] = (),
+    ) -> tuple[tuple[Type, PartialShape], ...]: ...
+
+@final
+class Mean(Node):
+    def __init__(
+        self,
+        value: _Value,
+        kept_axes: Sequence[int] = (),
+        name: str | None = None,
+    ) -> None: ...
+    @property
+    def kept_axes(self) -> tuple[int, ...]: ...
+    @staticmethod
+    def infer(
+        value: tuple[_TypeLike, _ShapeLike],
+        kept_axes: Sequence[int] = (),
+    ) -> tuple[tuple[Type, PartialShape], ...]: ...
+
+@final
+class Broadcast(Node):
+    def __init__(
+        self,
+        value: _Value,
+        like: _Value,
+        axes: Sequence[int] = (),
+        name: str | None = None,
+    ) -> None: ...
+    @property
+    def axes(self) -> tuple[int, ...]: ...
+    @staticmethod
+    def infer(
+        value: tuple[_TypeLike, _ShapeLike],
+        like: tuple[_TypeLike, _ShapeLike],
+        axes: Sequence[int] = (),
+    ) -> tuple[tuple[Type, PartialShape], ...]: ...
+
+@final
+class MeanBackprop(Node):
+    def __init__(
+        self,
+        delta: _Value,
+        like: _Value,
+        axes: Sequence[int] = (),
+        name: str | None = None,
+    ) -> None: ...
+    @property
+    def axes(self) -> tuple[int, ...]: ...
+    @staticmethod
+    def infer(
+        delta: tuple[_TypeLike, _ShapeLike],
+        like: tuple[_TypeLike, _ShapeLike],
+        axes: Sequence[int] = (),
+    ) -> tuple[tuple[Type, PartialShape], ...]: ...
+
+@final
+class Convert(Node):
+    def __init__(
+        self,
+        value: _Value,
+        element_type: _TypeLike,
+        name: str | None = None,
+    ) -> None: ...
+    @property
+    def element_type(self) -> Type: ...
+    @staticmethod
+    def infer(
+        value: tuple[_TypeLike, _ShapeLike],
+        element_type: _TypeLike,
+    ) -> tuple[tuple[Type, PartialShape], ...]: ...
+
+@final
+class MatrixMultiply(Node):
+    def __init__(
+        self,
+        left: _Value,
+        right: _Value,
+        transpose_left: bool = False,
+        transpose_right: bool = False,
+        name: str | None = None,
+    ) -> None: ...
+    @property
+    def transpose_left(self) -> bool: ...
+    @property
+    def transpose_right(self) -> bool: ...
+    @staticmethod
+    def infer(
+        left: tuple[_TypeLike, _ShapeLike],
+        right: tuple[_TypeLike, _ShapeLike],
+        transpose_left: bool = False,
+        transpose_right: bool = False,
+    ) -> tuple[tuple[Type, PartialShape], ...]: ...
+
+@final
+class ReluMask(Node):
+    def __init__(
+        self,
+        input: _Value,
+        channel_axis: int = 1,
+        name: str | None = None,
+    ) -> None: ...
+    @property
+    def channel_axis(self) -> int: ...
+    @staticmethod
+    def infer(
+        input: tuple[_TypeLike, _ShapeLike],
+        channel_axis: int = 1,
+    ) -> tuple[tuple[Type, PartialShape], ...]: ...
+
+@final
+class ReluMaskSelect(Node):
+    def __init__(
+        self,
+        activated_delta: _Value,
+        mask: _Value,
+        channel_axis: int = 1,
+        name: str | None = None,
+    ) -> None: ...
+    @property
+    def channel_axis(self) -> int: ...
+    @staticmethod
+    def infer(
+        activated_delta: tuple[_TypeLike, _ShapeLike],
+        mask: tuple[_TypeLike, _ShapeLike],
         channel_axis: int = 1,
     ) -> tuple[tuple[Type, PartialShape], ...]: ...

@@ -6,6 +6,7 @@ from .constraints import GROUPS as CONSTRAINTS
 from .element_types import GROUPS as ELEMENT_TYPES
 from .formulas import GROUPS as FORMULAS
 from .graph import GROUPS as GRAPH
+from .graphs_that_run import GROUPS as GRAPHS_THAT_RUN
 from .inference import GROUPS as INFERENCE
 from .layouts import GROUPS as LAYOUTS
 from .relu import GROUPS as RELU
@@ -26,6 +27,7 @@ GROUPS = (
     *RUNNING_STATISTICS,
     *VECTOR_KERNELS,
     *RELU,
+    *GRAPHS_THAT_RUN,
 )
 
 __all__ = ["GROUPS"]

@@ -1,6 +1,6 @@
 """The constraints C1 to C12, each check, premise and direction; the ops share them."""
 
-from ..mutant import CPP_TESTS, Group, Mutant
+from ..mutant import Group, Mutant
 
 PATH = "csrc/normgraph/op/batch_norm_constraints.cpp"
 TESTS = "tests/op/test_constraints.py -k "
@@ -474,19 +474,6 @@ REPORT = Group(
     ),
 )
 
-INPUT_COUNT = Group(
-    PATH,
-    CPP_TESTS,
-    (
-        Mutant(
-            "number-of-inputs",
-            "that an op takes as many inputs as it names",
-            "if (types.size() != names.size())",
-            "if (types.size() > names.size())",
-        ),
-    ),
-)
-
 GROUPS = (
     C1,
     C2,
@@ -503,6 +490,5 @@ GROUPS = (
     C10_PREMISE,
     MASK,
     REPORT,
-    INPUT_COUNT,
     C1_OF_THE_SETTER,
 )

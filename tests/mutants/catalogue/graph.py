@@ -315,8 +315,9 @@ ORDER = Group(
         Mutant(
             "nodes-listed-twice",
             "that a node is listed once",
-            "if (seen.insert(node.get()).second)",
-            "if (seen.insert(node.get()).second || node->input_values().empty())",
+            "!is_source && seen.insert(output.node().get()).second",
+            "!is_source && (seen.insert(output.node().get()).second ||"
+            "output.node()->input_values().empty())",
         ),
     ),
 )

@@ -111,8 +111,8 @@ TRAINING = Group(
         Mutant(
             "training-clone-swaps-inputs",
             "that a clone keeps the order of the inputs",
-            "inputs[0], inputs[1], inputs[2]",
-            "inputs[0], inputs[2], inputs[1]",
+            "inputs[0], inputs[1], inputs[2], epsilon()",
+            "inputs[0], inputs[2], inputs[1], epsilon()",
         ),
         Mutant(
             "training-output-types",
@@ -142,8 +142,8 @@ INFERENCE = Group(
         Mutant(
             "inference-clone-swaps-inputs",
             "that a clone keeps the order of the inputs",
-            "inputs[2], inputs[3], inputs[4]",
-            "inputs[2], inputs[4], inputs[3]",
+            "inputs[2], inputs[3], inputs[4], epsilon()",
+            "inputs[2], inputs[4], inputs[3], epsilon()",
         ),
         Mutant(
             "inference-output-type",

@@ -1,0 +1,72 @@
+#include <memory>
+
+#include "binding/conversion.hpp"
+#include "binding/node_conversion.hpp"
+#include "binding/register.hpp"
+#include "normgraph/pass/decompose.hpp"
+#include "normgraph/pass/differentiate.hpp"
+#include "normgraph/pass/fuse_relu.hpp"
+
+namespace py = pybind11;
+
+namespace normgraph::binding {
+
+namespace {
+
+constexpr const char* decompose_doc = R"(The same function made of primitive ops.
+
+Each op of the batch-normalization family is replaced by its stages, nodes that are named after
+their symbols: centered, variance, invsqrt, gmul, normed and so on. compute_type is the element type
+of the stages: "f64", which meets the accuracy of the op itself, or None for the type of the op's
+own channel vectors. The new function has the same parameters.
+
+Raises ValueError, naming the node, where an element type that is needed is not known.
+)";
+
+constexpr const char* gradients_doc = R"(The gradients of a function, as a function.
+
+Its parameters are those of the original followed by one delta per result, of the result's type and
+named after it; its results are the gradients of the parameters in wrt (all of them by default), in
+this order: the sum over the results of delta * d(result)/d(parameter). A parameter that no result
+depends on has the gradient 0. The new function can be differentiated again.
+
+Raises ValueError, naming what is meant, for a parameter or a result whose element type is not real
+and where an op on the way has no derivative.
+)";
+
+constexpr const char* fuse_relu_doc = R"(The same function, to the bit, with rectifiers fused.
+
+Where a rectifier alone reads the normalized output of a BatchNormTraining, both become one
+BatchNormTrainingRelu; the rectifier's gradient followed by BatchNormTrainingBackprop becomes
+BatchNormTrainingReluBackprop. compile does this by itself.
+)";
+
+std::shared_ptr<Function> decompose(const Function& function, const py::object& compute_type) {
+    const element::Type type = compute_type.is_none()
+                                   ? element::dynamic
+                                   : element_type_from_python("compute_type", compute_type);
+    return std::make_shared<Function>(pass::decompose(function, type));
+}
+
+std::shared_ptr<Function> gradients(const Function& function, const py::object& wrt) {
+    const auto parameters =
+        wrt.is_none() ? function.parameters() : parameters_from_python("wrt", wrt);
+    return std::make_shared<Function>(pass::differentiate(function, parameters));
+}
+
+}  // namespace
+
+void register_pass(py::module_& module) {
+    module.def("decompose", &decompose, py::arg("function"), py::arg("compute_type") = "f64",
+               decompose_doc);
+    module.def("gradients", &gradients, py::arg("function"), py::arg("wrt") = py::none(),
+               gradients_doc);
+    module.def(
+        "fuse_relu",
+        [](const Function& function) {
+            return std::make_shared<Function>(pass::fuse_relu(function));
+        },
+        py::arg("function"), fuse_relu_doc);
+}
+
+}  // namespace normgraph::binding

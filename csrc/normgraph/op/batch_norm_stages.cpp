@@ -1,0 +1,123 @@
+#include "normgraph/op/batch_norm_stages.hpp"
+
+#include <stdexcept>
+#include <string>
+
+namespace normgraph::op {
+namespace {
+
+element::Type known_type(const Node& node, const char* of_what, element::Type type) {
+    if (type.is_dynamic()) {
+        throw std::invalid_argument(node.description() + " '" + node.friendly_name() +
+                                    "': expected a known element type of its " + of_what +
+                                    " to decompose or to differentiate it, got dynamic");
+    }
+    return type;
+}
+
+/// Each op of the family has gamma; an op without channel outputs has inferred it all the same.
+element::Type channel_type_of(BatchNormNode& node) {
+    return node.output_names().size() > 1 ? node.output_type(1).element_type
+                                          : node.input("gamma").element_type();
+}
+
+}  // namespace
+
+BatchNormStages::BatchNormStages(BatchNormNode& node, element::Type compute_type)
+    : node_{node},
+      axes_{node.channel_axis()},
+      data_type_{known_type(node, "data", node.output_type(0).element_type)},
+      channel_type_{known_type(node, "channel vectors", channel_type_of(node))},
+      compute_type_{compute_type.is_dynamic() ? channel_type_ : compute_type} {
+    for (const Input& input : node.inputs()) {
+        if (input.name() != "mask") {
+            inputs_.emplace(input.name(), in_compute_type(input.source()));
+        }
+    }
+}
+
+Output BatchNormStages::for_each_element(const Output& vector) const {
+    return broadcast(vector, node_.input_values()[0], axes_);
+}
+
+Output BatchNormStages::centered(const Output& mean) const {
+    return named(input("input") - for_each_element(mean), "centered");
+}
+
+Output BatchNormStages::inverse_root(const Output& variance) const {
+    const Output epsilon = named(filled(node_.epsilon(), compute_type_, variance), "epsilon");
+    const Output one = filled(1, compute_type_, variance);
+    return named(one / square_root(variance + epsilon), "invsqrt");
+}
+
+Output BatchNormStages::normed(const Output& centered, const Output& variance) const {
+    const Output gmul = named(input("gamma") * inverse_root(variance), "gmul");
+    return named(centered * for_each_element(gmul) + for_each_element(input("beta")), "normed");
+}
+
+std::vector<Output> BatchNormStages::backprop(const Output& normed_delta,
+                                              Statistics statistics) const {
+    const Output delta = in_compute_type(normed_delta);
+    const Output gamma = input("gamma");
+    const Output variance = input("variance");
+    const Output centered = this->centered(input("mean"));
+    const Output invsqrt = inverse_root(variance);
+    const Output gmul = named(gamma * invsqrt, "gmul");
+
+    const Output beta_delta = named(sum_per_channel(delta), "beta_delta");
+    const Output gmul_delta = named(sum_per_channel(delta * centered), "gmul_delta");
+    const Output gamma_delta = named(gmul_delta * invsqrt, "gamma_delta");
+    Output input_delta = named(delta * for_each_element(gmul), "centered_delta");
+    if (statistics == Statistics::of_batch) {
+        const Output mean_delta = named(-sum_per_channel(input_delta), "mean_delta");
+        const Output invsqrt_delta = named(gmul_delta * gamma, "invsqrt_delta");
+        const Output minus_half = filled(-0.5, compute_type_, variance);
+        const Output variance_delta =
+            named(minus_half * invsqrt_delta * (invsqrt * invsqrt * invsqrt), "variance_delta");
+        const Output square_delta = named(share_of_mean(variance_delta), "square_delta");
+        input_delta =
+            named(input_delta + (centered + centered) * square_delta + share_of_mean(mean_delta),
+                  "input_delta");
+    }
+    return {in_data_type(input_delta), in_channel_type(gamma_delta), in_channel_type(beta_delta)};
+}
+
+TrainingStages training_stages(BatchNormNode& node, element::Type compute_type) {
+    const BatchNormStages stages(node, compute_type);
+    const Output mean = named(stages.mean_per_channel(stages.input("input")), "mean");
+    const Output centered = stages.centered(mean);
+    const Output square = named(centered * centered, "square");
+    const Output variance = named(stages.mean_per_channel(square), "variance");
+    const Output normed = stages.normed(centered, variance);
+    return {stages.in_data_type(normed), stages.in_channel_type(mean),
+            stages.in_channel_type(variance)};
+}
+
+std::optional<Output> input_delta_of_statistics(BatchNormNode& node,
+                                                const std::optional<Output>& mean_delta,
+                                                const std::optional<Output>& variance_delta) {
+    if (!mean_delta && !variance_delta) {
+        return std::nullopt;
+    }
+    const BatchNormStages stages(node, element::f64);
+    std::optional<Output> input_delta;
+    if (mean_delta) {
+        input_delta = stages.share_of_mean(stages.in_compute_type(*mean_delta));
+    }
+    if (variance_delta) {
+        const Output centered = stages.centered(stages.mean_per_channel(stages.input("input")));
+        const Output square_delta = stages.share_of_mean(stages.in_compute_type(*variance_delta));
+        input_delta = sum_of(input_delta, (centered + centered) * square_delta);
+    }
+    return stages.in_data_type(*input_delta);
+}
+
+std::optional<Output> sum_of(const std::optional<Output>& left,
+                             const std::optional<Output>& right) {
+    if (left && right) {
+        return *left + *right;
+    }
+    return left ? left : right;
+}
+
+}  // namespace normgraph::op

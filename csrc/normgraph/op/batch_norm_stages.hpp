@@ -1,0 +1,90 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "normgraph/op/batch_norm_node.hpp"
+#include "normgraph/op/expressions.hpp"
+
+namespace normgraph::op {
+
+/// What mean and variance are to a backward pass.
+enum class Statistics : std::uint8_t { of_batch, constants };
+
+/// The stages that the ops of the family are made of, as primitive nodes that are named after their
+/// symbols. Per channel, with sums over its n elements:
+///
+///     mean = Σ input / n                       gmul_delta      = Σ normed_delta · centered
+///     centered = input − mean                  beta_delta      = Σ normed_delta
+///     square = centered²                       gamma_delta     = gmul_delta · invsqrt
+///     variance = Σ square / n                  invsqrt_delta   = gmul_delta · gamma
+///     invsqrt = 1 / √(variance + epsilon)      variance_delta  = −½ invsqrt_delta · invsqrt³
+///     gmul = gamma · invsqrt                   centered_delta  = normed_delta · gmul
+///     normed = centered · gmul + beta          mean_delta      = −Σ centered_delta
+///
+///     input_delta = centered_delta + 2 · centered · variance_delta / n + mean_delta / n
+///
+/// mean_delta takes the path through normed alone: at the batch's own mean, ∂variance/∂mean is 0.
+class BatchNormStages {
+public:
+    /// Computes in this type; in that of the channel vectors if it is dynamic. Throws
+    /// std::invalid_argument, naming the node, if an element type that is needed is not known.
+    BatchNormStages(BatchNormNode& node, element::Type compute_type);
+
+    /// An input of the node, other than a mask, in the type that is computed in.
+    const Output& input(std::string_view name) const { return inputs_.at(name); }
+    /// A value in the type that is computed in.
+    Output in_compute_type(const Output& value) const { return convert(value, compute_type_); }
+    Output in_data_type(const Output& value) const { return convert(value, data_type_); }
+    Output in_channel_type(const Output& value) const { return convert(value, channel_type_); }
+
+    /// A channel vector for each element of the input.
+    Output for_each_element(const Output& vector) const;
+    Output sum_per_channel(const Output& value) const { return sum(value, axes_); }
+    Output mean_per_channel(const Output& value) const { return mean(value, axes_); }
+    /// delta / n for each element.
+    Output share_of_mean(const Output& delta) const {
+        return mean_backprop(delta, node_.input_values()[0], axes_);
+    }
+
+    /// input − mean
+    Output centered(const Output& mean) const;
+    /// 1 / √(variance + epsilon)
+    Output inverse_root(const Output& variance) const;
+    /// centered · gmul + beta, in the type that is computed in.
+    Output normed(const Output& centered, const Output& variance) const;
+
+    /// input_delta, gamma_delta and beta_delta, in the op's types. With constant statistics
+    /// input_delta is centered_delta.
+    std::vector<Output> backprop(const Output& normed_delta, Statistics statistics) const;
+
+private:
+    BatchNormNode& node_;
+    std::vector<std::int64_t> axes_;
+    element::Type data_type_;
+    element::Type channel_type_;
+    element::Type compute_type_;
+    std::map<std::string_view, Output> inputs_;  // converted once, however often they are read
+};
+
+/// The outputs of a training op, in its types, before any rectifier.
+struct TrainingStages {
+    Output normed, mean, variance;
+};
+
+/// From a node with the inputs input, gamma and beta.
+TrainingStages training_stages(BatchNormNode& node, element::Type compute_type);
+
+/// The gradient of a training op's input for deltas of its outputs mean and variance; nullopt for
+/// neither. Computed in f64, in the type of the input.
+std::optional<Output> input_delta_of_statistics(BatchNormNode& node,
+                                                const std::optional<Output>& mean_delta,
+                                                const std::optional<Output>& variance_delta);
+
+/// The sum of what is there; nullopt for nothing.
+std::optional<Output> sum_of(const std::optional<Output>& left, const std::optional<Output>& right);
+
+}  // namespace normgraph::op

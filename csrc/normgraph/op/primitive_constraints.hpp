@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "normgraph/op/tensor_type.hpp"
+
+namespace normgraph::op {
+
+/// The constraints of the primitive ops. An op has those that speak of what it has.
+///
+///     P1   the element type is real: f16, bf16, f32 or f64
+///     P2   the inputs have one element type
+///     P3   the inputs have one shape (no broadcasting)
+///     P4   the axes lie within the rank and ascend
+///     P5   value has one axis for each of the listed ones, of the length that `like` has there
+///     P6   a matrix has rank 2
+///     P7   the inner lengths of a product agree
+///
+/// What is not known yet violates nothing. Each function throws NodeValidationFailure with every
+/// violated constraint, std::invalid_argument if there are not as many inputs as names.
+
+/// All inputs have one real element type and one shape, and the output has them too.
+TensorType infer_elementwise(std::string_view type_name,
+                             std::span<const std::string_view> input_names,
+                             const std::vector<TensorType>& inputs);
+
+/// Of an op that leaves the listed axes and reduces all others (P1, P4).
+TensorType infer_reduction(std::string_view type_name,
+                           std::span<const std::string_view> input_names,
+                           const std::vector<TensorType>& inputs,
+                           const std::vector<std::int64_t>& kept_axes);
+
+/// Of an op that repeats its first input, whose axes stand at the listed ones of the second, along
+/// the others (P1, P4, P5). The second input gives its shape alone.
+TensorType infer_broadcast(std::string_view type_name,
+                           std::span<const std::string_view> input_names,
+                           const std::vector<TensorType>& inputs,
+                           const std::vector<std::int64_t>& axes);
+
+/// Of the product of two matrices (P1, P2, P6, P7).
+TensorType infer_matrix_product(std::string_view type_name,
+                                std::span<const std::string_view> input_names,
+                                const std::vector<TensorType>& inputs, bool transpose_left,
+                                bool transpose_right);
+
+}  // namespace normgraph::op

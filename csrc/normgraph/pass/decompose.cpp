@@ -1,0 +1,20 @@
+#include "normgraph/pass/decompose.hpp"
+
+#include <stdexcept>
+#include <string>
+
+#include "normgraph/pass/rewrite.hpp"
+
+namespace normgraph::pass {
+
+Function decompose(const Function& function, element::Type compute_type) {
+    if (compute_type.is_static() && !compute_type.is_real()) {
+        throw std::invalid_argument("compute_type: expected f16, bf16, f32 or f64, got " +
+                                    std::string(compute_type.name()));
+    }
+    return rewrite(function, [&](const Node& /*original*/, Node& node) {
+        return node.decompose(compute_type);
+    });
+}
+
+}  // namespace normgraph::pass

@@ -1,0 +1,116 @@
+#include "normgraph/pass/fuse_relu.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <unordered_set>
+#include <vector>
+
+#include "normgraph/op/batch_norm_training.hpp"
+#include "normgraph/op/batch_norm_training_backprop.hpp"
+#include "normgraph/op/batch_norm_training_relu.hpp"
+#include "normgraph/op/batch_norm_training_relu_backprop.hpp"
+#include "normgraph/op/elementwise.hpp"
+#include "normgraph/pass/rewrite.hpp"
+
+namespace normgraph::pass {
+namespace {
+
+using Values = std::optional<std::vector<Output>>;
+
+template <typename Op>
+const Op* as(const Node& node) {
+    return dynamic_cast<const Op*>(&node);
+}
+
+bool is_normalized(const Output& value) {
+    return as<op::BatchNormTraining>(*value.node()) != nullptr && value.index() == 0;
+}
+
+/// Whether a rectified value would do where the node reads this input: what a rectifier makes of
+/// it, and which elements its gradient lets pass, is the same.
+bool may_read_rectified(const Node& node, std::size_t input) {
+    return as<op::Relu>(node) != nullptr || (as<op::ReluBackprop>(node) != nullptr && input == 0);
+}
+
+/// The nodes whose normalized output is rectified for all of its readers.
+std::unordered_set<const Node*> find_rectified(const Function& function) {
+    std::unordered_set<const Node*> rectified;
+    std::unordered_set<const Node*> read_as_it_is;
+    for (const Output& result : function.results()) {
+        if (is_normalized(result)) {
+            read_as_it_is.insert(result.node().get());
+        }
+    }
+    for (const std::shared_ptr<Node>& node : function.nodes()) {
+        for (std::size_t index = 0; index < node->input_values().size(); ++index) {
+            const Output& input = node->input_values()[index];
+            if (is_normalized(input)) {
+                (may_read_rectified(*node, index) ? rectified : read_as_it_is)
+                    .insert(input.node().get());
+            }
+        }
+    }
+    std::erase_if(rectified, [&](const Node* node) { return read_as_it_is.contains(node); });
+    return rectified;
+}
+
+std::vector<Output> fuse_forward(const op::BatchNormTraining& node) {
+    const auto& inputs = node.input_values();
+    const auto fused = std::make_shared<op::BatchNormTrainingRelu>(
+        inputs[0], inputs[1], inputs[2], node.epsilon(), node.channel_axis(), node.friendly_name());
+    return {fused->output("activated"), fused->output("mean"), fused->output("variance")};
+}
+
+/// The fused node whose rectified output this is; null for another value.
+std::shared_ptr<Node> fused_origin(const Output& value) {
+    const bool is_activated =
+        as<op::BatchNormTrainingRelu>(*value.node()) != nullptr && value.index() == 0;
+    return is_activated ? value.node() : nullptr;
+}
+
+/// Whether the backward node differentiates this forward node, where it stands.
+bool is_backprop_of(const op::BatchNormTrainingBackprop& backprop,
+                    const op::BatchNormTrainingRelu& forward, const Output& mean,
+                    const Output& variance) {
+    const auto& inputs = backprop.input_values();
+    return std::ranges::equal(std::span(inputs).first(3), forward.input_values()) &&
+           inputs[3] == mean && inputs[4] == variance && backprop.epsilon() == forward.epsilon() &&
+           backprop.channel_axis() == forward.channel_axis();
+}
+
+Values fuse_backward(const op::BatchNormTrainingBackprop& backprop) {
+    const auto& inputs = backprop.input_values();
+    const auto* const rectifier = as<op::ReluBackprop>(*inputs[5].node());
+    const std::shared_ptr<Node> forward =
+        rectifier == nullptr ? nullptr : fused_origin(rectifier->input_values()[0]);
+    if (forward == nullptr ||
+        !is_backprop_of(backprop, *as<op::BatchNormTrainingRelu>(*forward), forward->output("mean"),
+                        forward->output("variance"))) {
+        return std::nullopt;
+    }
+    const auto fused = std::make_shared<op::BatchNormTrainingReluBackprop>(
+        inputs[0], inputs[1], inputs[2], inputs[3], inputs[4], forward->output("mask"),
+        rectifier->input_values()[1], backprop.epsilon(), backprop.channel_axis(),
+        backprop.friendly_name());
+    return fused->outputs();
+}
+
+}  // namespace
+
+Function fuse_relu(const Function& function) {
+    const std::unordered_set<const Node*> rectified = find_rectified(function);
+    return rewrite(function, [&](const Node& original, Node& node) -> Values {
+        if (rectified.contains(&original)) {
+            return fuse_forward(*as<op::BatchNormTraining>(node));
+        }
+        if (as<op::Relu>(node) != nullptr && fused_origin(node.input_values()[0]) != nullptr) {
+            return node.input_values();  // it is rectified already
+        }
+        const auto* const backprop = as<op::BatchNormTrainingBackprop>(node);
+        return backprop == nullptr ? std::nullopt : fuse_backward(*backprop);
+    });
+}
+
+}  // namespace normgraph::pass

@@ -1,0 +1,588 @@
+"""What ops are made of, their derivatives, and what passes make of a function."""
+
+from ..mutant import CPP_TESTS, Group, Mutant
+
+OP = "csrc/normgraph/op/"
+PASS = "csrc/normgraph/pass/"
+DECOMPOSITION_TESTS = "tests/pass/test_decompose.py"
+GRADIENT_TESTS = "tests/pass/test_differentiate.py"
+PRIMITIVE_TESTS = "tests/op/test_primitives.py"
+
+STAGES = Group(
+    OP + "batch_norm_stages.cpp",
+    DECOMPOSITION_TESTS,
+    (
+        Mutant(
+            "stage-centered-without-mean",
+            "the mean",
+            '"input") - for_each_element(mean)',
+            '"input") - for_each_element(mean - mean)',
+        ),
+        Mutant(
+            "stage-invsqrt-without-epsilon",
+            "epsilon",
+            "square_root(variance + epsilon)",
+            "square_root(variance)",
+        ),
+        Mutant(
+            "stage-invsqrt-without-root",
+            "the root",
+            "one / square_root(variance + epsilon)",
+            "one / (variance + epsilon)",
+        ),
+        Mutant(
+            "stage-gmul-without-gamma",
+            "gamma in the forward pass",
+            'input("gamma") * inverse_root(variance)',
+            "inverse_root(variance)",
+        ),
+        Mutant(
+            "stage-normed-without-beta",
+            "beta",
+            'centered * for_each_element(gmul) + for_each_element(input("beta"))',
+            "centered * for_each_element(gmul)",
+        ),
+        Mutant(
+            "stage-normed-without-gmul", "gmul", "centered * for_each_element(gmul) +", "centered +"
+        ),
+        Mutant("stage-square-linear", "the square", "centered * centered", "centered"),
+        Mutant(
+            "stage-gmul-delta-without-centered",
+            "centered in gmul_delta",
+            "sum_per_channel(delta * centered)",
+            "sum_per_channel(delta)",
+        ),
+        Mutant(
+            "stage-gamma-delta-without-invsqrt",
+            "invsqrt in gamma_delta",
+            "gmul_delta * invsqrt,",
+            "gmul_delta,",
+        ),
+        Mutant(
+            "stage-centered-delta-without-gmul",
+            "gmul in centered_delta",
+            "delta * for_each_element(gmul)",
+            "delta",
+        ),
+        Mutant(
+            "stage-mean-delta-sign",
+            "the sign of mean_delta",
+            "named(-sum_per_channel(input_delta)",
+            "named(sum_per_channel(input_delta)",
+        ),
+        Mutant(
+            "stage-invsqrt-delta-without-gamma",
+            "gamma in invsqrt_delta",
+            "gmul_delta * gamma",
+            "gmul_delta",
+        ),
+        Mutant(
+            "stage-variance-delta-sign",
+            "the sign of variance_delta",
+            "filled(-0.5, compute_type_, variance)",
+            "filled(0.5, compute_type_, variance)",
+        ),
+        Mutant(
+            "stage-variance-delta-power",
+            "a power of invsqrt",
+            "(invsqrt * invsqrt * invsqrt)",
+            "(invsqrt * invsqrt)",
+        ),
+        Mutant(
+            "stage-without-square-path",
+            "the path through the variance",
+            "input_delta + (centered + centered) * square_delta +",
+            "input_delta +",
+        ),
+        Mutant(
+            "stage-square-path-halved",
+            "the factor 2 of the square",
+            "(centered + centered) * square_delta +",
+            "centered * square_delta +",
+        ),
+        Mutant(
+            "stage-without-mean-path",
+            "the path through the mean",
+            "square_delta +\n                                share_of_mean(mean_delta)",
+            "square_delta",
+        ),
+        Mutant(
+            "stage-frozen-statistics-move",
+            "that constant statistics have no path",
+            "if (statistics == Statistics::of_batch)",
+            "if (true)",
+        ),
+        Mutant(
+            "mean-output-without-gradient",
+            "what arrives at the mean",
+            "if (mean_delta) {",
+            "if (mean_delta && !variance_delta) {",
+        ),
+        Mutant(
+            "variance-output-halved",
+            "the factor 2 of what arrives at the variance",
+            "sum_of(input_delta, (centered + centered) * square_delta)",
+            "sum_of(input_delta, centered * square_delta)",
+        ),
+        Mutant(
+            "statistics-add-nothing",
+            "one of two gradients of the input",
+            "return *left + *right;",
+            "return *left;",
+        ),
+    ),
+)
+
+ELEMENTWISE = Group(
+    OP + "elementwise.cpp",
+    GRADIENT_TESTS,
+    (
+        Mutant(
+            "subtract-adjoint-sign",
+            "the sign of what is subtracted",
+            "{deltas[0], -*deltas[0]}",
+            "{deltas[0], deltas[0]}",
+        ),
+        Mutant(
+            "multiply-adjoint-without-right",
+            "the other factor",
+            "{*deltas[0] * right, left * *deltas[0]}",
+            "{*deltas[0], left * *deltas[0]}",
+        ),
+        Mutant(
+            "multiply-adjoint-without-left", "the other factor", "left * *deltas[0]}", "*deltas[0]}"
+        ),
+        Mutant(
+            "divide-adjoint-without-quotient",
+            "the quotient",
+            "-(quotient_delta * output(0))",
+            "-quotient_delta",
+        ),
+        Mutant(
+            "divide-adjoint-sign",
+            "the sign of the divisor's gradient",
+            "-(quotient_delta * output(0))",
+            "(quotient_delta * output(0))",
+        ),
+        Mutant("negate-adjoint-sign", "the sign", "return {-*deltas[0]};", "return {*deltas[0]};"),
+        Mutant("root-adjoint-doubled", "the factor ½ of the root", "(root + root)", "root"),
+        Mutant(
+            "relu-adjoint-lets-all-pass",
+            "the rectifier's gradient",
+            "{std::make_shared<ReluBackprop>(output(0), *deltas[0])}",
+            "{*deltas[0]}",
+        ),
+        Mutant(
+            "relu-backprop-adjoint-lets-all-pass",
+            "the selection in the second derivative",
+            "{std::nullopt, std::make_shared<ReluBackprop>(input_values()[0], *deltas[0])}",
+            "{std::nullopt, *deltas[0]}",
+        ),
+    ),
+)
+
+REDUCTION = Group(
+    OP + "reduction.cpp",
+    GRADIENT_TESTS,
+    (
+        Mutant(
+            "sum-adjoint-averaged",
+            "that a sum is no mean",
+            "{broadcast(*deltas[0], input_values()[0], axes())}",
+            "{mean_backprop(*deltas[0], input_values()[0], axes())}",
+        ),
+        Mutant(
+            "mean-adjoint-summed",
+            "1/n",
+            "{mean_backprop(*deltas[0], input_values()[0], axes())}",
+            "{broadcast(*deltas[0], input_values()[0], axes())}",
+        ),
+        Mutant(
+            "broadcast-adjoint-averaged",
+            "that repeated values are summed",
+            "{sum(*deltas[0], axes()), std::nullopt}",
+            "{mean(*deltas[0], axes()), std::nullopt}",
+        ),
+        Mutant(
+            "mean-backprop-adjoint-summed",
+            "1/n of the second derivative",
+            "{mean(*deltas[0], axes()), std::nullopt}",
+            "{sum(*deltas[0], axes()), std::nullopt}",
+        ),
+    ),
+)
+
+MATRICES = Group(
+    OP + "matrix_multiply.cpp",
+    GRADIENT_TESTS,
+    (
+        Mutant(
+            "left-adjoint-not-transposed",
+            "a transposition",
+            "delta, right, false, !transpose_right_",
+            "delta, right, false, transpose_right_",
+        ),
+        Mutant(
+            "left-adjoint-of-transposed",
+            "a transposition",
+            "right, delta, transpose_right_, true",
+            "right, delta, transpose_right_, false",
+        ),
+        Mutant(
+            "right-adjoint-not-transposed",
+            "a transposition",
+            "left, delta, !transpose_left_, false",
+            "left, delta, transpose_left_, false",
+        ),
+        Mutant(
+            "right-adjoint-of-transposed",
+            "a transposition",
+            "delta, left, true, transpose_left_",
+            "delta, left, false, transpose_left_",
+        ),
+    ),
+)
+
+CONVERT = Group(
+    OP + "convert.cpp",
+    GRADIENT_TESTS,
+    (
+        Mutant(
+            "convert-adjoint-of-integers",
+            "that integers have no derivative",
+            "if (!type.is_real()) {",
+            "if (false) {",
+        ),
+        Mutant(
+            "convert-to-integers",
+            "P1 of conversions",
+            "if (!element_type.is_real()) {",
+            "if (false) {",
+        ),
+    ),
+)
+
+INFERENCE_ADJOINTS = Group(
+    OP + "batch_norm_inference.cpp",
+    GRADIENT_TESTS,
+    (
+        Mutant(
+            "inference-mean-delta-sign",
+            "the sign of mean's gradient",
+            "-(gmul * stages.in_compute_type(beta_delta))",
+            "(gmul * stages.in_compute_type(beta_delta))",
+        ),
+        Mutant(
+            "inference-variance-delta-sign",
+            "the sign of variance's gradient",
+            "filled(-0.5, element::f64, variance)",
+            "filled(0.5, element::f64, variance)",
+        ),
+        Mutant(
+            "inference-variance-delta-power",
+            "a power of invsqrt",
+            "minus_half * gmul * invsqrt *",
+            "minus_half * gmul *",
+        ),
+    ),
+)
+
+TRAINING_ADJOINTS = Group(
+    OP + "batch_norm_training.cpp",
+    GRADIENT_TESTS,
+    (
+        Mutant(
+            "training-statistics-without-gradient",
+            "what arrives at mean and variance",
+            "sum_of(adjoints[0], input_delta_of_statistics(*this, deltas[1], deltas[2]))",
+            "adjoints[0]",
+        ),
+        Mutant(
+            "training-statistics-exchanged",
+            "which statistic a gradient is of",
+            "input_delta_of_statistics(*this, deltas[1], deltas[2])",
+            "input_delta_of_statistics(*this, deltas[2], deltas[1])",
+        ),
+    ),
+)
+
+RELU_ADJOINTS = Group(
+    OP + "batch_norm_training_relu.cpp",
+    GRADIENT_TESTS,
+    (
+        Mutant(
+            "relu-statistics-without-gradient",
+            "what arrives at mean and variance",
+            "sum_of(adjoints[0], input_delta_of_statistics(*this, deltas[1], deltas[2]))",
+            "adjoints[0]",
+        ),
+        Mutant(
+            "decomposed-relu-without-rectifier",
+            "the rectifier",
+            "std::make_shared<Relu>(stages.normed)",
+            "std::make_shared<Negate>(stages.normed)",
+        ),
+    ),
+)
+
+RELU_BACKPROP = Group(
+    OP + "batch_norm_training_relu_backprop.cpp",
+    DECOMPOSITION_TESTS,
+    (
+        Mutant(
+            "decomposed-relu-backprop-without-mask",
+            "the mask",
+            "backprop(normalized_delta, Statistics::of_batch)",
+            'backprop(input("activated_delta").source(), Statistics::of_batch)',
+        ),
+        Mutant(
+            "decomposed-relu-backprop-frozen",
+            "that the statistics are the batch's",
+            "Statistics::of_batch",
+            "Statistics::constants",
+        ),
+    ),
+)
+
+ADJOINTS = Group(
+    OP + "adjoints.cpp",
+    GRADIENT_TESTS,
+    (
+        Mutant(
+            "adjoints-do-not-add-up",
+            "the sum over paths",
+            "sum = sum ? *sum + delta : delta;",
+            "sum = delta;",
+        ),
+        Mutant(
+            "adjoints-go-beyond-sources",
+            "that sources are where it ends",
+            "topological_order(roots, sources)",
+            "topological_order(roots)",
+        ),
+        Mutant(
+            "adjoints-of-what-does-not-depend",
+            "that constants are left out",
+            "if (!activity.is_active(*node)) {",
+            "if (false) {",
+        ),
+    ),
+)
+
+DIFFERENTIATE = Group(
+    PASS + "differentiate.cpp",
+    GRADIENT_TESTS,
+    (
+        Mutant(
+            "gradients-of-nothing",
+            "that there is a parameter",
+            "if (with_respect_to.empty()) {",
+            "if (false) {",
+        ),
+        Mutant(
+            "gradients-of-a-stranger",
+            "that the parameter is the function's",
+            "*place) == function.parameters().end()",
+            "*place) == function.parameters().end() && false",
+        ),
+        Mutant(
+            "gradients-of-one-twice",
+            "that each is listed once",
+            "if (std::find(with_respect_to.begin(), place, *place) != place) {",
+            "if (false) {",
+        ),
+        Mutant(
+            "gradients-of-integers",
+            "that types are real",
+            "if (type.is_static() && !type.is_real()) {",
+            "if (false) {",
+        ),
+        Mutant(
+            "zero-of-unknown-type",
+            "that the type of a zero is known",
+            "if (type.is_dynamic()) {",
+            "if (false) {",
+        ),
+        Mutant(
+            "gradient-of-unused-is-one",
+            "that it is 0",
+            "op::filled(0, type, parameter)",
+            "op::filled(1, type, parameter)",
+        ),
+    ),
+)
+
+DECOMPOSE = Group(
+    PASS + "decompose.cpp",
+    DECOMPOSITION_TESTS,
+    (
+        Mutant(
+            "decompose-into-integers",
+            "that the type is real",
+            "if (compute_type.is_static() && !compute_type.is_real()) {",
+            "if (false) {",
+        ),
+    ),
+)
+
+FUSE_RELU = Group(
+    PASS + "fuse_relu.cpp",
+    "tests/pass/test_fuse_relu.py",
+    (
+        Mutant(
+            "fuse-what-is-a-result",
+            "that results stay",
+            "        if (is_normalized(result)) {",
+            "        if (false) {",
+        ),
+        Mutant(
+            "fuse-what-others-read",
+            "that all readers rectify",
+            "read_as_it_is.contains(node); });",
+            "false && read_as_it_is.contains(node); });",
+        ),
+        Mutant(
+            "fuse-any-input-of-a-gradient",
+            "which input of ReluBackprop selects",
+            "(as<op::ReluBackprop>(node) != nullptr && input == 0)",
+            "(as<op::ReluBackprop>(node) != nullptr)",
+        ),
+        Mutant(
+            "fuse-backward-of-other-inputs",
+            "that both read the same",
+            "std::ranges::equal(std::span(inputs).first(3), forward.input_values()) &&",
+            "",
+        ),
+        Mutant(
+            "fuse-backward-of-other-mean",
+            "that the mean is the layer's",
+            "inputs[3] == mean && inputs[4]",
+            "inputs[4]",
+        ),
+        Mutant(
+            "fuse-backward-of-other-variance",
+            "that the variance is the layer's",
+            "inputs[4] == variance &&",
+            "",
+        ),
+        Mutant(
+            "fuse-backward-of-other-epsilon",
+            "that epsilon is the layer's",
+            "backprop.epsilon() == forward.epsilon() &&",
+            "",
+        ),
+        Mutant(
+            "fuse-backward-of-other-axis",
+            "that the channel axis is the layer's",
+            "backprop.channel_axis() == forward.channel_axis();",
+            "true;",
+        ),
+    ),
+)
+
+MERGE = Group(
+    PASS + "merge_equal_nodes.cpp",
+    CPP_TESTS,
+    (
+        Mutant("merge-without-kind", "the kind of node", "add_bytes(node.type_name());", ""),
+        Mutant(
+            "merge-without-inputs",
+            "what is read",
+            "add(std::bit_cast<std::uintptr_t>(input.node().get()));",
+            "",
+        ),
+        Mutant(
+            "merge-without-index", "which output is read", "            add(input.index());\n", ""
+        ),
+        Mutant(
+            "merge-without-attributes",
+            "the attributes",
+            "        node.visit_attributes(*this);\n",
+            "",
+        ),
+    ),
+)
+
+CONSTRAINTS = Group(
+    OP + "primitive_constraints.cpp",
+    PRIMITIVE_TESTS,
+    (
+        Mutant("p1-unchecked", "P1", "if (type.is_static() && !type.is_real()) {", "if (false) {"),
+        Mutant(
+            "p2-unchecked",
+            "P2",
+            '        if (!both) {\n            report.add("P2"',
+            '        if (false) {\n            report.add("P2"',
+        ),
+        Mutant(
+            "p4-rank",
+            "the end of the rank",
+            "from_front <= previous || from_front >= rank",
+            "from_front <= previous",
+        ),
+        Mutant(
+            "p4-order",
+            "that axes ascend",
+            "from_front <= previous || from_front >= rank",
+            "from_front >= rank || from_front < 0",
+        ),
+        Mutant(
+            "p4-order-of-any-rank",
+            "that axes ascend whatever the rank",
+            "(left < 0) != (right < 0) || left < right",
+            "true",
+        ),
+        Mutant(
+            "p4-equal-axes",
+            "that no axis is listed twice",
+            "(left < 0) != (right < 0) || left < right",
+            "(left < 0) != (right < 0) || left <= right",
+        ),
+        Mutant(
+            "p5-rank-unchecked",
+            "P5 of ranks",
+            "if (!value.has_static_rank() || value.size() == axes.size()) {",
+            "if (true) {",
+        ),
+        Mutant("p6-unchecked", "P6", "if (shape.size() != 2) {", "if (shape.size() < 1) {"),
+        Mutant("p7-unchecked", "P7", "if (!left_inner.compatible(right_inner)) {", "if (false) {"),
+        Mutant(
+            "p7-transposition",
+            "the transposition of a matrix",
+            "return transpose ? std::pair{shape[1], shape[0]} : std::pair{shape[0], shape[1]};",
+            "return std::pair{shape[0], shape[1]};",
+        ),
+    ),
+)
+
+INPUT_COUNT = Group(
+    OP + "input_count.cpp",
+    CPP_TESTS,
+    (
+        Mutant(
+            "number-of-inputs",
+            "that an op takes as many inputs as it names",
+            "if (inputs.size() != input_names.size())",
+            "if (inputs.size() > input_names.size())",
+        ),
+    ),
+)
+
+GROUPS = (
+    STAGES,
+    ELEMENTWISE,
+    REDUCTION,
+    MATRICES,
+    CONVERT,
+    INFERENCE_ADJOINTS,
+    TRAINING_ADJOINTS,
+    RELU_ADJOINTS,
+    RELU_BACKPROP,
+    ADJOINTS,
+    DIFFERENTIATE,
+    DECOMPOSE,
+    FUSE_RELU,
+    MERGE,
+    CONSTRAINTS,
+    INPUT_COUNT,
+)

@@ -1,0 +1,104 @@
+"""A function for each op of the family, with arguments to run it on and what it must give."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import normgraph as ng
+
+from ..kernel import definition
+from ..kernel.definition import Bounded
+from ..kernel.real_types import Array
+from ..kernel.relu import packed
+from ..kernel.samples import Sample
+
+OPS = (
+    "BatchNormTraining",
+    "BatchNormInference",
+    "BatchNormTrainingBackprop",
+    "BatchNormInferenceBackprop",
+    "BatchNormTrainingRelu",
+    "BatchNormTrainingReluBackprop",
+)
+FUSED: Mapping[str, Any] = {
+    "BatchNormTraining": ng.batch_norm_training,
+    "BatchNormInference": ng.batch_norm_inference,
+    "BatchNormTrainingBackprop": ng.batch_norm_training_backprop,
+    "BatchNormInferenceBackprop": ng.batch_norm_inference_backprop,
+    "BatchNormTrainingRelu": ng.batch_norm_training_relu,
+    "BatchNormTrainingReluBackprop": ng.batch_norm_training_relu_backprop,
+}
+
+
+class Case(NamedTuple):
+    """An op as a function of parameters named like its inputs."""
+
+    op: str
+    sample: Sample
+    arguments: Mapping[str, Array]
+    function: ng.Function
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        return {"epsilon": self.sample.epsilon, "channel_axis": self.sample.channel_axis}
+
+    def fused(self) -> list[Array]:
+        """What the op's own kernel gives."""
+        result = FUSED[self.op](*self.arguments.values(), **self.attributes)
+        return [result] if isinstance(result, np.ndarray) else list(result)
+
+    def run(self, function: ng.Function, backend: str = "cpu") -> list[Array]:
+        """What a function of the same parameters gives."""
+        return list(ng.compile(function, backend=backend)(*self.arguments.values()))
+
+
+def make_case(op: str, sample: Sample, is_dynamic: bool = False) -> Case:
+    arguments = arguments_of(op, sample)
+    parameters = {
+        name: ng.Parameter(array.dtype, _shape(array, is_dynamic), name=name)
+        for name, array in arguments.items()
+    }
+    node = getattr(ng.op, op)(
+        *parameters.values(), epsilon=sample.epsilon, channel_axis=sample.channel_axis
+    )
+    function = ng.Function(node.outputs, list(parameters.values()))
+    return Case(op, sample, arguments, function)
+
+
+def _shape(array: Array, is_dynamic: bool) -> Any:
+    """Of the data not even the rank is known, of the vectors not the length."""
+    if not is_dynamic:
+        return array.shape
+    return [None] if array.ndim == 1 else None
+
+
+def arguments_of(op: str, sample: Sample) -> dict[str, Array]:
+    if op in ("BatchNormTraining", "BatchNormTrainingRelu"):
+        return sample.training()._asdict()
+    if op == "BatchNormInference":
+        return sample.inference()._asdict()
+    named = sample.backprop()._asdict()
+    if op == "BatchNormTrainingReluBackprop":
+        bits = np.random.default_rng(sample.seed).random(sample.shape) < 0.5
+        delta = named.pop("normalized_delta")
+        named["mask"] = packed(bits, sample.channel_axis)
+        named["activated_delta"] = delta
+    return named
+
+
+def expected(case: Case) -> list[Bounded]:
+    """The outputs by the definition, with the bounds that the op's own kernel keeps."""
+    arguments, attributes = dict(case.arguments), case.attributes
+    if case.op == "BatchNormTraining":
+        return list(
+            definition.training(**arguments, **attributes, channel_type=case.sample.vector).values()
+        )
+    if case.op == "BatchNormInference":
+        return [definition.inference(**arguments, **attributes)]
+    if case.op == "BatchNormTrainingBackprop":
+        return list(definition.training_backprop(**arguments, **attributes).values())
+    assert case.op == "BatchNormInferenceBackprop"
+    return list(definition.inference_backprop(**arguments, **attributes).values())

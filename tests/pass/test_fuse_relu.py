@@ -1,0 +1,98 @@
+"""Rectifiers become part of the batch norm before them, and no bit changes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+import normgraph as ng
+
+from ..kernel.comparison import assert_same_bits
+from ..kernel.samples import Sample
+
+
+class Layer(NamedTuple):
+    parameters: list[ng.Parameter]
+    norm: ng.Node
+    relu: ng.Node
+
+
+def make_layer(data_type: str = "f32", channel_axis: int = 1) -> Layer:
+    x = ng.Parameter(data_type, [None, None, None], name="x")
+    vectors = [ng.Parameter("f32", [None], name=name) for name in ("gamma", "beta")]
+    norm = ng.op.BatchNormTraining(x, *vectors, channel_axis=channel_axis, name="norm")
+    return Layer([x, *vectors], norm, ng.op.Relu(norm.output(0), name="relu"))
+
+
+def training_step(layer: Layer) -> ng.Function:
+    """The forward results, and the gradients."""
+    forward = ng.Function([layer.relu, *layer.norm.outputs[1:]], layer.parameters)
+    backward = ng.gradients(forward)
+    return ng.Function([*forward.results, *backward.results], backward.parameters)
+
+
+def kinds(function: ng.Function) -> set[str]:
+    return {node.type_name for node in function.nodes} - {"Parameter"}
+
+
+@pytest.mark.parametrize("data_type", ["f32", "bf16"])
+@pytest.mark.parametrize("channel_axis", [1, -1])
+def test_forward_and_backward_are_fused_and_give_the_same_bits(
+    data_type: str, channel_axis: int
+) -> None:
+    function = training_step(make_layer(data_type, channel_axis))
+    fused = ng.fuse_relu(function)
+    assert {"BatchNormTraining", "Relu", "ReluBackprop"} <= kinds(function)
+    gone = {"BatchNormTraining", "BatchNormTrainingBackprop", "Relu", "ReluBackprop"}
+    assert not gone & kinds(fused)
+    assert {"BatchNormTrainingRelu", "BatchNormTrainingReluBackprop"} <= kinds(fused)
+    assert fused.parameters == function.parameters
+    sample = Sample((5, 6, 7), data_type, "f32", channel_axis)
+    arguments = sample.training()
+    delta = sample.backprop().normalized_delta
+    vectors = np.random.default_rng(3).standard_normal((2, sample.channels), np.float32)
+    # The reference runs functions as they are.
+    values = [
+        ng.compile(f, backend="reference")(*arguments, delta, *vectors) for f in (function, fused)
+    ]
+    for index, (plain, together) in enumerate(zip(*values, strict=True)):
+        assert_same_bits(together, plain, f"result {index}")
+
+
+def test_what_is_read_unrectified_stays() -> None:
+    layer = make_layer()
+    normalized = layer.norm.output(0)
+    for results in ([layer.relu, normalized], [layer.relu, ng.op.Negate(normalized)]):
+        function = ng.Function(results, layer.parameters)
+        assert kinds(ng.fuse_relu(function)) == kinds(function)
+    delta = ng.Parameter("f32", [None, None, None], name="delta")
+    for values in ((normalized, delta), (delta, normalized)):
+        read = ng.op.ReluBackprop(*values)
+        function = ng.Function([layer.relu, read], [*layer.parameters, delta])
+        is_fused = "BatchNormTrainingRelu" in kinds(ng.fuse_relu(function))
+        assert is_fused == (values[0] == normalized)
+
+
+def test_a_backward_op_of_another_layer_stays() -> None:
+    layer = make_layer()
+    activated, mean, variance = layer.relu.output(0), *layer.norm.outputs[1:]
+    x, gamma, beta = layer.parameters
+    delta = ng.Parameter("f32", [None, None, None], name="delta")
+    other = ng.Parameter("f32", [None], name="other")
+    blocked = ng.op.ReluBackprop(activated, delta)
+    backward = ng.op.BatchNormTrainingBackprop
+    nodes = [
+        backward(x, gamma, beta, mean, variance, blocked),
+        backward(x, gamma, beta, mean, variance, delta),
+        backward(x, other, beta, mean, variance, blocked),
+        backward(x, gamma, beta, mean, other, blocked),
+        backward(x, gamma, beta, variance, mean, blocked),
+        backward(x, gamma, beta, mean, variance, blocked, epsilon=1e-3),
+        backward(x, gamma, beta, mean, variance, blocked, channel_axis=-2),
+    ]
+    for index, node in enumerate(nodes):
+        function = ng.Function([activated, *node.outputs], [*layer.parameters, delta, other])
+        is_fused = "BatchNormTrainingReluBackprop" in kinds(ng.fuse_relu(function))
+        assert is_fused == (index == 0), f"node {index}"
