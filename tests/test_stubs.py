@@ -8,7 +8,16 @@ import sys
 from pathlib import Path
 
 # pybind11's classes have a metaclass of their own; abstract ones take any argument, to refuse it.
-CLASSES = ["Constant", "Dimension", "Function", "Input", "Node", "Output", "Parameter"]
+CLASSES = [
+    "Constant",
+    "Dimension",
+    "Executable",
+    "Function",
+    "Input",
+    "Node",
+    "Output",
+    "Parameter",
+]
 CLASSES += ["PartialShape", "element.Type", "op.BatchNormNode", "op.BatchNormTraining"]
 CLASSES += ["op.BatchNormInference", "op.BatchNormTrainingBackprop"]
 CLASSES += ["op.BatchNormInferenceBackprop", "op.BatchNormTrainingRelu"]
