@@ -102,3 +102,17 @@ def test_batch_norm_over_its_input() -> None:
     executable = ng.compile(function)
     np.testing.assert_allclose(executable(*arrays)[0], expected, rtol=1e-3, atol=1e-3)
     assert executable.peak_bytes == arrays[0].nbytes
+
+
+@EVERY_BACKEND
+def test_what_a_kernel_makes_in_vain_counts(backend: str) -> None:
+    """Of activated and mask the kernel makes both, also where one alone is a result."""
+    x = ng.Parameter("f32", [None, 8], name="x")
+    gamma, beta = parameters("gamma beta", [8])
+    node = ng.op.BatchNormTrainingRelu(x, gamma, beta)
+    arrays = [normals((512, 8), 0), normals(8, 1), normals(8, 2)]
+    expected = ng.batch_norm_training_relu(*arrays)
+    for name, bytes_of_other in (("activated", 512), ("mask", arrays[0].nbytes)):
+        executable = ng.compile(ng.Function([node.output(name)], [x, gamma, beta]), backend)
+        assert_same_bits(executable(*arrays)[0], getattr(expected, name), name)
+        assert executable.peak_bytes == bytes_of_other
