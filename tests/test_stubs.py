@@ -8,7 +8,16 @@ import sys
 from pathlib import Path
 
 # pybind11's classes have a metaclass of their own; abstract ones take any argument, to refuse it.
-CLASSES = ["Constant", "Dimension", "Function", "Input", "Node", "Output", "Parameter"]
+CLASSES = [
+    "Constant",
+    "Dimension",
+    "Executable",
+    "Function",
+    "Input",
+    "Node",
+    "Output",
+    "Parameter",
+]
 CLASSES += ["PartialShape", "element.Type", "op.BatchNormNode", "op.BatchNormTraining"]
 CLASSES += ["op.BatchNormInference", "op.BatchNormTrainingBackprop"]
 CLASSES += ["op.BatchNormInferenceBackprop", "op.BatchNormTrainingRelu"]
@@ -16,7 +25,7 @@ CLASSES += ["op.BatchNormTrainingReluBackprop"]
 CLASSES += ["op.Add", "op.Subtract", "op.Multiply", "op.Divide", "op.Negate", "op.SquareRoot"]
 CLASSES += ["op.Relu", "op.ReluBackprop", "op.Sum", "op.Mean", "op.Broadcast", "op.MeanBackprop"]
 CLASSES += ["op.Convert", "op.MatrixMultiply", "op.ReluMask", "op.ReluMaskSelect"]
-ABSTRACT_CLASSES = ["Input", "Node", "op.BatchNormNode"]
+ABSTRACT_CLASSES = ["Executable", "Input", "Node", "op.BatchNormNode"]
 DIFFERENCES_OF_PYBIND11 = [f"normgraph._core.{name}" for name in CLASSES]
 DIFFERENCES_OF_PYBIND11 += [f"normgraph._core.{name}.__init__" for name in ABSTRACT_CLASSES]
 

@@ -176,7 +176,8 @@ bool is_empty(const Lengths& shape) {
     return std::ranges::find(shape, 0) != shape.end();
 }
 
-/// The strides of the input decide about the order of its sums.
+/// The strides of the input decide about the order of its sums. Of activated and mask, a kernel
+/// makes both or none.
 template <const KernelCall* call>
 Views batch_norm(const NodeLowering& lowering) {
     const auto& node = static_cast<const op::BatchNormNode&>(lowering.node);
@@ -203,6 +204,10 @@ Views batch_norm(const NodeLowering& lowering) {
                                  ? lowering.builder.in_order(views[index])
                                  : views[index];
         }
+    }
+    if (results.size() == 4 && results[0].has_value() != results[3].has_value()) {
+        const std::size_t other = results[0] ? 3 : 0;
+        results[other] = lowering.builder.add_scratch(lowering.output_types[other]);
     }
     lowering.builder.add_step(std::make_unique<BatchNormStep>(
         *call, std::move(inputs), std::move(results), node.epsilon(), node.channel_axis()));

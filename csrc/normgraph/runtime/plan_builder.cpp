@@ -65,6 +65,10 @@ std::size_t PlanBuilder::add_value(const TensorType& type) {
     return add_buffer({Buffer::Home::nowhere, type.element_type, lengths_of(type.partial_shape)});
 }
 
+std::size_t PlanBuilder::add_scratch(const TensorType& type) {
+    return add_buffer({Buffer::Home::arena, type.element_type, lengths_of(type.partial_shape)});
+}
+
 std::size_t PlanBuilder::add_view(View view) {
     // Views of a buffer are made soon after it, so that the search from the end is short.
     for (std::size_t index = plan_.views.size(); index-- > 0;) {
