@@ -49,8 +49,8 @@ def verify(
     epsilon : number that forward adds to the variance
     channel_axis : axis of x, -1 for channels last
     unbiased : whether forward's variance is divided by n - 1
-    statistics : pair (mean, variance) of shape (C,), constants that forward normalizes with in place
-        of the batch's statistics; None for training
+    statistics : pair (mean, variance) of shape (C,), constants that forward normalizes with in the
+        place of the batch's statistics; None for training
     forward_arguments : what forward's parameters stand for, in order: some of x, gamma, beta,
         epsilon, channel_axis. None: by the parameters' names, or else by their number.
     backward_arguments : the same of backward: some of delta, cache, x, gamma, beta, mean, variance,
@@ -65,19 +65,19 @@ def verify(
     for, and ValueError for a bad example or number, and for a forward that raises on the example or
     returns no array of x's shape.
     """
-    forward_binding = calls.bind(
-        "forward", forward, forward_arguments, calls.FORWARD_QUANTITIES, calls.FORWARD_BY_NUMBER
+    functions = Functions(
+        forward,
+        backward,
+        calls.bind("forward", forward, forward_arguments),
+        calls.bind("backward", backward, backward_arguments),
+        epsilon,
     )
-    backward_binding = calls.bind(
-        "backward", backward, backward_arguments, calls.BACKWARD_QUANTITIES, calls.BACKWARD_BY_NUMBER
-    )  # fmt: skip
-    functions = Functions(forward, backward, forward_binding, backward_binding, epsilon)
     if not (np.isfinite(epsilon) and epsilon >= 0):
         raise ValueError(f"epsilon: expected a finite number >= 0, got {epsilon}")
     case = example_case(example, channel_axis, seed)
     model = Model(epsilon, unbiased, constant_statistics(statistics, case))
     require_gradient(case, model)
-    on_example = trial.run(functions, case, model, (seed, 2))
+    on_example = trial.run(functions, case, model, (seed, 2), every_element=False)
     on_probe = try_probes(functions, case, model, seed)
     return conclude(functions, [*on_probe, on_example])
 
@@ -108,9 +108,9 @@ def example_case(
     axis = channel_axis % x.ndim
     channels = x.shape[axis]
     generator = np.random.default_rng([seed, 0])
-    gamma = generator.uniform(0.5, 1.5, size=channels)
-    beta = generator.normal(size=channels)
     vector_shape: tuple[int, ...] = (channels,)
+    gamma = generator.uniform(0.5, 1.5, size=vector_shape)
+    beta = generator.normal(size=vector_shape)
     if len(arrays) == 3:
         along = tuple(channels if i == axis else 1 for i in range(x.ndim))
         for name, array in zip(("gamma", "beta"), arrays[1:], strict=True):
@@ -183,7 +183,7 @@ def try_probes(functions: Functions, case: Case, model: Model, seed: int) -> lis
         generator = np.random.default_rng([seed, 1])
         probe = cases.probe(shape, case.axis, model, vector_shape, generator)
         try:
-            attempt = trial.run(functions, probe, model, (seed, 3))
+            attempt = trial.run(functions, probe, model, (seed, 3), every_element=True)
         except UnusableError:
             continue
         if not attempt.failure:
@@ -196,23 +196,18 @@ def conclude(functions: Functions, trials: list[trial.Trial]) -> Verification:
     on_example = trials[-1]
     findings = [finding for attempt in trials for finding in attempt.findings]
     if on_example.failure:
-        findings.append(calls_failure(on_example.failure))
+        findings.append(Finding("backward", "raised", on_example.failure, {}))
     elif not on_example.outputs:
         words = f"it returns none of {', '.join(functions.outputs)}"
         findings.append(Finding("backward", "missing_output", words, {}))
     for output in functions.outputs:
         findings += trial.explain(trials, output)
     first = {(finding.output, finding.mistake): finding for finding in reversed(findings)}
-    order = [key for key in dict.fromkeys((f.output, f.mistake) for f in findings)]
+    order = dict.fromkeys((finding.output, finding.mistake) for finding in findings)
     measurements = [m for attempt in trials for m in attempt.measurements]
     return Verification(
         tuple(first[key] for key in order), tuple(measurements), tuple(notes(functions, trials))
     )
-
-
-def calls_failure(message: str) -> Finding:
-    """Say that backward raises on the example."""
-    return Finding("backward", "raised", message.removeprefix("backward: "), {})
 
 
 def notes(functions: Functions, trials: list[trial.Trial]) -> list[str]:

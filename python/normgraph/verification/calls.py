@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,21 +34,25 @@ PARAMETER_NAMES = {
 }  # fmt: skip
 QUANTITY_OF = {name: quantity for quantity, names in PARAMETER_NAMES.items() for name in names}
 
-FORWARD_QUANTITIES = ("x", "gamma", "beta", "epsilon", "channel_axis")
-BACKWARD_QUANTITIES = tuple(PARAMETER_NAMES)
+QUANTITIES = {
+    "forward": ("x", "gamma", "beta", "epsilon", "channel_axis"),
+    "backward": tuple(PARAMETER_NAMES),
+}
 
 #: What parameters stand for whose names are not known, by how many there are.
-FORWARD_BY_NUMBER = {
-    1: ("x",),
-    2: ("x", "gamma"),
-    3: ("x", "gamma", "beta"),
-    4: ("x", "gamma", "beta", "epsilon"),
-}
-BACKWARD_BY_NUMBER = {
-    1: ("delta",),
-    2: ("delta", "cache"),
-    6: ("x", "gamma", "beta", "mean", "variance", "delta"),
-    7: ("x", "gamma", "beta", "mean", "variance", "delta", "epsilon"),
+BY_NUMBER: dict[str, dict[int, tuple[str, ...]]] = {
+    "forward": {
+        1: ("x",),
+        2: ("x", "gamma"),
+        3: ("x", "gamma", "beta"),
+        4: ("x", "gamma", "beta", "epsilon"),
+    },
+    "backward": {
+        1: ("delta",),
+        2: ("delta", "cache"),
+        6: ("x", "gamma", "beta", "mean", "variance", "delta"),
+        7: ("x", "gamma", "beta", "mean", "variance", "delta", "epsilon"),
+    },
 }
 
 OUTPUTS = ("input_delta", "gamma_delta", "beta_delta")
@@ -75,15 +79,14 @@ def bind(
     role: str,
     function: Callable[..., Any],
     named: Sequence[str] | None,
-    allowed: tuple[str, ...],
-    by_number: Mapping[int, tuple[str, ...]],
 ) -> Binding:
     """Find out what to give a function.
 
-    role: "forward" or "backward". named: what its positional parameters stand for, None to find out.
+    role: "forward" or "backward". named: what its positional parameters stand for, or None.
     Raises TypeError if the function is not callable or its parameters are not recognised, and
-    ValueError if `named` holds what is not in `allowed`.
+    ValueError if `named` holds what this function cannot be given.
     """
+    allowed, by_number = QUANTITIES[role], BY_NUMBER[role]
     if not callable(function):
         raise TypeError(f"{role}: expected a function, got {type(function).__name__}")
     if named is not None:
@@ -173,7 +176,7 @@ class Functions:
         given = self.forward_binding.quantities
         gamma = case.gamma if "gamma" in given else np.ones_like(case.gamma)
         beta = case.beta if "beta" in given else np.zeros_like(case.beta)
-        return Case(case.name, case.x, gamma, beta, case.delta, case.axis, case.vector_shape)
+        return replace(case, gamma=gamma, beta=beta)
 
     def arguments(self, case: Case) -> dict[str, Any]:
         """Return copies of the case's arrays by their quantities."""
@@ -191,16 +194,14 @@ class Functions:
         Raises UnusableError if it raises or returns what cannot be y.
         """
         result, modified = call(self.forward, self.forward_binding, self.arguments(case), "forward")
-        is_tuple = isinstance(result, tuple)
-        rest = result[1:] if is_tuple else ()
-        y = real_array(result[0] if is_tuple and result else result)
+        first, *rest = result if isinstance(result, tuple) and result else (result,)
+        y = real_array(first)
         if y is None or y.shape != case.x.shape:
-            came = describe(result[0] if is_tuple and result else result)
             raise UnusableError(
                 f"forward: expected an array of the shape of x, {case.x.shape}, or a tuple that "
-                f"begins with it, got {came}"
+                f"begins with it, got {describe(first)}"
             )
-        cache = rest[0] if len(rest) == 1 else rest
+        cache = rest[0] if len(rest) == 1 else tuple(rest)
         return Forwarded(y.astype(np.float64), unit_roundoff(y), cache), modified
 
     def call_backward(self, terms: Terms, forwarded: Forwarded) -> Backwarded:
@@ -247,8 +248,8 @@ def call(
                 f"what its parameters stand for with {role}_arguments"
             ) from error
         raise UnusableError(
-            f"{role}({', '.join(binding.quantities)}) with x of shape {arguments['x'].shape} "
-            f"raises {type(error).__name__}: {error}"
+            f"{role}: called with ({', '.join(binding.quantities)}), x of shape "
+            f"{arguments['x'].shape}, it raises {type(error).__name__}: {error}"
         ) from error
     modified = [
         name

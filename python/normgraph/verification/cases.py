@@ -173,18 +173,27 @@ class Terms:
             return self.case.array(values)
         return values.reshape(self.case.vector_shape)
 
+    @property
+    def x_hat_magnitude(self) -> Float64Array:
+        """|x_hat|, or what the rounding of the mean may leave of it where that is more.
+
+        That is a unit of x*inv in `rounding`'s 64, and shows in channels that are constant.
+        """
+        return np.maximum(np.abs(self.x_hat), np.abs(self.x) * self.inv / 64)
+
     def magnitude(self, output: str) -> Float64Array:
         """(C,): the largest term that each channel's values of an output are sums of."""
-        gamma, beta = np.abs(self.case.gamma), np.abs(self.case.beta)
-        if output == "normalized":
-            return gamma * np.abs(self.x_hat).max(axis=0) + beta
-        if output == "input_delta":
-            return gamma * self.inv * np.abs(self.delta).max(axis=0)
-        if output == "gamma_delta":
-            # Where x_hat is 0 throughout, so is the sum; the rounding of the mean is left.
-            terms = np.abs(self.delta) * (np.abs(self.x_hat) + 2.0**-53 * np.abs(self.x) * self.inv)
-            return definition.channel_sums(terms)
-        return definition.channel_sums(np.abs(self.delta))
+        case, delta = self.case, np.abs(self.delta)
+        values: dict[str, Float64Array] = {
+            "normalized": np.abs(case.gamma) * self.x_hat_magnitude + np.abs(case.beta),
+            "input_delta": np.abs(case.gamma) * self.inv * delta,
+        }
+        if output in values:
+            largest: Float64Array = values[output].max(axis=0)
+            return largest
+        return definition.channel_sums(
+            delta * self.x_hat_magnitude if output == "gamma_delta" else delta
+        )
 
     def rounding(self, unit: float) -> float:
         """Bound of the relative error that right code with this unit roundoff may make.

@@ -253,9 +253,7 @@ def separate_missing(
         )
         return {"frozen_statistics": (words, where)} | found
     names = {TERMS["delta"]: "delta_term", TERMS["mean"]: "mean_path"}
-    missing = {
-        f"missing_{names.get(term, 'variance_path')}": ("missing", [term]) for term in where
-    }
+    missing = {f"missing_{names.get(term, 'variance_path')}": ("missing", [term]) for term in where}
     return missing | found
 
 

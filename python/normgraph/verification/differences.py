@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +35,8 @@ SAFETY = 8.0
 
 def step(unit: float) -> float:
     """Return h: truncation h**4 and rounding unit/h are about equal at unit**(1/5)."""
-    return 4.0 * unit**0.2
+    h: float = 4.0 * unit**0.2
+    return h
 
 
 def extrapolated(
@@ -86,8 +88,9 @@ def error_of_gradient(
             if directions is None
             else np.tensordot(t, directions, axes=1)
         )
-        y = forward(replace(case, **{variable: start + move}))
-        return math.fsum((case.delta * y).flat)
+        changes: dict[str, Any] = {variable: start + move}
+        summands = case.delta * forward(replace(case, **changes))
+        return math.fsum(summands.flat) if np.isfinite(summands).all() else math.nan
 
     sizes = project(size, lambda values: math.sqrt(math.fsum((values**2).flat)))
     actual = project(gradient, lambda values: math.fsum(values.flat))

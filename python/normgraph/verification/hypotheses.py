@@ -94,8 +94,8 @@ def forward_hypotheses(terms: Terms) -> Iterator[Hypothesis]:
     yield Hypothesis("beta_missing", "beta is not added", case.array(case.gamma * terms.x_hat))
     yield from forward_over_wrong_axes(terms)
     for words, wrong in wrong_layouts(case):
-        normalized = Terms(replace(case, x=wrong.case.array(wrong.columns(case.x)), axis=-1), model)
-        yield Hypothesis("wrong_layout", f"x is read by {words}", wrong.array(normalized.normalized))
+        columns = Terms(replace(case, x=wrong.columns(case.x), axis=1), model).normalized
+        yield Hypothesis("wrong_layout", f"x is read by {words}", wrong.array(columns))
 
 
 def variance_words(model: Model) -> tuple[str, str]:
@@ -165,11 +165,12 @@ def input_delta_hypotheses(terms: Terms) -> Iterator[Hypothesis]:
     def assembled(mean: Float64Array, projection: Float64Array) -> Float64Array:
         return case.array(scale * (delta - mean - projection))
 
-    mean, projection = terms.beta_delta / terms.n, x_hat * terms.gamma_delta / terms.divisor
-    with_x = (delta * terms.x * terms.inv).sum(axis=0)
+    mean = terms.beta_delta / terms.n
+    x = terms.x * terms.inv
+    with_x = (delta * x).sum(axis=0)
     for words, value in (
-        ("x stands for x̂, and is not centered", terms.x * terms.inv * with_x),
-        ("x stands for x̂ outside the sum, and is not centered", terms.x * terms.inv * terms.gamma_delta),
+        ("x stands for x̂, and is not centered", x * with_x),
+        ("x stands for x̂ outside the sum, and is not centered", x * terms.gamma_delta),
         ("x stands for x̂ in the sum, and is not centered", x_hat * with_x),
     ):  # fmt: skip
         yield Hypothesis(
@@ -378,7 +379,7 @@ def epsilon_factors(terms: Terms) -> list[Factor]:
 def name_ratio(
     ratio: Float64Array, known: list[Factor], tolerance: float
 ) -> tuple[Factor, ...] | None:
-    """Return the fewest factors whose product is the ratio in every channel, None if there are none.
+    """Return the fewest factors whose product is the ratio in every channel, or None.
 
     tolerance: of the ratio, relative.
     """

@@ -26,7 +26,7 @@ class Trial:
     """A case, and all that came of it.
 
     terms: the case under the model that forward computes, or was meant to if is_identified is
-    false. failure: why backward returned nothing, if so.
+    false. failure: why backward returned nothing, if so. unit: the roundoff of forward's output.
     """
 
     functions: Functions
@@ -36,15 +36,14 @@ class Trial:
     measurements: list[Measurement] = field(default_factory=list)
     outputs: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
     failure: str = ""
+    unit: float = 2.0**-53
 
     @property
     def case(self) -> Case:
         """The arrays that the functions are called with."""
         return self.terms.case
 
-    def measure(
-        self, output: str, against: str, errors: tuple[float, float]
-    ) -> None:
+    def measure(self, output: str, against: str, errors: tuple[float, float]) -> None:
         """Add a measurement; errors: (error, tolerance)."""
         self.measurements.append(Measurement(output, against, self.case.name, *errors))
 
@@ -58,22 +57,22 @@ class Trial:
         unit = unit_roundoff(self.outputs[output])
         return self.terms.rounding(max(unit, self.unit))
 
-    unit: float = 2.0**-53
 
-
-def run(functions: Functions, case: Case, model: Model, seed: tuple[int, int]) -> Trial:
+def run(
+    functions: Functions, case: Case, model: Model, seed: tuple[int, int], every_element: bool
+) -> Trial:
     """Try one case.
 
-    seed: of the directions of the finite differences. Raises UnusableError if forward cannot be
+    every_element: whether to take finite differences in each element, if that is feasible; else
+    they are taken in random directions, with this seed. Raises UnusableError if forward cannot be
     called with this case, and keeps it as `failure` if it is backward.
     """
     case = functions.reduced(case)
     trial = Trial(functions, Terms(case, model))
     try_forward(trial)
     try_backward(trial)
-    generator = np.random.default_rng(seed) if case.x.size > EVERY_ELEMENT else None
-    if not case.name.startswith("probe"):
-        generator = np.random.default_rng(seed)
+    is_feasible = every_element and case.x.size <= EVERY_ELEMENT
+    generator = None if is_feasible else np.random.default_rng(seed)
     for output, values in trial.outputs.items():
         measure_output(trial, output, values, generator)
     return trial
@@ -121,7 +120,7 @@ def try_backward(trial: Trial) -> None:
         first = functions.call_backward(trial.terms, forwarded)
         second = functions.call_backward(trial.terms, forwarded)
     except UnusableError as error:
-        trial.failure = str(error)
+        trial.failure = str(error).removeprefix("backward: ")
         return
     trial.findings += modified_arguments("backward", first.modified)
     trial.outputs = first.outputs
@@ -151,9 +150,7 @@ def measure_output(
     error, tolerance = errors if np.isfinite(gradient).all() else (float("inf"), own)
     trial.measure(output, "finite differences", (error, tolerance + own))
     if trial.is_identified:
-        error = error_of(
-            case, gradient, expected.reshape(variable.shape), terms.magnitude(output)
-        )
+        error = error_of(case, gradient, expected.reshape(variable.shape), terms.magnitude(output))
         trial.measure(output, "the definition", (error, own))
 
 
