@@ -191,7 +191,7 @@ SUMS: dict[str, tuple[Callable[..., tuple[Array, Array]], set[str], set[str]]] =
         lambda d, xh, cache: ((d * xh).sum(), d.sum()), {"wrong_axis"}, {"wrong_axis"},
     ),
     "swapped": (
-        lambda d, xh, cache: (d.sum(0), (d * xh).sum(0)), {"swapped"}, {"swapped"},
+        lambda d, xh, cache: (d.sum(0), (d * xh).sum(0)), {"sum_without_x_hat"}, {"swapped"},
     ),
     "inv missing in gamma_delta": (
         lambda d, xh, cache: ((d * cache[2]).sum(0), d.sum(0)), {"inv_missing"}, set(),

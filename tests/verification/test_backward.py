@@ -234,7 +234,9 @@ def uncentered_both(dout: Array, cache: Any) -> Array:
 def test_x_instead_of_x_hat_is_named(backward: Callable[..., Array]) -> None:
     verification = ng.verify(forward_that_keeps_x, backward, example(9, 3))
     assert mistakes_in(verification) == {("input_delta", "not_centered")}
-    assert verification.notes == ("not returned by backward, so not checked: gamma_delta, beta_delta",)
+    assert verification.notes == (
+        "not returned by backward, so not checked: gamma_delta, beta_delta",
+    )
 
 
 @pytest.mark.parametrize("index", [0, 1], ids=["x", "y"])
@@ -341,7 +343,9 @@ def divides_by_zero(dout: Array, cache: Any) -> Array:
 
 
 def narrows_to_float32(dout: Array, cache: Any) -> tuple[Array, ...]:
-    narrow = [value.astype(np.float32).astype(np.float64) for value in right.closed_form(dout, cache)]
+    narrow = [
+        value.astype(np.float32).astype(np.float64) for value in right.closed_form(dout, cache)
+    ]
     return tuple(narrow)
 
 
@@ -391,7 +395,7 @@ def test_functions_in_float32_are_judged_by_their_precision() -> None:
 def gradient_check(backward: Backward, delta_of: Callable[[Array], Array]) -> float:
     """What many do: compare with differences for one loss, relative to gamma·inv·delta."""
     x, gamma, beta = example(12, 5), np.full(5, 1.3), np.zeros(5)
-    y, cache = right.forward(x, gamma, beta, 1e-5)
+    _, cache = right.forward(x, gamma, beta, 1e-5)
     delta = delta_of(cache[0])
     right_one = right.closed_form(delta, cache)[0]
     scale = np.abs(gamma * cache[3] * delta).max()
@@ -409,9 +413,7 @@ def gradient_check(backward: Backward, delta_of: Callable[[Array], Array]) -> fl
         ("gamma missing", lambda x_hat: 2 * x_hat),
     ],
 )
-def test_what_zero_gradients_hide_is_found(
-    name: str, delta_of: Callable[[Array], Array]
-) -> None:
+def test_what_zero_gradients_hide_is_found(name: str, delta_of: Callable[[Array], Array]) -> None:
     backward, mistakes = BROKEN[name]
     # 2·x_hat is the gradient of sum(x_hat²), which is n whatever x is, but for epsilon/variance.
     assert gradient_check(backward, delta_of) < 1e-4

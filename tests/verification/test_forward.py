@@ -37,9 +37,7 @@ FORMULAS: dict[str, Callable[..., Array]] = {
     "other_epsilon": lambda x, g, b, e, m, v: g * (x - m) / np.sqrt(v + 3 * e) + b,
     "not_centered": lambda x, g, b, e, m, v: g * x / np.sqrt(v + e) + b,
     "variance_not_rooted": lambda x, g, b, e, m, v: g * (x - m) / (v + e) + b,
-    "unbiased_variance": lambda x, g, b, e, m, v: (
-        g * (x - m) / np.sqrt(x.var(0, ddof=1) + e) + b
-    ),
+    "unbiased_variance": lambda x, g, b, e, m, v: g * (x - m) / np.sqrt(x.var(0, ddof=1) + e) + b,
     "gamma_missing": lambda x, g, b, e, m, v: (x - m) / np.sqrt(v + e) + b,
     "beta_missing": lambda x, g, b, e, m, v: g * (x - m) / np.sqrt(v + e),
     "constant_statistics": lambda x, g, b, e, m, v: g * (x - 0.3) / np.sqrt(1.7 + e) + b,

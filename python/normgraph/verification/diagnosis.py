@@ -27,10 +27,9 @@ from .report import Finding
 #: The terms of input_delta in words, in the order of the fit.
 TERMS = {"delta": "the term gamma·inv·δ", "mean": "the mean path", "variance": "the variance path"}
 
-#: A fitted coefficient is off by a few times the error of what it is fitted to: the basis has few
-#: elements and is not orthogonal. Under it the floor, a millionth of what any mistake changes.
-RATIO_MARGIN = 64.0
-RATIO_FLOOR = 1e-8
+#: How far a ratio may be from the product of factors that explains it, relative, if rounding alone
+#: allows less: far less than mistakes differ by, so that no chance product of three is taken.
+RATIO_PRECISION = 1e-8
 
 FLOAT32_ROUNDOFF = 2.0**-24
 
@@ -191,17 +190,13 @@ def diagnose_sum(
     found = matching(terms.case, output, values, sum_hypotheses(terms, output), tolerance)
     if found or (expected == 0).any():
         return found
-    ratio = values / expected
-    if (np.abs(ratio) <= ratio_tolerance(tolerance)).all():
+    if not values.any():
         return [Finding(output, "missing_output", f"it is zero; it should be {words}", {})]
-    named = name_ratio(ratio, factors(terms, output, "sum"), ratio_tolerance(tolerance))
+    ratio = values / expected
+    precision = max(tolerance, RATIO_PRECISION)
+    named = name_ratio(ratio, factors(terms, output, "sum"), precision, 0.0)
     evidence = {"times": float(np.median(ratio))}
     return [Finding(output, factor.mistake, factor.words, evidence) for factor in named or ()]
-
-
-def ratio_tolerance(tolerance: float) -> float:
-    """Return how far the ratio of a term may be from the factor that explains it."""
-    return max(RATIO_MARGIN * tolerance, RATIO_FLOOR)
 
 
 def diagnose_terms(terms: Terms, values: Float64Array, tolerance: float) -> list[Finding]:
@@ -214,7 +209,9 @@ def diagnose_terms(terms: Terms, values: Float64Array, tolerance: float) -> list
     if ratios is None:
         return []
     evidence = {f"{term} term times": float(np.median(ratio)) for term, ratio in ratios.items()}
-    margin = ratio_tolerance(tolerance)
+    # All coefficients carry the rounding of the largest term.
+    margin = tolerance * max(1.0, *(float(np.abs(ratio).max()) for ratio in ratios.values()))
+    precision = max(tolerance, RATIO_PRECISION)
     zero = {term for term, ratio in ratios.items() if (np.abs(ratio) <= margin).all()}
     expected_zero = {"mean", "variance"} if terms.model.statistics is not None else set()
     found: dict[str, tuple[str, list[str]]] = {}
@@ -230,7 +227,7 @@ def diagnose_terms(terms: Terms, values: Float64Array, tolerance: float) -> list
         elif term in zero:
             add("missing", "missing", term)
         else:
-            named = name_ratio(ratio, factors(terms, "input_delta", term), margin)
+            named = name_ratio(ratio, factors(terms, "input_delta", term), precision, margin)
             for factor in named if named is not None else (unnamed(ratio),):
                 add(factor.mistake, factor.words, term)
     return [
@@ -291,7 +288,7 @@ def fitted_ratios(
         )
         fitted[:, channel] = np.linalg.lstsq(basis, column, rcond=None)[0]
         residual = np.abs(basis @ fitted[:, channel] - column).max()
-        if residual > RATIO_MARGIN * tolerance * np.abs(column).max():
+        if residual > tolerance * np.abs(column).max():
             return None
     return {
         term: coefficients / expected

@@ -42,9 +42,7 @@ class Factor:
 
 
 def axes_text(axes: tuple[int, ...]) -> str:
-    """`axis 1`, `axes 0 and 2`, `no axis`."""
-    if not axes:
-        return "no axis"
+    """`axis 1`, `axes 0 and 2`."""
     return f"ax{'i' if len(axes) == 1 else 'e'}s " + " and ".join(map(str, axes))
 
 
@@ -176,12 +174,6 @@ def input_delta_hypotheses(terms: Terms) -> Iterator[Hypothesis]:
         yield Hypothesis(
             "not_centered", f"variance path: {words}", assembled(mean, value / terms.divisor)
         )
-    for words, value in (("", delta * x_hat**2), (" and the 1/n", delta * x_hat**2 * terms.n)):
-        yield Hypothesis(
-            "not_summed",
-            f"variance path: the sum of Σ(δ·x̂){words} is missing",
-            assembled(mean, value / terms.n),
-        )
     yield from input_delta_over_wrong_axes(terms)
     for words, layout in wrong_layouts(case):
         yield from input_delta_by_wrong_layout(terms, words, layout)
@@ -210,9 +202,13 @@ def input_delta_over_wrong_axes(terms: Terms) -> Iterator[Hypothesis]:
                 ("mean path", bad[0], good[1]),
                 ("variance path", good[0], bad[1]),
             ):
+                if axes:
+                    words = f"summed over {axes_text(axes)}; it should be {axes_text(right)}"
+                else:
+                    words = "the sum over the batch is missing"
                 yield Hypothesis(
-                    "wrong_axis",
-                    f"{where}: summed over {axes_text(axes)}; it should be {axes_text(right)}",
+                    "wrong_axis" if axes else "not_summed",
+                    f"{where}: {words}",
                     scale * (case.delta - mean - x_hat * projection),
                 )
 
@@ -278,12 +274,9 @@ def sum_hypotheses(terms: Terms, output: str) -> Iterator[Hypothesis]:
             ("the normalized output y stands for x̂", terms.normalized),
         ):
             yield Hypothesis("not_centered", words, (terms.delta * x).sum(axis=0))
-    yield Hypothesis(
-        "swapped",
-        f"it is {'beta' if is_gamma else 'gamma'}_delta: the order of the outputs is input_delta, "
-        "gamma_delta, beta_delta",
-        terms.beta_delta if is_gamma else terms.gamma_delta,
-    )
+    else:
+        words = "it is gamma_delta: the outputs are input_delta, gamma_delta, beta_delta, in order"
+        yield Hypothesis("swapped", words, terms.gamma_delta)
 
 
 # ---- factors -------------------------------------------------------------------------------------
@@ -377,11 +370,11 @@ def epsilon_factors(terms: Terms) -> list[Factor]:
 
 
 def name_ratio(
-    ratio: Float64Array, known: list[Factor], tolerance: float
+    ratio: Float64Array, known: list[Factor], relative: float, absolute: float
 ) -> tuple[Factor, ...] | None:
     """Return the fewest factors whose product is the ratio in every channel, or None.
 
-    tolerance: of the ratio, relative.
+    The ratio may be off by `absolute`, and by `relative` of the product.
     """
     for count in range(4):
         for chosen in combinations(known, count):
@@ -390,6 +383,6 @@ def name_ratio(
             value = np.ones_like(ratio)
             for factor in chosen:
                 value = value * factor.value
-            if bool((np.abs(ratio - value) <= tolerance * np.abs(value)).all()):
+            if bool((np.abs(ratio - value) <= relative * np.abs(value) + absolute).all()):
                 return chosen
     return None

@@ -38,7 +38,7 @@ MISTAKES = {
     "constant_statistics": "constants stand where the statistics of the batch belong",
     "wrong_axis": "sums or statistics go over the wrong axes",
     "wrong_layout": "the array is reshaped where its axes have to be moved",
-    "swapped": "gamma_delta and beta_delta stand in each other's place",
+    "swapped": "gamma_delta stands in the place of beta_delta",
     "scaled": "a term has a factor that is none of the known ones",
     "shape": "an output has another shape than what it is the gradient of",
     "missing_output": "an output is not returned, or is zero",
