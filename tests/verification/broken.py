@@ -112,6 +112,10 @@ INPUT_DELTAS: dict[str, tuple[Callable[..., Array], set[str]]] = {
         lambda d, xh, g, xm, i, v, e, n: g * i * (d - d.mean(0) - xm * (d * xh).mean(0)),
         {"inv_missing"},
     ),
+    "inv³ missing in the variance path": (
+        lambda d, xh, g, xm, i, v, e, n: g * i * (d - d.mean(0)) - g * xm * (d * xm).mean(0),
+        {"inv_missing"},
+    ),
     "inv twice": (
         lambda d, xh, g, xm, i, v, e, n: g * i**2 * (d - d.mean(0) - xh * (d * xh).mean(0)),
         {"inv_twice"},

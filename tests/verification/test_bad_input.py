@@ -55,7 +55,7 @@ def verify(example: Any = X, **arguments: Any) -> ng.Verification:
         (
             {"forward_arguments": ["x", "delta"]},
             "forward_arguments: expected different ones of x, gamma, beta, epsilon, channel_axis, "
-            "got x, delta",
+            "bn_param, got x, delta",
         ),
         ({"backward_arguments": ["delta", "delta"]}, "got delta, delta"),
     ],
@@ -127,6 +127,37 @@ def test_parameters_are_known_by_what_the_caller_says() -> None:
     assert ng.verify(y_of, backward, X, backward_arguments=named)
     with pytest.raises(TypeError, match=r"^backward: expected parameters .*got \(a, b, c, d, e\)"):
         ng.verify(y_of, backward, X)
+
+
+def test_inv_and_x_hat_can_be_given() -> None:
+    def backward(dout: Array, xhat: Array, gamma: Array, ivar: Array) -> Any:
+        return right.closed_form(dout, (xhat, gamma, None, ivar))
+
+    assert ng.verify(y_of, backward, X)
+
+
+def test_the_settings_of_the_course_can_be_given() -> None:
+    def forward(x: Array, gamma: Array, beta: Array, bn_param: dict[str, Any]) -> Any:
+        assert bn_param["mode"] == "train"
+        return right.forward(x, gamma, beta, bn_param.get("eps", 1e-5))
+
+    assert ng.verify(forward, right.staged, X, epsilon=1e-3)
+
+
+def test_channels_can_be_rows() -> None:
+    """Arrays (D, N), as in a well-known course."""
+
+    def forward(x: Array, gamma: Array, beta: Array) -> Any:
+        inv = 1 / np.sqrt(x.var(axis=1, keepdims=True) + 1e-5)
+        xhat = (x - x.mean(axis=1, keepdims=True)) * inv
+        return gamma * xhat + beta, (xhat.T, gamma[:, 0], None, inv[:, 0])
+
+    def backward(dout: Array, cache: Any) -> Any:
+        dx, *sums = right.closed_form(dout.T, cache)
+        return (dx.T, *(vector[:, np.newaxis] for vector in sums))
+
+    vectors = (np.full((3, 1), 1.2), np.zeros((3, 1)))
+    assert ng.verify(forward, backward, (example(3, 8), *vectors), channel_axis=0)
 
 
 def test_given_epsilon_reaches_an_optional_parameter() -> None:

@@ -34,9 +34,10 @@ PROBES = pytest.mark.parametrize(
     ],
 )
 
-#: Mistakes must differ by this much of the largest term; rounding is less than 1e-11 of it. The
-#: smallest is 1/inv³ of a term, where the probe has a deviation of 5e-4 for an epsilon of 1e-8.
-DISTANCE = 1e-10
+#: Mistakes must differ by this much of the largest term, which is more than rounding allows:
+#: 64 · 105 · 2⁻⁵³ · (1 + 3²) = 8e-12. The smallest is 1/inv³ of the variance path, where the probe
+#: has a deviation of 5e-4, for an epsilon of 1e-8.
+DISTANCE = 1e-11
 
 
 def terms_of_probe(rank: int, axis: int, epsilon: float, unbiased: bool, seed: int = 0) -> Terms:

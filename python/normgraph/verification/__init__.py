@@ -52,9 +52,11 @@ def verify(
     statistics : pair (mean, variance) of shape (C,), constants that forward normalizes with in the
         place of the batch's statistics; None for training
     forward_arguments : what forward's parameters stand for, in order: some of x, gamma, beta,
-        epsilon, channel_axis. None: by the parameters' names, or else by their number.
+        epsilon, channel_axis, bn_param (a dict with mode and eps). None: by the parameters' names,
+        or else by their number.
     backward_arguments : the same of backward: some of delta, cache, x, gamma, beta, mean, variance,
-        epsilon, channel_axis. mean and variance are those that forward normalizes with.
+        inv, x_hat, epsilon, channel_axis, bn_param. mean and variance are what forward normalizes
+        with, inv = 1/sqrt(variance + epsilon), x_hat = (x - mean)*inv.
     seed : of everything random; equal seeds give equal results
 
     Returns
@@ -196,7 +198,8 @@ def conclude(functions: Functions, trials: list[trial.Trial]) -> Verification:
     on_example = trials[-1]
     findings = [finding for attempt in trials for finding in attempt.findings]
     if on_example.failure:
-        findings.append(Finding("backward", "raised", on_example.failure, {}))
+        words = str(on_example.failure).removeprefix("backward: ")
+        findings.append(Finding("backward", on_example.failure.mistake, words, {}))
     elif not on_example.outputs:
         words = f"it returns none of {', '.join(functions.outputs)}"
         findings.append(Finding("backward", "missing_output", words, {}))

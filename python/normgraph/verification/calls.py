@@ -25,17 +25,20 @@ PARAMETER_NAMES = {
     "beta": ("beta", "bias", "shift"),
     "mean": ("mean", "mu", "batch_mean", "sample_mean"),
     "variance": ("variance", "var", "batch_var", "sample_var"),
+    "inv": ("inv", "invstd", "inv_std", "rstd", "ivar"),
+    "x_hat": ("x_hat", "xhat"),
     "delta": (
         "delta", "normalized_delta", "dout", "dy", "grad", "grad_out", "grad_output", "upstream",
     ),
     "cache": ("cache", "ctx", "saved"),
     "epsilon": ("epsilon", "eps"),
     "channel_axis": ("channel_axis",),
+    "bn_param": ("bn_param",),
 }  # fmt: skip
 QUANTITY_OF = {name: quantity for quantity, names in PARAMETER_NAMES.items() for name in names}
 
 QUANTITIES = {
-    "forward": ("x", "gamma", "beta", "epsilon", "channel_axis"),
+    "forward": ("x", "gamma", "beta", "epsilon", "channel_axis", "bn_param"),
     "backward": tuple(PARAMETER_NAMES),
 }
 
@@ -59,7 +62,14 @@ OUTPUTS = ("input_delta", "gamma_delta", "beta_delta")
 
 
 class UnusableError(ValueError):
-    """A function cannot be verified, since a call of it makes no sense; the message says why."""
+    """A function raises, or returns what is no array that it has to be; the message says why.
+
+    mistake: the key of `MISTAKES` that this is.
+    """
+
+    def __init__(self, mistake: str, message: str) -> None:
+        super().__init__(message)
+        self.mistake = mistake
 
 
 @dataclass(frozen=True)
@@ -186,6 +196,8 @@ class Functions:
             "beta": case.beta.reshape(case.vector_shape).copy(),
             "epsilon": self.epsilon,
             "channel_axis": case.axis,
+            # The course whose exercise the walk-through solves hands over its settings like this.
+            "bn_param": {"mode": "train", "eps": self.epsilon},
         }
 
     def call_forward(self, case: Case) -> tuple[Forwarded, tuple[str, ...]]:
@@ -198,8 +210,9 @@ class Functions:
         y = real_array(first)
         if y is None or y.shape != case.x.shape:
             raise UnusableError(
+                "missing_output",
                 f"forward: expected an array of the shape of x, {case.x.shape}, or a tuple that "
-                f"begins with it, got {describe(first)}"
+                f"begins with it, got {describe(first)}",
             )
         cache = rest[0] if len(rest) == 1 else tuple(rest)
         return Forwarded(y.astype(np.float64), unit_roundoff(y), cache), modified
@@ -209,10 +222,11 @@ class Functions:
         case = terms.case
         if "cache" in self.backward_binding.quantities and forwarded.cache == ():
             raise TypeError("backward: it takes a cache, but forward returns y alone")
-        vectors = {"mean": terms.mean, "variance": terms.variance}
+        vectors = {"mean": terms.mean, "variance": terms.variance, "inv": terms.inv}
         arguments = self.arguments(case) | {
             "delta": case.delta.copy(),
             "cache": forwarded.cache,
+            "x_hat": case.array(terms.x_hat).copy(),
             **{name: value.reshape(case.vector_shape).copy() for name, value in vectors.items()},
         }
         result, modified = call(self.backward, self.backward_binding, arguments, "backward")
@@ -223,7 +237,8 @@ class Functions:
             if array is not None:
                 outputs[name] = array.copy()
             elif value is not None:
-                raise UnusableError(f"backward: {name}: expected an array, got {describe(value)}")
+                message = f"backward: {name}: expected an array, got {describe(value)}"
+                raise UnusableError("missing_output", message)
         return Backwarded(outputs, modified)
 
 
@@ -248,8 +263,9 @@ def call(
                 f"what its parameters stand for with {role}_arguments"
             ) from error
         raise UnusableError(
+            "raised",
             f"{role}: called with ({', '.join(binding.quantities)}), x of shape "
-            f"{arguments['x'].shape}, it raises {type(error).__name__}: {error}"
+            f"{arguments['x'].shape}, it raises {type(error).__name__}: {error}",
         ) from error
     modified = [
         name

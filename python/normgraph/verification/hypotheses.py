@@ -282,25 +282,28 @@ def sum_hypotheses(terms: Terms, output: str) -> Iterator[Hypothesis]:
 # ---- factors -------------------------------------------------------------------------------------
 
 
+#: Powers of inv that a term may have too much; three of them are in the variance path alone.
+INV_FACTORS = (
+    (-1, "inv_missing", "inv = 1/√(variance+ε) is missing"),
+    (1, "inv_twice", "inv = 1/√(variance+ε) is there once too often"),
+    (-2, "inv_divided", "divided by inv = 1/√(variance+ε), where it is multiplied"),
+    (2, "inv_twice", "inv = 1/√(variance+ε) is there twice too often"),
+    (-3, "inv_missing", "inv³ = (variance+ε)^(−3/2) is missing"),
+)
+
+
 def factors(terms: Terms, output: str, term: str) -> list[Factor]:
     """Return what a term may wrongly be multiplied by.
 
     term: "delta", "mean" or "variance" of input_delta, "sum" of the others.
     """
     one = np.ones_like(terms.inv)
-    n = terms.n
     found = [Factor("sign", "sign", "the sign is wrong", -one)]
     if term != "delta":
         found += count_factors(terms, term)
-    for power, mistake, words in (
-        (-1, "inv_missing", "inv = 1/√(variance+ε) is missing"),
-        (1, "inv_twice", "inv = 1/√(variance+ε) is there once too often"),
-        (-2, "inv_divided" if output == "input_delta" else "inv_missing",
-         "divided by inv where it is multiplied" if output == "input_delta" else "inv² is missing"),
-        (2, "inv_twice", "inv = 1/√(variance+ε) is there twice too often"),
-        (-3, "inv_missing", "inv³ is missing"),
-    ):  # fmt: skip
-        if not (output == "beta_delta" and power < 0):
+    for power, mistake, words in INV_FACTORS:
+        has_inv = output != "beta_delta" or power > 0
+        if has_inv and (power > -3 or term == "variance"):
             found.append(Factor("inv", mistake, words, terms.inv**power))
     gamma = terms.case.gamma
     if (gamma != 0).all() and (np.abs(gamma) != 1).any():
@@ -318,8 +321,6 @@ def factors(terms: Terms, output: str, term: str) -> list[Factor]:
             Factor("sum", "sum_without_x_hat", words, ratio),
             Factor("sum", "sum_without_x_hat", words, ratio * terms.inv),
         ]
-    if n == 1:
-        found = [factor for factor in found if factor.kind != "count"]
     return found
 
 
@@ -333,7 +334,7 @@ def count_factors(terms: Terms, term: str) -> list[Factor]:
             (terms.divisor, "not_divided_by_n", f"not divided by n = {n}"),
             (1 / n, "divided_by_n_twice", f"divided by n = {n} twice"),
         ]
-    if n > 1 and term != "delta":
+    if n > 1:
         if term == "variance" and terms.model.unbiased:
             words = f"divided by n = {n}; the unbiased variance needs n − 1 = {n - 1}"
             values.append(((n - 1) / n, "n_instead_of_n_minus_1", words))

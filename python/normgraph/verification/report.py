@@ -134,11 +134,11 @@ def worst(measurements: tuple[Measurement, ...]) -> list[Measurement]:
 
 
 def measurement_line(measurement: Measurement) -> str:
-    """`ok       input_delta  error 2e-12 of 4e-11 allowed, against …`."""
+    """`ok       input_delta  error 1.9e-12, allowed 3e-11, by finite differences on …`."""
     verdict = "ok" if measurement.holds else "WRONG"
     return (
-        f"{verdict:<{INDENT}}{measurement.output:<11}  error {measurement.error:.1e} of "
-        f"{measurement.tolerance:.0e} allowed, against {measurement.against}, {measurement.data}"
+        f"{verdict:<{INDENT}}{measurement.output:<11}  error {measurement.error:.1e}, allowed "
+        f"{measurement.tolerance:.0e}, by {measurement.against} on {measurement.data}"
     )
 
 

@@ -35,7 +35,7 @@ class Trial:
     findings: list[Finding] = field(default_factory=list)
     measurements: list[Measurement] = field(default_factory=list)
     outputs: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
-    failure: str = ""
+    failure: UnusableError | None = None
     unit: float = 2.0**-53
 
     @property
@@ -120,7 +120,7 @@ def try_backward(trial: Trial) -> None:
         first = functions.call_backward(trial.terms, forwarded)
         second = functions.call_backward(trial.terms, forwarded)
     except UnusableError as error:
-        trial.failure = str(error).removeprefix("backward: ")
+        trial.failure = error
         return
     trial.findings += modified_arguments("backward", first.modified)
     trial.outputs = first.outputs
