@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 import normgraph as ng
+from normgraph.verification import MISTAKES
+from normgraph.verification.calls import PARAMETER_NAMES, QUANTITY_OF
 
 from .pages import DOCS, PAGES, REPOSITORY, name_of, tables
 from .rounded_statistics import table_rows
@@ -199,3 +201,19 @@ def test_cost_of_rounding_the_statistics_is_as_measured() -> None:
     text = page("numerics.md")
     for row in table_rows():
         assert row in text
+
+
+# ---- the page of verify --------------------------------------------------------------------------
+
+
+def test_every_mistake_that_verify_names_is_listed() -> None:
+    listed = tables(section(page("verify.md"), "The mistakes it names"))[0][1:]
+    assert {row[0].strip("`"): row[1] for row in listed} == MISTAKES
+
+
+def test_names_of_parameters_are_known_to_verify() -> None:
+    text = section(page("verify.md"), "How the functions are called")
+    sentence = text[text.index("is read from its name:") : text.index("Where names are not known")]
+    named = set(re.findall(r"`(\w+)`", sentence)) - {"mode"}
+    assert named <= set(QUANTITY_OF)
+    assert set(PARAMETER_NAMES) <= named
