@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import normgraph as ng
+from normgraph import cli
 from normgraph.verification import MISTAKES
 from normgraph.verification.calls import PARAMETER_NAMES, QUANTITY_OF
 
@@ -217,3 +218,21 @@ def test_names_of_parameters_are_known_to_verify() -> None:
     named = set(re.findall(r"`(\w+)`", sentence)) - {"mode"}
     assert named <= set(QUANTITY_OF)
     assert set(PARAMETER_NAMES) <= named
+
+
+def test_report_of_verify_is_what_the_command_prints(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = section(page("verify.md"), "In a file")
+    example, shown = re.findall(r"^```\w+\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    code = "\n".join(line[4:] for line in example.splitlines())
+    (tmp_path / "exercise.py").write_text(code, encoding="utf-8")
+    assert cli.main(["verify", str(tmp_path / "exercise.py")]) == 1
+    printed = capsys.readouterr().out.splitlines()
+    # Errors of what is right are rounding, which may differ from machine to machine.
+    wrong, on_page = (
+        [line for line in lines if not line.startswith("ok ")]
+        for lines in (printed, shown.splitlines()[1:])
+    )
+    assert wrong == on_page
+    assert len(printed) == len(shown.splitlines()) - 1

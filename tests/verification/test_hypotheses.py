@@ -127,6 +127,12 @@ def test_products_of_factors_are_named(
     assert name_ratio(np.array([1.0, 1.0, 1.0, 1.01]), known, 1e-8, 1e-8) is None
 
 
+def test_factors_of_one_kind_do_not_meet() -> None:
+    """A third is a third, not "divided by the length of axis 0, and by n twice"."""
+    known = factors(terms_of_probe(3, 1, 1e-5, False), "input_delta", "variance")
+    assert name_ratio(np.full(4, 1 / 3), known, 1e-8, 0.0) is None
+
+
 # ---- the right terms -----------------------------------------------------------------------------
 
 
@@ -149,14 +155,16 @@ def test_terms_are_those_of_the_definition(
 
 
 def test_a_probe_shows_epsilon_and_all_terms() -> None:
-    for epsilon in (1e-8, 1e-5, 1e-2):
-        terms = terms_of_probe(2, 1, epsilon, unbiased=False)
+    for seed, epsilon in enumerate((1e-8, 1e-5, 1e-2)):
+        terms = terms_of_probe(2, 1, epsilon, unbiased=False, seed=seed)
         ratio = terms.variance / epsilon
         assert (ratio > 1).all()
         assert (ratio < 200).all()
         size = np.abs(terms.case.gamma) * terms.inv
-        assert (np.abs(terms.mean_coefficient) > 0.05 * size).all()
-        assert (np.abs(terms.variance_coefficient) > 0.05 * size).all()
+        # gamma·inv times the parts of delta, of which x_hat is smaller than x by sqrt(1 + 1/ratio).
+        assert (np.abs(terms.mean_coefficient) > 0.499 * size).all()
+        smallest = 0.499 * size / np.sqrt(1 + 1 / ratio)
+        assert (np.abs(terms.variance_coefficient) > smallest).all()
 
 
 def test_rows_and_arrays_are_inverse() -> None:

@@ -217,7 +217,8 @@ def probe(
 
     Means are 1 to 3 deviations away from 0, epsilon is a few percent of the variance (if it is
     neither 0 nor the statistics are given), gamma differs from channel to channel and may be
-    negative, and delta has a part of each of 1 and x, so that no term of the gradient is small.
+    negative, and delta has a part of 1 and a part of x of 0.5 or more, so that no term of the
+    gradient is small.
     """
     channels = (shape[axis],)
     rows = (math.prod(shape) // shape[axis], shape[axis])
@@ -231,7 +232,10 @@ def probe(
         x = mean + np.sqrt(variance + model.epsilon) * (generator.uniform(0.2, 0.6, channels) + z)
     gamma = signs * generator.uniform(0.5, 1.8, size=channels)
     shift, slope = (generator.uniform(0.5, 1.0, size=channels) for _ in range(2))
-    delta = generator.normal(size=rows) + signs * shift + slope * z
+    standard = standardized(z)
+    noise = standardized(generator.normal(size=rows))
+    noise -= standard * (noise * standard).mean(axis=0)
+    delta = noise + signs * shift + slope * standard
     beta = generator.normal(size=channels)
     case = Case("probe", np.empty(shape), gamma, beta, np.empty(shape), axis, vector_shape)
     return replace(
@@ -240,6 +244,14 @@ def probe(
         x=np.ascontiguousarray(case.array(x)),
         delta=np.ascontiguousarray(case.array(delta)),
     )
+
+
+def standardized(rows: Float64Array) -> Float64Array:
+    """Return columns of mean 0 and deviation 1; a constant one becomes 0."""
+    centered = rows - rows.mean(axis=0)
+    deviation = centered.std(axis=0)
+    result: Float64Array = centered / np.where(deviation > 0, deviation, 1.0)
+    return result
 
 
 def probe_shape(rank: int, axis: int, channels: int) -> tuple[int, ...]:
