@@ -132,6 +132,16 @@ def test_right_functions_pass_on_any_example(x: Array) -> None:
         assert verification.passed, str(verification)
 
 
+@pytest.mark.parametrize(("value", "n"), [(0.1, 6), (0.1, 7), (1 / 3, 10), (1.1, 50)])
+def test_the_rounded_mean_of_a_constant_is_no_mistake(value: float, n: int) -> None:
+    """Without a beta, all that y and gamma_delta consist of is what the rounding leaves."""
+    x = np.full((n, 2), value)
+    assert (x.mean(0) != value).any()
+    layer = right.Layer(2)
+    functions = (layer.forward, layer.backward, x)
+    assert ng.verify(*functions, epsilon=1e-8, channel_axis=-1)
+
+
 def test_a_gamma_of_zero_passes() -> None:
     x = example(12, 3)
     assert ng.verify(right.forward, right.staged, (x, np.array([0.0, 1.0, -2.0]), np.zeros(3)))

@@ -60,6 +60,14 @@ def test_mistake_of_forward_is_named(mistake: str) -> None:
     assert {m for output, m in found if output == "normalized"} == {mistake}
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_constant_example_raises_no_warning() -> None:
+    x = np.stack([example(12, 1)[:, 0], np.full(12, 0.5)], axis=1)
+    for name in ("gamma_missing", "not_centered", "unknown"):
+        found = mistakes_in(ng.verify(of_formula(FORMULAS[name]), right.staged, x))
+        assert ("normalized", name) in found
+
+
 def test_a_biased_variance_is_named_where_the_unbiased_one_is_asked_for() -> None:
     found = mistakes_in(ng.verify(right.forward, right.staged, example(12, 5), unbiased=True))
     assert found == {("normalized", "biased_variance")}

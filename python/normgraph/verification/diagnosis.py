@@ -74,9 +74,11 @@ def identify_forward(
     def finding(mistake: str, words: str, **evidence: float) -> Finding:
         return Finding("normalized", mistake, f"in the forward pass {words}", evidence)
 
-    for hypothesis in forward_hypotheses(terms):
-        if agrees(case, y, hypothesis.values, tolerance):
-            return hypothesis.model, finding(hypothesis.mistake, hypothesis.words)
+    # A constant channel has no normalized values without epsilon.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for hypothesis in forward_hypotheses(terms):
+            if agrees(case, y, hypothesis.values, tolerance):
+                return hypothesis.model, finding(hypothesis.mistake, hypothesis.words)
     for unbiased in (False, True):
         model = model_of_other_epsilon(terms, y, unbiased)
         if model and agrees(case, y, case.array(Terms(case, model).normalized), tolerance):

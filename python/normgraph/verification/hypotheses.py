@@ -72,8 +72,7 @@ def forward_hypotheses(terms: Terms) -> Iterator[Hypothesis]:
         yield of_model(*variance_words(model), unbiased)
     without = replace(model, epsilon=0.0)
     yield of_model("epsilon_missing", "epsilon is left out of 1/√(variance+ε)", without)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        outside = terms.centered / (np.sqrt(terms.variance) + model.epsilon)
+    outside = terms.centered / (np.sqrt(terms.variance) + model.epsilon)
     for mistake, words, x_hat in (
         (
             "epsilon_outside_root",
