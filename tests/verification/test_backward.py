@@ -434,6 +434,12 @@ def test_what_zero_gradients_hide_is_found(name: str, delta_of: Callable[[Array]
     assert mistakes_in(ng.verify(right.forward, backward, example(12, 5))) == mistakes
 
 
+def test_an_error_that_is_no_number_does_not_hold() -> None:
+    assert ng.Measurement("input_delta", "the definition", "example", 1e-12, 1e-11).holds
+    assert not ng.Measurement("input_delta", "the definition", "example", 1e-10, 1e-11).holds
+    assert not ng.Measurement("input_delta", "the definition", "example", np.nan, 1e-11).holds
+
+
 # ---- determinism, inputs -------------------------------------------------------------------------
 
 
