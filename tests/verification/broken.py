@@ -174,6 +174,10 @@ INPUT_DELTAS: dict[str, tuple[Callable[..., Array], set[str]]] = {
         lambda d, xh, g, xm, i, v, e, n: np.full(d.shape, np.nan),
         {"not_finite"},
     ),
+    "infinities of both signs": (
+        lambda d, xh, g, xm, i, v, e, n: np.where(d > 0, np.inf, -np.inf),
+        {"not_finite"},
+    ),
     "transposed": (
         lambda d, xh, g, xm, i, v, e, n: (g * i * (d - d.mean(0) - xh * (d * xh).mean(0))).T,
         {"shape"},

@@ -136,9 +136,9 @@ def measure_output(
 ) -> None:
     """Compare a gradient with finite differences of forward, and with the definition."""
     terms, case = trial.terms, trial.case
-    expected = terms.expected(output)
-    if values.shape != expected.shape:
-        trial.measure(output, "the definition", (float("inf"), trial.tolerance(output)))
+    expected, own = terms.expected(output), trial.tolerance(output)
+    if values.shape != expected.shape or not np.isfinite(values).all():
+        trial.measure(output, "the definition", (float("inf"), own))
         return
     variable = getattr(case, VARIABLES[output])
     gradient = values.astype(np.float64).reshape(variable.shape)
@@ -146,8 +146,7 @@ def measure_output(
         lambda case: values_of_forward(trial.functions, case),
         terms, output, gradient, trial.unit, generator,
     )  # fmt: skip
-    own = trial.tolerance(output)
-    error, tolerance = errors if np.isfinite(gradient).all() else (float("inf"), own)
+    error, tolerance = errors
     trial.measure(output, "finite differences", (error, tolerance + own))
     if trial.is_identified:
         error = error_of(case, gradient, expected.reshape(variable.shape), terms.magnitude(output))
