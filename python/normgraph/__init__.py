@@ -42,6 +42,7 @@ from ._core import (
 )
 from .configuration import show_config
 from .running_statistics import RunningStatistics, update_running_statistics
+from .verification import Finding, Measurement, Verification, verify
 
 __all__ = [
     "BatchNormInferenceBackpropResult",
@@ -52,14 +53,17 @@ __all__ = [
     "Constant",
     "Dimension",
     "Executable",
+    "Finding",
     "Function",
     "Input",
+    "Measurement",
     "Node",
     "NodeValidationFailure",
     "Output",
     "Parameter",
     "PartialShape",
     "RunningStatistics",
+    "Verification",
     "__version__",
     "batch_norm_inference",
     "batch_norm_inference_backprop",
@@ -79,4 +83,5 @@ __all__ = [
     "set_num_threads",
     "show_config",
     "update_running_statistics",
+    "verify",
 ]

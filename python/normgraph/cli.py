@@ -1,10 +1,11 @@
-"""The command line: `python -m normgraph demo`, `info`, `check` and `cmake-dir`.
+"""The command line: `python -m normgraph demo`, `info`, `check`, `verify` and `cmake-dir`.
 
 All but `demo` need numpy alone. `demo` needs the extra `demo`; what is missing of it is named,
 with the command that installs it.
 
-Exit status: 0 success, 1 the command failed (a check does not hold, a package or a directory is
-missing), 2 wrong usage, 130 interrupted.
+Exit status: 0 success, 1 the command failed (a check does not hold, `verify` found a mistake, a
+package or a directory is missing), 2 wrong usage (for `verify` also a file that cannot be used),
+130 interrupted.
 """
 
 from __future__ import annotations
@@ -31,6 +32,14 @@ DEMO_REQUIREMENTS = {
 class CommandError(Exception):
     """The command cannot do its work; the message is for the user, who needs no traceback."""
 
+    status = 1
+
+
+class UsageError(CommandError):
+    """What the command was given cannot be used."""
+
+    status = 2
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status.
@@ -45,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return status
     except CommandError as error:
         print(f"normgraph {options.command}: {error}", file=sys.stderr)
-        return 1
+        return error.status
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         return 130
@@ -64,7 +73,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"normgraph {ng.__version__}")
     commands = parser.add_subparsers(
-        dest="command", required=True, metavar="{demo,info,check,cmake-dir}"
+        dest="command", required=True, metavar="{demo,info,check,verify,cmake-dir}"
     )
 
     demo = commands.add_parser(
@@ -98,11 +107,75 @@ def build_parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="check this installation in a few seconds")
     check.set_defaults(run=run_check)
 
+    add_verify(commands)
+
     cmake_dir = commands.add_parser(
         "cmake-dir", help="the directory of the CMake package, for -Dnormgraph_DIR=…"
     )
     cmake_dir.set_defaults(run=run_cmake_dir)
     return parser
+
+
+def add_verify(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command `verify`."""
+    verify = commands.add_parser(
+        "verify", help="find the mistake in your own backward function of batch normalization"
+    )
+    verify.add_argument(
+        "file",
+        type=Path,
+        metavar="FILE.py",
+        help="defines forward and backward, and may define example: x, or (x, gamma, beta). "
+        "The file is run.",
+    )
+    for role in ("forward", "backward"):
+        verify.add_argument(
+            f"--{role}",
+            metavar="NAME",
+            help=f"the {role} function (default: the one whose name has {role!r} in it); "
+            "layer.name is a method",
+        )
+        verify.add_argument(
+            f"--{role}-arguments",
+            type=words,
+            metavar="WORDS",
+            help=f"what {role}'s parameters stand for, with commas between, such as "
+            + ("x,gamma,beta,epsilon" if role == "forward" else "delta,cache")
+            + " (default: by their names)",
+        )
+    verify.add_argument(
+        "--shape",
+        type=shape,
+        metavar="LENGTHS",
+        help="the shape of a random example if the file has none (default 16,5)",
+    )
+    verify.add_argument(
+        "--epsilon", type=float, default=1e-5, help="what forward adds (default %(default)s)"
+    )
+    verify.add_argument(
+        "--channel-axis",
+        type=int,
+        default=1,
+        metavar="AXIS",
+        help="the channels' axis, -1 for the last (default %(default)s)",
+    )
+    verify.add_argument(
+        "--unbiased", action="store_true", help="forward divides the variance by n - 1"
+    )
+    verify.add_argument(
+        "--seed", type=seed, default=0, help="seed of everything random (default %(default)s)"
+    )
+    verify.set_defaults(run=run_verify)
+
+
+def words(text: str) -> tuple[str, ...]:
+    """Convert an option's value that lists words."""
+    return tuple(word.strip() for word in text.split(","))
+
+
+def shape(text: str) -> tuple[int, ...]:
+    """Convert an option's value that lists the lengths of axes."""
+    return tuple(count(length) for length in text.split(","))
 
 
 def count(text: str) -> int:
@@ -180,6 +253,40 @@ def run_check(options: argparse.Namespace) -> int:
     from normgraph.check import run
 
     return run()
+
+
+def run_verify(options: argparse.Namespace) -> int:
+    """Run the command `verify`."""
+    import numpy as np
+
+    from normgraph.verification import file
+
+    try:
+        module = file.load(options.file)
+        forward = file.function(module, options.forward, "forward")
+        backward = file.function(module, options.backward, "backward")
+    except file.FileError as error:
+        raise UsageError(f"{options.file}: {error}") from error
+    example = getattr(module, "example", None)
+    if example is None or options.shape is not None:
+        generator = np.random.default_rng(options.seed)
+        example = generator.normal(size=options.shape or (16, 5))
+    try:
+        result = ng.verify(
+            forward,
+            backward,
+            example,
+            epsilon=options.epsilon,
+            channel_axis=options.channel_axis,
+            unbiased=options.unbiased,
+            forward_arguments=options.forward_arguments,
+            backward_arguments=options.backward_arguments,
+            seed=options.seed,
+        )
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{options.file}: {error}") from error
+    print(result)
+    return 0 if result.passed else 1
 
 
 def run_cmake_dir(_: argparse.Namespace) -> int:

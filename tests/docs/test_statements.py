@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 import normgraph as ng
+from normgraph import cli
+from normgraph.verification import MISTAKES
+from normgraph.verification.calls import PARAMETER_NAMES, QUANTITY_OF
 
 from .pages import DOCS, PAGES, REPOSITORY, name_of, tables
 from .rounded_statistics import table_rows
@@ -199,3 +202,37 @@ def test_cost_of_rounding_the_statistics_is_as_measured() -> None:
     text = page("numerics.md")
     for row in table_rows():
         assert row in text
+
+
+# ---- the page of verify --------------------------------------------------------------------------
+
+
+def test_every_mistake_that_verify_names_is_listed() -> None:
+    listed = tables(section(page("verify.md"), "The mistakes it names"))[0][1:]
+    assert {row[0].strip("`"): row[1] for row in listed} == MISTAKES
+
+
+def test_names_of_parameters_are_known_to_verify() -> None:
+    text = section(page("verify.md"), "How the functions are called")
+    sentence = text[text.index("is read from its name:") : text.index("Where names are not known")]
+    named = set(re.findall(r"`(\w+)`", sentence)) - {"mode"}
+    assert named <= set(QUANTITY_OF)
+    assert set(PARAMETER_NAMES) <= named
+
+
+def test_report_of_verify_is_what_the_command_prints(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = section(page("verify.md"), "In a file")
+    example, shown = re.findall(r"^```\w+\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    code = "\n".join(line[4:] for line in example.splitlines())
+    (tmp_path / "exercise.py").write_text(code, encoding="utf-8")
+    assert cli.main(["verify", str(tmp_path / "exercise.py")]) == 1
+    printed = capsys.readouterr().out.splitlines()
+    # Errors of what is right are rounding, which may differ from machine to machine.
+    wrong, on_page = (
+        [line for line in lines if not line.startswith("ok ")]
+        for lines in (printed, shown.splitlines()[1:])
+    )
+    assert wrong == on_page
+    assert len(printed) == len(shown.splitlines()) - 1

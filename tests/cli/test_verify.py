@@ -1,0 +1,166 @@
+"""`python -m normgraph verify FILE.py`: the report and the exit status."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from normgraph import cli
+from tests.cli import command
+
+FORWARD = """\
+import numpy as np
+
+def batchnorm_forward(x, gamma, beta, eps):
+    inv = 1 / np.sqrt(x.var(axis=0) + eps)
+    xhat = (x - x.mean(axis=0)) * inv
+    return gamma * xhat + beta, (xhat, gamma, inv)
+"""
+
+BACKWARD = """
+def batchnorm_backward(dout, cache):
+    xhat, gamma, inv = cache
+    n = len(dout)
+    dgamma, dbeta = (dout * xhat).sum(axis=0), dout.sum(axis=0)
+    return gamma * inv / n * (n * dout - dbeta - FACTOR * xhat * dgamma), dgamma, dbeta
+"""
+
+RIGHT = FORWARD + BACKWARD.replace("FACTOR", "1")
+WRONG = FORWARD + BACKWARD.replace("FACTOR", "n / (n - 1)")
+
+
+def write(directory: Path, text: str) -> str:
+    """Write the file that is verified, and return its name."""
+    (directory / "exercise.py").write_text(text, encoding="utf-8")
+    return "exercise.py"
+
+
+def test_a_right_function_passes(tmp_path: Path) -> None:
+    result = command.run("verify", write(tmp_path, RIGHT), directory=tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")
+    *measured, verdict = result.stdout.splitlines()
+    assert verdict == "passed"
+    outputs = [line.split()[1] for line in measured if line.startswith("ok ")]
+    assert outputs == ["normalized", "input_delta", "gamma_delta", "beta_delta"]
+    assert max(map(len, measured)) <= 100
+
+
+def test_a_mistake_is_printed(tmp_path: Path) -> None:
+    result = command.run("verify", write(tmp_path, WRONG), directory=tmp_path)
+    assert (result.returncode, result.stderr) == (1, "")
+    assert "the variance path: divided by n − 1 = 6; the right number is n = 7" in result.stdout
+    assert "[n_minus_1]" in result.stdout
+    assert result.stdout.splitlines()[-1] == "1 mistake found"
+
+
+def test_verify_needs_nothing_of_the_demo(tmp_path: Path) -> None:
+    result = command.run_without("rich", "verify", write(tmp_path, RIGHT), directory=tmp_path)
+    assert result.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("x = 1\n", [], "expected one function named forward, got none; name it with --forward"),
+        (
+            RIGHT.replace("batchnorm_forward", "my_forward")
+            + "\ndef other_forward(x):\n    return x\n",
+            [],
+            "expected one function named forward, got my_forward and other_forward",
+        ),
+        (RIGHT, ["--backward", "nothing"], "--backward: expected a function of the file"),
+        ("def forward(x:\n", [], "line 1: "),
+        ("import numpy\n\nraise KeyError('x')\n", [], "line 3: raises KeyError: 'x'"),
+        ("import sys\nsys.exit(0)\n", [], "line 2: raises SystemExit: 0"),
+        (RIGHT + "\nexample = 'x'\n", [], "example: x: expected an array of real numbers, got str"),
+        (RIGHT, ["--channel-axis", "2"], "channel_axis: expected an axis of x"),
+        (RIGHT, ["--epsilon", "-1"], "epsilon: expected a finite number >= 0, got -1.0"),
+        (RIGHT, ["--backward-arguments", "delta"], "cannot be called with (delta)"),
+        (RIGHT, ["--forward-arguments", "x,y"], "forward_arguments: expected different ones of"),
+    ],
+)
+def test_what_cannot_be_used_is_named(
+    text: str,
+    options: list[str],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["verify", write(tmp_path, text), *options]) == 2
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.startswith("normgraph verify: exercise.py: ")
+    assert message in output.err
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    result = command.run("verify", "nowhere.py", directory=tmp_path)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith("normgraph verify: nowhere.py: cannot be read: ")
+
+
+@pytest.mark.parametrize("option", [["--shape", "3,0"], ["--shape", "3,x"], ["--seed", "-1"]])
+def test_wrong_usage_is_named(option: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_status:
+        cli.main(["verify", "exercise.py", *option])
+    assert exit_status.value.code == 2
+    assert f"argument {option[0]}: expected an integer from" in capsys.readouterr().err
+
+
+LAYER = """
+class Layer:
+    def forward(self, x, gamma):
+        axes = tuple(range(x.ndim - 1))
+        self.gamma, self.rstd = gamma, 1 / np.sqrt(x.var(axes) + 1e-8)
+        self.normed = (x - x.mean(axes)) * self.rstd
+        return self.normed * gamma
+
+    def backward(self, grad):
+        axes = tuple(range(grad.ndim - 1))
+        x_ = self.rstd * self.gamma * (grad - self.normed * (grad * self.normed).mean(axes))
+        return x_ - x_.mean(axes)
+
+layer = Layer()
+"""
+
+
+def test_methods_epsilon_axis_and_shape_can_be_given(tmp_path: Path) -> None:
+    name = write(tmp_path, RIGHT + LAYER)
+    options = ["--forward", "layer.forward", "--backward", "layer.backward"]
+    options += ["--epsilon", "1e-8", "--channel-axis", "-1", "--shape", "3,4,2,6"]
+    result = command.run("verify", name, *options, directory=tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "not returned by backward, so not checked: gamma_delta" in result.stdout
+
+
+def test_the_example_of_the_file_is_used(tmp_path: Path) -> None:
+    text = RIGHT + "\nexample = (np.ones((9, 2)) + np.eye(9, 2), np.ones(2), np.zeros(2))\n"
+    result = command.run("verify", write(tmp_path, text), directory=tmp_path)
+    assert result.returncode == 0
+    assert "example (9, 2)" in result.stdout
+
+
+def test_arguments_can_be_named_and_neighbours_imported(tmp_path: Path) -> None:
+    (tmp_path / "neighbour.py").write_text(WRONG, encoding="utf-8")
+    text = (
+        "from neighbour import batchnorm_backward as inner, batchnorm_forward\n"
+        "def backward(a, b):\n    return inner(b, a)\n"
+        "if __name__ == '__main__':\n    raise SystemExit\n"
+    )
+    name = write(tmp_path, text)
+    options = ["--backward-arguments", "cache,delta", "--backward", "backward"]
+    result = command.run("verify", name, *options, directory=tmp_path)
+    assert (result.returncode, result.stderr) == (1, "")
+    assert "[n_minus_1]" in result.stdout
+
+
+def test_the_variance_can_be_the_unbiased_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / write(tmp_path, WRONG.replace("var(axis=0)", "var(axis=0, ddof=1)"))
+    assert cli.main(["verify", str(path), "--unbiased"]) == 0
+    assert cli.main(["verify", str(path)]) == 1
+    assert "[unbiased_variance]" in capsys.readouterr().out

@@ -1,0 +1,1 @@
+"""`verify`: it passes right functions and names the mistake of wrong ones."""
