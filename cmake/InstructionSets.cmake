@@ -1,6 +1,11 @@
 # Options of the sources whose code runs only on processors that have what they ask for. All others
 # are compiled for the baseline.
-function(normgraph_set_instruction_sets folder)
+function(normgraph_set_instruction_sets target folder)
+    if(NORMGRAPH_BASELINE_ONLY)
+        set_source_files_properties(${folder}/avx2.cpp ${folder}/avx512.cpp PROPERTIES
+            HEADER_FILE_ONLY ON)
+        target_compile_definitions(${target} PRIVATE NORMGRAPH_BASELINE_ONLY)
+    endif()
     if(MSVC)
         return()
     endif()

@@ -126,7 +126,7 @@ BACKPROP_COEFFICIENTS = Group(
             "slope-with-one-less",
             "n, for n − 1 (the published closed form's error), in the gamma_delta term",
             "(scale_exact * (channel.gamma_delta / n))",
-            "(scale_exact * (gamma_delta / (n - 1)))",
+            "(scale_exact * (channel.gamma_delta / (n - 1)))",
         ),
         Mutant(
             "slope-without-rest-of-inverse",
