@@ -338,17 +338,35 @@ def test_masks_have_no_strides() -> None:
 @EVERY_BACKEND
 def test_the_strides_of_out_do_not_change_bits(backend: str) -> None:
     """A result that a batch norm reads: its order of summation depends on strides."""
-    x = ng.Parameter("f32", [None, 5, None], name="x")
-    vectors = [ng.Constant([1.0] * 5, "f32") for _ in range(2)]
+    x = ng.Parameter("f64", [None, 5, None], name="x")
+    vectors = [ng.Constant([1.0] * 5, "f64") for _ in range(2)]
     doubled = ng.op.Add(x, x)
     node = ng.op.BatchNormTraining(doubled, *vectors)
     executable = ng.compile(ng.Function([doubled, node.output("mean")], [x]), backend)
-    array = normals((40, 5, 77), 0) * np.float32(10) ** normals((40, 5, 77), 1)
+    array = normals((40, 5, 77), 0, np.float64)
     expected = executable(array)
-    out = np.zeros((40, 77, 5), np.float32).transpose(0, 2, 1)
+    in_other_order = np.ascontiguousarray(array.transpose(0, 2, 1)).transpose(0, 2, 1)
+    other_mean = ng.batch_norm_training(in_other_order * 2, *[np.ones(5)] * 2).mean
+    assert not np.array_equal(expected[1], other_mean)  # or this would show nothing
+    out = np.zeros((40, 77, 5)).transpose(0, 2, 1)
     found = executable(array, out=(out, None))
     for left, right in zip(found, expected, strict=True):
         assert_same_bits(left, right, "out")
+
+
+@EVERY_BACKEND
+def test_every_value_of_a_chain_is_a_result_in_other_strides(backend: str) -> None:
+    """Blocks of values that are copied at the end must not be overwritten before."""
+    x, y = parameters("x y")
+    values: list[Any] = [ng.op.Add(x, y)]
+    for _ in range(5):
+        values.append(ng.op.Multiply(ng.op.Negate(values[-1]), y))
+    executable = ng.compile(ng.Function(values, [x, y]), backend)
+    arrays_given = arrays(2, (9000,))
+    expected = executable(*arrays_given)
+    outs = tuple(np.zeros(18000, np.float32)[::2] for _ in values)
+    for left, right in zip(executable(*arrays_given, out=outs), expected, strict=True):
+        assert_same_bits(left, right, "strided out")
 
 
 def test_views_that_have_too_many_elements_are_refused() -> None:

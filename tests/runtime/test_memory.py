@@ -116,3 +116,19 @@ def test_what_a_kernel_makes_in_vain_counts(backend: str) -> None:
         executable = ng.compile(ng.Function([node.output(name)], [x, gamma, beta]), backend)
         assert_same_bits(executable(*arrays)[0], getattr(expected, name), name)
         assert executable.peak_bytes == bytes_of_other
+
+
+@EVERY_BACKEND
+def test_a_batch_norm_over_both_of_its_tensors(backend: str) -> None:
+    """The input is the delta as well, and nobody reads it later."""
+    x, y = parameters("x y", [None, None])
+    product = ng.op.MatrixMultiply(x, y)
+    vectors = [ng.Constant([1.0] * 48, "f32") for _ in range(4)]
+    node = ng.op.BatchNormTrainingBackprop(product, *vectors, product)
+    doubled = ng.op.Add(node.output(0), node.output(0))
+    arrays = [normals((300, 16), 0), normals((16, 48), 1)]
+    (result,) = ng.compile(ng.Function([doubled], [x, y]), backend)(*arrays)
+    (made,) = ng.compile(ng.Function([product], [x, y]), backend)(*arrays)
+    ones = np.ones(48, np.float32)
+    expected = ng.batch_norm_training_backprop(made, ones, ones, ones, ones, made).input_delta
+    assert_same_bits(result, expected + expected, backend)
