@@ -6,7 +6,7 @@ they infer; or call the kernels on arrays (`batch_norm_training`, `batch_norm_in
 constraint raises `NodeValidationFailure` in both, with the same text.
 """
 
-from . import op
+from . import formats, op
 from ._core import (
     BatchNormInferenceBackpropResult,
     BatchNormTrainingBackpropResult,
@@ -67,6 +67,7 @@ __all__ = [
     "config",
     "decompose",
     "element",
+    "formats",
     "fuse_relu",
     "get_num_threads",
     "gradients",
