@@ -7,19 +7,17 @@
 #include <algorithm>
 #include <array>
 #include <bitset>
-#include <chrono>
-#include <exception>
 #include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "binding/array_argument.hpp"
 #include "binding/conversion.hpp"
 #include "binding/new_array.hpp"
+#include "binding/without_gil.hpp"
 #include "normgraph/ir/text.hpp"
 #include "normgraph/kernel/dispatch.hpp"
 
@@ -267,34 +265,6 @@ void allocate_outputs(const std::vector<TensorType>& types, const runtime::Array
             outputs.borrow_new(index, types[index].element_type, array);
             objects[index] = std::move(array);
         }
-    }
-}
-
-/// A daemon thread may still compute when the interpreter ends. Until CPython 3.13 it is then ended
-/// here, by an unwinding of its stack that must not reach pybind11's handlers or a destructor: the
-/// process would be aborted. So it sleeps for good, as CPython itself does from 3.14 on.
-void take_gil_back(PyThreadState* state) {
-    try {
-        PyEval_RestoreThread(state);
-    } catch (...) {
-        for (;;) {
-            std::this_thread::sleep_for(std::chrono::hours(1));
-        }
-    }
-}
-
-template <typename Function>
-void without_gil(const Function& function) {
-    PyThreadState* const state = PyEval_SaveThread();
-    std::exception_ptr failure;
-    try {
-        function();
-    } catch (...) {
-        failure = std::current_exception();
-    }
-    take_gil_back(state);
-    if (failure) {
-        std::rethrow_exception(failure);
     }
 }
 

@@ -16,5 +16,6 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
     register_pass(module);
     register_kernel(module);
     register_running_statistics(module);
+    register_executable(module);
     register_config(module);
 }

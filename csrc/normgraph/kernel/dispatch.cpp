@@ -8,12 +8,33 @@
 #include "normgraph/kernel/cpu_features.hpp"
 #include "normgraph/kernel/floating_point_environment.hpp"
 #include "normgraph/kernel/reference/kernels.hpp"
+#include "normgraph/kernel/reference/primitives.hpp"
 #include "normgraph/kernel/reference/share_channels.hpp"
 #include "normgraph/kernel/simd/kernels.hpp"
 #include "normgraph/kernel/simd/tables.hpp"
 
 namespace normgraph::kernel {
 namespace {
+
+template <const simd::MicroKernelTable* table>
+constexpr PrimitiveKernels primitives_with_micro_kernels{
+    .element_wise =
+        [](const ElementWiseProgram& program, std::int64_t num_threads) {
+            simd::element_wise(*table, program, num_threads);
+        },
+    .sum = [](const SumArguments& arguments,
+              std::int64_t num_threads) { simd::sum(*table, arguments, num_threads); },
+    .matrix_multiply =
+        [](const MatrixMultiplyArguments& arguments, std::int64_t num_threads) {
+            simd::matrix_multiply(*table, arguments, num_threads);
+        },
+    .relu_mask = [](const ReluMaskArguments& arguments,
+                    std::int64_t num_threads) { simd::relu_mask(*table, arguments, num_threads); },
+    .relu_mask_select =
+        [](const ReluMaskSelectArguments& arguments, std::int64_t num_threads) {
+            simd::relu_mask_select(*table, arguments, num_threads);
+        },
+};
 
 /// The ops' kernels with the micro-kernels of one instruction set.
 template <const simd::MicroKernelTable* table>
@@ -39,6 +60,7 @@ constexpr Implementation with_micro_kernels(std::string_view name, std::string_v
             [](const BatchNormInferenceBackpropArguments& arguments, std::int64_t num_threads) {
                 simd::batch_norm_inference_backprop(*table, arguments, num_threads);
             },
+        .primitives = &primitives_with_micro_kernels<table>,
     };
 }
 
@@ -65,6 +87,7 @@ constexpr std::array implementations{
             reference::share_channels<reference::batch_norm_training_backprop>,
         .batch_norm_inference_backprop =
             reference::share_channels<reference::batch_norm_inference_backprop>,
+        .primitives = &reference::primitive_kernels,
     },
 };
 

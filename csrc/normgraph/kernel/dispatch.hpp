@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "normgraph/kernel/contract.hpp"
+#include "normgraph/kernel/primitive_contract.hpp"
 #include "normgraph/kernel/threads/num_threads.hpp"
 
 /// Which implementation runs: named objects in one ordered list.
@@ -22,6 +23,7 @@ struct Implementation {
                                          std::int64_t num_threads);
     void (*batch_norm_inference_backprop)(const BatchNormInferenceBackpropArguments&,
                                           std::int64_t num_threads);
+    const PrimitiveKernels* primitives;  ///< not null
 };
 
 /// Every implementation that was built, best first; the last one, "reference", runs everywhere.

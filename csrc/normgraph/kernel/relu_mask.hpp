@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "normgraph/kernel/contract.hpp"
 
@@ -27,10 +28,14 @@ struct ReluMaskLayout {
     std::int64_t outer_stride;    ///< in bytes
 
     explicit ReluMaskLayout(const Problem& problem)
-        : outer(product(problem.shape.first(channel_axis(problem)))),
-          channels(problem.shape[channel_axis(problem)]),
-          inner(product(problem.shape.subspan(channel_axis(problem) + 1))),
-          along_channels(channel_axis(problem) + 1 == problem.shape.size()),
+        : ReluMaskLayout(problem.shape, problem.channel_axis) {}
+
+    /// 0 <= channel_axis < rank.
+    ReluMaskLayout(std::span<const std::int64_t> shape, std::int64_t channel_axis)
+        : outer(product(shape.first(static_cast<std::size_t>(channel_axis)))),
+          channels(shape[static_cast<std::size_t>(channel_axis)]),
+          inner(product(shape.subspan(static_cast<std::size_t>(channel_axis) + 1))),
+          along_channels(static_cast<std::size_t>(channel_axis) + 1 == shape.size()),
           channel_stride(along_channels ? 0 : bytes_for(inner)),
           outer_stride(along_channels ? bytes_for(channels) : channels * channel_stride) {}
 
@@ -47,9 +52,6 @@ struct ReluMaskLayout {
     }
 
 private:
-    static std::size_t channel_axis(const Problem& problem) {
-        return static_cast<std::size_t>(problem.channel_axis);
-    }
     static std::int64_t bytes_for(std::int64_t bits) { return bits / 8 + (bits % 8 != 0 ? 1 : 0); }
 };
 

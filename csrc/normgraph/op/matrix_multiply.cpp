@@ -41,10 +41,10 @@ Deltas MatrixMultiply::make_adjoints(const Deltas& deltas) {
     const Output& delta = *deltas[0];
     // With L and R the matrices as they are multiplied: d(L) = delta·Rᵀ and d(R) = Lᵀ·delta; where
     // one was transposed, its own gradient is the transposed product.
-    auto left_delta =
+    const auto left_delta =
         transpose_left_ ? std::make_shared<MatrixMultiply>(right, delta, transpose_right_, true)
                         : std::make_shared<MatrixMultiply>(delta, right, false, !transpose_right_);
-    auto right_delta = transpose_right_
+    const auto right_delta = transpose_right_
                            ? std::make_shared<MatrixMultiply>(delta, left, true, transpose_left_)
                            : std::make_shared<MatrixMultiply>(left, delta, !transpose_left_, false);
     return {Output(left_delta), Output(right_delta)};

@@ -15,6 +15,31 @@ kernel::ElementType kernel_type(element::Type type) {
     }
 }
 
+kernel::StorageType storage_type(element::Type type) {
+    switch (type.kind()) {
+        case element::Type::Kind::i8:
+            return kernel::StorageType::i8;
+        case element::Type::Kind::i16:
+            return kernel::StorageType::i16;
+        case element::Type::Kind::i32:
+            return kernel::StorageType::i32;
+        case element::Type::Kind::i64:
+            return kernel::StorageType::i64;
+        case element::Type::Kind::u8:
+            return kernel::StorageType::u8;
+        case element::Type::Kind::u16:
+            return kernel::StorageType::u16;
+        case element::Type::Kind::u32:
+            return kernel::StorageType::u32;
+        case element::Type::Kind::u64:
+            return kernel::StorageType::u64;
+        case element::Type::Kind::boolean:
+            return kernel::StorageType::boolean;
+        default:
+            return kernel::storage_type(kernel_type(type));
+    }
+}
+
 namespace {
 
 kernel::ElementType channel_type(std::span<const OptionalArray> inputs,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "normgraph/kernel/contract.hpp"
+#include "normgraph/kernel/storage_type.hpp"
 #include "normgraph/runtime/kernel_call.hpp"
 
 /// Arrays in the kernels' terms.
@@ -8,6 +9,9 @@ namespace normgraph::runtime {
 
 /// Of a real type.
 kernel::ElementType kernel_type(element::Type type);
+
+/// Of a static type.
+kernel::StorageType storage_type(element::Type type);
 
 /// Index 0 of inputs is `input`. The channel type is that of the first array of rank 1, input or
 /// output; data of rank 1 does not exist.

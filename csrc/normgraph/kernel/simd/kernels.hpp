@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "normgraph/kernel/contract.hpp"
+#include "normgraph/kernel/primitive_contract.hpp"
 #include "normgraph/kernel/simd/micro_kernels.hpp"
 
 /// The ops' kernels, with any instruction set's micro-kernels. All outputs are computed, by at most
@@ -20,5 +21,15 @@ void batch_norm_training_backprop(const MicroKernelTable& table,
 void batch_norm_inference_backprop(const MicroKernelTable& table,
                                    const BatchNormInferenceBackpropArguments& arguments,
                                    std::int64_t num_threads);
+
+void element_wise(const MicroKernelTable& table, const ElementWiseProgram& program,
+                  std::int64_t num_threads);
+void sum(const MicroKernelTable& table, const SumArguments& arguments, std::int64_t num_threads);
+void matrix_multiply(const MicroKernelTable& table, const MatrixMultiplyArguments& arguments,
+                     std::int64_t num_threads);
+void relu_mask(const MicroKernelTable& table, const ReluMaskArguments& arguments,
+               std::int64_t num_threads);
+void relu_mask_select(const MicroKernelTable& table, const ReluMaskSelectArguments& arguments,
+                      std::int64_t num_threads);
 
 }  // namespace normgraph::kernel::simd

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "normgraph/kernel/simd/column_kernels.hpp"
+#include "normgraph/kernel/simd/make_primitive_kernels.hpp"
 #include "normgraph/kernel/simd/micro_kernels.hpp"
 #include "normgraph/kernel/simd/row_kernels.hpp"
 
@@ -29,6 +30,7 @@ constexpr MicroKernels micro_kernels() {
         .input_delta = application<Isa, Data, InputDelta>(),
         .relu_input_delta = application<Isa, Data, InputDelta, Mask::reads>(),
         .frozen_input_delta = application<Isa, Data, FrozenInputDelta>(),
+        .primitives = primitive_micro_kernels<Isa, Data>(),
     };
 }
 
@@ -36,7 +38,7 @@ constexpr MicroKernels micro_kernels() {
 template <typename Isa>
 constexpr MicroKernelTable make_table() {
     return {micro_kernels<Isa, float16>(), micro_kernels<Isa, bfloat16>(),
-            micro_kernels<Isa, float>(), micro_kernels<Isa, double>()};
+            micro_kernels<Isa, float>(), micro_kernels<Isa, double>(), ProductPiece<Isa>::run};
 }
 
 }  // namespace normgraph::kernel::simd

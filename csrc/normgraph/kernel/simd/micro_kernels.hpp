@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "normgraph/kernel/element_type.hpp"
+#include "normgraph/kernel/simd/primitive_micro_kernels.hpp"
 
 /// The loops over elements, compiled once per instruction set and element type, and called through
 /// tables of function pointers. All else of a kernel (traversal, staging, coefficients, threads) is
@@ -78,11 +79,13 @@ struct MicroKernels {
     RowsAndColumns<Apply> input_delta;
     RowsAndColumns<Apply> relu_input_delta;    ///< reads the mask
     RowsAndColumns<Apply> frozen_input_delta;  ///< source: normalized_delta
+    PrimitiveMicroKernels primitives;
 };
 
 /// Of one instruction set, by element type.
 struct MicroKernelTable {
     MicroKernels f16, bf16, f32, f64;
+    MultiplyPiece multiply_piece;
 
     const MicroKernels& operator[](ElementType type) const {
         switch (type) {

@@ -17,12 +17,14 @@ struct Avx2 {
         friend Float operator+(Float a, Float b) { return {_mm256_add_ps(a.value, b.value)}; }
         friend Float operator-(Float a, Float b) { return {_mm256_sub_ps(a.value, b.value)}; }
         friend Float operator*(Float a, Float b) { return {_mm256_mul_ps(a.value, b.value)}; }
+        friend Float operator/(Float a, Float b) { return {_mm256_div_ps(a.value, b.value)}; }
     };
     struct Double {
         __m256d value;
         friend Double operator+(Double a, Double b) { return {_mm256_add_pd(a.value, b.value)}; }
         friend Double operator-(Double a, Double b) { return {_mm256_sub_pd(a.value, b.value)}; }
         friend Double operator*(Double a, Double b) { return {_mm256_mul_pd(a.value, b.value)}; }
+        friend Double operator/(Double a, Double b) { return {_mm256_div_pd(a.value, b.value)}; }
     };
     static constexpr std::int64_t float_width = 8;
     static constexpr std::int64_t double_width = 4;
@@ -42,6 +44,13 @@ struct Avx2 {
         return {{_mm256_cvtps_pd(_mm256_castps256_ps128(v.value))},
                 {_mm256_cvtps_pd(_mm256_extractf128_ps(v.value, 1))}};
     }
+    /// Rounds to nearest, ties to even.
+    static Float narrow(const Wide<Double>& v) {
+        return {_mm256_set_m128(_mm256_cvtpd_ps(v.high.value), _mm256_cvtpd_ps(v.low.value))};
+    }
+    static Float square_root(Float v) { return {_mm256_sqrt_ps(v.value)}; }
+    static Double square_root(Double v) { return {_mm256_sqrt_pd(v.value)}; }
+
     static Wide<Double> load_wide(const float* address) {
         return {{_mm256_cvtps_pd(_mm_loadu_ps(address))},
                 {_mm256_cvtps_pd(_mm_loadu_ps(address + 4))}};

@@ -17,12 +17,14 @@ struct Avx512 {
         friend Float operator+(Float a, Float b) { return {_mm512_add_ps(a.value, b.value)}; }
         friend Float operator-(Float a, Float b) { return {_mm512_sub_ps(a.value, b.value)}; }
         friend Float operator*(Float a, Float b) { return {_mm512_mul_ps(a.value, b.value)}; }
+        friend Float operator/(Float a, Float b) { return {_mm512_div_ps(a.value, b.value)}; }
     };
     struct Double {
         __m512d value;
         friend Double operator+(Double a, Double b) { return {_mm512_add_pd(a.value, b.value)}; }
         friend Double operator-(Double a, Double b) { return {_mm512_sub_pd(a.value, b.value)}; }
         friend Double operator*(Double a, Double b) { return {_mm512_mul_pd(a.value, b.value)}; }
+        friend Double operator/(Double a, Double b) { return {_mm512_div_pd(a.value, b.value)}; }
     };
     static constexpr std::int64_t float_width = 16;
     static constexpr std::int64_t double_width = 8;
@@ -42,6 +44,14 @@ struct Avx512 {
         return {{_mm512_cvtps_pd(_mm512_castps512_ps256(v.value))},
                 {_mm512_cvtps_pd(_mm512_extractf32x8_ps(v.value, 1))}};
     }
+    /// Rounds to nearest, ties to even.
+    static Float narrow(const Wide<Double>& v) {
+        return {_mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(v.low.value)),
+                                   _mm512_cvtpd_ps(v.high.value), 1)};
+    }
+    static Float square_root(Float v) { return {_mm512_sqrt_ps(v.value)}; }
+    static Double square_root(Double v) { return {_mm512_sqrt_pd(v.value)}; }
+
     static Wide<Double> load_wide(const float* address) {
         return {{_mm512_cvtps_pd(_mm256_loadu_ps(address))},
                 {_mm512_cvtps_pd(_mm256_loadu_ps(address + 8))}};

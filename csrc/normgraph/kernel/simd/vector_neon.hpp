@@ -17,12 +17,14 @@ struct Neon {
         friend Float operator+(Float a, Float b) { return {vaddq_f32(a.value, b.value)}; }
         friend Float operator-(Float a, Float b) { return {vsubq_f32(a.value, b.value)}; }
         friend Float operator*(Float a, Float b) { return {vmulq_f32(a.value, b.value)}; }
+        friend Float operator/(Float a, Float b) { return {vdivq_f32(a.value, b.value)}; }
     };
     struct Double {
         float64x2_t value;
         friend Double operator+(Double a, Double b) { return {vaddq_f64(a.value, b.value)}; }
         friend Double operator-(Double a, Double b) { return {vsubq_f64(a.value, b.value)}; }
         friend Double operator*(Double a, Double b) { return {vmulq_f64(a.value, b.value)}; }
+        friend Double operator/(Double a, Double b) { return {vdivq_f64(a.value, b.value)}; }
     };
     static constexpr std::int64_t float_width = 4;
     static constexpr std::int64_t double_width = 2;
@@ -42,6 +44,13 @@ struct Neon {
     static Wide<Double> widen(Float v) {
         return {{vcvt_f64_f32(vget_low_f32(v.value))}, {vcvt_high_f64_f32(v.value)}};
     }
+    /// Rounds to nearest, ties to even.
+    static Float narrow(const Wide<Double>& v) {
+        return {vcvt_high_f32_f64(vcvt_f32_f64(v.low.value), v.high.value)};
+    }
+    static Float square_root(Float v) { return {vsqrtq_f32(v.value)}; }
+    static Double square_root(Double v) { return {vsqrtq_f64(v.value)}; }
+
     static Wide<Double> load_wide(const float* address) { return widen(load(address)); }
 
     static void store(float* address, Float v) { vst1q_f32(address, v.value); }

@@ -17,12 +17,14 @@ struct Sse2 {
         friend Float operator+(Float a, Float b) { return {_mm_add_ps(a.value, b.value)}; }
         friend Float operator-(Float a, Float b) { return {_mm_sub_ps(a.value, b.value)}; }
         friend Float operator*(Float a, Float b) { return {_mm_mul_ps(a.value, b.value)}; }
+        friend Float operator/(Float a, Float b) { return {_mm_div_ps(a.value, b.value)}; }
     };
     struct Double {
         __m128d value;
         friend Double operator+(Double a, Double b) { return {_mm_add_pd(a.value, b.value)}; }
         friend Double operator-(Double a, Double b) { return {_mm_sub_pd(a.value, b.value)}; }
         friend Double operator*(Double a, Double b) { return {_mm_mul_pd(a.value, b.value)}; }
+        friend Double operator/(Double a, Double b) { return {_mm_div_pd(a.value, b.value)}; }
     };
     static constexpr std::int64_t float_width = 4;
     static constexpr std::int64_t double_width = 2;
@@ -51,6 +53,13 @@ struct Sse2 {
     static Wide<Double> widen(Float v) {
         return {{_mm_cvtps_pd(v.value)}, {_mm_cvtps_pd(_mm_movehl_ps(v.value, v.value))}};
     }
+    /// Rounds to nearest, ties to even.
+    static Float narrow(const Wide<Double>& v) {
+        return {_mm_movelh_ps(_mm_cvtpd_ps(v.low.value), _mm_cvtpd_ps(v.high.value))};
+    }
+    static Float square_root(Float v) { return {_mm_sqrt_ps(v.value)}; }
+    static Double square_root(Double v) { return {_mm_sqrt_pd(v.value)}; }
+
     static Wide<Double> load_wide(const float* address) { return widen(load(address)); }
 
     static void store(float* address, Float v) { _mm_storeu_ps(address, v.value); }

@@ -1,0 +1,124 @@
+#include "normgraph/runtime/executable.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+#include <unordered_map>
+#include <utility>
+
+#include "normgraph/ir/text.hpp"
+#include "normgraph/runtime/lowering.hpp"
+
+namespace normgraph::runtime {
+namespace {
+
+/// The same graph with nodes of its own.
+Function copy_of(const Function& function) {
+    std::unordered_map<const Node*, std::shared_ptr<Node>> copies;
+    const auto copied = [&](const std::vector<Output>& outputs) {
+        std::vector<Output> result;
+        for (const Output& output : outputs) {
+            result.emplace_back(copies.at(output.node().get()), output.index());
+        }
+        return result;
+    };
+    for (const std::shared_ptr<Node>& node : function.nodes()) {
+        copies.emplace(node.get(), node->clone_with_new_inputs(copied(node->input_values()),
+                                                               node->friendly_name()));
+    }
+    std::vector<std::shared_ptr<Parameter>> parameters;
+    for (const std::shared_ptr<Parameter>& parameter : function.parameters()) {
+        parameters.push_back(std::static_pointer_cast<Parameter>(copies.at(parameter.get())));
+    }
+    return {copied(function.results()), std::move(parameters), function.friendly_name()};
+}
+
+bool describes(const TensorType& declared, const TensorType& type) {
+    return (declared.element_type.is_dynamic() || declared.element_type == type.element_type) &&
+           declared.partial_shape.compatible(type.partial_shape);
+}
+
+bool is_of(const TensorType& type, const Array& array) {
+    return type.element_type == array.element_type &&
+           std::ranges::equal(type.partial_shape.dimensions(), array.shape, {},
+                              [](const Dimension& dimension) { return dimension.length(); });
+}
+
+}  // namespace
+
+Executable::Executable(const Function& function, Backend backend)
+    : function_(copy_of(function)), backend_(backend) {
+    check_nodes_have_kernels(function_);
+    for (const std::shared_ptr<Parameter>& parameter : function_.parameters()) {
+        names_.push_back(parameter->friendly_name());
+    }
+}
+
+void Executable::check_arguments(std::span<const Array> arguments) const {
+    if (arguments.size() != names_.size()) {
+        throw std::invalid_argument("expected " + format_count(names_.size(), "argument") +
+                                    ", got " + std::to_string(arguments.size()));
+    }
+    std::vector<std::string> violations;
+    for (std::size_t index = 0; index < arguments.size(); ++index) {
+        const TensorType declared = function_.parameters()[index]->output_type(0);
+        const TensorType type = arguments[index].tensor_type();
+        if (!describes(declared, type)) {
+            violations.push_back(names_[index] + ": expected " + declared.to_string() + ", got " +
+                                 type.to_string());
+        }
+    }
+    if (!violations.empty()) {
+        throw std::invalid_argument(join(violations, "\n"));
+    }
+}
+
+std::shared_ptr<const Plan> Executable::remembered(std::span<const Array> arguments) const {
+    const std::lock_guard lock(mutex_);
+    const auto found = std::ranges::find_if(plans_, [&](const std::shared_ptr<const Plan>& plan) {
+        return std::ranges::equal(plan->argument_types, arguments, is_of);
+    });
+    if (found == plans_.end()) {
+        return nullptr;
+    }
+    std::rotate(plans_.begin(), found, found + 1);
+    return plans_.front();
+}
+
+void Executable::remember(std::shared_ptr<const Plan> plan) const {
+    const std::lock_guard lock(mutex_);
+    if (plans_.size() == most_plans) {
+        plans_.pop_back();
+    }
+    plans_.insert(plans_.begin(), std::move(plan));
+}
+
+std::shared_ptr<const Plan> Executable::plan_for(std::span<const Array> arguments) const {
+    if (std::shared_ptr<const Plan> plan = remembered(arguments)) {
+        return plan;
+    }
+    check_arguments(arguments);
+    std::vector<TensorType> types;
+    for (const Array& argument : arguments) {
+        types.push_back(argument.tensor_type());
+    }
+    auto plan = std::make_shared<const Plan>(make_plan(function_, backend_, types));
+    remember(plan);
+    return plan;
+}
+
+void Executable::run(const Plan& plan, std::span<const Array> arguments,
+                     std::span<const Array> results, std::int64_t num_threads) const {
+    const kernel::Implementation& implementation = backend_ == Backend::reference
+                                                       ? kernel::implementation("reference")
+                                                       : kernel::chosen_implementation();
+    const ArenaPool::Arena arena = arenas_.take(plan.arena_bytes);
+    plan.run(arguments, results, arena.address(), num_threads, implementation);
+    peak_bytes_ = static_cast<std::int64_t>(plan.arena_bytes);
+}
+
+std::optional<std::size_t> Executable::peak_bytes() const {
+    const std::int64_t bytes = peak_bytes_;
+    return bytes == never_run ? std::nullopt : std::optional(static_cast<std::size_t>(bytes));
+}
+
+}  // namespace normgraph::runtime

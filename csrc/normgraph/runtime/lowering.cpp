@@ -1,0 +1,387 @@
+#include "normgraph/runtime/lowering.hpp"
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <optional>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+
+#include "normgraph/ir/constant.hpp"
+#include "normgraph/op/batch_norm_inference.hpp"
+#include "normgraph/op/batch_norm_inference_backprop.hpp"
+#include "normgraph/op/batch_norm_training.hpp"
+#include "normgraph/op/batch_norm_training_backprop.hpp"
+#include "normgraph/op/batch_norm_training_relu.hpp"
+#include "normgraph/op/batch_norm_training_relu_backprop.hpp"
+#include "normgraph/op/convert.hpp"
+#include "normgraph/op/elementwise.hpp"
+#include "normgraph/op/matrix_multiply.hpp"
+#include "normgraph/op/reduction.hpp"
+#include "normgraph/op/relu_selection.hpp"
+#include "normgraph/runtime/kernel_arguments.hpp"
+#include "normgraph/runtime/kernel_steps.hpp"
+#include "normgraph/runtime/plan_builder.hpp"
+
+namespace normgraph::runtime {
+namespace {
+
+using kernel::ElementWiseOperation;
+using kernel::StorageType;
+
+/// One node on its way into a plan.
+struct NodeLowering {
+    const Node& node;
+    std::vector<std::size_t> inputs;  ///< views; unspecified where an input is not read
+    const std::vector<TensorType>& input_types;
+    const std::vector<TensorType>& output_types;
+    std::vector<bool> is_needed;  ///< by output
+    PlanBuilder& builder;
+
+    Lengths input_shape(std::size_t index) const { return shape_of(input_types[index]); }
+    std::size_t new_output(std::size_t index) const {
+        return builder.add_value(output_types[index]);
+    }
+    /// A negative axis of an input counts from its last.
+    std::int64_t axis_of_input(std::size_t index, std::int64_t axis) const {
+        return axis < 0 ? axis + static_cast<std::int64_t>(input_shape(index).size()) : axis;
+    }
+
+    static Lengths shape_of(const TensorType& type) {
+        Lengths shape;
+        for (const Dimension& dimension : type.partial_shape.dimensions()) {
+            shape.push_back(dimension.length());
+        }
+        return shape;
+    }
+};
+
+/// One per output; unspecified where it is not needed.
+using Views = std::vector<std::size_t>;
+
+template <ElementWiseOperation operation>
+Views element_wise(const NodeLowering& lowering) {
+    PlanBuilder& builder = lowering.builder;
+    ElementWiseStep& step = builder.begin_element_wise(lowering.input_shape(0), lowering.inputs);
+    const StorageType type = storage_type(lowering.output_types[0].element_type);
+    const ProgramValue first = builder.operand(step, lowering.inputs.front());
+    const ProgramValue second = builder.operand(step, lowering.inputs.back());
+    const std::size_t result = lowering.new_output(0);
+    builder.end_element_wise(step, step.add(operation, type, type, first, second), result);
+    return {result};
+}
+
+Views convert(const NodeLowering& lowering) {
+    PlanBuilder& builder = lowering.builder;
+    const StorageType from = storage_type(lowering.input_types[0].element_type);
+    const StorageType to = storage_type(lowering.output_types[0].element_type);
+    if (from == to) {
+        return {lowering.inputs[0]};
+    }
+    ElementWiseStep& step = builder.begin_element_wise(lowering.input_shape(0), lowering.inputs);
+    const ProgramValue value = builder.operand(step, lowering.inputs[0]);
+    const std::size_t result = lowering.new_output(0);
+    builder.end_element_wise(step, step.add(ElementWiseOperation::convert, from, to, value, value),
+                             result);
+    return {result};
+}
+
+template <typename Op>
+Views reduction(const NodeLowering& lowering) {
+    Lengths kept_axes;
+    for (const std::int64_t axis : static_cast<const Op&>(lowering.node).axes()) {
+        kept_axes.push_back(lowering.axis_of_input(0, axis));
+    }
+    const std::size_t result = lowering.new_output(0);
+    lowering.builder.add_step(std::make_unique<SumStep>(
+        lowering.inputs[0], result, std::move(kept_axes), std::is_same_v<Op, op::Mean>));
+    return {result};
+}
+
+/// `value` with its axes at those that `node` lists, repeated along the others of input 1.
+std::size_t repeated(const NodeLowering& lowering, const op::AxesNode& node, std::size_t value) {
+    const View& from = lowering.builder.view(value);
+    View view{from.buffer, lowering.input_shape(1), {}};
+    view.axes.resize(view.shape.size(), View::repeated);
+    for (std::size_t axis = 0; axis < node.axes().size(); ++axis) {
+        view.axes[static_cast<std::size_t>(lowering.axis_of_input(1, node.axes()[axis]))] =
+            from.axes[axis];
+    }
+    return lowering.builder.add_view(std::move(view));
+}
+
+/// No step at all: the same memory, seen with strides of zero.
+Views broadcast(const NodeLowering& lowering) {
+    return {
+        repeated(lowering, static_cast<const op::Broadcast&>(lowering.node), lowering.inputs[0])};
+}
+
+/// The division is made in double, as Mean's, and rounded once.
+Views mean_backprop(const NodeLowering& lowering) {
+    const auto& node = static_cast<const op::MeanBackprop&>(lowering.node);
+    PlanBuilder& builder = lowering.builder;
+    Lengths others = lowering.input_shape(1);
+    for (const std::int64_t axis : node.axes()) {
+        others[static_cast<std::size_t>(lowering.axis_of_input(1, axis))] = 1;
+    }
+    const Lengths shape = lowering.input_shape(0);
+    const std::size_t count =
+        builder.add_number(static_cast<double>(kernel::product(others)), shape);
+    ElementWiseStep& step = builder.begin_element_wise(shape, {lowering.inputs[0], count});
+    const StorageType type = storage_type(lowering.output_types[0].element_type);
+    const auto convert = [&](StorageType from, StorageType to, ProgramValue value) {
+        return from == to ? value : step.add(ElementWiseOperation::convert, from, to, value, value);
+    };
+    const ProgramValue delta =
+        convert(type, StorageType::f64, builder.operand(step, lowering.inputs[0]));
+    const ProgramValue quotient = step.add(ElementWiseOperation::divide, StorageType::f64,
+                                           StorageType::f64, delta, builder.operand(step, count));
+    const std::size_t divided = builder.add_value(
+        {lowering.output_types[0].element_type, lowering.input_types[0].partial_shape});
+    builder.end_element_wise(step, convert(StorageType::f64, type, quotient), divided);
+    return {repeated(lowering, node, divided)};
+}
+
+Views matrix_multiply(const NodeLowering& lowering) {
+    const auto& node = static_cast<const op::MatrixMultiply&>(lowering.node);
+    const std::size_t result = lowering.new_output(0);
+    lowering.builder.add_step(
+        std::make_unique<MatrixMultiplyStep>(lowering.inputs[0], lowering.inputs[1], result,
+                                             node.transpose_left(), node.transpose_right()));
+    return {result};
+}
+
+Views relu_mask(const NodeLowering& lowering) {
+    const auto& node = static_cast<const op::ReluMask&>(lowering.node);
+    const std::size_t mask = lowering.builder.in_order(lowering.new_output(0));
+    lowering.builder.add_step(std::make_unique<ReluMaskStep>(
+        lowering.inputs[0], mask, lowering.axis_of_input(0, node.channel_axis())));
+    return {mask};
+}
+
+Views relu_mask_select(const NodeLowering& lowering) {
+    const auto& node = static_cast<const op::ReluMaskSelect&>(lowering.node);
+    const std::size_t mask = lowering.builder.in_order(lowering.inputs[1]);
+    const std::size_t result = lowering.new_output(0);
+    lowering.builder.add_step(std::make_unique<ReluMaskSelectStep>(
+        lowering.inputs[0], mask, result, lowering.axis_of_input(0, node.channel_axis())));
+    return {result};
+}
+
+bool is_empty(const Lengths& shape) {
+    return std::ranges::find(shape, 0) != shape.end();
+}
+
+/// The strides of the input decide about the order of its sums.
+template <const KernelCall* call>
+Views batch_norm(const NodeLowering& lowering) {
+    const auto& node = static_cast<const op::BatchNormNode&>(lowering.node);
+    if (call->needs_elements && is_empty(lowering.input_shape(0))) {
+        throw std::invalid_argument(
+            node.description() + " '" + node.friendly_name() +
+            "': input: expected at least one element per channel, since an empty batch has no "
+            "statistics, got shape " +
+            lowering.input_types[0].partial_shape.to_string());
+    }
+    std::vector<std::size_t> inputs = lowering.inputs;
+    for (std::size_t index = 0; index < inputs.size(); ++index) {
+        if (call->input_names[index] == "mask") {
+            inputs[index] = lowering.builder.in_order(inputs[index]);
+        }
+    }
+    lowering.builder.strides_matter_of(inputs[0]);
+    std::vector<std::optional<std::size_t>> results(lowering.output_types.size());
+    Views views(results.size());
+    for (std::size_t index = 0; index < results.size(); ++index) {
+        if (lowering.is_needed[index]) {
+            views[index] = lowering.new_output(index);
+            results[index] = call->output_names[index] == "mask"
+                                 ? lowering.builder.in_order(views[index])
+                                 : views[index];
+        }
+    }
+    lowering.builder.add_step(std::make_unique<BatchNormStep>(
+        *call, std::move(inputs), std::move(results), node.epsilon(), node.channel_axis()));
+    return views;
+}
+
+Views constant(const NodeLowering& lowering) {
+    const auto& node = static_cast<const Constant&>(lowering.node);
+    return {lowering.builder.add_constant(lowering.output_types[0], node.data().data())};
+}
+
+/// How one kind of node becomes steps.
+struct Kind {
+    Views (*lower)(const NodeLowering& lowering);
+    std::size_t inputs_read;  ///< the first ones; of the others only the types count
+};
+
+template <typename Op>
+std::pair<const std::string_view, Kind> kind(Views (*lower)(const NodeLowering&)) {
+    return {Op::class_name, {lower, Op::names_of_inputs.size()}};
+}
+
+const std::unordered_map<std::string_view, Kind>& kinds() {
+    static const std::unordered_map<std::string_view, Kind> all{
+        {Constant::class_name, {constant, 0}},
+        kind<op::Add>(element_wise<ElementWiseOperation::add>),
+        kind<op::Subtract>(element_wise<ElementWiseOperation::subtract>),
+        kind<op::Multiply>(element_wise<ElementWiseOperation::multiply>),
+        kind<op::Divide>(element_wise<ElementWiseOperation::divide>),
+        kind<op::Negate>(element_wise<ElementWiseOperation::negate>),
+        kind<op::SquareRoot>(element_wise<ElementWiseOperation::square_root>),
+        kind<op::Relu>(element_wise<ElementWiseOperation::relu>),
+        kind<op::ReluBackprop>(element_wise<ElementWiseOperation::relu_backprop>),
+        kind<op::Convert>(convert),
+        kind<op::Sum>(reduction<op::Sum>),
+        kind<op::Mean>(reduction<op::Mean>),
+        {op::Broadcast::class_name, {broadcast, 1}},
+        {op::MeanBackprop::class_name, {mean_backprop, 1}},
+        kind<op::MatrixMultiply>(matrix_multiply),
+        kind<op::ReluMask>(relu_mask),
+        kind<op::ReluMaskSelect>(relu_mask_select),
+        kind<op::BatchNormTraining>(batch_norm<&batch_norm_training>),
+        kind<op::BatchNormInference>(batch_norm<&batch_norm_inference>),
+        kind<op::BatchNormTrainingBackprop>(batch_norm<&batch_norm_training_backprop>),
+        kind<op::BatchNormInferenceBackprop>(batch_norm<&batch_norm_inference_backprop>),
+        kind<op::BatchNormTrainingRelu>(batch_norm<&batch_norm_training_relu>),
+        kind<op::BatchNormTrainingReluBackprop>(batch_norm<&batch_norm_training_relu_backprop>),
+    };
+    return all;
+}
+
+bool is_parameter(const Node& node) {
+    return dynamic_cast<const Parameter*>(&node) != nullptr;
+}
+
+/// Which outputs the results depend on, by node; a node that is not listed is not run.
+using Needed = std::unordered_map<const Node*, std::vector<bool>>;
+
+Needed needed_outputs(const Function& function) {
+    Needed needed;
+    const auto need = [&](const Output& output) {
+        std::vector<bool>& of_node = needed[output.node().get()];
+        of_node.resize(output.node()->output_names().size());
+        of_node[output.index()] = true;
+    };
+    for (const Output& result : function.results()) {
+        need(result);
+    }
+    for (std::size_t index = function.nodes().size(); index-- > 0;) {
+        const Node& node = *function.nodes()[index];
+        if (needed.contains(&node) && !is_parameter(node)) {
+            for (std::size_t input = 0; input < kinds().at(node.type_name()).inputs_read; ++input) {
+                need(node.input_values()[input]);
+            }
+        }
+    }
+    return needed;
+}
+
+void check_size(const Node& node, const TensorType& type) {
+    constexpr std::int64_t limit = std::int64_t{1} << 56;
+    std::int64_t count = 1;
+    const Lengths shape = NodeLowering::shape_of(type);
+    for (const std::int64_t length : is_empty(shape) ? Lengths{} : shape) {
+        if (count > limit / length) {
+            throw std::invalid_argument(node.description() + " '" + node.friendly_name() +
+                                        "': expected fewer than 2^56 elements, got " +
+                                        type.to_string());
+        }
+        count *= length;
+    }
+}
+
+/// The function's values, as far as its nodes have been visited.
+class Values {
+public:
+    void set(const Node& node, std::vector<TensorType> types, Views views) {
+        of_node_.emplace(&node, Of{std::move(types), std::move(views)});
+    }
+    const std::vector<TensorType>& types(const Node& node) const {
+        return of_node_.at(&node).types;
+    }
+    std::size_t view(const Output& output) const {
+        return of_node_.at(output.node().get()).views[output.index()];
+    }
+    std::vector<TensorType> input_types(const Node& node) const {
+        std::vector<TensorType> types;
+        for (const Output& input : node.input_values()) {
+            types.push_back(of_node_.at(input.node().get()).types[input.index()]);
+        }
+        return types;
+    }
+    std::vector<std::size_t> input_views(const Node& node) const {
+        std::vector<std::size_t> views;
+        for (const Output& input : node.input_values()) {
+            views.push_back(view(input));
+        }
+        return views;
+    }
+
+private:
+    struct Of {
+        std::vector<TensorType> types;
+        Views views;
+    };
+    std::unordered_map<const Node*, Of> of_node_;
+};
+
+}  // namespace
+
+void check_nodes_have_kernels(const Function& function) {
+    for (const std::shared_ptr<Node>& node : function.nodes()) {
+        if (!is_parameter(*node) && !kinds().contains(node->type_name())) {
+            throw std::invalid_argument("no kernel computes " + node->description() + " '" +
+                                        node->friendly_name() + "'");
+        }
+    }
+}
+
+Plan make_plan(const Function& function, Backend backend,
+               std::span<const TensorType> argument_types) {
+    const Needed needed = needed_outputs(function);
+    PlanBuilder builder(backend);
+    Values values;
+    for (std::size_t index = 0; index < function.nodes().size(); ++index) {
+        const Node& node = *function.nodes()[index];
+        if (index < argument_types.size()) {
+            const TensorType& type = argument_types[index];
+            check_size(node, type);
+            values.set(node, {type}, {builder.add_argument(type)});
+            continue;
+        }
+        const std::vector<TensorType> input_types = values.input_types(node);
+        std::vector<TensorType> types = node.infer_output_types(input_types);
+        for (const TensorType& type : types) {
+            check_size(node, type);
+        }
+        const auto outputs = needed.find(&node);
+        Views views(types.size());
+        if (outputs != needed.end()) {
+            views = kinds()
+                        .at(node.type_name())
+                        .lower({.node = node,
+                                .inputs = values.input_views(node),
+                                .input_types = input_types,
+                                .output_types = types,
+                                .is_needed = outputs->second,
+                                .builder = builder});
+        }
+        values.set(node, std::move(types), std::move(views));
+    }
+    std::vector<std::size_t> results;
+    std::vector<TensorType> result_types;
+    for (const Output& result : function.results()) {
+        results.push_back(values.view(result));
+        result_types.push_back(values.types(*result.node())[result.index()]);
+    }
+    return builder.finish(results, {argument_types.begin(), argument_types.end()},
+                          std::move(result_types));
+}
+
+}  // namespace normgraph::runtime
