@@ -74,13 +74,15 @@ def functions(draw: st.DrawFn) -> ng.Function:
         ng.Parameter(draw(st.sampled_from(ELEMENT_TYPES)), draw(SHAPES), draw(NAMES))
         for _ in range(draw(st.integers(0, 2)))
     ]
+    results = []
     for _ in range(draw(st.integers(0, 12))):
         node = draw(nodes(values, draw(st.sampled_from(data)), vectors))
         if node is not None:
+            results.append(draw(st.sampled_from(node.outputs)))
             node.friendly_name = draw(st.none() | NAMES)
             values += node.outputs
     values += [constant.output(0) for constant in draw(st.lists(constants(), max_size=2))]
-    results = draw(st.lists(st.sampled_from(values), min_size=1, max_size=4))
+    results += draw(st.lists(st.sampled_from(values), min_size=1, max_size=2))
     return ng.Function(results, draw(st.permutations(parameters)), draw(st.none() | NAMES))
 
 
