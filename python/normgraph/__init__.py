@@ -41,6 +41,7 @@ from ._core import (
     set_num_threads,
 )
 from .configuration import show_config
+from .formats.drawing import Drawing, draw
 from .running_statistics import RunningStatistics, update_running_statistics
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "BatchNormTrainingResult",
     "Constant",
     "Dimension",
+    "Drawing",
     "Executable",
     "Function",
     "Input",
@@ -70,6 +72,7 @@ __all__ = [
     "compile",
     "config",
     "decompose",
+    "draw",
     "element",
     "formats",
     "fuse_relu",
