@@ -1,5 +1,6 @@
 #include <pybind11/stl.h>
 
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <string>
@@ -139,7 +140,9 @@ py::class_<Port> define_port(py::module_& module, const char* name, const char* 
             py::is_operator())
         .def("__hash__",
              [](const Port& self) {
-                 return py::hash(py::make_tuple(py::cast(self.node()), self.index()));
+                 // Of the node itself: the Python object that stands for it may come and go.
+                 const auto address = reinterpret_cast<std::uintptr_t>(self.node().get());
+                 return py::hash(py::make_tuple(address, self.index()));
              })
         .def("__repr__", [kind = std::string(name)](const Port& self) {
             return "<" + kind + " " + self.node()->friendly_name() + "." +

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 from typing import Any
 
@@ -127,3 +128,14 @@ def test_a_validation_failure_pickles() -> None:
     assert type(twin) is ng.NodeValidationFailure
     assert (twin.labels, str(twin)) == (("C1",), str(raised.value))
     assert ng.NodeValidationFailure("made by hand").labels == ()
+
+
+def test_outputs_are_keys_whether_or_not_their_node_is_held() -> None:
+    x = ng.Parameter("f32", [2, 3], name="x")
+    negative = ng.op.Negate(ng.op.Relu(x))
+    values = {port.source: index for index, port in enumerate(negative.inputs)}
+    gc.collect()
+    others = [ng.op.Negate(x) for _ in range(100)]  # takes the places of objects that have gone
+    assert values[negative.input(0).source] == 0
+    assert hash(negative.input(0).source) == hash(negative.input(0).source)
+    assert len({node.output(0) for node in others}) == 100

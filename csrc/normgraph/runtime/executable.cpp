@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "normgraph/ir/text.hpp"
+#include "normgraph/pass/fuse_relu.hpp"
+#include "normgraph/pass/merge_equal_nodes.hpp"
 #include "normgraph/runtime/lowering.hpp"
 
 namespace normgraph::runtime {
@@ -32,6 +34,12 @@ Function copy_of(const Function& function) {
     return {copied(function.results()), std::move(parameters), function.friendly_name()};
 }
 
+/// What runs. The reference runs a graph as it stands.
+Function prepared(const Function& function, Backend backend) {
+    return backend == Backend::reference ? function
+                                         : pass::fuse_relu(pass::merge_equal_nodes(function));
+}
+
 bool describes(const TensorType& declared, const TensorType& type) {
     return (declared.element_type.is_dynamic() || declared.element_type == type.element_type) &&
            declared.partial_shape.compatible(type.partial_shape);
@@ -46,7 +54,7 @@ bool is_of(const TensorType& type, const Array& array) {
 }  // namespace
 
 Executable::Executable(const Function& function, Backend backend)
-    : function_(copy_of(function)), backend_(backend) {
+    : function_(prepared(copy_of(function), backend)), backend_(backend) {
     check_nodes_have_kernels(function_);
     for (const std::shared_ptr<Parameter>& parameter : function_.parameters()) {
         names_.push_back(parameter->friendly_name());
