@@ -43,6 +43,7 @@ from ._core import (
 from .configuration import show_config
 from .formats.drawing import Drawing, draw
 from .running_statistics import RunningStatistics, update_running_statistics
+from .tracing import Trace, trace
 
 __all__ = [
     "BatchNormInferenceBackpropResult",
@@ -62,6 +63,7 @@ __all__ = [
     "Parameter",
     "PartialShape",
     "RunningStatistics",
+    "Trace",
     "__version__",
     "batch_norm_inference",
     "batch_norm_inference_backprop",
@@ -82,5 +84,6 @@ __all__ = [
     "op",
     "set_num_threads",
     "show_config",
+    "trace",
     "update_running_statistics",
 ]
