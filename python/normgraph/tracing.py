@@ -36,7 +36,7 @@ class Trace(Mapping[str, Array]):
 
     A name that several nodes have gets a number from the second on, `centered#2`, as where a
     function is printed. Instead of a name, the Output itself, or a node with one output, will do.
-    str() of a trace is a table of the values and gradients. The arrays are the trace's own.
+    str() of a trace is its table().
     """
 
     def __init__(
@@ -87,12 +87,19 @@ class Trace(Mapping[str, Array]):
         asked = name if isinstance(name, str) else repr(name)
         raise KeyError(f"expected one of {', '.join(self._outputs)}, got {asked}")
 
-    def __str__(self) -> str:
+    def table(self, names: Iterable[str | Output | Node] | None = None) -> str:
+        """Text with a row for each of these values: name, op, type and shape, values, gradient.
+
+        None is all but the nameless nodes that only hold, repeat or convert something. Small arrays
+        are written out, larger ones told by their range and mean, NaN and infinity apart. Raises
+        KeyError for an unknown name.
+        """
+        chosen = None if names is None else {self._output(name) for name in names}
         rows = [
             ("name", "op", "type", "value", *(["gradient"] if self._deltas is not None else []))
         ]
         for name, output in self._outputs.items():
-            if is_shown(output.node):
+            if is_shown(output.node) if chosen is None else output in chosen:
                 value = self._values[output]
                 row = (printable(name), output.node.type_name, array_type(value))
                 rows.append((*row, summary(value), *self._gradient_cells(output)))
@@ -102,6 +109,9 @@ class Trace(Mapping[str, Array]):
             for row in rows
         )
         return "\n".join(line.rstrip() for line in lines)
+
+    def __str__(self) -> str:
+        return self.table()
 
     def _gradient_cells(self, output: Output) -> list[str]:
         if self._deltas is None:

@@ -302,3 +302,15 @@ def test_the_table() -> None:
     assert repr(ng.trace(function, [values])) == "<Trace of 4 values>"
     assert trace != ng.trace(function, [values])
     assert {trace: 1}[trace] == 1
+
+
+def test_the_table_of_some_values() -> None:
+    inputs, delta = arrays()
+    function = ng.decompose(layer())
+    trace = ng.trace(function, inputs, [delta])
+    table = trace.table(["invsqrt", "centered", function.results[0], function.parameters[1]])
+    names = [line.split()[0] for line in table.splitlines()]
+    assert names == ["name", "gamma", "centered", "invsqrt", "y"]
+    assert trace.table([]).split() == ["name", "op", "type", "value", "gradient"]
+    with pytest.raises(KeyError, match="expected one of x, gamma"):
+        trace.table(["z"])

@@ -8,3 +8,5 @@ class FormatError(ValueError):
 
     The message names the place first: `nodes[3].attributes.epsilon: expected a number, got "x"`.
     """
+
+    __module__ = "normgraph.formats"
