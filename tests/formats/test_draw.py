@@ -93,6 +93,22 @@ def test_a_node_is_a_box_and_a_value_an_arrow() -> None:
     assert shown.arrows[-1].source.place == "o0"
 
 
+def test_what_has_no_name_is_shown_by_what_it_is() -> None:
+    x = ng.Parameter("f32", [2, 3], name="x")
+    product = ng.op.MatrixMultiply(x, x, transpose_right=True)
+    ones = ng.Constant([1, 1], "f32")
+    norm = ng.op.BatchNormTraining(product, ones, ones)
+    shown = picture(ng.Function([product, norm.output(1), x, ng.op.Sum(x, [0])], [x]))
+    assert titles(shown.boxes, kind="op") == ["MatrixMultiply", "BatchNormTraining", "Sum"]
+    lines = [box.lines for box in shown.boxes if box.kind == "op"]
+    assert lines == [
+        ("transpose_right=True",),
+        ("epsilon=1e-05, channel_axis=1",),
+        ("kept_axes={0}",),
+    ]
+    assert titles(shown.boxes, kind="result") == ["result 0", "mean", "x", "result 3"]
+
+
 def test_gradients_have_another_colour() -> None:
     boxes = picture(ng.gradients(layer())).boxes
     assert titles(boxes, is_adjoint=False) == ["x", "gamma", "beta", "norm"]

@@ -36,9 +36,11 @@ def tensor_type(output: Output) -> str:
 
 
 def attributes_text(node: Node) -> str:
-    """All attributes in a line: `epsilon=1e-05, channel_axis=1`."""
+    """Attributes in a line, without flags that are not set: `epsilon=1e-05, channel_axis=1`."""
     texts = []
     for name, value in node.attributes.items():
+        if value is False:
+            continue
         value = f"{{{','.join(map(str, value))}}}" if isinstance(value, tuple) else value
         texts.append(f"{name}={value}")
     return ", ".join(texts)

@@ -121,8 +121,8 @@ class PictureBuilder:
         self.count = 0
         for node in list(self.nodes):
             self.add_node(node)
-        for result in function.results:
-            self.add_result(result)
+        for index, result in enumerate(function.results):
+            self.add_result(result, index)
 
     def check_deltas(self, function: Function) -> None:
         for parameter in self.deltas or ():
@@ -181,7 +181,8 @@ class PictureBuilder:
             to = f" to {node.outputs[0].element_type}" if node.type_name == "Convert" else ""
             return Box(key, "small", name or "", (node.type_name.lower() + to,), is_adjoint)
         lines = [node.type_name] if name else []
-        lines += [attributes_text(node)] if node.attributes else []
+        attributes = attributes_text(node)
+        lines += [attributes] if attributes else []
         inputs: tuple[str, ...] = ()
         if isinstance(node, _core.op.BatchNormNode) or node.type_name in ORDERED:
             inputs = tuple(value.name for value in node.inputs)
@@ -213,8 +214,11 @@ class PictureBuilder:
             end = self.ends[output] = End(box.key, "", tensor_type(output))
         return end
 
-    def add_result(self, output: Output) -> None:
-        name = output_name(output) if chosen_name(output.node) else output.name
+    def add_result(self, output: Output, index: int) -> None:
+        if chosen_name(output.node):
+            name = output_name(output)
+        else:
+            name = output.name if len(output.node.outputs) > 1 else f"result {index}"
         end = self.end_of(output, self.picture.boxes)
         box = Box(self.new_key(), "result", name, (), output in self.adjoints)
         self.picture.boxes.append(box)
