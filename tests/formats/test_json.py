@@ -130,6 +130,18 @@ def test_what_is_no_function_or_text_is_a_type_error(call: Callable[[Any], Any])
         call("x")
 
 
+def test_there_are_at_most_64_axes() -> None:
+    x = ng.Parameter("f32", [1] * 64)
+    reaches_to_itself(ng.Function([ng.op.Sum(x, range(64))], [x]))
+    for node in [ng.Parameter("f32", [1] * 65), ng.Constant.from_bytes("u8", [0] * 65, b"")]:
+        node.friendly_name = "x"
+        with pytest.raises(FormatError, match="shape of 'x': expected at most 64 axes, got 65"):
+            dumps(ng.Function([node], [node] if isinstance(node, ng.Parameter) else []))
+    dynamic = ng.Parameter("f32", None)
+    with pytest.raises(FormatError, match="kept_axes of 'y': expected at most 64 axes, got 65"):
+        dumps(ng.Function([ng.op.Sum(dynamic, range(65), name="y")], [dynamic]))
+
+
 # ---- the table of ops ----------------------------------------------------------------------------
 
 
@@ -250,6 +262,8 @@ FAULTS: list[tuple[Change, str]] = [
     ),
     (put(*X, [[3, 2]]), "nodes[0].attributes.shape[0]: "),
     (put(*X, [[None, 2]]), "nodes[0].attributes.shape[0][0]: expected an integer, got null"),
+    (put(*X, [1] * 65), "nodes[0].attributes.shape: expected at most 64 axes, got 65"),
+    (put(*BETA, [1] * 65), "nodes[2].attributes.shape: expected at most 64 axes, got 65"),
     (put(*BETA, None), "nodes[2].attributes.shape: expected an array of lengths, got null"),
     (put(*BETA, [None]), "nodes[2].attributes.shape[0]: expected an integer, got null"),
     (put(*BETA, [2**60]), "nodes[2].attributes.data: expected 4611686018427387904 bytes in base64"),

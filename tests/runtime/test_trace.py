@@ -192,6 +192,22 @@ def test_half_precision() -> None:
     assert same_bits(trace.gradient("x"), expected[0])
 
 
+def test_bfloat16() -> None:
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    inputs, delta = arrays()
+    narrow = [inputs[0].astype(ml_dtypes.bfloat16), *inputs[1:]]
+    x = ng.Parameter("bf16", [None, 3], name="x")
+    gamma, beta = (ng.Parameter("f32", [3], name=name) for name in ("gamma", "beta"))
+    norm = ng.op.BatchNormTraining(x, gamma, beta)
+    function = ng.Function([norm.output(0)], [x, gamma, beta])
+    trace = ng.trace(function, narrow, [delta.astype(ml_dtypes.bfloat16)])
+    assert trace.gradient("x").dtype == ml_dtypes.bfloat16
+    expected = ng.compile(ng.gradients(function))(*narrow, delta.astype(ml_dtypes.bfloat16))
+    for name, gradient in zip(("x", "gamma", "beta"), expected, strict=True):
+        assert same_bits(trace.gradient(name), gradient)
+    assert "bf16{18,3}" in str(trace)
+
+
 def test_values_that_are_no_real_numbers_have_no_gradient() -> None:
     x = ng.Parameter("f32", [4, 3], name="x")
     gamma, beta = (ng.Parameter("f32", [3], name=name) for name in ("gamma", "beta"))

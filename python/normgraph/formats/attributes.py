@@ -13,11 +13,16 @@ import numpy as np
 
 from .. import _core
 from .._core import Dimension, PartialShape, element
+from .errors import FormatError
 from .signatures import Kind
 from .strict_json import Value, quoted
 
 #: Sizes beyond this cannot be in a file; they are not computed any further.
 HUGE = 2**63
+
+#: As many as an array of numpy can have. A bound there must be: every node has its own copy of a
+#: shape, so that a short text could else ask for any amount of memory.
+MOST_AXES = 64
 
 ELEMENT_TYPES = {
     value.name: value for value in vars(element).values() if isinstance(value, element.Type)
@@ -25,8 +30,15 @@ ELEMENT_TYPES = {
 
 
 def attributes_to_json(node: _core.Node) -> dict[str, Any]:
-    """Attributes of a node by name, as values that json.dumps writes."""
+    """Attributes of a node by name, as values that json.dumps writes. Raises FormatError."""
     attributes = dict(node.attributes)
+    for name, value in attributes.items():
+        plain = value.to_python() if isinstance(value, PartialShape) else value
+        if isinstance(plain, tuple) and len(plain) > MOST_AXES:
+            raise FormatError(
+                f"{name} of '{node.friendly_name}': expected at most {MOST_AXES} axes, got "
+                f"{len(plain)}"
+            )
     data = attributes.get("data")
     if data is not None:
         data = in_little_endian(data, attributes["element_type"].size)
@@ -67,7 +79,7 @@ def shape(value: Value) -> PartialShape:
     """An array of dimensions, null for a dynamic rank."""
     if value.value is None:
         return PartialShape(None)
-    return PartialShape([dimension(item) for item in value.items()])
+    return PartialShape([dimension(item) for item in axes_of(value)])
 
 
 def dimension(value: Value) -> Dimension:
@@ -92,7 +104,15 @@ def dimension(value: Value) -> Dimension:
 
 def axes(value: Value) -> tuple[int, ...]:
     """An array of integers."""
-    return tuple(item.integer() for item in value.items())
+    return tuple(item.integer() for item in axes_of(value))
+
+
+def axes_of(value: Value) -> list[Value]:
+    """The elements of an array that has one for each of some axes."""
+    items = value.items()
+    if len(items) > MOST_AXES:
+        value.fail(f"expected at most {MOST_AXES} axes, got {len(items)}")
+    return items
 
 
 READERS: dict[Kind, Callable[[Value], Any]] = {
@@ -110,7 +130,7 @@ def static_shape(value: Value) -> list[int]:
     """Lengths that all are known."""
     if not isinstance(value.value, list):
         value.expect("an array of lengths")
-    return [item.integer() for item in value.items()]
+    return [item.integer() for item in axes_of(value)]
 
 
 def elements(value: Value, type_: element.Type, lengths: list[int]) -> bytes:

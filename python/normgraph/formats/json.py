@@ -53,7 +53,8 @@ def dumps(function: Function) -> str:
 
     What loads makes of it is equal to the bit: structure and sharing, names, the declared types and
     shapes of parameters with their intervals, attributes, and the elements of constants, which are
-    written as base64 of their bytes in little-endian order.
+    written as base64 of their bytes in little-endian order. Raises FormatError for a node whose
+    shape or axes are more than 64.
     """
     if not isinstance(function, Function):
         raise TypeError(f"function: expected a Function, got {type(function).__name__}")
