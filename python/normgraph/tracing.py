@@ -8,18 +8,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ._core import (
-    Constant,
-    Executable,
-    Function,
-    Node,
-    Output,
-    Parameter,
-    compile,  # noqa: A004
-    element,
-    gradients,
-    op,
-)
+from . import _core
+from ._core import Constant, Executable, Function, Node, Output, Parameter, element, op
 from .formats.formula import TRANSPARENT
 from .formats.names import chosen_name, output_name, printable
 
@@ -145,7 +135,7 @@ def trace(
     if not isinstance(function, Function):
         raise TypeError(f"function: expected a Function, got {type(function).__name__}")
     outputs = [output for node in function.nodes for output in node.outputs]
-    executable = compile(Function(outputs, function.parameters), backend)
+    executable = _core.compile(Function(outputs, function.parameters), backend)
     values = dict(zip(outputs, run(executable, inputs), strict=True))
     reached = None if deltas is None else gradients_of(function, values, deltas, backend)
     return Trace(values, reached)
@@ -175,7 +165,7 @@ def gradients_of(
     arguments = [values[parameter.output(0)] for parameter in function.parameters]
     arguments += [np.full_like(values[output], -0.0) for output in watched.moves]
     arguments += [delta for _, delta in roots]
-    found = compile(gradients(moved, moves), backend)(*arguments)
+    found = _core.compile(_core.gradients(moved, moves), backend)(*arguments)
     return dict(zip(watched.moves, found, strict=True))
 
 
