@@ -6,7 +6,7 @@ they infer; or call the kernels on arrays (`batch_norm_training`, `batch_norm_in
 constraint raises `NodeValidationFailure` in both, with the same text.
 """
 
-from . import op
+from . import formats, op
 from ._core import (
     BatchNormInferenceBackpropResult,
     BatchNormTrainingBackpropResult,
@@ -41,7 +41,9 @@ from ._core import (
     set_num_threads,
 )
 from .configuration import show_config
+from .formats.drawing import Drawing, draw
 from .running_statistics import RunningStatistics, update_running_statistics
+from .tracing import Trace, trace
 from .verification import Finding, Measurement, Verification, verify
 
 __all__ = [
@@ -52,6 +54,7 @@ __all__ = [
     "BatchNormTrainingResult",
     "Constant",
     "Dimension",
+    "Drawing",
     "Executable",
     "Finding",
     "Function",
@@ -63,6 +66,7 @@ __all__ = [
     "Parameter",
     "PartialShape",
     "RunningStatistics",
+    "Trace",
     "Verification",
     "__version__",
     "batch_norm_inference",
@@ -74,7 +78,9 @@ __all__ = [
     "compile",
     "config",
     "decompose",
+    "draw",
     "element",
+    "formats",
     "fuse_relu",
     "get_num_threads",
     "gradients",
@@ -82,6 +88,7 @@ __all__ = [
     "op",
     "set_num_threads",
     "show_config",
+    "trace",
     "update_running_statistics",
     "verify",
 ]

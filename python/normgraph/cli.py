@@ -1,7 +1,7 @@
-"""The command line: `python -m normgraph demo`, `info`, `check`, `verify` and `cmake-dir`.
+"""The command line: `python -m normgraph demo`, `info`, `check`, `verify`, `draw` and `cmake-dir`.
 
 All but `demo` need numpy alone. `demo` needs the extra `demo`; what is missing of it is named,
-with the command that installs it.
+with the command that installs it. `draw` needs Graphviz, except for text.
 
 Exit status: 0 success, 1 the command failed (a check does not hold, `verify` found a mistake, a
 package or a directory is missing), 2 wrong usage (for `verify` also a file that cannot be used),
@@ -73,7 +73,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"normgraph {ng.__version__}")
     commands = parser.add_subparsers(
-        dest="command", required=True, metavar="{demo,info,check,verify,cmake-dir}"
+        dest="command", required=True, metavar="{demo,info,check,verify,draw,cmake-dir}"
     )
 
     demo = commands.add_parser(
@@ -108,6 +108,14 @@ def build_parser() -> argparse.ArgumentParser:
     check.set_defaults(run=run_check)
 
     add_verify(commands)
+    draw = commands.add_parser("draw", help="a picture of a function in a JSON file")
+    draw.add_argument("function", type=Path, help="a file that formats.json.dump has written")
+    draw.add_argument("picture", type=Path, help="what to write: a .svg, .png, .pdf or .dot file")
+    draw.add_argument("--gradients", action="store_true", help="of the gradients of the function")
+    draw.add_argument(
+        "--decompose", action="store_true", help="with each op as the stages it is made of"
+    )
+    draw.set_defaults(run=run_draw)
 
     cmake_dir = commands.add_parser(
         "cmake-dir", help="the directory of the CMake package, for -Dnormgraph_DIR=…"
@@ -287,6 +295,20 @@ def run_verify(options: argparse.Namespace) -> int:
         raise UsageError(f"{options.file}: {error}") from error
     print(result)
     return 0 if result.passed else 1
+
+
+def run_draw(options: argparse.Namespace) -> int:
+    """Run the command `draw`."""
+    try:
+        function = ng.formats.json.load(options.function)
+    except (OSError, ValueError) as error:
+        raise CommandError(f"{options.function}: {error}") from error
+    try:
+        shown = ng.gradients(function) if options.gradients else function
+        ng.draw(shown, decompose=options.decompose).save(options.picture)
+    except (OSError, ValueError, ng.formats.GraphvizError) as error:
+        raise CommandError(str(error)) from error
+    return 0
 
 
 def run_cmake_dir(_: argparse.Namespace) -> int:

@@ -296,3 +296,15 @@ def test_rectifier_masks_pack_bits(
     bits = (value != 0).reshape(inner_shape)
     np.testing.assert_array_equal(packed, np.packbits(bits, axis=-1, bitorder="little"))
     assert_same_bits(selected, np.where(value != 0, delta, np.zeros_like(delta)), "selected")
+
+
+def test_a_wider_value_does_not_overwrite_what_is_still_read() -> None:
+    """Within one pass over the data, a conversion to f64 follows a sum in f32."""
+    x, y = (ng.Parameter("f32", [None], name=name) for name in "xy")
+    for narrow in ("f32", "f16", "bf16"):
+        start = ng.op.Convert(ng.op.Add(x, y), narrow)
+        wide = ng.op.Convert(ng.op.Negate(start), "f64")
+        function = ng.Function([ng.op.Add(wide, wide)], [x, y])
+        numbers = np.arange(3000, dtype=np.float32) % 64
+        (result,) = ng.compile(function)(numbers, numbers)
+        assert np.array_equal(result, -4.0 * numbers)

@@ -42,7 +42,8 @@ std::int32_t ElementWiseStep::number_of(const ProgramValue& value) const {
 }
 
 /// A slot is free again once the last instruction that reads its value has it as an operand: that
-/// instruction's own result may take it.
+/// instruction's own result may take it, unless it is wider and would overwrite what is not read
+/// yet.
 void ElementWiseStep::assign_slots() {
     const std::size_t end = operations_.size();
     std::vector<std::size_t> last_use(end, 0);
@@ -60,20 +61,30 @@ void ElementWiseStep::assign_slots() {
     }
     std::vector<std::int32_t> free_slots;
     for (std::size_t index = 0; index < end; ++index) {
+        const auto& [operation, operand_type, result_type, first, second] = operations_[index];
+        const bool widens = kernel::size_of(result_type) > kernel::size_of(operand_type);
         const auto free = [&](const ProgramValue& operand) {
             if (!operand.is_source && last_use[operand.index] == index) {
                 free_slots.push_back(instructions_[operand.index].slot);
             }
         };
-        free(operations_[index].first);
-        if (operations_[index].second != operations_[index].first) {
-            free(operations_[index].second);
+        const auto free_operands = [&] {
+            free(first);
+            if (second != first) {
+                free(second);
+            }
+        };
+        if (!widens) {
+            free_operands();
         }
         if (free_slots.empty()) {
             free_slots.push_back(slot_count_++);
         }
         instructions_[index].slot = free_slots.back();
         free_slots.pop_back();
+        if (widens) {
+            free_operands();
+        }
     }
 }
 

@@ -1,0 +1,251 @@
+"""trace(function, inputs, deltas): every value of a run, and the gradient that reaches it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _core
+from ._core import Constant, Executable, Function, Node, Output, Parameter, element, op
+from .formats.formula import TRANSPARENT
+from .formats.names import chosen_name, output_name, printable
+
+__all__ = ["Trace", "trace"]
+
+Array: TypeAlias = npt.NDArray[Any]
+
+#: Arrays of more elements are told by their range and mean.
+MOST_VALUES = 4
+
+
+class Trace(Mapping[str, Array]):
+    """The values of a run by their names: `x`, or `norm.mean` of a node with several outputs.
+
+    A name that several nodes have gets a number from the second on, `centered#2`, as where a
+    function is printed. Instead of a name, the Output itself, or a node with one output, will do.
+    str() of a trace is its table().
+    """
+
+    def __init__(
+        self, values: Mapping[Output, Array], deltas: Mapping[Output, Array] | None
+    ) -> None:
+        self._outputs = dict(zip(unique_names(list(values)), values, strict=True))
+        self._values = values
+        self._deltas = deltas
+
+    def __getitem__(self, name: str | Output | Node) -> Array:
+        return self._values[self._output(name)]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._outputs)
+
+    def __len__(self) -> int:
+        return len(self._outputs)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other  # arrays do not compare to one truth
+
+    __hash__ = object.__hash__
+
+    def gradient(self, name: str | Output | Node) -> Array:
+        """The sum over the results of delta * d(result)/d(value), in the value's shape.
+
+        The value of a node counts as a variable of its own here: it is what everything that reads
+        it depends on. 0 where no result does. Raises KeyError for an unknown name, ValueError for a
+        trace without deltas and for values that are not real numbers.
+        """
+        output = self._output(name)
+        if self._deltas is None:
+            raise ValueError("gradient: this trace was made without deltas")
+        if output not in self._deltas:
+            raise ValueError(
+                f"gradient: '{output_name(output)}' has none: expected a real element type, got "
+                f"{output.element_type}"
+            )
+        return self._deltas[output]
+
+    def _output(self, name: str | Output | Node) -> Output:
+        if isinstance(name, str) and name in self._outputs:
+            return self._outputs[name]
+        if isinstance(name, Output) and name in self._values:
+            return name
+        if isinstance(name, Node) and len(name.outputs) == 1 and name.output(0) in self._values:
+            return name.output(0)
+        asked = name if isinstance(name, str) else repr(name)
+        raise KeyError(f"expected one of {', '.join(self._outputs)}, got {asked}")
+
+    def table(self, names: Iterable[str | Output | Node] | None = None) -> str:
+        """Text with a row for each of these values: name, op, type and shape, values, gradient.
+
+        None is all but the nameless nodes that only hold, repeat or convert something. Small arrays
+        are written out, larger ones told by their range and mean, NaN and infinity apart. Raises
+        KeyError for an unknown name.
+        """
+        chosen = None if names is None else {self._output(name) for name in names}
+        rows = [
+            ("name", "op", "type", "value", *(["gradient"] if self._deltas is not None else []))
+        ]
+        for name, output in self._outputs.items():
+            if is_shown(output.node) if chosen is None else output in chosen:
+                value = self._values[output]
+                row = (printable(name), output.node.type_name, array_type(value))
+                rows.append((*row, summary(value), *self._gradient_cells(output)))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = (
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+            for row in rows
+        )
+        return "\n".join(line.rstrip() for line in lines)
+
+    def __str__(self) -> str:
+        return self.table()
+
+    def _gradient_cells(self, output: Output) -> list[str]:
+        if self._deltas is None:
+            return []
+        return [summary(self._deltas[output])] if output in self._deltas else ["-"]
+
+    def __repr__(self) -> str:
+        which = "values" if self._deltas is None else "values and gradients"
+        return f"<Trace of {len(self)} {which}>"
+
+
+def trace(
+    function: Function,
+    inputs: Sequence[Any] | Mapping[str, Any],
+    deltas: Sequence[Any] | None = None,
+    backend: str = "cpu",
+) -> Trace:
+    """Run a function, and keep every value on the way and the gradient that reaches it.
+
+    inputs: an array for each parameter, in their order or by name, as an Executable takes them.
+    deltas: an array for each result, the gradient that arrives there, in its type and shape; None
+    in place of an array stands for 0. Without deltas there are no gradients.
+    backend: "cpu" or "reference", as in compile.
+
+    Values are those of the compiled function, and gradients of parameters those of gradients(), to
+    the bit. Of a decomposed function, trace(decompose(function), …), the values are the stages.
+
+    Raises what compile, its Executable and gradients raise: TypeError and ValueError for arrays
+    that do not fit, ValueError where there is no kernel or no derivative.
+    """
+    if not isinstance(function, Function):
+        raise TypeError(f"function: expected a Function, got {type(function).__name__}")
+    outputs = [output for node in function.nodes for output in node.outputs]
+    executable = _core.compile(Function(outputs, function.parameters), backend)
+    values = dict(zip(outputs, run(executable, inputs), strict=True))
+    reached = None if deltas is None else gradients_of(function, values, deltas, backend)
+    return Trace(values, reached)
+
+
+def run(executable: Executable, inputs: Sequence[Any] | Mapping[str, Any]) -> tuple[Array, ...]:
+    return executable(**inputs) if isinstance(inputs, Mapping) else executable(*inputs)
+
+
+def gradients_of(
+    function: Function, values: Mapping[Output, Array], deltas: Sequence[Any], backend: str
+) -> dict[Output, Array]:
+    """The gradient of each real output, through a function that lets one move every value."""
+    count = len(function.results)
+    if len(deltas) != count:
+        raise ValueError(f"deltas: expected one for each of the {count} results, got {len(deltas)}")
+    watched = Watched(function, values)
+    roots = [
+        (watched.outputs[result], delta)
+        for result, delta in zip(function.results, deltas, strict=True)
+        if delta is not None
+    ]
+    if not roots or not watched.moves:
+        return {output: np.zeros_like(values[output]) for output in watched.moves}
+    moves = list(watched.moves.values())
+    moved = Function([root for root, _ in roots], [*watched.parameters, *moves])
+    arguments = [values[parameter.output(0)] for parameter in function.parameters]
+    arguments += [np.full_like(values[output], -0.0) for output in watched.moves]
+    arguments += [delta for _, delta in roots]
+    found = _core.compile(_core.gradients(moved, moves), backend)(*arguments)
+    return dict(zip(watched.moves, found, strict=True))
+
+
+class Watched:
+    """A copy of a function in which each real value is value + move.
+
+    The gradient of a move is the gradient that reaches the value, and takes one backward pass for
+    all of them. Moves are −0: x + −0 is x to the bit, for x = −0 also. The copy has the types and
+    shapes of the values, so that there is nothing dynamic in it.
+    """
+
+    def __init__(self, function: Function, values: Mapping[Output, Array]) -> None:
+        self.outputs: dict[Output, Output] = {}
+        self.parameters: list[Parameter] = []
+        self.moves: dict[Output, Parameter] = {}
+        for node in function.nodes:
+            copy = self.copy_of(node, values)
+            for output in node.outputs:
+                value = values[output]
+                self.outputs[output] = copy.output(output.index)
+                if element.Type(value.dtype).is_real:
+                    self.add_move(output, value)
+
+    def add_move(self, output: Output, value: Array) -> None:
+        # Both have the value's name, which then stands in messages.
+        name = output_name(output)
+        move = Parameter(element.Type(value.dtype), value.shape, name=name)
+        self.moves[output] = move
+        self.outputs[output] = op.Add(self.outputs[output], move, name=name).output(0)
+
+    def copy_of(self, node: Node, values: Mapping[Output, Array]) -> Node:
+        name = node.friendly_name
+        if isinstance(node, Parameter):
+            value = values[node.output(0)]
+            parameter = Parameter(element.Type(value.dtype), value.shape, name=name)
+            self.parameters.append(parameter)
+            return parameter
+        return node.clone_with_new_inputs(
+            [self.outputs[value.source] for value in node.inputs], name=name
+        )
+
+
+def unique_names(outputs: Iterable[Output]) -> list[str]:
+    """The name of each output, with a number where it is taken."""
+    names: dict[str, None] = {}
+    numbers: dict[Node, str] = {}
+    taken: set[str] = set()
+    for output in outputs:
+        node = output.node
+        if node not in numbers:
+            name, number = node.friendly_name, 1
+            while name in taken:
+                number += 1
+                name = f"{node.friendly_name}#{number}"
+            taken.add(name)
+            numbers[node] = name
+        name = numbers[node]
+        names[f"{name}.{output.name}" if len(node.outputs) > 1 else name] = None
+    return list(names)
+
+
+def is_shown(node: Node) -> bool:
+    """Whether the table has a row: not for what only repeats another row."""
+    is_trivial = node.type_name in TRANSPARENT or isinstance(node, Constant)
+    return chosen_name(node) is not None or not is_trivial
+
+
+def array_type(value: Array) -> str:
+    return f"{element.Type(value.dtype)}{{{','.join(map(str, value.shape))}}}"
+
+
+def summary(value: Array) -> str:
+    """A few values, or the range and the mean of many, and how many are not finite."""
+    numbers = np.asarray(value, np.float64).reshape(-1)
+    if numbers.size <= MOST_VALUES:
+        return ", ".join(f"{number:.4g}" for number in numbers) or "nothing"
+    finite = numbers[np.isfinite(numbers)]
+    texts = []
+    if finite.size:
+        texts.append(f"{finite.min():.4g} to {finite.max():.4g}, mean {finite.mean():.4g}")
+    if finite.size < numbers.size:
+        texts.append(f"{numbers.size - finite.size} not finite")
+    return ", ".join(texts)
