@@ -150,7 +150,7 @@ def test_every_op_has_a_signature() -> None:
     assert set(SIGNATURES) == {"Parameter", "Constant", *ops}
 
 
-@pytest.mark.parametrize("name", set(SIGNATURES) - {"Parameter", "Constant"})
+@pytest.mark.parametrize("name", sorted(set(SIGNATURES) - {"Parameter", "Constant"}))
 def test_a_signature_is_that_of_the_op(name: str) -> None:
     signature = SIGNATURES[name]
     inputs = [ng.Parameter("dynamic", None) for _ in signature.inputs]
