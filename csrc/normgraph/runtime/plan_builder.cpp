@@ -103,15 +103,14 @@ void PlanBuilder::close_all() {
     open_.clear();
 }
 
-/// The open step of this shape goes on, unless an operand is another view of a value that it, or
-/// another open step, makes: such a step must have run before.
+/// The open step of this shape goes on. An operand that an open step of another shape makes, and
+/// that is repeated here, must be there as a whole before.
 ElementWiseStep& PlanBuilder::begin_element_wise(const Lengths& shape,
                                                  const std::vector<std::size_t>& operands) {
     for (const std::size_t operand : operands) {
-        const View& read = view(operand);
-        const auto made = made_.find(read.buffer);
+        const auto made = made_.find(view(operand).buffer);
         if (made != made_.end() && is_open(made->second.step) &&
-            (made->second.step->shape() != shape || !read.is_whole(plan_.buffers[read.buffer]))) {
+            made->second.step->shape() != shape) {
             close(made->second.step);
         }
     }
@@ -227,17 +226,14 @@ void PlanBuilder::place_in_arena() {
     std::vector<std::optional<std::size_t>> memory_of(plan_.buffers.size());
     for (std::size_t index = 0; index < plan_.steps.size(); ++index) {
         const Step& step = *plan_.steps[index];
-        const std::vector<std::size_t> reads = step.reads();
         std::vector<std::size_t> taken;
-        /// Memory whose last reader this step is, which reads it as it lies, and only so.
+        // Memory of which this step is the last reader, and which it reads as it lies.
         const auto may_take = [&](const View& written, const View& read) {
             const Buffer& from = plan_.buffers[read.buffer];
             const Buffer& to = plan_.buffers[written.buffer];
             return from.home == Buffer::Home::arena && last[read.buffer] == index &&
                    read.is_whole(from) && from.shape == to.shape &&
                    from.element_type.size() == to.element_type.size() &&
-                   std::ranges::count(reads, read.buffer,
-                                      [&](std::size_t other) { return view(other).buffer; }) == 1 &&
                    std::ranges::find(taken, read.buffer) == taken.end();
         };
         for (const std::size_t write : step.writes()) {
