@@ -44,7 +44,7 @@ constexpr RowsAtATime rows_at_a_time(std::int64_t row_bytes, std::size_t source_
 /// Asks for the rows behind these: for `count` bytes from `offset` on, as if rows followed each
 /// other.
 template <typename Isa, std::int64_t row_count, std::int64_t count>
-void prefetch_rows(const SourceTile& source, std::int64_t row, std::int64_t offset) {
+[[gnu::always_inline]] inline void prefetch_rows(const SourceTile& source, std::int64_t row, std::int64_t offset) {
     const std::byte* const first = source.address + (row + row_count) * source.row_stride + offset;
     for (std::int64_t line = 0; line < count; line += 64) {
         Isa::prefetch(first + line);
@@ -87,6 +87,7 @@ private:
     using Double = typename Isa::Double;
     static constexpr std::size_t source_count = Terms::source_count;
     static constexpr std::int64_t width = Isa::float_width;
+    static constexpr std::size_t double_width = Isa::double_width;
     static constexpr auto size = static_cast<std::int64_t>(sizeof(Data));
 
     ColumnReduction(const SourceTile* sources, const MaskTile& bits, const double* centers,
@@ -96,7 +97,7 @@ private:
     }
 
     template <std::int64_t row_count, bool prefetches>
-    void add_rows(std::int64_t row, std::int64_t columns) {
+    [[gnu::always_inline]] void add_rows(std::int64_t row, std::int64_t columns) {
         std::int64_t column = 0;
         for (; column + width <= columns; column += width) {
             for (std::size_t source = 0; prefetches && source < source_count; ++source) {
@@ -119,49 +120,46 @@ private:
     }
 
     template <std::int64_t row_count, bool is_partial, typename Load>
-    void add_columns(std::int64_t row, std::int64_t column, std::int64_t count, const Load& load) {
-        const Wide<Double> center = load_doubles(centers_ + column);
-        std::array<Wide<Double>, sum_count> totals;
+    [[gnu::always_inline]] void add_columns(std::int64_t row, std::int64_t column,
+                                            std::int64_t count, const Load& load) {
+        const WideOf<Isa> center = load_doubles<Isa>(centers_ + column);
+        std::array<WideOf<Isa>, sum_count> totals;
         for (std::size_t sum = 0; sum < sum_count; ++sum) {
-            totals[sum] = load_doubles(sums_at(sum, column));
+            totals[sum] = load_doubles<Isa>(sums_at(sum, column));
         }
         for (std::int64_t r = 0; r < row_count; ++r) {
-            std::array<Double, source_count> low, high;
+            std::array<WideOf<Isa>, source_count> values;
             for (std::size_t source = 0; source < source_count; ++source) {
-                // NOLINTNEXTLINE(misc-const-correctness): masked in other instances
-                Wide<Double> values = load(source, r);
-                if constexpr (mask == Mask::reads) {
-                    if (source + 1 == source_count) {
-                        values =
-                            keep<Isa>(values, load_mask<Isa>(mask_row(row + r), column, count));
-                    }
-                }
-                low[source] = values.low;
-                high[source] = values.high;
+                values[source] = load(source, r);
             }
-            const auto low_terms = Terms::of(center.low, low);
-            const auto high_terms = Terms::of(center.high, high);
-            for (std::size_t sum = 0; sum < sum_count; ++sum) {
-                // NOLINTNEXTLINE(misc-const-correctness): cut off in other instances
-                Wide<Double> terms{low_terms[sum], high_terms[sum]};
-                // An incomplete row of columns must leave the sums of the missing ones alone: they
-                // are lanes of other rows. Adding +0 does (see RowReduction).
-                if constexpr (is_partial) {
-                    terms = keep<Isa>(terms, lowest_bits(count));
+            if constexpr (mask == Mask::reads) {
+                values.back() =
+                    keep<Isa>(values.back(), load_mask<Isa>(mask_row(row + r), column, count));
+            }
+            for (std::size_t part = 0; part < doubles_per_float<Isa>; ++part) {
+                std::array<Double, source_count> sources;
+                for (std::size_t source = 0; source < source_count; ++source) {
+                    sources[source] = values[source][part];
                 }
-                totals[sum].low = totals[sum].low + terms.low;
-                totals[sum].high = totals[sum].high + terms.high;
+                auto terms = Terms::of(center[part], sources);
+                for (std::size_t sum = 0; sum < sum_count; ++sum) {
+                    // An incomplete row of columns must leave the sums of the missing ones alone:
+                    // they are lanes of other rows. Adding +0 does (see RowReduction).
+                    if constexpr (is_partial) {
+                        terms[sum] =
+                            Isa::keep(terms[sum], lowest_bits(count) >> part * double_width);
+                    }
+                    totals[sum][part] = accumulate<Isa>(totals[sum][part], terms[sum]);
+                }
             }
         }
         for (std::size_t sum = 0; sum < sum_count; ++sum) {
-            Isa::store(sums_at(sum, column), totals[sum].low);
-            Isa::store(sums_at(sum, column) + Isa::double_width, totals[sum].high);
+            for (std::size_t part = 0; part < doubles_per_float<Isa>; ++part) {
+                Isa::store(sums_at(sum, column) + part * double_width, totals[sum][part]);
+            }
         }
     }
 
-    static Wide<Double> load_doubles(const double* address) {
-        return {Isa::load(address), Isa::load(address + Isa::double_width)};
-    }
     double* sums_at(std::size_t sum, std::int64_t column) const {
         return sums_.sums + static_cast<std::int64_t>(sum) * sums_.sum_stride + column;
     }

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 #include "normgraph/kernel/element_type.hpp"
 #include "normgraph/kernel/simd/terms_and_formulas.hpp"
@@ -80,13 +81,28 @@ void store_some(std::byte* address, arithmetic_vector_t<Isa, Data> values, std::
     copy_few<Isa>(address, buffer, static_cast<std::size_t>(count) * sizeof(Data));
 }
 
+/// Vectors of doubles that hold as many elements as one of floats.
+template <typename Isa>
+inline constexpr std::size_t doubles_per_float =
+    static_cast<std::size_t>(Isa::float_width / Isa::double_width);
+template <typename Isa>
+using WideOf = Wide<typename Isa::Double, doubles_per_float<Isa>>;
+
+/// As many doubles as one vector of floats has elements.
+template <typename Isa>
+WideOf<Isa> load_doubles(const double* address) {
+    return [&]<std::size_t... part>(std::index_sequence<part...> /*all*/) -> WideOf<Isa> {
+        return {Isa::load(address + part * static_cast<std::size_t>(Isa::double_width))...};
+    }(std::make_index_sequence<doubles_per_float<Isa>>());
+}
+
 /// `Isa::float_width` elements as doubles.
 template <typename Isa, typename Data>
-Wide<typename Isa::Double> load_wide(const std::byte* address) {
+WideOf<Isa> load_wide(const std::byte* address) {
     const Data* const source = elements<Data>(address);
     if constexpr (sizeof(Data) == 8) {
-        return {Isa::load(source), Isa::load(source + Isa::double_width)};
-    } else if constexpr (sizeof(Data) == 4) {
+        return load_doubles<Isa>(source);
+    } else if constexpr (requires { Isa::load_wide(source); }) {
         return Isa::load_wide(source);
     } else {
         return Isa::widen(Isa::load(source));
@@ -95,8 +111,8 @@ Wide<typename Isa::Double> load_wide(const std::byte* address) {
 
 /// Fewer than `Isa::float_width`; what the other lanes hold is not specified.
 template <typename Isa, typename Data>
-Wide<typename Isa::Double> load_wide_some(const std::byte* address, std::int64_t count,
-                                          const std::byte* readable_end) {
+WideOf<Isa> load_wide_some(const std::byte* address, std::int64_t count,
+                           const std::byte* readable_end) {
     constexpr std::size_t size = static_cast<std::size_t>(Isa::float_width) * sizeof(Data);
     if constexpr (sizeof(Data) < 8 &&
                   requires { Isa::load_some(elements<Data>(address), count); }) {
@@ -114,9 +130,22 @@ Wide<typename Isa::Double> load_wide_some(const std::byte* address, std::int64_t
     return load_wide<Isa, Data>(buffer);
 }
 
+/// total + term, by whatever instruction is the fastest.
 template <typename Isa>
-Wide<typename Isa::Double> keep(const Wide<typename Isa::Double>& values, std::uint32_t bits) {
-    return {Isa::keep(values.low, bits), Isa::keep(values.high, bits >> Isa::double_width)};
+typename Isa::Double accumulate(typename Isa::Double total, typename Isa::Double term) {
+    if constexpr (requires { Isa::accumulate(total, term); }) {
+        return Isa::accumulate(total, term);
+    } else {
+        return total + term;
+    }
+}
+
+template <typename Isa>
+WideOf<Isa> keep(const WideOf<Isa>& values, std::uint32_t bits) {
+    return [&]<std::size_t... part>(std::index_sequence<part...> /*all*/) -> WideOf<Isa> {
+        return {
+            Isa::keep(values[part], bits >> part * static_cast<std::size_t>(Isa::double_width))...};
+    }(std::make_index_sequence<doubles_per_float<Isa>>());
 }
 
 /// The bits of up to 16 elements that begin with a row's element `position`, a multiple of 4.

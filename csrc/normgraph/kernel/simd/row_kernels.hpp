@@ -34,7 +34,7 @@ public:
                                     const std::array<typename Isa::Double, sum_count>& terms) {
         for (std::size_t sum = 0; sum < sum_count; ++sum) {
             auto& total = sums_[sum * vectors_per_sum + vector];
-            total = total + terms[sum];
+            total = accumulate<Isa>(total, terms[sum]);
         }
     }
 
@@ -101,14 +101,14 @@ private:
     }
 
     [[gnu::always_inline]] void add_vector(std::size_t vector, std::int64_t position) {
-        std::array<Wide<Double>, source_count> values;
+        std::array<WideOf<Isa>, source_count> values;
         for (std::size_t source = 0; source < source_count; ++source) {
             values[source] = load_wide<Isa, Data>(at(source, position));
         }
         if constexpr (mask == Mask::reads) {
             values.back() = keep<Isa>(values.back(), load_mask<Isa>(mask_row_, position, width));
         }
-        add_terms(vector, values, [](Double term, bool) { return term; });
+        add_terms(vector, values, [](Double term, std::size_t) { return term; });
     }
 
     [[gnu::always_inline]] void add_remainder(std::int64_t position, std::int64_t count) {
@@ -125,7 +125,7 @@ private:
 
     [[gnu::always_inline]] void add_partial_vector(std::size_t vector, std::int64_t position,
                                                    std::int64_t count) {
-        std::array<Wide<Double>, source_count> values;
+        std::array<WideOf<Isa>, source_count> values;
         for (std::size_t source = 0; source < source_count; ++source) {
             values[source] = load_wide_some<Isa, Data>(at(source, position), count,
                                                        sources_[source].readable_end);
@@ -136,28 +136,26 @@ private:
         // A lane without an element adds +0, which changes no sum: sums begin with +0, so none is
         // ever -0.
         const std::uint32_t bits = lowest_bits(count);
-        add_terms(vector, values, [bits](Double term, bool is_high) {
-            return Isa::keep(term, is_high ? bits >> Isa::double_width : bits);
+        add_terms(vector, values, [bits](Double term, std::size_t part) {
+            return Isa::keep(term, bits >> part * static_cast<std::size_t>(Isa::double_width));
         });
     }
 
     template <typename Keep>
     [[gnu::always_inline]] void add_terms(std::size_t vector,
-                                          const std::array<Wide<Double>, source_count>& values,
+                                          const std::array<WideOf<Isa>, source_count>& values,
                                           const Keep& keep_present) {
-        std::array<Double, source_count> low, high;
-        for (std::size_t source = 0; source < source_count; ++source) {
-            low[source] = values[source].low;
-            high[source] = values[source].high;
+        for (std::size_t part = 0; part < doubles_per_float<Isa>; ++part) {
+            std::array<Double, source_count> sources;
+            for (std::size_t source = 0; source < source_count; ++source) {
+                sources[source] = values[source][part];
+            }
+            auto terms = Terms::of(center_, sources);
+            for (std::size_t sum = 0; sum < sum_count; ++sum) {
+                terms[sum] = keep_present(terms[sum], part);
+            }
+            sums_.add(doubles_per_float<Isa> * vector + part, terms);
         }
-        auto low_terms = Terms::of(center_, low);
-        auto high_terms = Terms::of(center_, high);
-        for (std::size_t sum = 0; sum < sum_count; ++sum) {
-            low_terms[sum] = keep_present(low_terms[sum], false);
-            high_terms[sum] = keep_present(high_terms[sum], true);
-        }
-        sums_.add(2 * vector, low_terms);
-        sums_.add(2 * vector + 1, high_terms);
     }
 
     const std::byte* at(std::size_t source, std::int64_t position) const {

@@ -39,12 +39,12 @@ struct Avx2 {
     static Float load(const float16* address) { return {_mm256_cvtph_ps(load_half(address))}; }
 
     static Wide<Double> widen(Float v) {
-        return {{_mm256_cvtps_pd(_mm256_castps256_ps128(v.value))},
-                {_mm256_cvtps_pd(_mm256_extractf128_ps(v.value, 1))}};
+        return {{{_mm256_cvtps_pd(_mm256_castps256_ps128(v.value))},
+                 {_mm256_cvtps_pd(_mm256_extractf128_ps(v.value, 1))}}};
     }
     static Wide<Double> load_wide(const float* address) {
-        return {{_mm256_cvtps_pd(_mm_loadu_ps(address))},
-                {_mm256_cvtps_pd(_mm_loadu_ps(address + 4))}};
+        return {{{_mm256_cvtps_pd(_mm_loadu_ps(address))},
+                 {_mm256_cvtps_pd(_mm_loadu_ps(address + 4))}}};
     }
 
     static void store(float* address, Float v) { _mm256_storeu_ps(address, v.value); }

@@ -40,7 +40,7 @@ struct Neon {
     }
 
     static Wide<Double> widen(Float v) {
-        return {{vcvt_f64_f32(vget_low_f32(v.value))}, {vcvt_high_f64_f32(v.value)}};
+        return {{{vcvt_f64_f32(vget_low_f32(v.value))}, {vcvt_high_f64_f32(v.value)}}};
     }
     static Wide<Double> load_wide(const float* address) { return widen(load(address)); }
 

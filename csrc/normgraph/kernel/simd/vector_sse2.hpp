@@ -49,7 +49,7 @@ struct Sse2 {
     }
 
     static Wide<Double> widen(Float v) {
-        return {{_mm_cvtps_pd(v.value)}, {_mm_cvtps_pd(_mm_movehl_ps(v.value, v.value))}};
+        return {{{_mm_cvtps_pd(v.value)}, {_mm_cvtps_pd(_mm_movehl_ps(v.value, v.value))}}};
     }
     static Wide<Double> load_wide(const float* address) { return widen(load(address)); }
 
