@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -138,6 +139,20 @@ typename Isa::Double accumulate(typename Isa::Double total, typename Isa::Double
     } else {
         return total + term;
     }
+}
+
+/// One vector of doubles: up to as many elements as it has. What the other lanes hold is not
+/// specified.
+template <typename Isa, typename Data>
+typename Isa::Double load_doubles_some(const std::byte* address, std::int64_t count,
+                                       const std::byte* readable_end) {
+    if constexpr (requires { Isa::load_double(elements<Data>(address)); }) {
+        if (address + static_cast<std::size_t>(Isa::double_width) * sizeof(Data) <= readable_end) {
+            return Isa::load_double(elements<Data>(address));
+        }
+    }
+    return load_wide_some<Isa, Data>(address, std::min(count, Isa::double_width),
+                                     readable_end)[0];
 }
 
 template <typename Isa>

@@ -108,7 +108,7 @@ private:
         if constexpr (mask == Mask::reads) {
             values.back() = keep<Isa>(values.back(), load_mask<Isa>(mask_row_, position, width));
         }
-        add_terms(vector, values, [](Double term, std::size_t) { return term; });
+        add_terms(vector, values);
     }
 
     [[gnu::always_inline]] void add_remainder(std::int64_t position, std::int64_t count) {
@@ -125,36 +125,40 @@ private:
 
     [[gnu::always_inline]] void add_partial_vector(std::size_t vector, std::int64_t position,
                                                    std::int64_t count) {
-        std::array<WideOf<Isa>, source_count> values;
-        for (std::size_t source = 0; source < source_count; ++source) {
-            values[source] = load_wide_some<Isa, Data>(at(source, position), count,
-                                                       sources_[source].readable_end);
+        const std::uint32_t masked =
+            mask == Mask::reads ? load_mask<Isa>(mask_row_, position, count) : 0;
+        for (std::size_t part = 0; part < doubles_per_float<Isa>; ++part) {
+            const std::int64_t before = static_cast<std::int64_t>(part) * Isa::double_width;
+            if (before >= count) {
+                break;
+            }
+            std::array<Double, source_count> sources;
+            for (std::size_t source = 0; source < source_count; ++source) {
+                sources[source] =
+                    load_doubles_some<Isa, Data>(at(source, position + before), count - before,
+                                                 sources_[source].readable_end);
+            }
+            if constexpr (mask == Mask::reads) {
+                sources.back() = Isa::keep(sources.back(), masked >> before);
+            }
+            // A lane without an element adds +0, which changes no sum: sums begin with +0, so none
+            // is ever -0.
+            auto terms = Terms::of(center_, sources);
+            for (std::size_t sum = 0; sum < sum_count; ++sum) {
+                terms[sum] = Isa::keep(terms[sum], lowest_bits(count) >> before);
+            }
+            sums_.add(doubles_per_float<Isa> * vector + part, terms);
         }
-        if constexpr (mask == Mask::reads) {
-            values.back() = keep<Isa>(values.back(), load_mask<Isa>(mask_row_, position, count));
-        }
-        // A lane without an element adds +0, which changes no sum: sums begin with +0, so none is
-        // ever -0.
-        const std::uint32_t bits = lowest_bits(count);
-        add_terms(vector, values, [bits](Double term, std::size_t part) {
-            return Isa::keep(term, bits >> part * static_cast<std::size_t>(Isa::double_width));
-        });
     }
 
-    template <typename Keep>
     [[gnu::always_inline]] void add_terms(std::size_t vector,
-                                          const std::array<WideOf<Isa>, source_count>& values,
-                                          const Keep& keep_present) {
+                                          const std::array<WideOf<Isa>, source_count>& values) {
         for (std::size_t part = 0; part < doubles_per_float<Isa>; ++part) {
             std::array<Double, source_count> sources;
             for (std::size_t source = 0; source < source_count; ++source) {
                 sources[source] = values[source][part];
             }
-            auto terms = Terms::of(center_, sources);
-            for (std::size_t sum = 0; sum < sum_count; ++sum) {
-                terms[sum] = keep_present(terms[sum], part);
-            }
-            sums_.add(doubles_per_float<Isa> * vector + part, terms);
+            sums_.add(doubles_per_float<Isa> * vector + part, Terms::of(center_, sources));
         }
     }
 
@@ -177,6 +181,7 @@ public:
     static void run(const TileExtent& extent, const SourceTile* sources, const MaskTile& bits,
                     const ChannelValues& coefficients, const TargetTile& target) {
         RowApplication application(sources);
+        application.is_padded_ = target.is_padded;
         for (std::int64_t channel = 0; channel < extent.channels; ++channel) {
             application.set_coefficients(coefficients, channel);
             for (std::int64_t row = 0; row < extent.rows; ++row) {
@@ -276,8 +281,8 @@ private:
                 },
                 done, bits);
             std::byte* const target = target_row_ + first * size;
-            present == width ? Isa::store(elements<Data>(target), result)
-                             : store_some<Isa, Data>(target, result, present);
+            present == width || is_padded_ ? Isa::store(elements<Data>(target), result)
+                                           : store_some<Isa, Data>(target, result, present);
         }
         if constexpr (mask == Mask::writes) {
             store_mask<Isa>(mask_row_, position, count, bits & lowest_bits(count));
@@ -301,6 +306,7 @@ private:
 
     std::array<SourceTile, source_count> sources_;
     bool prefetches_ = false;
+    bool is_padded_ = false;
     std::array<Vector, Formula::coefficient_count> coefficients_{};
     std::array<const std::byte*, source_count> rows_{};
     std::byte* mask_row_ = nullptr;

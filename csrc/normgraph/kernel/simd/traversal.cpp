@@ -293,7 +293,7 @@ TargetTile Traversal::target_tile(const Tile& tile, std::byte* buffer, bool& is_
         const BufferStrides strides =
             buffer_strides(tile.channels.end - tile.channels.begin, tile.count);
         return {buffer, rows_are_channels ? strides.channel : 0,
-                rows_are_channels ? 0 : strides.element * columns_per_channel_, false};
+                rows_are_channels ? 0 : strides.element * columns_per_channel_, false, true};
     }
     std::byte* const first = target_.address + target_.rows.offset_of(tile.row) +
                              target_.elements.offset_of(tile.first) +

@@ -60,6 +60,20 @@ struct Avx512 {
                  {widen_bits(_mm_unpackhi_epi16(zero, high))}}};
     }
 
+    /// As many elements as a vector of doubles has.
+    static Double load_double(const float* address) {
+        return {_mm256_cvtps_pd(_mm_loadu_ps(address))};
+    }
+    static Double load_double(const bfloat16* address) {
+        const __m128i bits = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(address));
+        return {widen_bits(_mm_unpacklo_epi16(_mm_setzero_si128(), bits))};
+    }
+    static Double load_double(const float16* address) {
+        const __m128i bits = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(address));
+        return {_mm256_cvtps_pd(_mm_cvtph_ps(bits))};
+    }
+    static Double load_double(const double* address) { return load(address); }
+
     static void store(float* address, Float v) { _mm512_storeu_ps(address, v.value); }
     static void store(double* address, Double v) { _mm256_storeu_pd(address, v.value); }
     static void store(bfloat16* address, Float v) { store_half(address, to_bfloat16(v)); }
