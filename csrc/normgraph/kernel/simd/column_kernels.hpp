@@ -44,7 +44,8 @@ constexpr RowsAtATime rows_at_a_time(std::int64_t row_bytes, std::size_t source_
 /// Asks for the rows behind these: for `count` bytes from `offset` on, as if rows followed each
 /// other.
 template <typename Isa, std::int64_t row_count, std::int64_t count>
-[[gnu::always_inline]] inline void prefetch_rows(const SourceTile& source, std::int64_t row, std::int64_t offset) {
+[[gnu::always_inline]] inline void prefetch_rows(const SourceTile& source, std::int64_t row,
+                                                 std::int64_t offset) {
     const std::byte* const first = source.address + (row + row_count) * source.row_stride + offset;
     for (std::int64_t line = 0; line < count; line += 64) {
         Isa::prefetch(first + line);

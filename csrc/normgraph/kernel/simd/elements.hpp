@@ -82,6 +82,16 @@ void store_some(std::byte* address, arithmetic_vector_t<Isa, Data> values, std::
     copy_few<Isa>(address, buffer, static_cast<std::size_t>(count) * sizeof(Data));
 }
 
+/// Calls function with 0, 1, …, count − 1. Unlike a loop it leaves arrays in registers, whatever
+/// the function contains.
+template <typename Isa, std::size_t count, typename Function>
+[[gnu::always_inline]] inline void unrolled(const Function& function) {
+    [&]<std::size_t... index>(std::index_sequence<index...> /*all*/)
+        __attribute__((always_inline)) {
+            (function(index), ...);
+        }(std::make_index_sequence<count>());
+}
+
 /// Vectors of doubles that hold as many elements as one of floats.
 template <typename Isa>
 inline constexpr std::size_t doubles_per_float =
@@ -151,8 +161,7 @@ typename Isa::Double load_doubles_some(const std::byte* address, std::int64_t co
             return Isa::load_double(elements<Data>(address));
         }
     }
-    return load_wide_some<Isa, Data>(address, std::min(count, Isa::double_width),
-                                     readable_end)[0];
+    return load_wide_some<Isa, Data>(address, std::min(count, Isa::double_width), readable_end)[0];
 }
 
 template <typename Isa>

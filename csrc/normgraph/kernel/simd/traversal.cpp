@@ -29,8 +29,10 @@ constexpr std::int64_t cache_line = 64;
 constexpr std::int64_t smallest_ordered_bytes = std::int64_t{16} * 1024;
 
 /// In longer runs the processor's own prefetching is faster than ours. In shorter ones it begins
-/// anew too often, so the next row's run is asked for while this one is read.
+/// anew too often, so what lies some way ahead is asked for: it is of the same run or, at its end,
+/// of the next group of channels, which finds it in the second-level cache.
 constexpr std::int64_t shortest_run_that_prefetches_itself = std::int64_t{16} * 1024;
+constexpr std::int64_t bytes_ahead = std::int64_t{4} * 1024;
 
 /// One past the last byte of the tensor.
 const std::byte* end_of(const Problem& problem, const std::byte* address,
@@ -233,10 +235,9 @@ Traversal::BufferStrides Traversal::buffer_strides(std::int64_t channels,
     return {size, channels * size};
 }
 
-std::int64_t Traversal::prefetch_distance(const TensorAccess& access, const Tile& tile) const {
+std::int64_t Traversal::prefetch_distance(const Tile& tile) const {
     const std::int64_t run = (tile.channels.end - tile.channels.begin) * bytes_per_row();
-    const bool is_last = tile.row + tile.rows == order_.row_count;
-    return run >= shortest_run_that_prefetches_itself || is_last ? 0 : access.rows.stride();
+    return run >= shortest_run_that_prefetches_itself ? 0 : bytes_ahead;
 }
 
 SourceTile Traversal::source_tile(std::size_t source, const Tile& tile, std::byte* buffer) const {
@@ -247,7 +248,7 @@ SourceTile Traversal::source_tile(std::size_t source, const Tile& tile, std::byt
         const std::byte* const first = origin + access.elements.offset_of(tile.first);
         if (layout_class_ == LayoutClass::channels_first) {
             return {first, access.channel_stride, access.rows.stride(), access.readable_end,
-                    prefetch_distance(access, tile)};
+                    prefetch_distance(tile)};
         }
         return {first, 0, access.elements.stride() * columns_per_channel_, access.readable_end, 0};
     }

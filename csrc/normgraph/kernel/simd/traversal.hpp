@@ -140,7 +140,7 @@ private:
     Buffers take_buffers(std::int64_t channels, Scratch& scratch) const;
 
     BufferStrides buffer_strides(std::int64_t channels, std::int64_t elements) const;
-    std::int64_t prefetch_distance(const TensorAccess& access, const Tile& tile) const;
+    std::int64_t prefetch_distance(const Tile& tile) const;
     SourceTile source_tile(std::size_t source, const Tile& tile, std::byte* buffer) const;
     TargetTile target_tile(const Tile& tile, std::byte* buffer, bool& is_buffered) const;
     void write_back(const Tile& tile, const std::byte* buffer) const;

@@ -80,7 +80,13 @@ struct Neon {
             vaddvq_u64(vbicq_u64(lanes, vcleq_f64(a.value, b.value))));
     }
 
-    static void prefetch(const std::byte* address) { __builtin_prefetch(address); }
+    [[gnu::always_inline]] static void prefetch(const std::byte* address) {
+        __builtin_prefetch(address);
+    }
+    /// To the second-level cache.
+    [[gnu::always_inline]] static void prefetch_far(const std::byte* address) {
+        __builtin_prefetch(address, 0, 2);
+    }
 
 private:
     static uint16x4_t load_half(const void* address) {
