@@ -213,6 +213,7 @@ private:
     static constexpr std::size_t source_count = Formula::source_count;
     static constexpr std::int64_t cache_line = 64;
     static constexpr auto size = static_cast<std::int64_t>(sizeof(Data));
+    static constexpr std::int64_t elements_per_line = cache_line / size;
 
     explicit RowApplication(const SourceTile* sources) {
         std::copy_n(sources, source_count, sources_.begin());
@@ -245,7 +246,10 @@ private:
         }
         head = std::min(head, length);
         apply_run<false>(0, head, coefficients);
-        apply_run<true>(head, length, coefficients);
+        // Incomplete lines take several times longer past the cache.
+        const std::int64_t lines = (length - head) / elements_per_line * elements_per_line;
+        apply_run<true>(head, head + lines, coefficients);
+        apply_run<false>(head + lines, length, coefficients);
     }
 
     /// Whether whole vectors may be read up to the end of the row.
