@@ -54,15 +54,17 @@ template <typename Isa, std::int64_t row_count, std::int64_t count>
 
 /// Calls function.template operator()<row_count, prefetches>(row) for all rows, a few at a time.
 template <typename Data, typename Function>
-void for_rows(const TileExtent& extent, std::size_t source_count, const Function& function) {
+[[gnu::always_inline]] inline void for_rows(const TileExtent& extent, std::size_t source_count,
+                                            const Function& function) {
     const RowsAtATime choice =
         rows_at_a_time(extent.length * static_cast<std::int64_t>(sizeof(Data)), source_count);
     std::int64_t row = 0;
-    const auto take = [&]<std::int64_t row_count, bool prefetches>() {
-        for (; row + row_count <= extent.rows; row += row_count) {
-            function.template operator()<row_count, prefetches>(row);
-        }
-    };
+    const auto take = [&]<std::int64_t row_count, bool prefetches>()
+                          __attribute__((always_inline)) {
+                              for (; row + row_count <= extent.rows; row += row_count) {
+                                  function.template operator()<row_count, prefetches>(row);
+                              }
+                          };
     if (choice.count == 4) {
         choice.prefetches ? take.template operator()<4, true>()
                           : take.template operator()<4, false>();
@@ -79,7 +81,8 @@ public:
                     const double* centers, const SumTile& sums) {
         ColumnReduction reduction(sources, bits, centers, sums);
         for_rows<Data>(extent, source_count,
-                       [&]<std::int64_t row_count, bool prefetches>(std::int64_t row) {
+                       [&]<std::int64_t row_count, bool prefetches>(
+                           std::int64_t row) __attribute__((always_inline)) {
                            reduction.template add_rows<row_count, prefetches>(row, extent.length);
                        });
     }
@@ -106,14 +109,16 @@ private:
                                                                         row_count * column * size);
             }
             add_columns<row_count, false>(
-                row, column, width, [&](std::size_t source, std::int64_t r) {
+                row, column, width,
+                [&](std::size_t source, std::int64_t r) __attribute__((always_inline)) {
                     return load_wide<Isa, Data>(at(source, row + r, column));
                 });
         }
         if (column < columns) {
             const std::int64_t count = columns - column;
             add_columns<row_count, true>(
-                row, column, count, [&](std::size_t source, std::int64_t r) {
+                row, column, count,
+                [&](std::size_t source, std::int64_t r) __attribute__((always_inline)) {
                     return load_wide_some<Isa, Data>(at(source, row + r, column), count,
                                                      sources_[source].readable_end);
                 });
@@ -128,7 +133,8 @@ private:
         for (std::size_t sum = 0; sum < sum_count; ++sum) {
             totals[sum] = load_doubles<Isa>(sums_at(sum, column));
         }
-        for (std::int64_t r = 0; r < row_count; ++r) {
+        unrolled<Isa, row_count>([&](std::size_t index) __attribute__((always_inline)) {
+            const auto r = static_cast<std::int64_t>(index);
             std::array<WideOf<Isa>, source_count> values;
             for (std::size_t source = 0; source < source_count; ++source) {
                 values[source] = load(source, r);
@@ -137,27 +143,29 @@ private:
                 values.back() =
                     keep<Isa>(values.back(), load_mask<Isa>(mask_row(row + r), column, count));
             }
-            for (std::size_t part = 0; part < doubles_per_float<Isa>; ++part) {
-                std::array<Double, source_count> sources;
-                for (std::size_t source = 0; source < source_count; ++source) {
-                    sources[source] = values[source][part];
-                }
-                auto terms = Terms::of(center[part], sources);
-                for (std::size_t sum = 0; sum < sum_count; ++sum) {
-                    // An incomplete row of columns must leave the sums of the missing ones alone:
-                    // they are lanes of other rows. Adding +0 does (see RowReduction).
-                    if constexpr (is_partial) {
-                        terms[sum] =
-                            Isa::keep(terms[sum], lowest_bits(count) >> part * double_width);
+            unrolled<Isa, doubles_per_float<Isa>>(
+                [&](std::size_t part) __attribute__((always_inline)) {
+                    std::array<Double, source_count> sources;
+                    for (std::size_t source = 0; source < source_count; ++source) {
+                        sources[source] = values[source][part];
                     }
-                    totals[sum][part] = accumulate<Isa>(totals[sum][part], terms[sum]);
-                }
-            }
-        }
+                    auto terms = Terms::of(center[part], sources);
+                    for (std::size_t sum = 0; sum < sum_count; ++sum) {
+                        // An incomplete row of columns must leave the sums of the missing ones
+                        // alone: they are lanes of other rows. Adding +0 does (see RowReduction).
+                        if constexpr (is_partial) {
+                            terms[sum] =
+                                Isa::keep(terms[sum], lowest_bits(count) >> part * double_width);
+                        }
+                        totals[sum][part] = accumulate<Isa>(totals[sum][part], terms[sum]);
+                    }
+                });
+        });
         for (std::size_t sum = 0; sum < sum_count; ++sum) {
-            for (std::size_t part = 0; part < doubles_per_float<Isa>; ++part) {
-                Isa::store(sums_at(sum, column) + part * double_width, totals[sum][part]);
-            }
+            unrolled<Isa, doubles_per_float<Isa>>(
+                [&](std::size_t part) __attribute__((always_inline)) {
+                    Isa::store(sums_at(sum, column) + part * double_width, totals[sum][part]);
+                });
         }
     }
 
@@ -204,15 +212,16 @@ private:
     }
 
     template <bool bypass_cache>
-    void apply(const TileExtent& extent) const {
+    [[gnu::always_inline]] void apply(const TileExtent& extent) const {
         for_rows<Data>(extent, source_count,
-                       [&]<std::int64_t row_count, bool prefetches>(std::int64_t row) {
-                           apply_rows<bypass_cache, row_count, prefetches>(row, extent.length);
-                       });
+                       [&]<std::int64_t row_count, bool prefetches>(std::int64_t row)
+                           __attribute__((always_inline)) {
+                               apply_rows<bypass_cache, row_count, prefetches>(row, extent.length);
+                           });
     }
 
     template <bool bypass_cache, std::int64_t row_count, bool prefetches>
-    void apply_rows(std::int64_t row, std::int64_t columns) const {
+    [[gnu::always_inline]] void apply_rows(std::int64_t row, std::int64_t columns) const {
         std::int64_t column = 0;
         for (; column + step <= columns; column += step) {
             std::array<Coefficients, vectors> coefficients;
@@ -234,8 +243,9 @@ private:
     }
 
     template <bool bypass_cache>
-    void apply_step(std::int64_t row, std::int64_t column,
-                    const std::array<Coefficients, vectors>& coefficients) const {
+    [[gnu::always_inline]] void apply_step(
+        std::int64_t row, std::int64_t column,
+        const std::array<Coefficients, vectors>& coefficients) const {
         std::uint32_t bits = mask == Mask::reads ? load_mask<Isa>(mask_row(row), column, step) : 0;
         for (std::size_t vector = 0; vector < vectors; ++vector) {
             const std::int64_t lane = static_cast<std::int64_t>(vector) * width;
@@ -253,7 +263,8 @@ private:
         }
     }
 
-    void apply_remainder(std::int64_t row, std::int64_t column, std::int64_t count) const {
+    [[gnu::always_inline]] void apply_remainder(std::int64_t row, std::int64_t column,
+                                                std::int64_t count) const {
         std::uint32_t bits = mask == Mask::reads ? load_mask<Isa>(mask_row(row), column, count) : 0;
         for (std::int64_t lane = 0; lane < count; lane += width) {
             const std::int64_t present = std::min(width, count - lane);
@@ -277,8 +288,8 @@ private:
 
     /// `lane`: where the vector begins in `bits`, which are read or written.
     template <typename Load>
-    Vector compute(const Coefficients& coefficients, const Load& load, std::int64_t lane,
-                   std::uint32_t& bits) const {
+    [[gnu::always_inline]] Vector compute(const Coefficients& coefficients, const Load& load,
+                                          std::int64_t lane, std::uint32_t& bits) const {
         std::array<Vector, source_count> values;
         for (std::size_t source = 0; source < source_count; ++source) {
             values[source] = load(source);

@@ -10,7 +10,7 @@
 
 namespace normgraph::kernel::simd {
 
-/// 512 bits: AVX-512 F, BW, DQ and VL.
+/// 512 bits, doubles 256: AVX-512 F, BW, DQ and VL, and FMA.
 struct Avx512 {
     struct Float {
         __m512 value;
