@@ -38,14 +38,16 @@ Data* elements(std::byte* address) {
     return reinterpret_cast<Data*>(address);
 }
 
-/// Copies fewer than 64 bytes, an even number of them.
-template <typename Isa>
+/// Copies fewer than `limit` bytes, at most 64, an even number of them.
+template <typename Isa, std::size_t limit>
 void copy_few(std::byte* target, const std::byte* source, std::size_t count) {
     const auto piece = [&]<std::size_t size>() {
-        if ((count & size) != 0) {
-            std::memcpy(target, source, size);
-            target += size;
-            source += size;
+        if constexpr (size < limit) {
+            if ((count & size) != 0) {
+                std::memcpy(target, source, size);
+                target += size;
+                source += size;
+            }
         }
     };
     piece.template operator()<32>();
@@ -68,7 +70,7 @@ arithmetic_vector_t<Isa, Data> load_some(const std::byte* address, std::int64_t 
         return Isa::load(elements<Data>(address));
     }
     alignas(64) std::byte buffer[width * sizeof(Data)] = {};
-    copy_few<Isa>(buffer, address, static_cast<std::size_t>(count) * sizeof(Data));
+    copy_few<Isa, sizeof(buffer)>(buffer, address, static_cast<std::size_t>(count) * sizeof(Data));
     return Isa::load(elements<Data>(buffer));
 }
 
@@ -79,7 +81,7 @@ void store_some(std::byte* address, arithmetic_vector_t<Isa, Data> values, std::
     }
     alignas(64) std::byte buffer[ArithmeticVector<Isa, Data>::width * sizeof(Data)];
     Isa::store(elements<Data>(buffer), values);
-    copy_few<Isa>(address, buffer, static_cast<std::size_t>(count) * sizeof(Data));
+    copy_few<Isa, sizeof(buffer)>(address, buffer, static_cast<std::size_t>(count) * sizeof(Data));
 }
 
 /// Calls function with 0, 1, …, count − 1. Unlike a loop it leaves arrays in registers, whatever
@@ -136,7 +138,7 @@ WideOf<Isa> load_wide_some(const std::byte* address, std::int64_t count,
     if constexpr (sizeof(Data) == 8) {
         std::memcpy(buffer, address, static_cast<std::size_t>(count) * sizeof(Data));
     } else {
-        copy_few<Isa>(buffer, address, static_cast<std::size_t>(count) * sizeof(Data));
+        copy_few<Isa, size>(buffer, address, static_cast<std::size_t>(count) * sizeof(Data));
     }
     return load_wide<Isa, Data>(buffer);
 }
