@@ -13,7 +13,7 @@ function(normgraph_set_instruction_sets target folder)
     # to compute than the few elements of a short row.
     set(scalar_addresses -fno-tree-vectorize -fno-tree-slp-vectorize)
     set(avx2_options -mavx2 -mf16c)
-    set(avx512_options -mavx512f -mavx512bw -mavx512dq -mavx512vl ${avx2_options})
+    set(avx512_options -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma ${avx2_options})
     # GCC 12 takes the unspecified lanes of its own intrinsics for mistakes (GCC bug 105593).
     if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
         list(APPEND avx512_options -Wno-uninitialized -Wno-maybe-uninitialized)

@@ -44,7 +44,8 @@ constexpr RowsAtATime rows_at_a_time(std::int64_t row_bytes, std::size_t source_
 /// Asks for the rows behind these: for `count` bytes from `offset` on, as if rows followed each
 /// other.
 template <typename Isa, std::int64_t row_count, std::int64_t count>
-void prefetch_rows(const SourceTile& source, std::int64_t row, std::int64_t offset) {
+[[gnu::always_inline]] inline void prefetch_rows(const SourceTile& source, std::int64_t row,
+                                                 std::int64_t offset) {
     const std::byte* const first = source.address + (row + row_count) * source.row_stride + offset;
     for (std::int64_t line = 0; line < count; line += 64) {
         Isa::prefetch(first + line);
@@ -53,15 +54,17 @@ void prefetch_rows(const SourceTile& source, std::int64_t row, std::int64_t offs
 
 /// Calls function.template operator()<row_count, prefetches>(row) for all rows, a few at a time.
 template <typename Data, typename Function>
-void for_rows(const TileExtent& extent, std::size_t source_count, const Function& function) {
+[[gnu::always_inline]] inline void for_rows(const TileExtent& extent, std::size_t source_count,
+                                            const Function& function) {
     const RowsAtATime choice =
         rows_at_a_time(extent.length * static_cast<std::int64_t>(sizeof(Data)), source_count);
     std::int64_t row = 0;
-    const auto take = [&]<std::int64_t row_count, bool prefetches>() {
-        for (; row + row_count <= extent.rows; row += row_count) {
-            function.template operator()<row_count, prefetches>(row);
-        }
-    };
+    const auto take = [&]<std::int64_t row_count, bool prefetches>()
+                          __attribute__((always_inline)) {
+                              for (; row + row_count <= extent.rows; row += row_count) {
+                                  function.template operator()<row_count, prefetches>(row);
+                              }
+                          };
     if (choice.count == 4) {
         choice.prefetches ? take.template operator()<4, true>()
                           : take.template operator()<4, false>();
@@ -78,7 +81,8 @@ public:
                     const double* centers, const SumTile& sums) {
         ColumnReduction reduction(sources, bits, centers, sums);
         for_rows<Data>(extent, source_count,
-                       [&]<std::int64_t row_count, bool prefetches>(std::int64_t row) {
+                       [&]<std::int64_t row_count, bool prefetches>(
+                           std::int64_t row) __attribute__((always_inline)) {
                            reduction.template add_rows<row_count, prefetches>(row, extent.length);
                        });
     }
@@ -87,6 +91,7 @@ private:
     using Double = typename Isa::Double;
     static constexpr std::size_t source_count = Terms::source_count;
     static constexpr std::int64_t width = Isa::float_width;
+    static constexpr std::size_t double_width = Isa::double_width;
     static constexpr auto size = static_cast<std::int64_t>(sizeof(Data));
 
     ColumnReduction(const SourceTile* sources, const MaskTile& bits, const double* centers,
@@ -96,7 +101,7 @@ private:
     }
 
     template <std::int64_t row_count, bool prefetches>
-    void add_rows(std::int64_t row, std::int64_t columns) {
+    [[gnu::always_inline]] void add_rows(std::int64_t row, std::int64_t columns) {
         std::int64_t column = 0;
         for (; column + width <= columns; column += width) {
             for (std::size_t source = 0; prefetches && source < source_count; ++source) {
@@ -104,14 +109,16 @@ private:
                                                                         row_count * column * size);
             }
             add_columns<row_count, false>(
-                row, column, width, [&](std::size_t source, std::int64_t r) {
+                row, column, width,
+                [&](std::size_t source, std::int64_t r) __attribute__((always_inline)) {
                     return load_wide<Isa, Data>(at(source, row + r, column));
                 });
         }
         if (column < columns) {
             const std::int64_t count = columns - column;
             add_columns<row_count, true>(
-                row, column, count, [&](std::size_t source, std::int64_t r) {
+                row, column, count,
+                [&](std::size_t source, std::int64_t r) __attribute__((always_inline)) {
                     return load_wide_some<Isa, Data>(at(source, row + r, column), count,
                                                      sources_[source].readable_end);
                 });
@@ -119,49 +126,49 @@ private:
     }
 
     template <std::int64_t row_count, bool is_partial, typename Load>
-    void add_columns(std::int64_t row, std::int64_t column, std::int64_t count, const Load& load) {
-        const Wide<Double> center = load_doubles(centers_ + column);
-        std::array<Wide<Double>, sum_count> totals;
+    [[gnu::always_inline]] void add_columns(std::int64_t row, std::int64_t column,
+                                            std::int64_t count, const Load& load) {
+        const WideOf<Isa> center = load_doubles<Isa>(centers_ + column);
+        std::array<WideOf<Isa>, sum_count> totals;
         for (std::size_t sum = 0; sum < sum_count; ++sum) {
-            totals[sum] = load_doubles(sums_at(sum, column));
+            totals[sum] = load_doubles<Isa>(sums_at(sum, column));
         }
-        for (std::int64_t r = 0; r < row_count; ++r) {
-            std::array<Double, source_count> low, high;
+        unrolled<Isa, row_count>([&](std::size_t index) __attribute__((always_inline)) {
+            const auto r = static_cast<std::int64_t>(index);
+            std::array<WideOf<Isa>, source_count> values;
             for (std::size_t source = 0; source < source_count; ++source) {
-                // NOLINTNEXTLINE(misc-const-correctness): masked in other instances
-                Wide<Double> values = load(source, r);
-                if constexpr (mask == Mask::reads) {
-                    if (source + 1 == source_count) {
-                        values =
-                            keep<Isa>(values, load_mask<Isa>(mask_row(row + r), column, count));
+                values[source] = load(source, r);
+            }
+            if constexpr (mask == Mask::reads) {
+                values.back() =
+                    keep<Isa>(values.back(), load_mask<Isa>(mask_row(row + r), column, count));
+            }
+            unrolled<Isa, doubles_per_float<Isa>>(
+                [&](std::size_t part) __attribute__((always_inline)) {
+                    std::array<Double, source_count> sources;
+                    for (std::size_t source = 0; source < source_count; ++source) {
+                        sources[source] = values[source][part];
                     }
-                }
-                low[source] = values.low;
-                high[source] = values.high;
-            }
-            const auto low_terms = Terms::of(center.low, low);
-            const auto high_terms = Terms::of(center.high, high);
-            for (std::size_t sum = 0; sum < sum_count; ++sum) {
-                // NOLINTNEXTLINE(misc-const-correctness): cut off in other instances
-                Wide<Double> terms{low_terms[sum], high_terms[sum]};
-                // An incomplete row of columns must leave the sums of the missing ones alone: they
-                // are lanes of other rows. Adding +0 does (see RowReduction).
-                if constexpr (is_partial) {
-                    terms = keep<Isa>(terms, lowest_bits(count));
-                }
-                totals[sum].low = totals[sum].low + terms.low;
-                totals[sum].high = totals[sum].high + terms.high;
-            }
-        }
+                    auto terms = Terms::of(center[part], sources);
+                    for (std::size_t sum = 0; sum < sum_count; ++sum) {
+                        // An incomplete row of columns must leave the sums of the missing ones
+                        // alone: they are lanes of other rows. Adding +0 does (see RowReduction).
+                        if constexpr (is_partial) {
+                            terms[sum] =
+                                Isa::keep(terms[sum], lowest_bits(count) >> part * double_width);
+                        }
+                        totals[sum][part] = accumulate<Isa>(totals[sum][part], terms[sum]);
+                    }
+                });
+        });
         for (std::size_t sum = 0; sum < sum_count; ++sum) {
-            Isa::store(sums_at(sum, column), totals[sum].low);
-            Isa::store(sums_at(sum, column) + Isa::double_width, totals[sum].high);
+            unrolled<Isa, doubles_per_float<Isa>>(
+                [&](std::size_t part) __attribute__((always_inline)) {
+                    Isa::store(sums_at(sum, column) + part * double_width, totals[sum][part]);
+                });
         }
     }
 
-    static Wide<Double> load_doubles(const double* address) {
-        return {Isa::load(address), Isa::load(address + Isa::double_width)};
-    }
     double* sums_at(std::size_t sum, std::int64_t column) const {
         return sums_.sums + static_cast<std::int64_t>(sum) * sums_.sum_stride + column;
     }
@@ -205,15 +212,16 @@ private:
     }
 
     template <bool bypass_cache>
-    void apply(const TileExtent& extent) const {
+    [[gnu::always_inline]] void apply(const TileExtent& extent) const {
         for_rows<Data>(extent, source_count,
-                       [&]<std::int64_t row_count, bool prefetches>(std::int64_t row) {
-                           apply_rows<bypass_cache, row_count, prefetches>(row, extent.length);
-                       });
+                       [&]<std::int64_t row_count, bool prefetches>(std::int64_t row)
+                           __attribute__((always_inline)) {
+                               apply_rows<bypass_cache, row_count, prefetches>(row, extent.length);
+                           });
     }
 
     template <bool bypass_cache, std::int64_t row_count, bool prefetches>
-    void apply_rows(std::int64_t row, std::int64_t columns) const {
+    [[gnu::always_inline]] void apply_rows(std::int64_t row, std::int64_t columns) const {
         std::int64_t column = 0;
         for (; column + step <= columns; column += step) {
             std::array<Coefficients, vectors> coefficients;
@@ -235,8 +243,9 @@ private:
     }
 
     template <bool bypass_cache>
-    void apply_step(std::int64_t row, std::int64_t column,
-                    const std::array<Coefficients, vectors>& coefficients) const {
+    [[gnu::always_inline]] void apply_step(
+        std::int64_t row, std::int64_t column,
+        const std::array<Coefficients, vectors>& coefficients) const {
         std::uint32_t bits = mask == Mask::reads ? load_mask<Isa>(mask_row(row), column, step) : 0;
         for (std::size_t vector = 0; vector < vectors; ++vector) {
             const std::int64_t lane = static_cast<std::int64_t>(vector) * width;
@@ -254,7 +263,8 @@ private:
         }
     }
 
-    void apply_remainder(std::int64_t row, std::int64_t column, std::int64_t count) const {
+    [[gnu::always_inline]] void apply_remainder(std::int64_t row, std::int64_t column,
+                                                std::int64_t count) const {
         std::uint32_t bits = mask == Mask::reads ? load_mask<Isa>(mask_row(row), column, count) : 0;
         for (std::int64_t lane = 0; lane < count; lane += width) {
             const std::int64_t present = std::min(width, count - lane);
@@ -278,8 +288,8 @@ private:
 
     /// `lane`: where the vector begins in `bits`, which are read or written.
     template <typename Load>
-    Vector compute(const Coefficients& coefficients, const Load& load, std::int64_t lane,
-                   std::uint32_t& bits) const {
+    [[gnu::always_inline]] Vector compute(const Coefficients& coefficients, const Load& load,
+                                          std::int64_t lane, std::uint32_t& bits) const {
         std::array<Vector, source_count> values;
         for (std::size_t source = 0; source < source_count; ++source) {
             values[source] = load(source);

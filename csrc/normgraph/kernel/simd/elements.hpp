@@ -1,9 +1,11 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 #include "normgraph/kernel/element_type.hpp"
 #include "normgraph/kernel/simd/terms_and_formulas.hpp"
@@ -36,14 +38,16 @@ Data* elements(std::byte* address) {
     return reinterpret_cast<Data*>(address);
 }
 
-/// Copies fewer than 64 bytes, an even number of them.
-template <typename Isa>
+/// Copies fewer than `limit` bytes, at most 64, an even number of them.
+template <typename Isa, std::size_t limit>
 void copy_few(std::byte* target, const std::byte* source, std::size_t count) {
     const auto piece = [&]<std::size_t size>() {
-        if ((count & size) != 0) {
-            std::memcpy(target, source, size);
-            target += size;
-            source += size;
+        if constexpr (size < limit) {
+            if ((count & size) != 0) {
+                std::memcpy(target, source, size);
+                target += size;
+                source += size;
+            }
         }
     };
     piece.template operator()<32>();
@@ -66,7 +70,7 @@ arithmetic_vector_t<Isa, Data> load_some(const std::byte* address, std::int64_t 
         return Isa::load(elements<Data>(address));
     }
     alignas(64) std::byte buffer[width * sizeof(Data)] = {};
-    copy_few<Isa>(buffer, address, static_cast<std::size_t>(count) * sizeof(Data));
+    copy_few<Isa, sizeof(buffer)>(buffer, address, static_cast<std::size_t>(count) * sizeof(Data));
     return Isa::load(elements<Data>(buffer));
 }
 
@@ -77,16 +81,41 @@ void store_some(std::byte* address, arithmetic_vector_t<Isa, Data> values, std::
     }
     alignas(64) std::byte buffer[ArithmeticVector<Isa, Data>::width * sizeof(Data)];
     Isa::store(elements<Data>(buffer), values);
-    copy_few<Isa>(address, buffer, static_cast<std::size_t>(count) * sizeof(Data));
+    copy_few<Isa, sizeof(buffer)>(address, buffer, static_cast<std::size_t>(count) * sizeof(Data));
+}
+
+/// Calls function with 0, 1, …, count − 1. Unlike a loop it leaves arrays in registers, whatever
+/// the function contains.
+template <typename Isa, std::size_t count, typename Function>
+[[gnu::always_inline]] inline void unrolled(const Function& function) {
+    [&]<std::size_t... index>(std::index_sequence<index...> /*all*/)
+        __attribute__((always_inline)) {
+            (function(index), ...);
+        }(std::make_index_sequence<count>());
+}
+
+/// Vectors of doubles that hold as many elements as one of floats.
+template <typename Isa>
+inline constexpr std::size_t doubles_per_float =
+    static_cast<std::size_t>(Isa::float_width / Isa::double_width);
+template <typename Isa>
+using WideOf = Wide<typename Isa::Double, doubles_per_float<Isa>>;
+
+/// As many doubles as one vector of floats has elements.
+template <typename Isa>
+WideOf<Isa> load_doubles(const double* address) {
+    return [&]<std::size_t... part>(std::index_sequence<part...> /*all*/) -> WideOf<Isa> {
+        return {Isa::load(address + part * static_cast<std::size_t>(Isa::double_width))...};
+    }(std::make_index_sequence<doubles_per_float<Isa>>());
 }
 
 /// `Isa::float_width` elements as doubles.
 template <typename Isa, typename Data>
-Wide<typename Isa::Double> load_wide(const std::byte* address) {
+WideOf<Isa> load_wide(const std::byte* address) {
     const Data* const source = elements<Data>(address);
     if constexpr (sizeof(Data) == 8) {
-        return {Isa::load(source), Isa::load(source + Isa::double_width)};
-    } else if constexpr (sizeof(Data) == 4) {
+        return load_doubles<Isa>(source);
+    } else if constexpr (requires { Isa::load_wide(source); }) {
         return Isa::load_wide(source);
     } else {
         return Isa::widen(Isa::load(source));
@@ -95,8 +124,8 @@ Wide<typename Isa::Double> load_wide(const std::byte* address) {
 
 /// Fewer than `Isa::float_width`; what the other lanes hold is not specified.
 template <typename Isa, typename Data>
-Wide<typename Isa::Double> load_wide_some(const std::byte* address, std::int64_t count,
-                                          const std::byte* readable_end) {
+WideOf<Isa> load_wide_some(const std::byte* address, std::int64_t count,
+                           const std::byte* readable_end) {
     constexpr std::size_t size = static_cast<std::size_t>(Isa::float_width) * sizeof(Data);
     if constexpr (sizeof(Data) < 8 &&
                   requires { Isa::load_some(elements<Data>(address), count); }) {
@@ -109,14 +138,40 @@ Wide<typename Isa::Double> load_wide_some(const std::byte* address, std::int64_t
     if constexpr (sizeof(Data) == 8) {
         std::memcpy(buffer, address, static_cast<std::size_t>(count) * sizeof(Data));
     } else {
-        copy_few<Isa>(buffer, address, static_cast<std::size_t>(count) * sizeof(Data));
+        copy_few<Isa, size>(buffer, address, static_cast<std::size_t>(count) * sizeof(Data));
     }
     return load_wide<Isa, Data>(buffer);
 }
 
+/// total + term, by whatever instruction is the fastest.
 template <typename Isa>
-Wide<typename Isa::Double> keep(const Wide<typename Isa::Double>& values, std::uint32_t bits) {
-    return {Isa::keep(values.low, bits), Isa::keep(values.high, bits >> Isa::double_width)};
+typename Isa::Double accumulate(typename Isa::Double total, typename Isa::Double term) {
+    if constexpr (requires { Isa::accumulate(total, term); }) {
+        return Isa::accumulate(total, term);
+    } else {
+        return total + term;
+    }
+}
+
+/// One vector of doubles: up to as many elements as it has. What the other lanes hold is not
+/// specified.
+template <typename Isa, typename Data>
+typename Isa::Double load_doubles_some(const std::byte* address, std::int64_t count,
+                                       const std::byte* readable_end) {
+    if constexpr (requires { Isa::load_double(elements<Data>(address)); }) {
+        if (address + static_cast<std::size_t>(Isa::double_width) * sizeof(Data) <= readable_end) {
+            return Isa::load_double(elements<Data>(address));
+        }
+    }
+    return load_wide_some<Isa, Data>(address, std::min(count, Isa::double_width), readable_end)[0];
+}
+
+template <typename Isa>
+WideOf<Isa> keep(const WideOf<Isa>& values, std::uint32_t bits) {
+    return [&]<std::size_t... part>(std::index_sequence<part...> /*all*/) -> WideOf<Isa> {
+        return {
+            Isa::keep(values[part], bits >> part * static_cast<std::size_t>(Isa::double_width))...};
+    }(std::make_index_sequence<doubles_per_float<Isa>>());
 }
 
 /// The bits of up to 16 elements that begin with a row's element `position`, a multiple of 4.

@@ -118,6 +118,13 @@ struct UnaryLoop {
     }
 };
 
+template <typename Isa>
+void store_doubles(double* to, const WideOf<Isa>& values) {
+    for (std::size_t part = 0; part < values.size(); ++part) {
+        Isa::store(to + part * static_cast<std::size_t>(Isa::double_width), values[part]);
+    }
+}
+
 /// From one real type to another.
 template <typename Isa, typename From, typename To>
 struct ConvertLoop {
@@ -146,9 +153,7 @@ private:
         if constexpr (std::is_same_v<From, To>) {
             std::memmove(to, from, static_cast<std::size_t>(width) * sizeof(From));
         } else if constexpr (std::is_same_v<To, double>) {
-            const auto wide = load_wide<Isa, From>(from);
-            Isa::store(elements<double>(to), wide.low);
-            Isa::store(elements<double>(to) + Isa::double_width, wide.high);
+            store_doubles<Isa>(elements<double>(to), load_wide<Isa, From>(from));
         } else if constexpr (std::is_same_v<From, double> && std::is_same_v<To, float>) {
             Isa::store(elements<float>(to), Isa::narrow(load_wide<Isa, double>(from)));
         } else if constexpr (std::is_same_v<From, double>) {
@@ -203,34 +208,33 @@ template <typename Isa, typename Data>
 struct SumLoops {
     using Double = typename Isa::Double;
     static constexpr std::int64_t width = Isa::float_width;
-    static constexpr std::int64_t half = Isa::double_width;
+    static constexpr std::int64_t double_width = Isa::double_width;
     static constexpr std::int64_t lanes = PrimitiveSum::lanes;
     static constexpr auto size = static_cast<std::int64_t>(sizeof(Data));
 
     static double block(const std::byte* values, std::int64_t count) {
-        constexpr std::int64_t vectors = lanes / half;
+        constexpr std::int64_t vectors = lanes / double_width;
         std::array<Double, vectors> sums;
         sums.fill(Isa::broadcast(0.0));
         std::int64_t index = 0;
         for (; index + chunk <= count; index += chunk) {
             for (std::int64_t part = 0; part < chunk; part += width) {
-                const auto wide = load_wide<Isa, Data>(values + (index + part) * size);
-                Double& low = sums[static_cast<std::size_t>(part / half % vectors)];
-                low = low + wide.low;
-                Double& high = sums[static_cast<std::size_t>((part / half + 1) % vectors)];
-                high = high + wide.high;
+                auto vector = static_cast<std::size_t>(part / double_width);
+                for (const Double& wide : load_wide<Isa, Data>(values + (index + part) * size)) {
+                    Double& sum = sums[vector++ % static_cast<std::size_t>(vectors)];
+                    sum = sum + wide;
+                }
             }
         }
         alignas(64) double lane_sums[lanes];
         for (std::int64_t vector = 0; vector < vectors; ++vector) {
-            Isa::store(lane_sums + vector * half, sums[static_cast<std::size_t>(vector)]);
+            Isa::store(lane_sums + vector * double_width, sums[static_cast<std::size_t>(vector)]);
         }
         for (; index < count; index += width) {
             const std::int64_t rest = count - index < width ? count - index : width;
-            alignas(64) double buffer[2 * half];
-            const auto wide = load_wide_some<Isa, Data>(values + index * size, rest, nullptr);
-            Isa::store(buffer, wide.low);
-            Isa::store(buffer + half, wide.high);
+            alignas(64) double buffer[width];
+            store_doubles<Isa>(buffer,
+                               load_wide_some<Isa, Data>(values + index * size, rest, nullptr));
             for (std::int64_t element = 0; element < rest; ++element) {
                 lane_sums[(index + element) % lanes] += buffer[element];
             }
@@ -259,9 +263,11 @@ struct SumLoops {
     }
 
 private:
-    static void add(double* sums, const Wide<Double>& values) {
-        Isa::store(sums, Isa::load(sums) + values.low);
-        Isa::store(sums + half, Isa::load(sums + half) + values.high);
+    static void add(double* sums, const WideOf<Isa>& values) {
+        for (const Double& value : values) {
+            Isa::store(sums, Isa::load(sums) + value);
+            sums += double_width;
+        }
     }
 };
 

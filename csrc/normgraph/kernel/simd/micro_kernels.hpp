@@ -34,6 +34,8 @@ struct TargetTile {
     std::byte* address = nullptr;
     std::int64_t channel_stride = 0, row_stride = 0;
     bool bypasses_cache = false;  ///< written with non-temporal stores where they are aligned
+    /// Whole vectors may be written beyond the end of a row: what lies there is of later rows.
+    bool is_padded = false;
 };
 
 /// One bit per element, least significant first, each row beginning with a byte of its own.

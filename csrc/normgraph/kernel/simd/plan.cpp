@@ -6,12 +6,12 @@ namespace normgraph::kernel::simd {
 namespace {
 
 /// What is reduced stays in a second-level cache until it is applied.
-constexpr std::int64_t cached_bytes = std::int64_t{256} * 1024;
+constexpr std::int64_t cached_bytes = std::int64_t{512} * 1024;
 
 /// Channels whose rows lie side by side are taken together until they make a run of this length,
 /// even if they leave the second-level cache: memory is read at its full speed only along runs of
-/// many pages.
-constexpr std::int64_t shortest_run = std::int64_t{64} * 1024;
+/// many pages. (Short rows cost more computation than their memory does, from that cache at least.)
+constexpr std::int64_t shortest_run = std::int64_t{128} * 1024;
 
 /// The sums of so many channels fit the first-level cache, those of more do not.
 constexpr std::int64_t most_columns = 1024;
@@ -38,7 +38,8 @@ std::int64_t channels_that_fit_the_cache(const Traversal& traversal) {
     const std::int64_t channels = traversal.channels();
     const std::int64_t bytes_per_channel = 2 * traversal.tensor_bytes() / channels;
     std::int64_t group = cached_bytes / std::max<std::int64_t>(1, bytes_per_channel);
-    group = std::max(group, shortest_run / std::max<std::int64_t>(1, traversal.bytes_per_row()));
+    group = traversal.has_short_rows() ? traversal.in_whole_lines(group)
+                                       : std::max(group, shortest_run / traversal.bytes_per_row());
     if (traversal.copies_across()) {
         group = std::max(group, staged_channels);
     }

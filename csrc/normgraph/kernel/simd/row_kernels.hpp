@@ -20,22 +20,22 @@ template <typename Isa>
 class LaneSums {
 public:
     [[gnu::always_inline]] void load(const double* lanes) {
-        for (std::size_t index = 0; index < vectors; ++index) {
+        unrolled<Isa, vectors>([&](std::size_t index) __attribute__((always_inline)) {
             sums_[index] = Isa::load(lanes + index * width);
-        }
+        });
     }
     [[gnu::always_inline]] void store(double* lanes) const {
-        for (std::size_t index = 0; index < vectors; ++index) {
+        unrolled<Isa, vectors>([&](std::size_t index) __attribute__((always_inline)) {
             Isa::store(lanes + index * width, sums_[index]);
-        }
+        });
     }
     /// The terms of the vector-th vector of doubles in a chunk.
     [[gnu::always_inline]] void add(std::size_t vector,
                                     const std::array<typename Isa::Double, sum_count>& terms) {
-        for (std::size_t sum = 0; sum < sum_count; ++sum) {
+        unrolled<Isa, sum_count>([&](std::size_t sum) __attribute__((always_inline)) {
             auto& total = sums_[sum * vectors_per_sum + vector];
-            total = total + terms[sum];
-        }
+            total = accumulate<Isa>(total, terms[sum]);
+        });
     }
 
 private:
@@ -54,7 +54,8 @@ public:
         for (std::int64_t channel = 0; channel < extent.channels; ++channel) {
             double* const lanes = sums.sums + channel * 2 * chunk;
             reduction.center_ = Isa::broadcast(centers[channel]);
-            reduction.sums_.load(lanes);
+            LaneSums<Isa> totals;
+            totals.load(lanes);
             for (std::int64_t row = 0; row < extent.rows; ++row) {
                 for (std::size_t source = 0; source < source_count; ++source) {
                     const SourceTile& tile = reduction.sources_[source];
@@ -63,9 +64,9 @@ public:
                 }
                 reduction.mask_row_ =
                     bits.address + channel * bits.channel_stride + row * bits.row_stride;
-                reduction.add_row(extent.length);
+                reduction.add_row(extent.length, totals);
             }
-            reduction.sums_.store(lanes);
+            totals.store(lanes);
         }
     }
 
@@ -81,83 +82,92 @@ private:
             sources_, [](const SourceTile& source) { return source.prefetch_distance != 0; });
     }
 
-    [[gnu::always_inline]] void add_row(std::int64_t length) {
+    [[gnu::always_inline]] void add_row(std::int64_t length, LaneSums<Isa>& totals) {
         std::int64_t position = 0;
         for (; position + chunk <= length; position += chunk) {
-            for (std::size_t source = 0; prefetches_ && source < source_count; ++source) {
-                Isa::prefetch(at(source, position) + sources_[source].prefetch_distance);
-            }
-            add_vectors(position, std::make_index_sequence<chunk / width>());
+            prefetch(position);
+            add_vectors(position, totals, std::make_index_sequence<chunk / width>());
         }
         if (position < length) {
-            add_remainder(position, length - position);
+            add_remainder(position, length - position, totals);
         }
     }
 
     template <std::size_t... vector>
-    [[gnu::always_inline]] void add_vectors(std::int64_t position,
+    [[gnu::always_inline]] void add_vectors(std::int64_t position, LaneSums<Isa>& totals,
                                             std::index_sequence<vector...> /*unrolled*/) {
-        (add_vector(vector, position + static_cast<std::int64_t>(vector) * width), ...);
+        (add_vector(vector, position + static_cast<std::int64_t>(vector) * width, totals), ...);
     }
 
-    [[gnu::always_inline]] void add_vector(std::size_t vector, std::int64_t position) {
-        std::array<Wide<Double>, source_count> values;
+    [[gnu::always_inline]] void add_vector(std::size_t vector, std::int64_t position,
+                                           LaneSums<Isa>& totals) {
+        std::array<WideOf<Isa>, source_count> values;
         for (std::size_t source = 0; source < source_count; ++source) {
             values[source] = load_wide<Isa, Data>(at(source, position));
         }
         if constexpr (mask == Mask::reads) {
             values.back() = keep<Isa>(values.back(), load_mask<Isa>(mask_row_, position, width));
         }
-        add_terms(vector, values, [](Double term, bool) { return term; });
+        add_terms(vector, values, totals);
     }
 
-    [[gnu::always_inline]] void add_remainder(std::int64_t position, std::int64_t count) {
-        for (std::size_t vector = 0; vector < chunk / width; ++vector) {
-            if (count >= width) {
-                add_vector(vector, position);
-            } else if (count > 0) {
-                add_partial_vector(vector, position, count);
+    [[gnu::always_inline]] void add_remainder(std::int64_t position, std::int64_t count,
+                                              LaneSums<Isa>& totals) {
+        unrolled<Isa, chunk / width>([&](std::size_t vector) __attribute__((always_inline)) {
+            const std::int64_t before = static_cast<std::int64_t>(vector) * width;
+            if (count - before >= width) {
+                add_vector(vector, position + before, totals);
+            } else if (count > before) {
+                add_partial_vector(vector, position + before, count - before, totals);
             }
-            position += width;
-            count -= width;
-        }
-    }
-
-    [[gnu::always_inline]] void add_partial_vector(std::size_t vector, std::int64_t position,
-                                                   std::int64_t count) {
-        std::array<Wide<Double>, source_count> values;
-        for (std::size_t source = 0; source < source_count; ++source) {
-            values[source] = load_wide_some<Isa, Data>(at(source, position), count,
-                                                       sources_[source].readable_end);
-        }
-        if constexpr (mask == Mask::reads) {
-            values.back() = keep<Isa>(values.back(), load_mask<Isa>(mask_row_, position, count));
-        }
-        // A lane without an element adds +0, which changes no sum: sums begin with +0, so none is
-        // ever -0.
-        const std::uint32_t bits = lowest_bits(count);
-        add_terms(vector, values, [bits](Double term, bool is_high) {
-            return Isa::keep(term, is_high ? bits >> Isa::double_width : bits);
         });
     }
 
-    template <typename Keep>
+    [[gnu::always_inline]] void add_partial_vector(std::size_t vector, std::int64_t position,
+                                                   std::int64_t count, LaneSums<Isa>& totals) {
+        const std::uint32_t masked =
+            mask == Mask::reads ? load_mask<Isa>(mask_row_, position, count) : 0;
+        unrolled<Isa, doubles_per_float<Isa>>([&](std::size_t part) __attribute__((always_inline)) {
+            const std::int64_t before = static_cast<std::int64_t>(part) * Isa::double_width;
+            if (before >= count) {
+                return;
+            }
+            std::array<Double, source_count> sources;
+            for (std::size_t source = 0; source < source_count; ++source) {
+                sources[source] = load_doubles_some<Isa, Data>(
+                    at(source, position + before), count - before, sources_[source].readable_end);
+            }
+            if constexpr (mask == Mask::reads) {
+                sources.back() = Isa::keep(sources.back(), masked >> before);
+            }
+            // A lane without an element adds +0, which changes no sum: sums begin with +0, so none
+            // is ever -0.
+            auto terms = Terms::of(center_, sources);
+            for (std::size_t sum = 0; sum < sum_count; ++sum) {
+                terms[sum] = Isa::keep(terms[sum], lowest_bits(count) >> before);
+            }
+            totals.add(doubles_per_float<Isa> * vector + part, terms);
+        });
+    }
+
     [[gnu::always_inline]] void add_terms(std::size_t vector,
-                                          const std::array<Wide<Double>, source_count>& values,
-                                          const Keep& keep_present) {
-        std::array<Double, source_count> low, high;
-        for (std::size_t source = 0; source < source_count; ++source) {
-            low[source] = values[source].low;
-            high[source] = values[source].high;
+                                          const std::array<WideOf<Isa>, source_count>& values,
+                                          LaneSums<Isa>& totals) {
+        unrolled<Isa, doubles_per_float<Isa>>([&](std::size_t part) __attribute__((always_inline)) {
+            std::array<Double, source_count> sources;
+            for (std::size_t source = 0; source < source_count; ++source) {
+                sources[source] = values[source][part];
+            }
+            totals.add(doubles_per_float<Isa> * vector + part, Terms::of(center_, sources));
+        });
+    }
+
+    // Inlined by force, as all that only asks for memory: GCC would drop the calls as having no
+    // effect.
+    [[gnu::always_inline]] void prefetch(std::int64_t position) const {
+        for (std::size_t source = 0; prefetches_ && source < source_count; ++source) {
+            Isa::prefetch_far(at(source, position) + sources_[source].prefetch_distance);
         }
-        auto low_terms = Terms::of(center_, low);
-        auto high_terms = Terms::of(center_, high);
-        for (std::size_t sum = 0; sum < sum_count; ++sum) {
-            low_terms[sum] = keep_present(low_terms[sum], false);
-            high_terms[sum] = keep_present(high_terms[sum], true);
-        }
-        sums_.add(2 * vector, low_terms);
-        sums_.add(2 * vector + 1, high_terms);
     }
 
     const std::byte* at(std::size_t source, std::int64_t position) const {
@@ -167,7 +177,6 @@ private:
     std::array<SourceTile, source_count> sources_;
     bool prefetches_ = false;
     Double center_{};
-    LaneSums<Isa> sums_;
     std::array<const std::byte*, source_count> rows_{};
     const std::byte* mask_row_ = nullptr;
 };
@@ -179,8 +188,9 @@ public:
     static void run(const TileExtent& extent, const SourceTile* sources, const MaskTile& bits,
                     const ChannelValues& coefficients, const TargetTile& target) {
         RowApplication application(sources);
+        application.is_padded_ = target.is_padded;
         for (std::int64_t channel = 0; channel < extent.channels; ++channel) {
-            application.set_coefficients(coefficients, channel);
+            const Coefficients of_channel = coefficients_of(coefficients, channel);
             for (std::int64_t row = 0; row < extent.rows; ++row) {
                 for (std::size_t source = 0; source < source_count; ++source) {
                     const SourceTile& tile = application.sources_[source];
@@ -191,17 +201,19 @@ public:
                     bits.address + channel * bits.channel_stride + row * bits.row_stride;
                 application.target_row_ =
                     target.address + channel * target.channel_stride + row * target.row_stride;
-                application.apply_row(extent.length, target.bypasses_cache);
+                application.apply_row(extent.length, target.bypasses_cache, of_channel);
             }
         }
     }
 
 private:
     using Vector = arithmetic_vector_t<Isa, Data>;
+    using Coefficients = std::array<Vector, Formula::coefficient_count>;
     static constexpr std::int64_t width = ArithmeticVector<Isa, Data>::width;
     static constexpr std::size_t source_count = Formula::source_count;
     static constexpr std::int64_t cache_line = 64;
     static constexpr auto size = static_cast<std::int64_t>(sizeof(Data));
+    static constexpr std::int64_t elements_per_line = cache_line / size;
 
     explicit RowApplication(const SourceTile* sources) {
         std::copy_n(sources, source_count, sources_.begin());
@@ -209,25 +221,59 @@ private:
             sources_, [](const SourceTile& source) { return source.prefetch_distance != 0; });
     }
 
-    [[gnu::always_inline]] void set_coefficients(const ChannelValues& coefficients,
-                                                 std::int64_t channel) {
-        const auto* const values = static_cast<const arithmetic_t<Data>*>(coefficients.values);
-        for (std::size_t index = 0; index < Formula::coefficient_count; ++index) {
-            coefficients_[index] =
-                Isa::broadcast(values[static_cast<std::int64_t>(index) * coefficients.stride +
-                                      coefficients.first + channel]);
-        }
+    [[gnu::always_inline]] static Coefficients coefficients_of(const ChannelValues& all,
+                                                               std::int64_t channel) {
+        const auto* const values =
+            static_cast<const arithmetic_t<Data>*>(all.values) + all.first + channel;
+        Coefficients result;
+        unrolled<Isa, Formula::coefficient_count>(
+            [&](std::size_t index) __attribute__((always_inline)) {
+                result[index] =
+                    Isa::broadcast(values[static_cast<std::int64_t>(index) * all.stride]);
+            });
+        return result;
     }
 
-    [[gnu::always_inline]] void apply_row(std::int64_t length, bool bypass_cache) {
+    [[gnu::always_inline]] void apply_row(std::int64_t length, bool bypass_cache,
+                                          const Coefficients& coefficients) {
+        if (mask == Mask::none && is_padded_ && is_readable(length)) {
+            return apply_whole_vectors(length, coefficients);
+        }
         std::int64_t head = bypass_cache ? elements_before_line() : length;
         // The bits of a mask would no longer begin with a byte.
         if (mask != Mask::none && head != 0) {
             head = length;
         }
         head = std::min(head, length);
-        apply_run<false>(0, head);
-        apply_run<true>(head, length);
+        apply_run<false>(0, head, coefficients);
+        // Incomplete lines take several times longer past the cache.
+        const std::int64_t lines = (length - head) / elements_per_line * elements_per_line;
+        apply_run<true>(head, head + lines, coefficients);
+        apply_run<false>(head + lines, length, coefficients);
+    }
+
+    /// Whether whole vectors may be read up to the end of the row.
+    [[gnu::always_inline]] bool is_readable(std::int64_t length) const {
+        const std::int64_t rounded = (length + width - 1) / width * width;
+        bool all = true;
+        for (std::size_t source = 0; source < source_count; ++source) {
+            all = all && at(source, rounded) <= sources_[source].readable_end;
+        }
+        return all;
+    }
+
+    /// Of short rows the incomplete vector would take longer than the others together.
+    [[gnu::always_inline]] void apply_whole_vectors(std::int64_t length,
+                                                    const Coefficients& coefficients) {
+        std::uint32_t bits = 0;
+        for (std::int64_t position = 0; position < length; position += width) {
+            prefetch(position);
+            const Vector result = compute(
+                coefficients,
+                [&](std::size_t source) { return Isa::load(elements<Data>(at(source, position))); },
+                0, bits);
+            Isa::store(elements<Data>(target_row_ + position * size), result);
+        }
     }
 
     /// Up to the next cache line of the target; past any row if its elements never begin one.
@@ -238,17 +284,17 @@ private:
     }
 
     template <bool bypass_cache>
-    [[gnu::always_inline]] void apply_run(std::int64_t begin, std::int64_t end) {
+    [[gnu::always_inline]] void apply_run(std::int64_t begin, std::int64_t end,
+                                          const Coefficients& coefficients) {
         std::int64_t position = begin;
         for (; position + chunk <= end; position += chunk) {
-            for (std::size_t source = 0; prefetches_ && source < source_count; ++source) {
-                Isa::prefetch(at(source, position) + sources_[source].prefetch_distance);
-            }
+            prefetch(position);
             std::uint32_t bits =
                 mask == Mask::reads ? load_mask<Isa>(mask_row_, position, chunk) : 0;
             for (std::int64_t vector = 0; vector < chunk / width; ++vector) {
                 const std::int64_t first = position + vector * width;
                 const Vector result = compute(
+                    coefficients,
                     [&](std::size_t source) {
                         return Isa::load(elements<Data>(at(source, first)));
                     },
@@ -261,16 +307,18 @@ private:
             }
         }
         if (position < end) {
-            apply_remainder(position, end - position);
+            apply_remainder(position, end - position, coefficients);
         }
     }
 
-    [[gnu::always_inline]] void apply_remainder(std::int64_t position, std::int64_t count) {
+    [[gnu::always_inline]] void apply_remainder(std::int64_t position, std::int64_t count,
+                                                const Coefficients& coefficients) {
         std::uint32_t bits = mask == Mask::reads ? load_mask<Isa>(mask_row_, position, count) : 0;
         for (std::int64_t done = 0; done < count; done += width) {
             const std::int64_t first = position + done;
             const std::int64_t present = std::min(width, count - done);
             const Vector result = compute(
+                coefficients,
                 [&](std::size_t source) {
                     return present == width ? Isa::load(elements<Data>(at(source, first)))
                                             : load_some<Isa, Data>(at(source, first), present,
@@ -278,8 +326,8 @@ private:
                 },
                 done, bits);
             std::byte* const target = target_row_ + first * size;
-            present == width ? Isa::store(elements<Data>(target), result)
-                             : store_some<Isa, Data>(target, result, present);
+            present == width || is_padded_ ? Isa::store(elements<Data>(target), result)
+                                           : store_some<Isa, Data>(target, result, present);
         }
         if constexpr (mask == Mask::writes) {
             store_mask<Isa>(mask_row_, position, count, bits & lowest_bits(count));
@@ -288,13 +336,19 @@ private:
 
     /// `lane`: where the vector begins in `bits`, which are read or written.
     template <typename Load>
-    [[gnu::always_inline]] Vector compute(const Load& load, std::int64_t lane,
-                                          std::uint32_t& bits) const {
+    [[gnu::always_inline]] Vector compute(const Coefficients& coefficients, const Load& load,
+                                          std::int64_t lane, std::uint32_t& bits) const {
         std::array<Vector, source_count> values;
         for (std::size_t source = 0; source < source_count; ++source) {
             values[source] = load(source);
         }
-        return apply_formula<Isa, Data, Formula, mask>(coefficients_, values, lane, bits);
+        return apply_formula<Isa, Data, Formula, mask>(coefficients, values, lane, bits);
+    }
+
+    [[gnu::always_inline]] void prefetch(std::int64_t position) const {
+        for (std::size_t source = 0; prefetches_ && source < source_count; ++source) {
+            Isa::prefetch_far(at(source, position) + sources_[source].prefetch_distance);
+        }
     }
 
     const std::byte* at(std::size_t source, std::int64_t position) const {
@@ -303,7 +357,7 @@ private:
 
     std::array<SourceTile, source_count> sources_;
     bool prefetches_ = false;
-    std::array<Vector, Formula::coefficient_count> coefficients_{};
+    bool is_padded_ = false;
     std::array<const std::byte*, source_count> rows_{};
     std::byte* mask_row_ = nullptr;
     std::byte* target_row_ = nullptr;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <numeric>
 
 #include "normgraph/kernel/simd/block_sums.hpp"
 #include "normgraph/kernel/simd/copy_tile.hpp"
@@ -16,21 +17,17 @@ constexpr std::int64_t staged_tile_bytes = std::int64_t{32} * 1024;
 /// Rows that are computed into a buffer before they are written past the cache.
 constexpr std::int64_t buffered_rows_bytes = std::int64_t{8} * 1024;
 
-/// Rows shorter than this are written to a buffer first, several channels side by side, if they are
-/// to bypass the cache: else too few of their lines would be whole.
-constexpr std::int64_t shortest_streamed_row = 1024;
-
 /// Below this the target is likely to be read again from the cache.
 constexpr std::int64_t smallest_streamed_tensor = std::int64_t{4} * 1024 * 1024;
-
-constexpr std::int64_t cache_line = 64;
 
 /// In the first-level cache, rows may be read in any order.
 constexpr std::int64_t smallest_ordered_bytes = std::int64_t{16} * 1024;
 
 /// In longer runs the processor's own prefetching is faster than ours. In shorter ones it begins
-/// anew too often, so the next row's run is asked for while this one is read.
+/// anew too often, so what lies some way ahead is asked for: it is of the same run or, at its end,
+/// of the next group of channels, which finds it in the second-level cache.
 constexpr std::int64_t shortest_run_that_prefetches_itself = std::int64_t{16} * 1024;
+constexpr std::int64_t bytes_ahead = std::int64_t{4} * 1024;
 
 /// One past the last byte of the tensor.
 const std::byte* end_of(const Problem& problem, const std::byte* address,
@@ -140,6 +137,11 @@ bool Traversal::can_be_direct(const TensorAccess& access) const {
             order_.row_length == 1);
 }
 
+std::int64_t Traversal::in_whole_lines(std::int64_t rows) const {
+    const std::int64_t unit = cache_line / std::gcd(bytes_per_row(), cache_line);
+    return rows < unit ? rows : rows / unit * unit;
+}
+
 std::int64_t Traversal::elements_per_block() const {
     return order_.rows_are_split() ? order_.elements_per_block()
                                    : order_.rows_per_block() * order_.row_length;
@@ -160,7 +162,7 @@ Traversal::TileSize Traversal::tile_size(std::int64_t channels, std::int64_t ele
     }
     // Whole rows of as many channels as the first-level cache holds.
     const std::int64_t row_bytes = elements * static_cast<std::int64_t>(size_);
-    const std::int64_t rows = buffered_rows_bytes / row_bytes;
+    const std::int64_t rows = in_whole_lines(buffered_rows_bytes / row_bytes);
     return rows == 0 ? TileSize{1, elements_per_staged_tile(1)}
                      : TileSize{std::min(rows, channels), elements};
 }
@@ -233,10 +235,9 @@ Traversal::BufferStrides Traversal::buffer_strides(std::int64_t channels,
     return {size, channels * size};
 }
 
-std::int64_t Traversal::prefetch_distance(const TensorAccess& access, const Tile& tile) const {
+std::int64_t Traversal::prefetch_distance(const Tile& tile) const {
     const std::int64_t run = (tile.channels.end - tile.channels.begin) * bytes_per_row();
-    const bool is_last = tile.row + tile.rows == order_.row_count;
-    return run >= shortest_run_that_prefetches_itself || is_last ? 0 : access.rows.stride();
+    return run >= shortest_run_that_prefetches_itself ? 0 : bytes_ahead;
 }
 
 SourceTile Traversal::source_tile(std::size_t source, const Tile& tile, std::byte* buffer) const {
@@ -247,7 +248,7 @@ SourceTile Traversal::source_tile(std::size_t source, const Tile& tile, std::byt
         const std::byte* const first = origin + access.elements.offset_of(tile.first);
         if (layout_class_ == LayoutClass::channels_first) {
             return {first, access.channel_stride, access.rows.stride(), access.readable_end,
-                    prefetch_distance(access, tile)};
+                    prefetch_distance(tile)};
         }
         return {first, 0, access.elements.stride() * columns_per_channel_, access.readable_end, 0};
     }
@@ -277,8 +278,7 @@ SourceTile Traversal::source_tile(std::size_t source, const Tile& tile, std::byt
 
 bool Traversal::target_lines_up(const Tile& tile) const {
     if (layout_class_ == LayoutClass::channels_first) {
-        return bytes_per_row() >= shortest_streamed_row ||
-               tile.channels.end - tile.channels.begin == 1;
+        return !has_short_rows() || tile.channels.end - tile.channels.begin == 1;
     }
     const std::byte* const first = target_.address + target_.elements.offset_of(tile.first) +
                                    tile.channels.begin * target_.channel_stride;
@@ -293,7 +293,7 @@ TargetTile Traversal::target_tile(const Tile& tile, std::byte* buffer, bool& is_
         const BufferStrides strides =
             buffer_strides(tile.channels.end - tile.channels.begin, tile.count);
         return {buffer, rows_are_channels ? strides.channel : 0,
-                rows_are_channels ? 0 : strides.element * columns_per_channel_, false};
+                rows_are_channels ? 0 : strides.element * columns_per_channel_, false, true};
     }
     std::byte* const first = target_.address + target_.rows.offset_of(tile.row) +
                              target_.elements.offset_of(tile.first) +

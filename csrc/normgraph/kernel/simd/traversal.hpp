@@ -57,6 +57,12 @@ public:
     std::int64_t bytes_per_row() const {
         return order_.row_length * static_cast<std::int64_t>(size_);
     }
+    /// Such rows are written to a buffer first, several channels side by side, if they are to
+    /// bypass the cache: else too few of their lines would be whole.
+    bool has_short_rows() const { return bytes_per_row() < shortest_streamed_row; }
+    /// As many rows or fewer, so that side by side they fill whole cache lines; if so few do not,
+    /// as many.
+    std::int64_t in_whole_lines(std::int64_t rows) const;
     /// Bytes of one tensor.
     std::int64_t tensor_bytes() const {
         return channels_ * elements_per_channel() * static_cast<std::int64_t>(size_);
@@ -92,6 +98,9 @@ public:
     bool shares_mask_bytes() const { return mask_ && mask_is_written_ && !mask_->is_direct(); }
 
 private:
+    static constexpr std::int64_t cache_line = 64;
+    static constexpr std::int64_t shortest_streamed_row = 1024;
+
     struct SourceChoice {
         std::array<std::size_t, most_sources> index{};
         std::size_t count = 0;
@@ -140,7 +149,7 @@ private:
     Buffers take_buffers(std::int64_t channels, Scratch& scratch) const;
 
     BufferStrides buffer_strides(std::int64_t channels, std::int64_t elements) const;
-    std::int64_t prefetch_distance(const TensorAccess& access, const Tile& tile) const;
+    std::int64_t prefetch_distance(const Tile& tile) const;
     SourceTile source_tile(std::size_t source, const Tile& tile, std::byte* buffer) const;
     TargetTile target_tile(const Tile& tile, std::byte* buffer, bool& is_buffered) const;
     void write_back(const Tile& tile, const std::byte* buffer) const;

@@ -41,19 +41,19 @@ struct Avx2 {
     static Float load(const float16* address) { return {_mm256_cvtph_ps(load_half(address))}; }
 
     static Wide<Double> widen(Float v) {
-        return {{_mm256_cvtps_pd(_mm256_castps256_ps128(v.value))},
-                {_mm256_cvtps_pd(_mm256_extractf128_ps(v.value, 1))}};
+        return {{{_mm256_cvtps_pd(_mm256_castps256_ps128(v.value))},
+                 {_mm256_cvtps_pd(_mm256_extractf128_ps(v.value, 1))}}};
     }
     /// Rounds to nearest, ties to even.
     static Float narrow(const Wide<Double>& v) {
-        return {_mm256_set_m128(_mm256_cvtpd_ps(v.high.value), _mm256_cvtpd_ps(v.low.value))};
+        return {_mm256_set_m128(_mm256_cvtpd_ps(v[1].value), _mm256_cvtpd_ps(v[0].value))};
     }
     static Float square_root(Float v) { return {_mm256_sqrt_ps(v.value)}; }
     static Double square_root(Double v) { return {_mm256_sqrt_pd(v.value)}; }
 
     static Wide<Double> load_wide(const float* address) {
-        return {{_mm256_cvtps_pd(_mm_loadu_ps(address))},
-                {_mm256_cvtps_pd(_mm_loadu_ps(address + 4))}};
+        return {{{_mm256_cvtps_pd(_mm_loadu_ps(address))},
+                 {_mm256_cvtps_pd(_mm_loadu_ps(address + 4))}}};
     }
 
     static void store(float* address, Float v) { _mm256_storeu_ps(address, v.value); }
@@ -88,8 +88,12 @@ struct Avx2 {
             _mm256_movemask_pd(_mm256_cmp_pd(a.value, b.value, _CMP_NLE_UQ)));
     }
 
-    static void prefetch(const std::byte* address) {
+    [[gnu::always_inline]] static void prefetch(const std::byte* address) {
         _mm_prefetch(reinterpret_cast<const char*>(address), _MM_HINT_T0);
+    }
+    /// To the second-level cache, which waits for more lines at once than the first.
+    [[gnu::always_inline]] static void prefetch_far(const std::byte* address) {
+        _mm_prefetch(reinterpret_cast<const char*>(address), _MM_HINT_T1);
     }
 
 private:

@@ -42,11 +42,11 @@ struct Neon {
     }
 
     static Wide<Double> widen(Float v) {
-        return {{vcvt_f64_f32(vget_low_f32(v.value))}, {vcvt_high_f64_f32(v.value)}};
+        return {{{vcvt_f64_f32(vget_low_f32(v.value))}, {vcvt_high_f64_f32(v.value)}}};
     }
     /// Rounds to nearest, ties to even.
     static Float narrow(const Wide<Double>& v) {
-        return {vcvt_high_f32_f64(vcvt_f32_f64(v.low.value), v.high.value)};
+        return {vcvt_high_f32_f64(vcvt_f32_f64(v[0].value), v[1].value)};
     }
     static Float square_root(Float v) { return {vsqrtq_f32(v.value)}; }
     static Double square_root(Double v) { return {vsqrtq_f64(v.value)}; }
@@ -89,7 +89,13 @@ struct Neon {
             vaddvq_u64(vbicq_u64(lanes, vcleq_f64(a.value, b.value))));
     }
 
-    static void prefetch(const std::byte* address) { __builtin_prefetch(address); }
+    [[gnu::always_inline]] static void prefetch(const std::byte* address) {
+        __builtin_prefetch(address);
+    }
+    /// To the second-level cache.
+    [[gnu::always_inline]] static void prefetch_far(const std::byte* address) {
+        __builtin_prefetch(address, 0, 2);
+    }
 
 private:
     static uint16x4_t load_half(const void* address) {

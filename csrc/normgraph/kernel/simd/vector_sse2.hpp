@@ -51,11 +51,11 @@ struct Sse2 {
     }
 
     static Wide<Double> widen(Float v) {
-        return {{_mm_cvtps_pd(v.value)}, {_mm_cvtps_pd(_mm_movehl_ps(v.value, v.value))}};
+        return {{{_mm_cvtps_pd(v.value)}, {_mm_cvtps_pd(_mm_movehl_ps(v.value, v.value))}}};
     }
     /// Rounds to nearest, ties to even.
     static Float narrow(const Wide<Double>& v) {
-        return {_mm_movelh_ps(_mm_cvtpd_ps(v.low.value), _mm_cvtpd_ps(v.high.value))};
+        return {_mm_movelh_ps(_mm_cvtpd_ps(v[0].value), _mm_cvtpd_ps(v[1].value))};
     }
     static Float square_root(Float v) { return {_mm_sqrt_ps(v.value)}; }
     static Double square_root(Double v) { return {_mm_sqrt_pd(v.value)}; }
@@ -90,8 +90,12 @@ struct Sse2 {
         return static_cast<std::uint32_t>(_mm_movemask_pd(_mm_cmpnle_pd(a.value, b.value)));
     }
 
-    static void prefetch(const std::byte* address) {
+    [[gnu::always_inline]] static void prefetch(const std::byte* address) {
         _mm_prefetch(reinterpret_cast<const char*>(address), _MM_HINT_T0);
+    }
+    /// To the second-level cache, which waits for more lines at once than the first.
+    [[gnu::always_inline]] static void prefetch_far(const std::byte* address) {
+        _mm_prefetch(reinterpret_cast<const char*>(address), _MM_HINT_T1);
     }
 
 private:

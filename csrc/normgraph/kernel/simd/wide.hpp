@@ -1,11 +1,12 @@
 #pragma once
 
+#include <array>
+#include <cstddef>
+
 namespace normgraph::kernel::simd {
 
 /// As many doubles as one vector of floats has elements.
-template <typename Double>
-struct Wide {
-    Double low, high;
-};
+template <typename Double, std::size_t parts = 2>
+using Wide = std::array<Double, parts>;
 
 }  // namespace normgraph::kernel::simd
