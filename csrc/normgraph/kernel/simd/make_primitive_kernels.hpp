@@ -233,8 +233,10 @@ struct SumLoops {
         for (; index < count; index += width) {
             const std::int64_t rest = count - index < width ? count - index : width;
             alignas(64) double buffer[width];
-            store_doubles<Isa>(buffer,
-                               load_wide_some<Isa, Data>(values + index * size, rest, nullptr));
+            const std::byte* const address = values + index * size;
+            store_doubles<Isa>(buffer, rest == width
+                                           ? load_wide<Isa, Data>(address)
+                                           : load_wide_some<Isa, Data>(address, rest, nullptr));
             for (std::int64_t element = 0; element < rest; ++element) {
                 lane_sums[(index + element) % lanes] += buffer[element];
             }
