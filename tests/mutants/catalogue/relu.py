@@ -85,13 +85,13 @@ LAYOUT = Group(
         Mutant(
             "mask-never-along-channels",
             "that the bits of a last channel axis are packed along it",
-            "along_channels(channel_axis(problem) + 1 == problem.shape.size())",
-            "along_channels(channel_axis(problem) == problem.shape.size())",
+            "along_channels(static_cast<std::size_t>(channel_axis) + 1 == shape.size())",
+            "along_channels(static_cast<std::size_t>(channel_axis) == shape.size())",
         ),
         Mutant(
             "mask-along-channels-of-one-element",
             "that axes of length 1 behind the channel axis count",
-            "along_channels(channel_axis(problem) + 1 == problem.shape.size())",
+            "along_channels(static_cast<std::size_t>(channel_axis) + 1 == shape.size())",
             "along_channels(inner == 1)",
         ),
         Mutant(
