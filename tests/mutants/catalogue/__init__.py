@@ -4,6 +4,7 @@ from .arrays import GROUPS as ARRAYS
 from .binding import GROUPS as BINDING
 from .constraints import GROUPS as CONSTRAINTS
 from .element_types import GROUPS as ELEMENT_TYPES
+from .executables import GROUPS as EXECUTABLES
 from .formulas import GROUPS as FORMULAS
 from .graph import GROUPS as GRAPH
 from .graphs_that_run import GROUPS as GRAPHS_THAT_RUN
@@ -28,6 +29,7 @@ GROUPS = (
     *VECTOR_KERNELS,
     *RELU,
     *GRAPHS_THAT_RUN,
+    *EXECUTABLES,
 )
 
 __all__ = ["GROUPS"]
