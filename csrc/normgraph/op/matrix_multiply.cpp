@@ -44,9 +44,9 @@ Deltas MatrixMultiply::make_adjoints(const Deltas& deltas) {
     const auto left_delta =
         transpose_left_ ? std::make_shared<MatrixMultiply>(right, delta, transpose_right_, true)
                         : std::make_shared<MatrixMultiply>(delta, right, false, !transpose_right_);
-    const auto right_delta = transpose_right_
-                           ? std::make_shared<MatrixMultiply>(delta, left, true, transpose_left_)
-                           : std::make_shared<MatrixMultiply>(left, delta, !transpose_left_, false);
+    const auto right_delta =
+        transpose_right_ ? std::make_shared<MatrixMultiply>(delta, left, true, transpose_left_)
+                         : std::make_shared<MatrixMultiply>(left, delta, !transpose_left_, false);
     return {Output(left_delta), Output(right_delta)};
 }
 
