@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "normgraph/kernel/simd/always_inline.hpp"
 #include "normgraph/kernel/simd/elements.hpp"
 #include "normgraph/kernel/simd/micro_kernels.hpp"
 #include "normgraph/kernel/simd/terms_and_formulas.hpp"
@@ -44,8 +45,8 @@ constexpr RowsAtATime rows_at_a_time(std::int64_t row_bytes, std::size_t source_
 /// Asks for the rows behind these: for `count` bytes from `offset` on, as if rows followed each
 /// other.
 template <typename Isa, std::int64_t row_count, std::int64_t count>
-[[gnu::always_inline]] inline void prefetch_rows(const SourceTile& source, std::int64_t row,
-                                                 std::int64_t offset) {
+NORMGRAPH_ALWAYS_INLINE inline void prefetch_rows(const SourceTile& source, std::int64_t row,
+                                                  std::int64_t offset) {
     const std::byte* const first = source.address + (row + row_count) * source.row_stride + offset;
     for (std::int64_t line = 0; line < count; line += 64) {
         Isa::prefetch(first + line);
@@ -54,17 +55,16 @@ template <typename Isa, std::int64_t row_count, std::int64_t count>
 
 /// Calls function.template operator()<row_count, prefetches>(row) for all rows, a few at a time.
 template <typename Data, typename Function>
-[[gnu::always_inline]] inline void for_rows(const TileExtent& extent, std::size_t source_count,
-                                            const Function& function) {
+NORMGRAPH_ALWAYS_INLINE inline void for_rows(const TileExtent& extent, std::size_t source_count,
+                                             const Function& function) {
     const RowsAtATime choice =
         rows_at_a_time(extent.length * static_cast<std::int64_t>(sizeof(Data)), source_count);
     std::int64_t row = 0;
-    const auto take = [&]<std::int64_t row_count, bool prefetches>()
-                          __attribute__((always_inline)) {
-                              for (; row + row_count <= extent.rows; row += row_count) {
-                                  function.template operator()<row_count, prefetches>(row);
-                              }
-                          };
+    const auto take = [&]<std::int64_t row_count, bool prefetches>() NORMGRAPH_ALWAYS_INLINE {
+        for (; row + row_count <= extent.rows; row += row_count) {
+            function.template operator()<row_count, prefetches>(row);
+        }
+    };
     if (choice.count == 4) {
         choice.prefetches ? take.template operator()<4, true>()
                           : take.template operator()<4, false>();
@@ -80,11 +80,11 @@ public:
     static void run(const TileExtent& extent, const SourceTile* sources, const MaskTile& bits,
                     const double* centers, const SumTile& sums) {
         ColumnReduction reduction(sources, bits, centers, sums);
-        for_rows<Data>(extent, source_count,
-                       [&]<std::int64_t row_count, bool prefetches>(
-                           std::int64_t row) __attribute__((always_inline)) {
-                           reduction.template add_rows<row_count, prefetches>(row, extent.length);
-                       });
+        for_rows<Data>(
+            extent, source_count,
+            [&]<std::int64_t row_count, bool prefetches>(std::int64_t row) NORMGRAPH_ALWAYS_INLINE {
+                reduction.template add_rows<row_count, prefetches>(row, extent.length);
+            });
     }
 
 private:
@@ -101,7 +101,7 @@ private:
     }
 
     template <std::int64_t row_count, bool prefetches>
-    [[gnu::always_inline]] void add_rows(std::int64_t row, std::int64_t columns) {
+    NORMGRAPH_ALWAYS_INLINE void add_rows(std::int64_t row, std::int64_t columns) {
         std::int64_t column = 0;
         for (; column + width <= columns; column += width) {
             for (std::size_t source = 0; prefetches && source < source_count; ++source) {
@@ -110,7 +110,7 @@ private:
             }
             add_columns<row_count, false>(
                 row, column, width,
-                [&](std::size_t source, std::int64_t r) __attribute__((always_inline)) {
+                [&](std::size_t source, std::int64_t r) NORMGRAPH_ALWAYS_INLINE {
                     return load_wide<Isa, Data>(at(source, row + r, column));
                 });
         }
@@ -118,7 +118,7 @@ private:
             const std::int64_t count = columns - column;
             add_columns<row_count, true>(
                 row, column, count,
-                [&](std::size_t source, std::int64_t r) __attribute__((always_inline)) {
+                [&](std::size_t source, std::int64_t r) NORMGRAPH_ALWAYS_INLINE {
                     return load_wide_some<Isa, Data>(at(source, row + r, column), count,
                                                      sources_[source].readable_end);
                 });
@@ -126,14 +126,14 @@ private:
     }
 
     template <std::int64_t row_count, bool is_partial, typename Load>
-    [[gnu::always_inline]] void add_columns(std::int64_t row, std::int64_t column,
-                                            std::int64_t count, const Load& load) {
+    NORMGRAPH_ALWAYS_INLINE void add_columns(std::int64_t row, std::int64_t column,
+                                             std::int64_t count, const Load& load) {
         const WideOf<Isa> center = load_doubles<Isa>(centers_ + column);
         std::array<WideOf<Isa>, sum_count> totals;
         for (std::size_t sum = 0; sum < sum_count; ++sum) {
             totals[sum] = load_doubles<Isa>(sums_at(sum, column));
         }
-        unrolled<Isa, row_count>([&](std::size_t index) __attribute__((always_inline)) {
+        unrolled<Isa, row_count>([&](std::size_t index) NORMGRAPH_ALWAYS_INLINE {
             const auto r = static_cast<std::int64_t>(index);
             std::array<WideOf<Isa>, source_count> values;
             for (std::size_t source = 0; source < source_count; ++source) {
@@ -143,29 +143,27 @@ private:
                 values.back() =
                     keep<Isa>(values.back(), load_mask<Isa>(mask_row(row + r), column, count));
             }
-            unrolled<Isa, doubles_per_float<Isa>>(
-                [&](std::size_t part) __attribute__((always_inline)) {
-                    std::array<Double, source_count> sources;
-                    for (std::size_t source = 0; source < source_count; ++source) {
-                        sources[source] = values[source][part];
+            unrolled<Isa, doubles_per_float<Isa>>([&](std::size_t part) NORMGRAPH_ALWAYS_INLINE {
+                std::array<Double, source_count> sources;
+                for (std::size_t source = 0; source < source_count; ++source) {
+                    sources[source] = values[source][part];
+                }
+                auto terms = Terms::of(center[part], sources);
+                for (std::size_t sum = 0; sum < sum_count; ++sum) {
+                    // An incomplete row of columns must leave the sums of the missing ones
+                    // alone: they are lanes of other rows. Adding +0 does (see RowReduction).
+                    if constexpr (is_partial) {
+                        terms[sum] =
+                            Isa::keep(terms[sum], lowest_bits(count) >> part * double_width);
                     }
-                    auto terms = Terms::of(center[part], sources);
-                    for (std::size_t sum = 0; sum < sum_count; ++sum) {
-                        // An incomplete row of columns must leave the sums of the missing ones
-                        // alone: they are lanes of other rows. Adding +0 does (see RowReduction).
-                        if constexpr (is_partial) {
-                            terms[sum] =
-                                Isa::keep(terms[sum], lowest_bits(count) >> part * double_width);
-                        }
-                        totals[sum][part] = accumulate<Isa>(totals[sum][part], terms[sum]);
-                    }
-                });
+                    totals[sum][part] = accumulate<Isa>(totals[sum][part], terms[sum]);
+                }
+            });
         });
         for (std::size_t sum = 0; sum < sum_count; ++sum) {
-            unrolled<Isa, doubles_per_float<Isa>>(
-                [&](std::size_t part) __attribute__((always_inline)) {
-                    Isa::store(sums_at(sum, column) + part * double_width, totals[sum][part]);
-                });
+            unrolled<Isa, doubles_per_float<Isa>>([&](std::size_t part) NORMGRAPH_ALWAYS_INLINE {
+                Isa::store(sums_at(sum, column) + part * double_width, totals[sum][part]);
+            });
         }
     }
 
@@ -212,16 +210,16 @@ private:
     }
 
     template <bool bypass_cache>
-    [[gnu::always_inline]] void apply(const TileExtent& extent) const {
+    NORMGRAPH_ALWAYS_INLINE void apply(const TileExtent& extent) const {
         for_rows<Data>(extent, source_count,
                        [&]<std::int64_t row_count, bool prefetches>(std::int64_t row)
-                           __attribute__((always_inline)) {
+                           NORMGRAPH_ALWAYS_INLINE {
                                apply_rows<bypass_cache, row_count, prefetches>(row, extent.length);
                            });
     }
 
     template <bool bypass_cache, std::int64_t row_count, bool prefetches>
-    [[gnu::always_inline]] void apply_rows(std::int64_t row, std::int64_t columns) const {
+    NORMGRAPH_ALWAYS_INLINE void apply_rows(std::int64_t row, std::int64_t columns) const {
         std::int64_t column = 0;
         for (; column + step <= columns; column += step) {
             std::array<Coefficients, vectors> coefficients;
@@ -243,7 +241,7 @@ private:
     }
 
     template <bool bypass_cache>
-    [[gnu::always_inline]] void apply_step(
+    NORMGRAPH_ALWAYS_INLINE void apply_step(
         std::int64_t row, std::int64_t column,
         const std::array<Coefficients, vectors>& coefficients) const {
         std::uint32_t bits = mask == Mask::reads ? load_mask<Isa>(mask_row(row), column, step) : 0;
@@ -263,8 +261,8 @@ private:
         }
     }
 
-    [[gnu::always_inline]] void apply_remainder(std::int64_t row, std::int64_t column,
-                                                std::int64_t count) const {
+    NORMGRAPH_ALWAYS_INLINE void apply_remainder(std::int64_t row, std::int64_t column,
+                                                 std::int64_t count) const {
         std::uint32_t bits = mask == Mask::reads ? load_mask<Isa>(mask_row(row), column, count) : 0;
         for (std::int64_t lane = 0; lane < count; lane += width) {
             const std::int64_t present = std::min(width, count - lane);
@@ -288,8 +286,8 @@ private:
 
     /// `lane`: where the vector begins in `bits`, which are read or written.
     template <typename Load>
-    [[gnu::always_inline]] Vector compute(const Coefficients& coefficients, const Load& load,
-                                          std::int64_t lane, std::uint32_t& bits) const {
+    NORMGRAPH_ALWAYS_INLINE Vector compute(const Coefficients& coefficients, const Load& load,
+                                           std::int64_t lane, std::uint32_t& bits) const {
         std::array<Vector, source_count> values;
         for (std::size_t source = 0; source < source_count; ++source) {
             values[source] = load(source);

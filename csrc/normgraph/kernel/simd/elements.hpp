@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "normgraph/kernel/element_type.hpp"
+#include "normgraph/kernel/simd/always_inline.hpp"
 #include "normgraph/kernel/simd/terms_and_formulas.hpp"
 #include "normgraph/kernel/simd/wide.hpp"
 
@@ -87,11 +88,9 @@ void store_some(std::byte* address, arithmetic_vector_t<Isa, Data> values, std::
 /// Calls function with 0, 1, …, count − 1. Unlike a loop it leaves arrays in registers, whatever
 /// the function contains.
 template <typename Isa, std::size_t count, typename Function>
-[[gnu::always_inline]] inline void unrolled(const Function& function) {
+NORMGRAPH_ALWAYS_INLINE inline void unrolled(const Function& function) {
     [&]<std::size_t... index>(std::index_sequence<index...> /*all*/)
-        __attribute__((always_inline)) {
-            (function(index), ...);
-        }(std::make_index_sequence<count>());
+        NORMGRAPH_ALWAYS_INLINE { (function(index), ...); }(std::make_index_sequence<count>());
 }
 
 /// Vectors of doubles that hold as many elements as one of floats.

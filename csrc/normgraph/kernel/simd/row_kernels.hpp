@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "normgraph/kernel/simd/always_inline.hpp"
 #include "normgraph/kernel/simd/elements.hpp"
 #include "normgraph/kernel/simd/micro_kernels.hpp"
 #include "normgraph/kernel/simd/terms_and_formulas.hpp"
@@ -19,20 +20,20 @@ namespace normgraph::kernel::simd {
 template <typename Isa>
 class LaneSums {
 public:
-    [[gnu::always_inline]] void load(const double* lanes) {
-        unrolled<Isa, vectors>([&](std::size_t index) __attribute__((always_inline)) {
+    NORMGRAPH_ALWAYS_INLINE void load(const double* lanes) {
+        unrolled<Isa, vectors>([&](std::size_t index) NORMGRAPH_ALWAYS_INLINE {
             sums_[index] = Isa::load(lanes + index * width);
         });
     }
-    [[gnu::always_inline]] void store(double* lanes) const {
-        unrolled<Isa, vectors>([&](std::size_t index) __attribute__((always_inline)) {
+    NORMGRAPH_ALWAYS_INLINE void store(double* lanes) const {
+        unrolled<Isa, vectors>([&](std::size_t index) NORMGRAPH_ALWAYS_INLINE {
             Isa::store(lanes + index * width, sums_[index]);
         });
     }
     /// The terms of the vector-th vector of doubles in a chunk.
-    [[gnu::always_inline]] void add(std::size_t vector,
-                                    const std::array<typename Isa::Double, sum_count>& terms) {
-        unrolled<Isa, sum_count>([&](std::size_t sum) __attribute__((always_inline)) {
+    NORMGRAPH_ALWAYS_INLINE void add(std::size_t vector,
+                                     const std::array<typename Isa::Double, sum_count>& terms) {
+        unrolled<Isa, sum_count>([&](std::size_t sum) NORMGRAPH_ALWAYS_INLINE {
             auto& total = sums_[sum * vectors_per_sum + vector];
             total = accumulate<Isa>(total, terms[sum]);
         });
@@ -82,7 +83,7 @@ private:
             sources_, [](const SourceTile& source) { return source.prefetch_distance != 0; });
     }
 
-    [[gnu::always_inline]] void add_row(std::int64_t length, LaneSums<Isa>& totals) {
+    NORMGRAPH_ALWAYS_INLINE void add_row(std::int64_t length, LaneSums<Isa>& totals) {
         std::int64_t position = 0;
         for (; position + chunk <= length; position += chunk) {
             prefetch(position);
@@ -94,13 +95,13 @@ private:
     }
 
     template <std::size_t... vector>
-    [[gnu::always_inline]] void add_vectors(std::int64_t position, LaneSums<Isa>& totals,
-                                            std::index_sequence<vector...> /*unrolled*/) {
+    NORMGRAPH_ALWAYS_INLINE void add_vectors(std::int64_t position, LaneSums<Isa>& totals,
+                                             std::index_sequence<vector...> /*unrolled*/) {
         (add_vector(vector, position + static_cast<std::int64_t>(vector) * width, totals), ...);
     }
 
-    [[gnu::always_inline]] void add_vector(std::size_t vector, std::int64_t position,
-                                           LaneSums<Isa>& totals) {
+    NORMGRAPH_ALWAYS_INLINE void add_vector(std::size_t vector, std::int64_t position,
+                                            LaneSums<Isa>& totals) {
         std::array<WideOf<Isa>, source_count> values;
         for (std::size_t source = 0; source < source_count; ++source) {
             values[source] = load_wide<Isa, Data>(at(source, position));
@@ -111,9 +112,9 @@ private:
         add_terms(vector, values, totals);
     }
 
-    [[gnu::always_inline]] void add_remainder(std::int64_t position, std::int64_t count,
-                                              LaneSums<Isa>& totals) {
-        unrolled<Isa, chunk / width>([&](std::size_t vector) __attribute__((always_inline)) {
+    NORMGRAPH_ALWAYS_INLINE void add_remainder(std::int64_t position, std::int64_t count,
+                                               LaneSums<Isa>& totals) {
+        unrolled<Isa, chunk / width>([&](std::size_t vector) NORMGRAPH_ALWAYS_INLINE {
             const std::int64_t before = static_cast<std::int64_t>(vector) * width;
             if (count - before >= width) {
                 add_vector(vector, position + before, totals);
@@ -123,11 +124,11 @@ private:
         });
     }
 
-    [[gnu::always_inline]] void add_partial_vector(std::size_t vector, std::int64_t position,
-                                                   std::int64_t count, LaneSums<Isa>& totals) {
+    NORMGRAPH_ALWAYS_INLINE void add_partial_vector(std::size_t vector, std::int64_t position,
+                                                    std::int64_t count, LaneSums<Isa>& totals) {
         const std::uint32_t masked =
             mask == Mask::reads ? load_mask<Isa>(mask_row_, position, count) : 0;
-        unrolled<Isa, doubles_per_float<Isa>>([&](std::size_t part) __attribute__((always_inline)) {
+        unrolled<Isa, doubles_per_float<Isa>>([&](std::size_t part) NORMGRAPH_ALWAYS_INLINE {
             const std::int64_t before = static_cast<std::int64_t>(part) * Isa::double_width;
             if (before >= count) {
                 return;
@@ -150,10 +151,10 @@ private:
         });
     }
 
-    [[gnu::always_inline]] void add_terms(std::size_t vector,
-                                          const std::array<WideOf<Isa>, source_count>& values,
-                                          LaneSums<Isa>& totals) {
-        unrolled<Isa, doubles_per_float<Isa>>([&](std::size_t part) __attribute__((always_inline)) {
+    NORMGRAPH_ALWAYS_INLINE void add_terms(std::size_t vector,
+                                           const std::array<WideOf<Isa>, source_count>& values,
+                                           LaneSums<Isa>& totals) {
+        unrolled<Isa, doubles_per_float<Isa>>([&](std::size_t part) NORMGRAPH_ALWAYS_INLINE {
             std::array<Double, source_count> sources;
             for (std::size_t source = 0; source < source_count; ++source) {
                 sources[source] = values[source][part];
@@ -164,7 +165,7 @@ private:
 
     // Inlined by force, as all that only asks for memory: GCC would drop the calls as having no
     // effect.
-    [[gnu::always_inline]] void prefetch(std::int64_t position) const {
+    NORMGRAPH_ALWAYS_INLINE void prefetch(std::int64_t position) const {
         for (std::size_t source = 0; prefetches_ && source < source_count; ++source) {
             Isa::prefetch_far(at(source, position) + sources_[source].prefetch_distance);
         }
@@ -221,21 +222,19 @@ private:
             sources_, [](const SourceTile& source) { return source.prefetch_distance != 0; });
     }
 
-    [[gnu::always_inline]] static Coefficients coefficients_of(const ChannelValues& all,
-                                                               std::int64_t channel) {
+    NORMGRAPH_ALWAYS_INLINE static Coefficients coefficients_of(const ChannelValues& all,
+                                                                std::int64_t channel) {
         const auto* const values =
             static_cast<const arithmetic_t<Data>*>(all.values) + all.first + channel;
         Coefficients result;
-        unrolled<Isa, Formula::coefficient_count>(
-            [&](std::size_t index) __attribute__((always_inline)) {
-                result[index] =
-                    Isa::broadcast(values[static_cast<std::int64_t>(index) * all.stride]);
-            });
+        unrolled<Isa, Formula::coefficient_count>([&](std::size_t index) NORMGRAPH_ALWAYS_INLINE {
+            result[index] = Isa::broadcast(values[static_cast<std::int64_t>(index) * all.stride]);
+        });
         return result;
     }
 
-    [[gnu::always_inline]] void apply_row(std::int64_t length, bool bypass_cache,
-                                          const Coefficients& coefficients) {
+    NORMGRAPH_ALWAYS_INLINE void apply_row(std::int64_t length, bool bypass_cache,
+                                           const Coefficients& coefficients) {
         if (mask == Mask::none && is_padded_ && is_readable(length)) {
             return apply_whole_vectors(length, coefficients);
         }
@@ -253,7 +252,7 @@ private:
     }
 
     /// Whether whole vectors may be read up to the end of the row.
-    [[gnu::always_inline]] bool is_readable(std::int64_t length) const {
+    NORMGRAPH_ALWAYS_INLINE bool is_readable(std::int64_t length) const {
         const std::int64_t rounded = (length + width - 1) / width * width;
         bool all = true;
         for (std::size_t source = 0; source < source_count; ++source) {
@@ -263,8 +262,8 @@ private:
     }
 
     /// Of short rows the incomplete vector would take longer than the others together.
-    [[gnu::always_inline]] void apply_whole_vectors(std::int64_t length,
-                                                    const Coefficients& coefficients) {
+    NORMGRAPH_ALWAYS_INLINE void apply_whole_vectors(std::int64_t length,
+                                                     const Coefficients& coefficients) {
         std::uint32_t bits = 0;
         for (std::int64_t position = 0; position < length; position += width) {
             prefetch(position);
@@ -284,8 +283,8 @@ private:
     }
 
     template <bool bypass_cache>
-    [[gnu::always_inline]] void apply_run(std::int64_t begin, std::int64_t end,
-                                          const Coefficients& coefficients) {
+    NORMGRAPH_ALWAYS_INLINE void apply_run(std::int64_t begin, std::int64_t end,
+                                           const Coefficients& coefficients) {
         std::int64_t position = begin;
         for (; position + chunk <= end; position += chunk) {
             prefetch(position);
@@ -311,8 +310,8 @@ private:
         }
     }
 
-    [[gnu::always_inline]] void apply_remainder(std::int64_t position, std::int64_t count,
-                                                const Coefficients& coefficients) {
+    NORMGRAPH_ALWAYS_INLINE void apply_remainder(std::int64_t position, std::int64_t count,
+                                                 const Coefficients& coefficients) {
         std::uint32_t bits = mask == Mask::reads ? load_mask<Isa>(mask_row_, position, count) : 0;
         for (std::int64_t done = 0; done < count; done += width) {
             const std::int64_t first = position + done;
@@ -336,8 +335,8 @@ private:
 
     /// `lane`: where the vector begins in `bits`, which are read or written.
     template <typename Load>
-    [[gnu::always_inline]] Vector compute(const Coefficients& coefficients, const Load& load,
-                                          std::int64_t lane, std::uint32_t& bits) const {
+    NORMGRAPH_ALWAYS_INLINE Vector compute(const Coefficients& coefficients, const Load& load,
+                                           std::int64_t lane, std::uint32_t& bits) const {
         std::array<Vector, source_count> values;
         for (std::size_t source = 0; source < source_count; ++source) {
             values[source] = load(source);
@@ -345,7 +344,7 @@ private:
         return apply_formula<Isa, Data, Formula, mask>(coefficients, values, lane, bits);
     }
 
-    [[gnu::always_inline]] void prefetch(std::int64_t position) const {
+    NORMGRAPH_ALWAYS_INLINE void prefetch(std::int64_t position) const {
         for (std::size_t source = 0; prefetches_ && source < source_count; ++source) {
             Isa::prefetch_far(at(source, position) + sources_[source].prefetch_distance);
         }

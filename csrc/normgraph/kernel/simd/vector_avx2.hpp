@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "normgraph/kernel/element_type.hpp"
+#include "normgraph/kernel/simd/always_inline.hpp"
 #include "normgraph/kernel/simd/wide.hpp"
 
 namespace normgraph::kernel::simd {
@@ -88,11 +89,11 @@ struct Avx2 {
             _mm256_movemask_pd(_mm256_cmp_pd(a.value, b.value, _CMP_NLE_UQ)));
     }
 
-    [[gnu::always_inline]] static void prefetch(const std::byte* address) {
+    NORMGRAPH_ALWAYS_INLINE static void prefetch(const std::byte* address) {
         _mm_prefetch(reinterpret_cast<const char*>(address), _MM_HINT_T0);
     }
     /// To the second-level cache, which waits for more lines at once than the first.
-    [[gnu::always_inline]] static void prefetch_far(const std::byte* address) {
+    NORMGRAPH_ALWAYS_INLINE static void prefetch_far(const std::byte* address) {
         _mm_prefetch(reinterpret_cast<const char*>(address), _MM_HINT_T1);
     }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "normgraph/kernel/element_type.hpp"
+#include "normgraph/kernel/simd/always_inline.hpp"
 #include "normgraph/kernel/simd/wide.hpp"
 
 namespace normgraph::kernel::simd {
@@ -89,11 +90,11 @@ struct Neon {
             vaddvq_u64(vbicq_u64(lanes, vcleq_f64(a.value, b.value))));
     }
 
-    [[gnu::always_inline]] static void prefetch(const std::byte* address) {
+    NORMGRAPH_ALWAYS_INLINE static void prefetch(const std::byte* address) {
         __builtin_prefetch(address);
     }
     /// To the second-level cache.
-    [[gnu::always_inline]] static void prefetch_far(const std::byte* address) {
+    NORMGRAPH_ALWAYS_INLINE static void prefetch_far(const std::byte* address) {
         __builtin_prefetch(address, 0, 2);
     }
 
