@@ -56,19 +56,19 @@ ROWS = Group(
         Mutant(
             "vector-row-remainder-left-out",
             "the elements that fill no vector, in the sums",
-            "if (position < length) { add_remainder(position, length - position); }",
+            "if (position < length) { add_remainder(position, length - position, totals); }",
             "",
         ),
         Mutant(
             "vector-row-absent-lanes-counted",
             "that lanes without an element add nothing",
-            "return Isa::keep(term, is_high ? bits >> Isa::double_width : bits);",
-            "return bits == 0 && is_high ? Isa::keep(term, bits) : term;",
+            "terms[sum] = Isa::keep(terms[sum], lowest_bits(count) >> before);",
+            "",
         ),
         Mutant(
             "vector-row-result-remainder-left-out",
             "the elements that fill no vector, in the result",
-            "if (position < end) { apply_remainder(position, end - position); }",
+            "if (position < end) { apply_remainder(position, end - position, coefficients); }",
             "",
         ),
     ),
