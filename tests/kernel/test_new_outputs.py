@@ -128,3 +128,14 @@ def test_memory_that_is_not_there_is_a_memory_error_of_the_output() -> None:
     vector = np.ones(2, np.float32)
     with pytest.raises(MemoryError, match="float32"):
         ng.batch_norm_inference(input, None, None, vector, vector)
+
+
+@pytest.mark.parametrize("axis", [0, 2])
+@pytest.mark.parametrize("length", [5, 5000], ids=["small", "large"])
+def test_an_expanded_axis_stays_where_it_is(axis: int, length: int) -> None:
+    """It lies nowhere in the input's memory, and gets its logical place in the output's."""
+    shape = [4, 3, length]
+    single = list(shape)
+    single[axis] = 1
+    input = np.broadcast_to(np.ones(single, np.float32), shape)
+    assert ng.batch_norm_training(input, None, None).normalized.flags.c_contiguous
