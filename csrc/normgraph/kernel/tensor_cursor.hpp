@@ -74,12 +74,14 @@ public:
     /// 0 <= position <= the number of elements; the latter only if nothing is read then.
     void seek(std::int64_t position) {
         offset_ = 0;
-        for (std::size_t axis = axes_.size(); axis-- > 0;) {
+        for (std::size_t axis = axes_.size() - 1; axis > 0; --axis) {
             const std::int64_t length = axes_[axis].length;
-            indices_[axis] = axis == 0 ? position : position % length;
+            indices_[axis] = position % length;
             position /= length;
             offset_ += indices_[axis] * axes_[axis].stride;
         }
+        indices_[0] = position;
+        offset_ += position * axes_[0].stride;
     }
 
     /// Offset in bytes of the current element from the first one.
