@@ -169,11 +169,11 @@ private:
     static typename Isa::Float to_floats_odd(const std::byte* from) {
         alignas(64) float buffer[width];
         for (std::int64_t lane = 0; lane < width; ++lane) {
-            double value;
+            double value = 0;
             std::memcpy(&value, from + lane * 8, sizeof(value));
             const auto nearest = static_cast<float>(value);
             const auto back = static_cast<double>(nearest);
-            std::uint32_t bits;
+            std::uint32_t bits = 0;
             std::memcpy(&bits, &nearest, sizeof(bits));
             if (value != value) {
                 bits = 0x7FC00000U;
