@@ -4,7 +4,7 @@
 write it for other programs.
 """
 
-from . import json, stablehlo
+from . import json, onnx, stablehlo
 from .drawing import Drawing, GraphvizError, draw
 from .errors import FormatError, NotExpressibleError
 
@@ -15,5 +15,6 @@ __all__ = [
     "NotExpressibleError",
     "draw",
     "json",
+    "onnx",
     "stablehlo",
 ]

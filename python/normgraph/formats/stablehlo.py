@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import re
-import struct
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -21,7 +20,14 @@ from .._core import Constant, Function, Node, Output, Parameter
 from .attributes import in_little_endian
 from .errors import NotExpressibleError
 from .names import chosen_name, elements_of
-from .stages import check_is_function, check_types_are_known, described, read_outputs, stages_of
+from .stages import (
+    check_is_function,
+    check_types_are_known,
+    described,
+    float_of_32_bits,
+    read_outputs,
+    stages_of,
+)
 
 __all__ = ["NotExpressibleError", "dump", "dumps"]
 
@@ -126,9 +132,9 @@ class Writer:
 
     def module_of(self, function: Function) -> str:
         """The text of the whole module."""
-        for parameter in function.parameters:
+        for index, parameter in enumerate(function.parameters):
             output = parameter.output(0)
-            name = self.new_name(parameter.friendly_name)
+            name = self.new_name(chosen_name(parameter) or f"arg{index}")
             self.values[output] = Value(name, *type_of(output))
         parameters = [self.values[parameter.output(0)] for parameter in function.parameters]
         self.add_nodes(function)
@@ -471,15 +477,6 @@ NATIVE = {
 
 
 # ---- numbers ---------------------------------------------------------------------------------
-
-
-def float_of_32_bits(value: float) -> float | None:
-    """The nearest float32, None if it is infinite, or 0 for what is not."""
-    try:
-        nearest: float = struct.unpack("<f", struct.pack("<f", value))[0]
-    except OverflowError:
-        return None
-    return None if nearest == 0 and value != 0 else nearest
 
 
 def decimal(value: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import NamedTuple
 
 from .. import _core
@@ -55,3 +56,12 @@ def check_types_are_known(nodes: list[Node]) -> None:
     ]
     if unknown:
         raise NotExpressibleError("\n".join(unknown))
+
+
+def float_of_32_bits(value: float) -> float | None:
+    """The nearest float32, None if it is infinite, or 0 for what is not."""
+    try:
+        nearest: float = struct.unpack("<f", struct.pack("<f", value))[0]
+    except OverflowError:
+        return None
+    return None if nearest == 0 and value != 0 else nearest
