@@ -16,8 +16,6 @@ from normgraph.formats.signatures import SIGNATURES
 
 from .functions import ELEMENT_TYPES, functions
 
-MASKS = {"ReluMask", "ReluMaskSelect"}
-
 
 def graph_of(
     function: ng.Function, family: Family = "native", momentum: float | None = None
@@ -48,7 +46,7 @@ def normalization(graph: Graph) -> dict[str, Any]:
 def test_every_op_and_element_type_has_a_form() -> None:
     assert {element_type.name for element_type in ELEMENT_TYPES} == set(TYPE_NAMES)
     family = {name for name in SIGNATURES if name.startswith("BatchNorm")}
-    assert set(SIGNATURES) - family - MASKS - {"Parameter", "Constant"} == set(WRITERS)
+    assert set(SIGNATURES) - family - {"Parameter", "Constant"} == set(WRITERS)
 
 
 def test_inference_is_one_operator() -> None:
@@ -132,22 +130,14 @@ def test_what_is_not_known_is_refused() -> None:
         graph_of(ng.Function([x], [x]))
 
 
-def test_masks_are_refused_where_they_are_read() -> None:
-    graph_of(layer("BatchNormTrainingRelu"))
+def test_masks_are_made_where_they_are_read() -> None:
+    assert "Pad" not in operators(graph_of(layer("BatchNormTrainingRelu")))
     function = layer("BatchNormTrainingRelu")
     mask = function.results[0].node.output("mask")
-    message = "BatchNormTrainingRelu 'norm': ONNX has no op for masks of packed bits"
-    with pytest.raises(NotExpressibleError, match=message):
-        graph_of(ng.Function([mask], function.parameters))
-    x = ng.Parameter("f32", [2, 3])
-    mask = ng.op.ReluMask(x, name="bits")
-    select = ng.op.ReluMaskSelect(x, mask, name="chosen")
-    with pytest.raises(NotExpressibleError) as caught:
-        graph_of(ng.Function([select], [x]))
-    assert [line.split(":")[0] for line in str(caught.value).splitlines()] == [
-        "ReluMask 'bits'",
-        "ReluMaskSelect 'chosen'",
-    ]
+    graph = graph_of(ng.Function([mask], function.parameters))
+    assert "Pad" in operators(graph)
+    (result,) = graph.outputs
+    assert (result.element, result.shape) == ("u8", (4, 3, 1))
 
 
 def test_what_is_not_what_it_should_be_is_refused() -> None:
@@ -176,11 +166,8 @@ def test_a_function_is_written_or_refused(function: ng.Function) -> None:
         graph = graph_of(function)
     except NotExpressibleError:
         outputs = [output for node in function.nodes for output in node.outputs]
-        has_masks = any("Mask" in node.type_name for node in function.nodes)
-        assert has_masks or any(
-            output.element_type.is_dynamic
-            or output.partial_shape.rank.is_dynamic
-            or output.name == "mask"
+        assert any(
+            output.element_type.is_dynamic or output.partial_shape.rank.is_dynamic
             for output in outputs
         )
         return

@@ -89,8 +89,8 @@ def to_model(
         update_running_statistics(..., unbiased=False).
 
     Raises ImportError without the package onnx, and NotExpressibleError, which names them, for an
-    element type or a rank that is not known, for the masks of ReluMask and ReluMaskSelect and of
-    the ops that contain them, and for running statistics of an op that is written as stages.
+    element type or a rank that is not known, and for running statistics of an op that is written as
+    stages.
     """
     check_is_function(function)
     if family not in get_args(Family):
@@ -101,7 +101,7 @@ def to_model(
 
 
 def check_is_expressible(function: Function) -> None:
-    """Raise NotExpressibleError that lists ranks that are not known, and masks that are read."""
+    """Raise NotExpressibleError that lists element types and ranks that are not known."""
     nodes = function.nodes
     check_types_are_known(nodes)
     found = [
@@ -109,14 +109,6 @@ def check_is_expressible(function: Function) -> None:
         for node in nodes
         for output in node.outputs
         if output.partial_shape.rank.is_dynamic
-    ]
-    read = read_outputs(function, nodes)
-    masks = {"BatchNormTrainingReluBackprop", "ReluMask", "ReluMaskSelect"}
-    found += [
-        f"{described(node)}: ONNX has no op for masks of packed bits"
-        for node in nodes
-        if node.type_name in masks
-        or any(output.name == "mask" and output in read for output in node.outputs)
     ]
     if found:
         raise NotExpressibleError("\n".join(found))
@@ -263,6 +255,8 @@ class Writer:
             values[:1] = self.normalization(node, is_training=True, momentum=self.momentum)[:1]
         if node.type_name == "BatchNormTrainingRelu":
             values[0] = relu(self, node, values[0])
+        if any(output.name == "mask" for output in outputs):
+            values.append(relu_mask(self, node, values[0]))
         for output, value in zip(node.outputs, values, strict=False):
             self.values[output] = value
 
@@ -392,21 +386,48 @@ class Writer:
     def expand(self, value: Value, lengths: Value, shape: Shape) -> Value:
         return self.write("Expand", [value, lengths], Value("", value.element, shape))
 
-    def count_of(self, value: Value, axes: Sequence[int]) -> Value:
-        """How many elements lie along these axes, as a number in f64."""
-        known = [value.shape[axis] for axis in axes]
-        if None not in known:
-            return self.scalar("f64", float(math.prod(length or 0 for length in known)))
+    def product_of_lengths(self, value: Value, axes: Sequence[int], keepdims: int) -> Value:
         some = Value("", "i64", (len(axes),))
         lengths = self.write("Gather", [self.shape_of(value), self.integers(axes)], some, axis=0)
-        product = self.write("ReduceProd", [lengths], Value("", "i64", ()), keepdims=0)
-        return self.cast(product, "f64")
+        shape = (1,) if keepdims else ()
+        result = Value("", "i64", shape)
+        return self.write("ReduceProd", [lengths], result, keepdims=keepdims)
+
+    def count_of(self, value: Value, axes: Sequence[int]) -> Value:
+        """How many elements lie along these axes, as a scalar in f64."""
+        count = known_product(value, axes)
+        if count is not None:
+            return self.scalar("f64", float(count))
+        return self.cast(self.product_of_lengths(value, axes, keepdims=0), "f64")
+
+    def length_along(self, value: Value, axes: Sequence[int]) -> Value:
+        """How many elements lie along these axes, as a vector of one integer."""
+        count = known_product(value, axes)
+        if count is not None:
+            return self.integers([count])
+        return self.product_of_lengths(value, axes, keepdims=1)
+
+    def reshape(self, value: Value, lengths: Sequence[Value]) -> Value:
+        """To lengths that are vectors of integers, one after the other."""
+        shape = self.joined(*lengths)
+        result = Value("", value.element, (None,) * len(lengths))
+        return self.write("Reshape", [value, shape], result, allowzero=1)
+
+    def joined(self, *lengths: Value) -> Value:
+        """Vectors of integers one after the other."""
+        return self.write("Concat", lengths, Value("", "i64", (None,)), axis=0)
 
     def compute(self, op: str, *operands: Value) -> Value:
         """An element-wise op, of 16 bits in f32."""
         first = operands[0]
         wide = [self.cast(value, "f32" if is_short(first) else first.element) for value in operands]
         return self.cast(self.write(op, wide, wide[0]._replace(name="")), first.element)
+
+
+def known_product(value: Value, axes: Sequence[int]) -> int | None:
+    """How many elements lie along these axes, None where a length is not known."""
+    known = [value.shape[axis] for axis in axes]
+    return None if None in known else math.prod(length or 0 for length in known)
 
 
 def is_short(value: Value) -> bool:
@@ -519,6 +540,73 @@ def matrix_multiply(writer: Writer, node: Node, left: Value, right: Value) -> Va
     return writer.cast(product, left.element)
 
 
+# ---- masks ---------------------------------------------------------------------------------------
+
+
+def rows_of(writer: Writer, node: Node, value: Value) -> tuple[list[Value], Value]:
+    """The lengths of the rows that bits are packed in: those before the last one, and the last."""
+    rank = len(value.shape)
+    axis = node.attributes["channel_axis"] % rank
+    before, after = range(axis), range(axis + 1, rank)
+    outer, channels, inner = (
+        writer.length_along(value, list(axes)) for axes in (before, [axis], after)
+    )
+    return ([outer], channels) if axis == rank - 1 else ([outer, channels], inner)
+
+
+def whole_bytes(writer: Writer, length: Value) -> tuple[Value, Value]:
+    """How many bytes a row takes, and how many bits they have."""
+    one = length._replace(name="")
+    eight = writer.integers([8])
+    more = writer.write("Add", [length, writer.integers([7])], one)
+    count = writer.write("Div", [more, eight], one)
+    return count, writer.write("Mul", [count, eight], one)
+
+
+def relu_mask(writer: Writer, node: Node, value: Value) -> Value:
+    """A byte of each eight bits, as a sum of powers of two, which is exact in f32."""
+    rows, length = rows_of(writer, node, value)
+    count, whole = whole_bytes(writer, length)
+    wide = writer.cast(value, "f32" if is_short(value) else value.element)
+    zero = writer.scalar(wide.element, 0.0)
+    blocked = writer.write("Equal", [wide, zero], Value("", "boolean", value.shape))
+    bits = writer.cast(writer.write("Not", [blocked], blocked._replace(name="")), "f32")
+    bits = writer.reshape(bits, [*rows, length])
+    missing = writer.write("Sub", [whole, length], length._replace(name=""))
+    pads = writer.joined(writer.integers([0] * (2 * len(rows) + 1)), missing)
+    bits = writer.write("Pad", [bits, pads], bits._replace(name=""))
+    bits = writer.reshape(bits, [*rows, count, writer.integers([8])])
+    bits = writer.write("Mul", [bits, powers(writer, "f32")], bits._replace(name=""))
+    result = value_of(node.output("mask" if len(node.outputs) > 1 else 0), "")
+    last = writer.integers([len(rows) + 1])
+    total = writer.write("ReduceSum", [bits, last], result._replace(element="f32"), keepdims=0)
+    return writer.cast(total, "u8")
+
+
+def relu_mask_select(writer: Writer, node: Node, delta: Value, mask: Value) -> Value:
+    rows, length = rows_of(writer, node, delta)
+    integers = writer.cast(mask, "i32")
+    last = writer.integers([len(rows) + 1])
+    repeated = Value("", "i32", (*integers.shape, 1))
+    integers = writer.write("Unsqueeze", [integers, last], repeated)
+    bits = writer.write("Div", [integers, powers(writer, "i32")], repeated)
+    two = writer.cast(writer.integers([2]), "i32")
+    bits = writer.write("Mod", [bits, two], repeated)
+    bits = writer.reshape(bits, [*rows, whole_bytes(writer, length)[1]])
+    ends = [writer.integers([0]), length, writer.integers([len(rows)])]
+    bits = writer.write("Slice", [bits, *ends], bits._replace(name=""))
+    same = Value("", "i32", delta.shape)
+    bits = writer.write("Reshape", [bits, writer.shape_of(delta)], same, allowzero=1)
+    wide = writer.cast(delta, "f32" if is_short(delta) else delta.element)
+    operands = [writer.cast(bits, "boolean"), wide, writer.scalar(wide.element, 0.0)]
+    return writer.cast(writer.write("Where", operands, wide._replace(name="")), delta.element)
+
+
+def powers(writer: Writer, element: str) -> Value:
+    """1 to 128, what each bit of a byte counts."""
+    return writer.cast(writer.integers([1 << place for place in range(8)]), element)
+
+
 WRITERS: Mapping[str, Callable[..., Value]] = {
     "Add": element_wise("Add"),
     "Subtract": element_wise("Sub"),
@@ -534,6 +622,8 @@ WRITERS: Mapping[str, Callable[..., Value]] = {
     "Broadcast": broadcast,
     "MeanBackprop": mean_backprop,
     "MatrixMultiply": matrix_multiply,
+    "ReluMask": relu_mask,
+    "ReluMaskSelect": relu_mask_select,
 }
 
 
