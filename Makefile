@@ -6,7 +6,7 @@
 help:
 	@echo "make run           build; show the main job on real data, then a short benchmark"
 	@echo "make test          build; run every test, except for those of test-interop"
-	@echo "make test-interop  the tests that need torch or JAX (installs them: about 1 GB)"
+	@echo "make test-interop  the tests that need torch, JAX or onnx (installs them: about 1 GB)"
 	@echo "make mutants       drops each term and check in turn: does a test fail? (about an hour)"
 	@echo "make bench         all C++ microbenchmarks (minutes); ARGUMENTS=--help lists the options"
 	@echo "make bench-peers   normgraph beside torch, oneDNN, JAX and numpy (half an hour); writes"
@@ -74,8 +74,9 @@ $(installed_for_tests): $(set_up) $(sources) $(test_sources)
 	@touch $(installed) $@
 
 $(interop): | $(set_up)
-	@$(quietly) build/logs/interop.log "installing torch and JAX" \
-	    sh -c "python -m pip install torch==2.13.0 && python -m pip install jax ml_dtypes"
+	@$(quietly) build/logs/interop.log "installing torch, JAX, onnx and onnxruntime" \
+	    sh -c "python -m pip install torch==2.13.0 && \
+	        python -m pip install jax ml_dtypes onnx onnxruntime"
 	@touch $@
 
 # A library without dependencies; there is a package for this platform alone.
@@ -102,7 +103,7 @@ test: $(installed_for_tests)
 	@grep "tests passed" build/logs/ctest.log
 	@CXX=$$(cat $(environment)/compiler) NORMGRAPH_BENCHMARKS=$(CURDIR)/$(benchmarks) \
 	    python -m pytest -m "not interop" --numprocesses=auto
-	@echo "left out: the tests that need torch or JAX (make test-interop)"
+	@echo "left out: the tests that need torch, JAX or onnx (make test-interop)"
 
 test-interop: $(installed_for_tests) $(interop) $(peers)
 	@python -m pytest -m interop

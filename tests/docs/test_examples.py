@@ -10,8 +10,9 @@ import pytest
 
 from .pages import PAGES, name_of
 
-#: Fenced blocks: examples, which are run; commands and shown output; Sphinx directives.
-LANGUAGES = {"pycon", "console", "text", "{toctree}", "{include}", "{literalinclude}"}
+#: Fenced blocks: examples, which are run; Python that needs what may not be installed; commands
+#: and shown output; Sphinx directives.
+LANGUAGES = {"pycon", "python", "console", "text", "{toctree}", "{include}", "{literalinclude}"}
 LANGUAGES |= {"{eval-rst}", "{py:module}"}
 
 FENCED_BLOCK = re.compile(r"^```(\S*)[^\n]*\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)

@@ -1,10 +1,20 @@
 """Graphs as text and as pictures.
 
-`formats.json` keeps a Function to the bit; `draw` shows it.
+`formats.json` keeps a Function to the bit; `draw` shows it; `formats.stablehlo` and `formats.onnx`
+write it for other programs.
 """
 
-from . import json
+from . import json, onnx, stablehlo
 from .drawing import Drawing, GraphvizError, draw
-from .errors import FormatError
+from .errors import FormatError, NotExpressibleError
 
-__all__ = ["Drawing", "FormatError", "GraphvizError", "draw", "json"]
+__all__ = [
+    "Drawing",
+    "FormatError",
+    "GraphvizError",
+    "NotExpressibleError",
+    "draw",
+    "json",
+    "onnx",
+    "stablehlo",
+]

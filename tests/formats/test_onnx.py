@@ -1,0 +1,181 @@
+"""What is written for ONNX, without the package onnx; tests/interop has it checked and run."""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+
+import normgraph as ng
+from normgraph.formats import NotExpressibleError
+from normgraph.formats.onnx import TYPE_NAMES, WRITERS, Family, Graph, Writer, save, to_model
+from normgraph.formats.signatures import SIGNATURES
+
+from .functions import ELEMENT_TYPES, functions
+
+
+def graph_of(
+    function: ng.Function, family: Family = "native", momentum: float | None = None
+) -> Graph:
+    return Writer(family, momentum).graph_of(function)
+
+
+def layer(
+    op: str = "BatchNormTraining", shape: Any = (4, 3, 2), element_type: str = "f32", **more: Any
+) -> ng.Function:
+    x = ng.Parameter(element_type, shape, name="x")
+    vectors = [ng.Parameter("f32", [3], name=name) for name in ("gamma", "beta", "mean", "var")]
+    vectors = vectors[: 4 if op == "BatchNormInference" else 2]
+    norm = getattr(ng.op, op)(x, *vectors, name="norm", **more)
+    return ng.Function(norm.outputs[:3], [x, *vectors], name="layer")
+
+
+def operators(graph: Graph) -> list[str]:
+    return [statement.op for statement in graph.statements if statement.op != "Identity"]
+
+
+def normalization(graph: Graph) -> dict[str, Any]:
+    """The attributes of the only BatchNormalization."""
+    (found,) = [item for item in graph.statements if item.op == "BatchNormalization"]
+    return dict(found.attributes)
+
+
+def test_every_op_and_element_type_has_a_form() -> None:
+    assert {element_type.name for element_type in ELEMENT_TYPES} == set(TYPE_NAMES)
+    family = {name for name in SIGNATURES if name.startswith("BatchNorm")}
+    assert set(SIGNATURES) - family - {"Parameter", "Constant"} == set(WRITERS)
+
+
+def test_inference_is_one_operator() -> None:
+    graph = graph_of(layer("BatchNormInference", epsilon=0.25))
+    assert operators(graph) == ["BatchNormalization"]
+    assert normalization(graph) == {"epsilon": 0.25}
+    assert [value.name for value in graph.inputs] == ["x", "gamma", "beta", "mean", "var"]
+    assert [value.name for value in graph.outputs] == ["norm"]
+
+
+def test_training_gives_the_statistics_of_the_batch() -> None:
+    graph = graph_of(layer())
+    assert operators(graph) == ["Expand", "Expand", "BatchNormalization"]
+    assert normalization(graph) == {"epsilon": 1e-5, "training_mode": 1, "momentum": 0.0}
+    names = [value.name for value in graph.outputs]
+    assert names == ["norm.normalized", "norm.mean", "norm.variance"]
+
+
+def test_channels_are_moved_to_axis_1() -> None:
+    graph = graph_of(layer(shape=(4, None, 3), channel_axis=-1))
+    assert operators(graph).count("Transpose") == 2
+    orders = [dict(item.attributes).get("perm") for item in graph.statements]
+    assert [order for order in orders if order] == [(0, 2, 1), (0, 2, 1)]
+
+
+def test_sixteen_bits_are_cast_around() -> None:
+    graph = graph_of(layer("BatchNormInference", element_type="bf16"))
+    assert operators(graph) == ["Cast", "BatchNormalization", "Cast"]
+    x = ng.Parameter("f16", [2], name="x")
+    graph = graph_of(ng.Function([ng.op.Add(x, x)], [x]))
+    assert operators(graph) == ["Cast", "Cast", "Add", "Cast"]
+
+
+def test_running_statistics_are_inputs_and_outputs() -> None:
+    function = layer()
+    graph = graph_of(ng.Function(function.results[:1], function.parameters), momentum=0.25)
+    assert normalization(graph)["momentum"] == 0.75
+    names = [value.name for value in graph.inputs[3:]]
+    assert names == ["norm.running_mean", "norm.running_variance"]
+    names = [value.name for value in graph.outputs]
+    assert names == ["norm.normalized", "norm.new_running_mean", "norm.new_running_variance"]
+    # What reads the statistics of the batch still gets those.
+    assert operators(graph_of(function, momentum=0.25)).count("BatchNormalization") == 2
+
+
+def test_gradients_are_stages_in_double() -> None:
+    graph = graph_of(ng.gradients(layer("BatchNormInference")))
+    assert "BatchNormalization" not in operators(graph)
+    assert "ReduceSum" in operators(graph)
+
+
+@pytest.mark.parametrize("epsilon", [1e300, 1e-60])
+def test_an_epsilon_that_f32_has_not_is_written_as_stages(epsilon: float) -> None:
+    function = layer(epsilon=epsilon)
+    assert graph_of(function) == graph_of(function, "stages")
+    with pytest.raises(NotExpressibleError, match="BatchNormTraining 'norm': running statistics"):
+        graph_of(function, momentum=0.1)
+
+
+def test_lengths_that_are_not_known_are_counted_at_run_time() -> None:
+    x = ng.Parameter("f32", [None, 3], name="x")
+    function = ng.Function([ng.op.Mean(x, [1])], [x])
+    graph = graph_of(function)
+    assert graph.inputs[0].shape == (None, 3)
+    assert "ReduceProd" in operators(graph)
+    x.partial_shape = [4, 3]
+    function.validate_nodes_and_infer_types()
+    assert "ReduceProd" not in operators(graph_of(function))
+
+
+def test_what_is_not_known_is_refused() -> None:
+    x = ng.Parameter("f32", None, name="x")
+    with pytest.raises(NotExpressibleError) as caught:
+        graph_of(ng.Function([ng.op.Relu(x, name="y")], [x]))
+    assert str(caught.value).splitlines() == [
+        "Parameter 'x': expected a known rank, got ?",
+        "Relu 'y': expected a known rank, got ?",
+    ]
+    x = ng.Parameter("dynamic", [2], name="x")
+    with pytest.raises(NotExpressibleError, match="'x': expected a known element type of output"):
+        graph_of(ng.Function([x], [x]))
+
+
+def test_masks_are_made_where_they_are_read() -> None:
+    assert "Pad" not in operators(graph_of(layer("BatchNormTrainingRelu")))
+    function = layer("BatchNormTrainingRelu")
+    mask = function.results[0].node.output("mask")
+    graph = graph_of(ng.Function([mask], function.parameters))
+    assert "Pad" in operators(graph)
+    (result,) = graph.outputs
+    assert (result.element, result.shape) == ("u8", (4, 3, 1))
+
+
+def test_what_is_not_what_it_should_be_is_refused() -> None:
+    with pytest.raises(TypeError, match="function: expected a Function, got int"):
+        to_model(3)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match='family: expected "native" or "stages", got \'fast\''):
+        to_model(layer(), family="fast")  # type: ignore[arg-type]
+    for momentum in (-0.1, 1.5, math.nan):
+        with pytest.raises(ValueError, match="momentum: expected a number from 0 to 1, or None"):
+            to_model(layer(), momentum=momentum)
+
+
+def test_without_the_package_the_error_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(ImportError, match=r'pip install "normgraph\[onnx\]"'):
+        save(layer(), tmp_path / "layer.onnx")
+    assert not (tmp_path / "layer.onnx").exists()
+
+
+@settings(max_examples=100)
+@given(function=functions())
+def test_a_function_is_written_or_refused(function: ng.Function) -> None:
+    try:
+        graph = graph_of(function)
+    except NotExpressibleError:
+        outputs = [output for node in function.nodes for output in node.outputs]
+        assert any(
+            output.element_type.is_dynamic or output.partial_shape.rank.is_dynamic
+            for output in outputs
+        )
+        return
+    # Every value has a name of its own, and is made before it is read.
+    known = [value.name for value in graph.inputs] + [item.name for item in graph.initializers]
+    for statement in graph.statements:
+        assert set(statement.inputs) <= set(known)
+        known += statement.outputs
+    assert len(known) == len(set(known))
+    assert len(graph.inputs) == len(function.parameters)
+    assert len(graph.outputs) == len(function.results)

@@ -1,0 +1,174 @@
+"""StableHLO as text; tests/interop has the real dialect read it, and XLA run it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+import normgraph as ng
+from normgraph.formats import NotExpressibleError, stablehlo
+from normgraph.formats.signatures import SIGNATURES
+from normgraph.formats.stablehlo import NATIVE, TYPE_NAMES, WRITERS, decimal, symbol
+
+from .functions import ELEMENT_TYPES, functions
+
+
+def layer(element_type: str = "f32", vectors: str = "f32", **attributes: Any) -> ng.Function:
+    x = ng.Parameter(element_type, [4, 3, 2], name="x")
+    gamma, beta = (ng.Parameter(vectors, [3], name=name) for name in ("gamma", "beta"))
+    norm = ng.op.BatchNormTraining(x, gamma, beta, name="norm", **attributes)
+    return ng.Function(norm.outputs, [x, gamma, beta], name="layer")
+
+
+def statements(text: str) -> list[str]:
+    """What each statement does."""
+    return re.findall(r"= \"?stablehlo\.(\w+)", text)
+
+
+def test_a_small_function() -> None:
+    x = ng.Parameter("f16", [2, 3], name="x")
+    total = ng.op.Sum(x, [1], name="total")
+    function = ng.Function([total, ng.op.Broadcast(total, x, [1])], [x], name="sums")
+    assert (
+        stablehlo.dumps(function)
+        == """\
+module @sums {
+  func.func public @main(%x: tensor<2x3xf16>) -> (tensor<3xf16>, tensor<2x3xf16>) {
+    %0 = stablehlo.convert %x : (tensor<2x3xf16>) -> tensor<2x3xf64>
+    %1 = stablehlo.constant dense<0.0> : tensor<f64>
+    %2 = stablehlo.reduce(%0 init: %1) applies stablehlo.add across dimensions = [0] : \
+(tensor<2x3xf64>, tensor<f64>) -> tensor<3xf64>
+    %total = stablehlo.convert %2 : (tensor<3xf64>) -> tensor<3xf16>
+    %3 = stablehlo.broadcast_in_dim %total, dims = [1] : (tensor<3xf16>) -> tensor<2x3xf16>
+    return %total, %3 : tensor<3xf16>, tensor<2x3xf16>
+  }
+}
+"""
+    )
+
+
+def test_every_op_and_element_type_has_a_form() -> None:
+    assert {element_type.name for element_type in ELEMENT_TYPES} == set(TYPE_NAMES)
+    family = {name for name in SIGNATURES if name.startswith("BatchNorm")}
+    assert set(SIGNATURES) - family - {"Parameter", "Constant"} == set(WRITERS)
+    assert set(NATIVE) < family
+
+
+def test_the_family_is_written_as_stages_in_f64() -> None:
+    text = stablehlo.dumps(layer())
+    assert "batch_norm" not in text
+    assert "%normed = stablehlo.add" in text
+    assert "dense<1.0e-05> : tensor<f64>" in text
+    assert text == stablehlo.dumps(layer(), family="stages")
+
+
+def test_or_as_the_ops_that_there_are() -> None:
+    text = stablehlo.dumps(layer(channel_axis=-2), family="native")
+    assert statements(text) == ["batch_norm_training"]
+    assert "feature_index = 1 : i64" in text
+    assert "return %norm#0, %norm#1, %norm#2 : " in text
+    gradients = stablehlo.dumps(ng.gradients(layer("f64", "f64")), family="native")
+    assert "batch_norm_grad" in gradients
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        layer("bf16", "f32"),
+        layer(epsilon=1e300),
+        layer(epsilon=1e-60),
+    ],
+    ids=["mixed types", "a large epsilon", "a small epsilon"],
+)
+def test_what_the_native_ops_cannot_say_is_written_as_stages(function: ng.Function) -> None:
+    assert stablehlo.dumps(function, family="native") == stablehlo.dumps(function)
+
+
+def test_outputs_that_nobody_reads_are_left_out() -> None:
+    x = ng.Parameter("f32", [4, 3])
+    vector = ng.Parameter("f32", [3])
+    norm = ng.op.BatchNormTrainingRelu(x, vector, vector)
+    assert "shift" not in stablehlo.dumps(ng.Function([norm.output(0)], [x, vector]))
+    assert "shift_left" in stablehlo.dumps(ng.Function([norm.output("mask")], [x, vector]))
+
+
+def test_shapes_must_be_static() -> None:
+    x = ng.Parameter("f32", [None, 3], name="x")
+    y = ng.Parameter("f32", None, name="y")
+    function = ng.Function([ng.op.Relu(x), ng.op.Relu(y)], [x, y])
+    with pytest.raises(NotExpressibleError) as caught:
+        stablehlo.dumps(function)
+    assert str(caught.value).splitlines() == [
+        "Parameter 'x': expected a static shape, got {?,3}",
+        "Parameter 'y': expected a static shape, got ?",
+        "Set the partial_shape of the parameters, then call validate_nodes_and_infer_types() of "
+        "the function.",
+    ]
+    x.partial_shape, y.partial_shape = [2, 3], []
+    function.validate_nodes_and_infer_types()
+    assert "tensor<2x3xf32>" in stablehlo.dumps(function)
+
+
+def test_element_types_must_be_known() -> None:
+    x = ng.Parameter("dynamic", [2], name="x")
+    message = "Parameter 'x': expected a known element type of output, got dynamic"
+    with pytest.raises(NotExpressibleError, match=message):
+        stablehlo.dumps(ng.Function([x], [x]))
+
+
+def test_what_is_not_what_it_should_be_is_refused() -> None:
+    with pytest.raises(TypeError, match="function: expected a Function, got str"):
+        stablehlo.dumps("x")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match='family: expected "stages" or "native", got \'fast\''):
+        stablehlo.dumps(layer(), family="fast")  # type: ignore[arg-type]
+
+
+def test_a_file_holds_the_text(tmp_path: Path) -> None:
+    stablehlo.dump(layer(), tmp_path / "layer.mlir")
+    assert (tmp_path / "layer.mlir").read_text(encoding="utf-8") == stablehlo.dumps(layer())
+
+
+@settings(max_examples=100)
+@given(function=functions())
+def test_a_function_is_written_or_refused(function: ng.Function) -> None:
+    try:
+        text = stablehlo.dumps(function)
+    except NotExpressibleError:
+        assert any(
+            output.element_type.is_dynamic or output.partial_shape.is_dynamic
+            for node in function.nodes
+            for output in node.outputs
+        )
+    else:
+        # No name is given twice.
+        names = re.findall(r"^ +(%\S+) =", text, flags=re.MULTILINE)
+        assert len(names) == len(set(names))
+
+
+def test_numbers_and_names() -> None:
+    assert [decimal(value) for value in (1e-5, -0.0, 3, 2.5e300)] == [
+        "1.0e-05",
+        "-0.0",
+        "3.0",
+        "2.5e+300",
+    ]
+    assert symbol("layer_1") == "@layer_1"
+    assert symbol('a "γ"\\') == '@"a \\22\\CE\\B3\\22\\5C"'
+
+
+def test_elements_are_written_as_bits() -> None:
+    values = [
+        (ng.Constant([1.0, np.nan], "f32"), 'dense<"0x0000803F0000C07F">'),
+        (ng.Constant(np.inf, "f16"), 'dense<"0x007C">'),
+        (ng.Constant(1.5, "bf16"), "dense<1.5>"),
+        (ng.Constant([[True], [False]]), "dense<[[true], [false]]>"),
+        (ng.Constant(np.zeros((0, 2), np.float32)), "dense<>"),
+        (ng.Constant(7, "u8"), 'dense<"0x07">'),
+    ]
+    for constant, text in values:
+        assert f"stablehlo.constant {text} : " in stablehlo.dumps(ng.Function([constant], []))

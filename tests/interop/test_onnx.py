@@ -1,0 +1,361 @@
+"""ONNX: the checker takes what is written, and onnxruntime computes what normgraph does.
+
+How near is in agreement.py: the bounds of error of the ops themselves. BatchNormalization computes
+in the type of its input, f32 for 16 bits; its bounds are those of the stages in that type, for sums
+in that type as well.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import importlib
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import normgraph as ng
+from normgraph.formats.onnx import save, to_model
+
+from ..formats.functions import NAMES, constants
+from ..kernel.comparison import assert_same_bits
+from ..kernel.real_types import REAL_TYPES, TYPE_PAIRS, Array
+from ..kernel.samples import STANDARD, Sample
+from ..runtime.test_random_graphs import Graph, random_arrays
+from .agreement import (
+    PRIMITIVES,
+    RANKS,
+    Primitive,
+    bounds_in_own_type,
+    channel_axes,
+    check_agreement,
+    check_within,
+    network,
+    special,
+)
+
+pytestmark = pytest.mark.interop
+onnx = pytest.importorskip("onnx")
+runtime = pytest.importorskip("onnxruntime")
+reference = pytest.importorskip("onnx.reference")
+
+# `pass` is a word of the language, which cannot stand in an import.
+family: Any = importlib.import_module("tests.pass.family")
+
+LAYOUTS = [(shape, axis) for rank, shape in RANKS.items() for axis in channel_axes(rank)]
+LAYOUTS.append(((3, 4, 2), 0))
+NATIVE = ("BatchNormTraining", "BatchNormInference")
+EXACT = dataclasses.replace(STANDARD, epsilon=2.0**-17)
+
+#: What onnxruntime and numpy know under different names.
+BF16 = np.dtype(REAL_TYPES["bf16"].dtype)
+
+
+def run(model: Any, arguments: list[Array]) -> list[Array]:
+    """The results of a checked model by onnxruntime."""
+    onnx.checker.check_model(model, full_check=True)
+    options = runtime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = 1
+    session = runtime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    binding = session.io_binding()
+    for value, array in zip(model.graph.input, arguments, strict=True):
+        binding.bind_ortvalue_input(value.name, lent(array, value.type.tensor_type.elem_type))
+    for value in model.graph.output:
+        binding.bind_output(value.name)
+    session.run_with_iobinding(binding)
+    return [
+        received(value, result.type.tensor_type.elem_type)
+        for value, result in zip(binding.get_outputs(), model.graph.output, strict=True)
+    ]
+
+
+def run_reference(model: Any, arguments: list[Array]) -> list[Array]:
+    """The results of a checked model by ONNX' own evaluator."""
+    onnx.checker.check_model(model, full_check=True)
+    names = [value.name for value in model.graph.input]
+    evaluator = reference.ReferenceEvaluator(model)
+    with np.errstate(divide="ignore"):
+        results: list[Array] = evaluator.run(None, dict(zip(names, arguments, strict=True)))
+    return results
+
+
+def lent(array: Array, element_type: int) -> Any:
+    array = np.ascontiguousarray(array).reshape(array.shape)
+    if array.dtype == BF16:
+        return runtime.OrtValue.ortvalue_from_numpy_with_onnx_type(
+            array.view(np.uint16), element_type
+        )
+    return runtime.OrtValue.ortvalue_from_numpy(array)
+
+
+def received(value: Any, element_type: int) -> Array:
+    if element_type == onnx.TensorProto.BFLOAT16:
+        # No way of handing it out knows this type; but its memory is there.
+        count = math.prod(value.shape())
+        data = ctypes.string_at(value.data_ptr(), 2 * count) if count else b""
+        return np.frombuffer(data, BF16).reshape(value.shape())
+    array: Array = value.numpy()
+    return array
+
+
+def check(function: ng.Function, arguments: list[Array], **options: Any) -> None:
+    check_agreement(run(to_model(function, **options), arguments), function, arguments)
+
+
+@pytest.mark.parametrize("element_type", REAL_TYPES)
+@pytest.mark.parametrize("primitive", PRIMITIVES, ids=str)
+def test_primitive_ops(primitive: Primitive, element_type: str) -> None:
+    function, arguments = primitive.function(element_type), primitive.arguments(element_type)
+    # onnxruntime does not repeat an axis of length 1 to length 0.
+    is_empty = primitive.op in ("Broadcast", "MeanBackprop") and 0 in arguments[1].shape
+    for _ in range(2):
+        model = to_model(function)
+        results = run_reference(model, arguments) if is_empty else run(model, arguments)
+        check_agreement(results, function, arguments)
+        make_dynamic(function)
+
+
+@pytest.mark.parametrize("element_type", REAL_TYPES)
+@pytest.mark.parametrize("length", [0, None])
+def test_means_and_sums_of_nothing_and_negative_zeros(
+    element_type: str, length: int | None
+) -> None:
+    x = ng.Parameter(element_type, [length, 2])
+    y = ng.Parameter(element_type, [2])
+    # Not the sum of −0, which onnxruntime starts from the first element.
+    function = ng.Function([ng.op.Mean(x, [1]), ng.op.Sum(x, [1]), ng.op.Negate(y)], [x, y])
+    dtype = REAL_TYPES[element_type].dtype
+    arguments = [np.zeros((0, 2), dtype), np.array([-0.0, 0.0], dtype)]
+    check_same_bits(function, arguments)
+
+
+@pytest.mark.parametrize("element_type", REAL_TYPES)
+@pytest.mark.parametrize("op", ["Relu", "ReluBackprop"])
+def test_rectifiers_keep_nan_and_make_positive_zeros(op: str, element_type: str) -> None:
+    values = special(element_type)
+    arguments = [values, values[::-1].copy()][: 1 if op == "Relu" else 2]
+    parameters = [ng.Parameter(element_type, values.shape) for _ in arguments]
+    check_same_bits(ng.Function([getattr(ng.op, op)(*parameters)], parameters), arguments)
+
+
+@pytest.mark.parametrize("to", REAL_TYPES)
+@pytest.mark.parametrize("element_type", [*REAL_TYPES, "boolean", "i8", "u8", "i64", "u32"])
+def test_conversions(element_type: str, to: str) -> None:
+    if element_type in REAL_TYPES:
+        values = special(element_type)
+    else:
+        values = np.array([0, 1, 1, 0, 77, 127]).astype(ng.element.Type(element_type).dtype)
+    parameter = ng.Parameter(element_type, values.shape)
+    check_same_bits(ng.Function([ng.op.Convert(parameter, to)], [parameter]), [values])
+
+
+def check_same_bits(function: ng.Function, arguments: list[Array]) -> None:
+    results = run(to_model(function), arguments)
+    for actual, expected in zip(results, ng.compile(function)(*arguments), strict=True):
+        assert_same_bits(actual, expected, str(function))
+
+
+@pytest.mark.parametrize(("shape", "axis"), LAYOUTS)
+@pytest.mark.parametrize(("data_type", "channel_type"), TYPE_PAIRS)
+@pytest.mark.parametrize("op", family.OPS)
+def test_the_family_as_stages(
+    op: str, data_type: str, channel_type: str, shape: tuple[int, ...], axis: int
+) -> None:
+    """With the masks of the fused ops, whose bits are the same."""
+    case = family.make_case(op, Sample(shape, data_type, channel_type, axis))
+    check(case.function, list(case.arguments.values()), family="stages")
+    make_dynamic(case.function)
+    check(case.function, list(case.arguments.values()), family="stages")
+
+
+@pytest.mark.parametrize(
+    ("shape", "axis"),
+    [
+        ((0, 3), 1),
+        ((2, 3, 0), 1),
+        *[(shape, axis) for shape in ((2, 9, 1), (2, 3, 8), (1, 2, 17)) for axis in (0, 1, -1)],
+        ((3, 16), -1),
+    ],
+)
+@pytest.mark.parametrize("is_dynamic", [False, True])
+def test_masks(shape: tuple[int, ...], axis: int, is_dynamic: bool) -> None:
+    """Of no elements, of whole bytes and of others; a NaN passes."""
+    x, delta = (ng.Parameter("f32", shape) for _ in range(2))
+    mask = ng.op.ReluMask(x, axis)
+    function = ng.Function([mask, ng.op.ReluMaskSelect(delta, mask, axis)], [x, delta])
+    if is_dynamic:
+        make_dynamic(function)
+    random = np.random.default_rng(6)
+    values = random.choice(np.float32([0, -0.0, 1, np.nan]), shape)
+    check_same_bits(function, [values, random.standard_normal(shape).astype(np.float32)])
+
+
+@pytest.mark.parametrize("is_dynamic", [False, True])
+@pytest.mark.parametrize(("shape", "axis"), LAYOUTS)
+@pytest.mark.parametrize(("data_type", "channel_type"), TYPE_PAIRS)
+@pytest.mark.parametrize("op", NATIVE)
+def test_batch_normalization(
+    op: str,
+    data_type: str,
+    channel_type: str,
+    shape: tuple[int, ...],
+    axis: int,
+    is_dynamic: bool,
+) -> None:
+    case = family.make_case(op, Sample(shape, data_type, channel_type, axis, EXACT))
+    if is_dynamic:
+        make_dynamic(case.function)
+    model = to_model(case.function)
+    assert [node.op_type for node in model.graph.node].count("BatchNormalization") == 1
+    arguments = list(case.arguments.values())
+    check_native(run(model, arguments), case, arguments)
+
+
+def make_dynamic(function: ng.Function) -> None:
+    for parameter in function.parameters:
+        parameter.partial_shape = [None] * len(parameter.partial_shape)
+    function.validate_nodes_and_infer_types()
+
+
+def native_bounds(case: Any, arguments: list[Array]) -> list[Array]:
+    wide = "f64" if case.sample.data_type == "f64" else "f32"
+    return bounds_in_own_type(case.function, arguments, wide, 40.0)
+
+
+def check_native(results: list[Array], case: Any, arguments: list[Array]) -> None:
+    """Within the bounds of stages in f32, or f64, for sums of up to 40 terms in it."""
+    allowed = native_bounds(case, arguments)
+    for actual, expected, error in zip(results, case.fused(), allowed, strict=False):
+        assert actual.dtype == expected.dtype
+        check_within(actual, expected, error, str(case.sample))
+
+
+@pytest.mark.parametrize("element_type", ["f32", "f64"])
+@pytest.mark.parametrize("op", family.OPS[:4])
+def test_the_reference_of_onnx(op: str, element_type: str) -> None:
+    case = family.make_case(op, Sample((4, 3, 5), element_type, element_type, -1, EXACT))
+    model = to_model(case.function)
+    arguments = list(case.arguments.values())
+    check_native(run_reference(model, arguments), case, arguments)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.25, 1.0])
+@pytest.mark.parametrize(("data_type", "channel_type"), TYPE_PAIRS)
+@pytest.mark.parametrize("reads_statistics", [False, True])
+def test_running_statistics(
+    momentum: float, data_type: str, channel_type: str, reads_statistics: bool
+) -> None:
+    """As update_running_statistics computes them with the biased variance."""
+    sample = Sample((6, 3, 4), data_type, channel_type, -2, EXACT)
+    case = family.make_case("BatchNormTraining", sample)
+    dtype = REAL_TYPES[channel_type].dtype
+    running = [np.array([0.5, -1, 2], dtype), np.array([1, 2, 0.5], dtype)]
+    outputs = case.function.results if reads_statistics else case.function.results[:1]
+    model = to_model(ng.Function(outputs, case.function.parameters), momentum=momentum)
+    names = [value.name for value in [*model.graph.input, *model.graph.output]]
+    assert [name.rpartition(".")[2] for name in names if "running" in name] == [
+        "running_mean",
+        "running_variance",
+        "new_running_mean",
+        "new_running_variance",
+    ]
+    arguments = list(case.arguments.values())
+    results = run(model, [*arguments, *running])
+    check_native(results[: len(outputs)], case, arguments)
+    fused = case.fused()
+    expected = ng.update_running_statistics(
+        running, fused[1:], n=24, momentum=momentum, unbiased=False
+    )
+    allowed = native_bounds(case, arguments)[1:]
+    unit = float(REAL_TYPES[channel_type].unit_roundoff) + 4 * 2.0**-24 * (data_type != "f64")
+    for actual, update, error in zip(results[-2:], expected, allowed, strict=True):
+        assert actual.dtype == update.dtype
+        more = 4 * unit * (np.abs(update.astype(np.float64)) + 4)
+        check_within(actual, update, error + more, str(sample))
+
+
+@pytest.mark.parametrize("element_type", REAL_TYPES)
+@pytest.mark.parametrize("rows", [5, None])
+def test_a_network_and_its_gradients(element_type: str, rows: int | None) -> None:
+    function, arguments = network(element_type, rows)
+    check(function, arguments, family="stages")
+    gradients = ng.gradients(function)
+    deltas = [array * array.dtype.type(0.5) for array in ng.compile(function)(*arguments)]
+    check(gradients, [*arguments, *deltas], family="stages")
+
+
+def test_second_derivatives() -> None:
+    function, arguments = network("f64")
+    twice = ng.gradients(ng.gradients(function))
+    random = np.random.default_rng(4)
+    shapes = [parameter.partial_shape.to_python() for parameter in twice.parameters]
+    deltas = [random.standard_normal(shape) for shape in shapes[len(arguments) :]]
+    check(twice, [*arguments, *deltas], family="stages")
+
+
+def test_a_rectifier_in_the_op() -> None:
+    case = family.make_case("BatchNormTrainingRelu", Sample((4, 3, 5)))
+    function = case.function
+    model = to_model(function)
+    assert "BatchNormalization" in [node.op_type for node in model.graph.node]
+    arguments = list(case.arguments.values())
+    for actual, expected in zip(
+        run(model, arguments), ng.compile(function)(*arguments), strict=True
+    ):
+        np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("element_type", ["f32", "bf16"])
+@pytest.mark.parametrize("is_dynamic", [False, True])
+@settings(max_examples=25)
+@given(data=st.data(), size=st.integers(1, 14))
+def test_random_graphs_are_models(
+    element_type: str, is_dynamic: bool, data: st.DataObject, size: int
+) -> None:
+    """And run: what they compute may be NaN, so that only types and shapes are looked at."""
+    graph = Graph(element_type, data.draw, is_dynamic)
+    for _ in range(size):
+        graph.add()
+    function = ng.Function(graph.results(), graph.parameters)
+    model = to_model(function)
+    arguments = random_arrays(function, element_type, size)
+    with np.errstate(all="ignore"):
+        expected = ng.compile(function)(*arguments)
+    for actual, result in zip(run(model, arguments), expected, strict=True):
+        assert (actual.dtype, actual.shape) == (result.dtype, result.shape)
+
+
+@settings(max_examples=60)
+@given(constant=constants())
+def test_constants_to_the_bit(constant: ng.Constant) -> None:
+    model = to_model(ng.Function([constant, constant], []))
+    onnx.checker.check_model(model, full_check=True)
+    (initializer,) = model.graph.initializer
+    assert tuple(initializer.dims) == constant.shape
+    assert initializer.raw_data == constant.attributes["data"]
+    for result in run(model, []):
+        assert result.tobytes() == constant.attributes["data"]
+
+
+@settings(max_examples=30)
+@given(names=st.lists(NAMES, min_size=4, max_size=4))
+def test_any_names(names: list[str]) -> None:
+    x = ng.Parameter("f32", [2], name=names[0])
+    y = ng.Parameter("f32", [2], name=names[1])
+    total = ng.op.Add(x, ng.op.Negate(y, name=names[0]), name=names[2])
+    function = ng.Function([total, x, total], [x, y], name=names[3])
+    check(function, [np.float32([1, 2]), np.float32([3, 5])])
+
+
+def test_a_file_holds_the_model(tmp_path: Path) -> None:
+    function, _ = network(rows=None)
+    save(function, tmp_path / "network.onnx")
+    assert onnx.load(tmp_path / "network.onnx") == to_model(function)
