@@ -139,3 +139,10 @@ def test_an_expanded_axis_stays_where_it_is(axis: int, length: int) -> None:
     single[axis] = 1
     input = np.broadcast_to(np.ones(single, np.float32), shape)
     assert ng.batch_norm_training(input, None, None).normalized.flags.c_contiguous
+
+
+def test_an_axis_of_length_1_stays_where_it_is() -> None:
+    """Its stride means nothing, whatever it is."""
+    rows = np.ones((4, 1, 5000), np.float32)
+    input = np.lib.stride_tricks.as_strided(rows, strides=(20000, 1, 4))
+    assert ng.batch_norm_training(input, None, None).normalized.strides == rows.strides

@@ -42,7 +42,9 @@ show_reports() {
     done
 }
 export UBSAN_OPTIONS="print_stacktrace=1:log_path=$reports"
+# What no machine can allocate is numpy's error to raise.
 export ASAN_OPTIONS="detect_stack_use_after_return=1:strict_string_checks=1:log_path=$reports"
+export ASAN_OPTIONS="$ASAN_OPTIONS:allocator_may_return_null=1"
 export TSAN_OPTIONS="halt_on_error=1:die_after_fork=0:log_path=$reports"
 export TSAN_OPTIONS="$TSAN_OPTIONS:suppressions=$PWD/$here/tsan.supp"
 
