@@ -51,7 +51,7 @@ Deltas BatchNormInference::make_adjoints(const Deltas& deltas) {
 
     // With gmul = gamma·invsqrt: d mean = −gmul·Σδ, d variance = −½ gmul·invsqrt·Σδ·x̂.
     const BatchNormStages stages(*this, element::f64);
-    const Output variance = stages.input("variance");
+    const Output& variance = stages.input("variance");
     const Output invsqrt = stages.inverse_root(variance);
     const Output gmul = stages.input("gamma") * invsqrt;
     const Output minus_half = filled(-0.5, element::f64, variance);

@@ -113,7 +113,7 @@ TEST_P(Primitives, OperationsInAnyStrides) {
     for (const Placement& placement : placements) {
         StridedTensor first = filled(shape, GetParam(), Values::special, 4, placement);
         StridedTensor second = filled(shape, GetParam(), Values::special, 5);
-        for (const std::size_t target : {0, 1, 2}) {
+        for (const unsigned target : {0U, 1U, 2U}) {
             StridedTensor result = filled(shape, GetParam(), Values::normal, 6, placements[target]);
             for (const ElementWiseOperation operation : all_operations) {
                 check_operation(operation, shape, GetParam(), first, second, result, {1, 3});

@@ -19,10 +19,7 @@
 namespace normgraph::pass {
 namespace {
 
-// Formulas of nodes: left + right, −value.
-using op::operator+;
-using op::operator-;
-using op::operator*;
+using namespace op;  // formulas of nodes: left + right, −value
 
 std::shared_ptr<Parameter> parameter(const char* name, PartialShape shape) {
     return std::make_shared<Parameter>(element::f32, std::move(shape), name);

@@ -137,7 +137,7 @@ private:
         for (std::size_t index = 0; index < program_.sources.size(); ++index) {
             const auto& [type, tensor] = program_.sources[index];
             const std::size_t size = size_of(type);
-            TensorAxes axes(program_.shape, tensor.strides);
+            const TensorAxes axes(program_.shape, tensor.strides);
             // Sources are read only: what is written has a place of its own.
             auto* const address = const_cast<std::byte*>(tensor.address);
             if (axes.is_contiguous(size)) {
@@ -154,7 +154,7 @@ private:
     /// value's blocks: of a slot, a source, or a target in C order.
     void bind_targets() {
         for (const ElementWiseTarget& target : program_.targets) {
-            TensorAxes axes(program_.shape, target.tensor.strides);
+            const TensorAxes axes(program_.shape, target.tensor.strides);
             const std::size_t size = size_of_value(target.value);
             const auto value = static_cast<std::size_t>(target.value);
             if (value >= program_.sources.size() && axes.is_contiguous(size) &&
