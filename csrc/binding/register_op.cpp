@@ -257,10 +257,6 @@ violated constraint:
     C12  the shape of mask is that of the packed bits of input
 )";
 
-/// The type of each of a pack's arguments, whatever its index.
-template <std::size_t>
-using Argument = const py::object&;
-
 /// Defines the constructor and infer, with the op's inputs as named arguments.
 template <typename Op, std::size_t... index>
 void register_op_class(py::module_& module, const char* doc, std::index_sequence<index...>) {

@@ -35,10 +35,6 @@ Raises NodeValidationFailure, which lists every violated constraint:
     P3   the inputs have one shape
 )";
 
-/// The type of each of a pack's arguments, whatever its index.
-template <std::size_t>
-using Argument = const py::object&;
-
 template <typename Op>
 using OpClass = py::class_<Op, Node, std::shared_ptr<Op>>;
 
