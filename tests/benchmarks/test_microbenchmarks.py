@@ -108,9 +108,9 @@ def test_the_table_ends_with_the_geometric_mean_of_each_class() -> None:
 def test_the_longest_name_of_an_op_has_room_in_both_tables() -> None:
     op = max(OPS, key=len)
     choice = ["--types=f32", "--implementations=reference", "--threads=1"]
-    *_, cold, empty, _, _, mean = run(
-        f"--benchmark_filter={op}/small_tiny/", *choice
-    ).stdout.splitlines()
+    lines = run(f"--benchmark_filter={op}/small_tiny/", *choice).stdout.splitlines()
+    # A busy machine may take pages away meanwhile, and a line says so.
+    *_, cold, empty, _, _, mean = (line for line in lines if "page faults)" not in line)
     assert cold.split()[:5] == [op, "f32", "channels_last", "reference", "1"]
     assert empty == ""
     assert mean.split()[:-1] == ["f32", "warm", op, "reference", "1", "2"]

@@ -203,6 +203,13 @@ def test_mask_may_be_read_only_or_a_buffer() -> None:
         assert_same_bits(result.input_delta, expected.input_delta, "input_delta")
 
 
+def test_strides_of_a_mask_along_axes_of_length_1_do_not_matter() -> None:
+    expected = call(SAMPLE.backprop(), MASK)
+    mask = np.lib.stride_tricks.as_strided(MASK, strides=(3, 1, 5))
+    result = call(SAMPLE.backprop(), mask)
+    assert_same_bits(result.input_delta, expected.input_delta, "input_delta")
+
+
 GAPS = np.zeros((4, 3, 2), np.uint8)
 BAD_MASKS: dict[str, tuple[Any, type[Exception], str]] = {
     "none": (None, TypeError, "mask: expected an array"),

@@ -355,12 +355,6 @@ ADJOINTS = Group(
             "sum = delta;",
         ),
         Mutant(
-            "adjoints-go-beyond-sources",
-            "that sources are where it ends",
-            "topological_order(roots, sources)",
-            "topological_order(roots)",
-        ),
-        Mutant(
             "adjoints-of-what-does-not-depend",
             "that constants are left out",
             "if (!activity.is_active(*node)) {",
