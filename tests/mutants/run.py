@@ -11,9 +11,17 @@ from pathlib import Path
 
 from .catalogue import GROUPS
 from .mutant import CPP_TESTS, Group, Mutant, OutOfDateError
-from .workspace import PROJECT, PYTHON_TESTS, BuildError, TestsError, Workspace
+from .workspace import (
+    EXECUTION_TESTS,
+    PROJECT,
+    PYTHON_TESTS,
+    BuildError,
+    TestsError,
+    Workspace,
+)
 
 KILLED, SURVIVED, NOT_BUILT = "killed", "SURVIVED", "DOES NOT BUILD"
+ALL_TESTS = (CPP_TESTS, PYTHON_TESTS, EXECUTION_TESTS)
 Selection = list[tuple[Group, Mutant]]
 
 
@@ -49,7 +57,7 @@ class Progress:
 
 def judge(workspace: Workspace, group: Group, mutant: Mutant) -> tuple[str, str]:
     """(KILLED, the test), (SURVIVED, "") or (NOT_BUILT, the compiler's error)."""
-    stages = dict.fromkeys([group.first, CPP_TESTS, PYTHON_TESTS])
+    stages = dict.fromkeys([group.first, *ALL_TESTS])
     try:
         with workspace.with_mutant(group, mutant):
             for stage in stages:
@@ -63,7 +71,7 @@ def judge(workspace: Workspace, group: Group, mutant: Mutant) -> tuple[str, str]
 
 def check_original(workspace: Workspace) -> None:
     """Raises TestsError unless all tests pass without a mutant: else they would kill anything."""
-    for stage in (CPP_TESTS, PYTHON_TESTS):
+    for stage in ALL_TESTS:
         verdict = workspace.test(stage)
         if verdict.failed:
             raise TestsError(f"a test fails without any mutant: {verdict.failed}")

@@ -269,6 +269,15 @@ def test_a_path_through_bits_is_refused_by_name() -> None:
         ng.gradients(ng.Function([number], [x]))
 
 
+def test_what_does_not_depend_on_the_parameters_needs_no_derivative() -> None:
+    x, other = (ng.Parameter("f32", [2, 3], name=name) for name in ("x", "other"))
+    number = ng.op.Convert(ng.op.ReluMask(other), "f32")
+    gradients = ng.gradients(ng.Function([ng.op.Negate(x), number], [x, other]), [x])
+    deltas = [np.ones(shape, np.float32) for shape in ((2, 3), (2, 1))]
+    found = ng.compile(gradients)(*np.ones((2, 2, 3), np.float32), *deltas)
+    assert np.array_equal(found[0], -deltas[0])
+
+
 def test_wrong_parameters_are_named() -> None:
     function = mask_function()
     function = ng.Function(function.results[:1], function.parameters)

@@ -88,6 +88,7 @@ def test_a_backward_op_of_another_layer_stays() -> None:
         backward(x, gamma, beta, mean, variance, delta),
         backward(x, other, beta, mean, variance, blocked),
         backward(x, gamma, beta, mean, other, blocked),
+        backward(x, gamma, beta, other, variance, blocked),
         backward(x, gamma, beta, variance, mean, blocked),
         backward(x, gamma, beta, mean, variance, blocked, epsilon=1e-3),
         backward(x, gamma, beta, mean, variance, blocked, channel_axis=-2),

@@ -10,7 +10,7 @@ PRIMITIVE_TESTS = "tests/op/test_primitives.py"
 
 STAGES = Group(
     OP + "batch_norm_stages.cpp",
-    DECOMPOSITION_TESTS,
+    f"{DECOMPOSITION_TESTS} {GRADIENT_TESTS}",
     (
         Mutant(
             "stage-centered-without-mean",
@@ -308,7 +308,7 @@ TRAINING_ADJOINTS = Group(
 
 RELU_ADJOINTS = Group(
     OP + "batch_norm_training_relu.cpp",
-    GRADIENT_TESTS,
+    f"{GRADIENT_TESTS} {DECOMPOSITION_TESTS}",
     (
         Mutant(
             "relu-statistics-without-gradient",
