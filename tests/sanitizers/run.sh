@@ -46,7 +46,7 @@ export UBSAN_OPTIONS="print_stacktrace=1:log_path=$reports"
 export ASAN_OPTIONS="detect_stack_use_after_return=1:strict_string_checks=1:log_path=$reports"
 export ASAN_OPTIONS="$ASAN_OPTIONS:allocator_may_return_null=1"
 export TSAN_OPTIONS="halt_on_error=1:die_after_fork=0:log_path=$reports"
-export TSAN_OPTIONS="$TSAN_OPTIONS:suppressions=$PWD/$here/tsan.supp"
+export TSAN_OPTIONS="$TSAN_OPTIONS:suppressions=$PWD/$here/tsan.supp:allocator_may_return_null=1"
 
 # Threads of numpy's matrix product hand over their results in ways that ThreadSanitizer does not
 # see, as OpenBLAS is not built for it: every array that they have written would be a report.
