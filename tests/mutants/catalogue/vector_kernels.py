@@ -5,6 +5,8 @@ from __future__ import annotations
 from ..mutant import CPP_TESTS, Group, Mutant
 
 SIMD = "csrc/normgraph/kernel/simd/"
+SHORT_ROWS_TESTS = "tests/kernel/test_short_rows.py"
+MANY_TILES_TESTS = "tests/kernel/test_layouts_of_many_tiles.py"
 
 TERMS = Group(
     SIMD + "terms_and_formulas.hpp",
@@ -56,7 +58,7 @@ ROWS = Group(
         Mutant(
             "vector-row-remainder-left-out",
             "the elements that fill no vector, in the sums",
-            "if (position < length) { add_remainder(position, length - position, totals); }",
+            "add_remainder(position, length - position, totals);",
             "",
         ),
         Mutant(
@@ -68,7 +70,7 @@ ROWS = Group(
         Mutant(
             "vector-row-result-remainder-left-out",
             "the elements that fill no vector, in the result",
-            "if (position < end) { apply_remainder(position, end - position, coefficients); }",
+            "apply_remainder(position, end - position, coefficients);",
             "",
         ),
     ),
@@ -136,12 +138,6 @@ TRAVERSAL = Group(
     CPP_TESTS,
     (
         Mutant(
-            "vector-tile-after-the-first-run-left-out",
-            "the later runs of a tile that is copied",
-            "done += run; } const bool rows_are_channels",
-            "done += tile.count; } const bool rows_are_channels",
-        ),
-        Mutant(
             "vector-lanes-not-folded",
             "that the lanes of columns are folded",
             "fold(block_sums + values, columns_per_channel_, count);",
@@ -156,10 +152,201 @@ TRAVERSAL = Group(
         Mutant(
             "vector-result-not-written-back",
             "that a buffered result is copied to where it belongs",
-            "if (is_buffered) { write_back(tile, buffers.target); }",
+            "if (is_buffered) { write_back(tile, buffers); }",
+            "",
+        ),
+        Mutant(
+            "vector-channels-after-the-first-tile-left-out",
+            "the later channels of a row",
+            "tile.next = {last, begin.row, block.first};",
+            "tile.next = {channels.begin, begin.row + 1, block.first};",
+        ),
+        Mutant(
+            "vector-tiles-beyond-a-run",
+            "that a tile ends where its run does",
+            "demands.run - begin.index % demands.run,",
+            "block.end - begin.index,",
+        ),
+        Mutant(
+            "vector-copies-of-one-row",
+            "the row in the place of a copy that is kept",
+            "tile.row * (group.end - group.begin) + tile.channels.begin - group.begin",
+            "tile.channels.begin - group.begin",
+        ),
+        Mutant(
+            "vector-copies-of-any-group",
+            "the first channel in the place of a copy that is kept",
+            "tile.channels.begin - group.begin;",
+            "tile.channels.begin;",
+        ),
+        Mutant(
+            "vector-columns-in-any-rows",
+            "that lanes of several rows ask for rows that follow each other",
+            "elements.stride() == channels_ * size",
+            "true",
+        ),
+        Mutant(
+            "vector-output-lines-up-in-one-run",
+            "that an output of several runs is buffered",
+            "return target_.elements.is_one_axis() &&",
+            "return",
+        ),
+    ),
+)
+
+JOINED_ROWS = Group(
+    SIMD + "traversal.cpp",
+    SHORT_ROWS_TESTS,
+    (
+        Mutant(
+            "joined-rows-with-others-between",
+            "that joined rows follow each other",
+            "&& access.channel_stride == bytes_per_row();",
+            ";",
+        ),
+        Mutant(
+            "joined-rows-begin-anywhere-in-a-line",
+            "that all joined rows begin alike in a cache line",
+            "(!bypasses_cache_ || target_.rows.stride() % cache_line == 0)",
+            "true",
+        ),
+        Mutant(
+            "joined-rows-without-their-beginning",
+            "what comes before the first whole cache line",
+            "apply_columns(0, head, false);",
+            "",
+        ),
+        Mutant(
+            "joined-stripes-of-the-first-channels",
+            "which columns' coefficients a stripe has",
+            "{coefficients, stride, first},",
+            "{coefficients, stride, 0},",
+        ),
+    ),
+)
+
+JOINED_COEFFICIENTS = Group(
+    SIMD + "run.hpp",
+    SHORT_ROWS_TESTS,
+    (
+        Mutant(
+            "joined-coefficients-of-the-last-channel",
+            "the place of a channel's joined coefficients",
+            "joined + kind * stride + channel * length, length,",
+            "joined + kind * stride, length * group.channels,",
+        ),
+        Mutant(
+            "joined-coefficients-of-the-first-kind",
+            "which coefficient is joined",
+            "values[kind * group.stride + channel]",
+            "values[channel]",
+        ),
+    ),
+)
+
+TENSOR_ACCESS = Group(
+    SIMD + "tensor_access.cpp",
+    MANY_TILES_TESTS,
+    (
+        Mutant(
+            "copied-tile-of-one-box",
+            "the later runs of a tile",
+            "done += runs.count * runs.length;",
+            "done += tile.count;",
+        ),
+        Mutant(
+            "copied-back-as-it-came",
+            "that copying back exchanges the strides",
+            "std::swap(axis.target_stride, axis.source_stride);",
             "",
         ),
     ),
 )
 
-GROUPS = (TERMS, ROWS, COLUMNS, BLOCKS, PLAN, TRAVERSAL)
+STRIDED_AXES = Group(
+    SIMD + "strided_axes.hpp",
+    MANY_TILES_TESTS,
+    (
+        Mutant(
+            "runs-beyond-their-axis",
+            "that equal runs end where their axis does",
+            "return {std::min(left, count / length), strides_[axis], length};",
+            "return {count / length, strides_[axis], length};",
+        ),
+        Mutant(
+            "runs-from-the-middle",
+            "that a run which is begun in the middle is shorter",
+            "last_length() - index % last_length()",
+            "last_length()",
+        ),
+    ),
+)
+
+COPIED_BOXES = Group(
+    SIMD + "copy_box.cpp",
+    MANY_TILES_TESTS,
+    (
+        Mutant(
+            "copied-backwards-forwards",
+            "the order of reversed elements",
+            "Rearranged<sizeof(Element)>::backwards(values)",
+            "values",
+        ),
+        Mutant(
+            "copied-backwards-without-rest",
+            "the last vector of a reversed row",
+            "copy_vector(count - width);",
+            "",
+        ),
+        Mutant(
+            "copied-second-from-the-last-one",
+            "that the last vector begins an element earlier",
+            "source + (2 * last - 1) * size",
+            "source + 2 * last * size",
+        ),
+        Mutant(
+            "copied-bytes-without-rest",
+            "the last bytes of a short row",
+            "store_vector(target + count - width, load_vector(source + count - width));",
+            "",
+        ),
+        Mutant(
+            "transposed-without-last-rows",
+            "the last rows of a square",
+            "i + std::min(row, rows - width)",
+            "i + std::min(row, rows / width * width - width)",
+        ),
+        Mutant(
+            "transposed-without-last-columns",
+            "the last columns of a square",
+            "j + std::min(column, columns - width)",
+            "j + std::min(column, columns / width * width - width)",
+        ),
+        Mutant(
+            "transposed-without-small-squares",
+            "squares smaller than a vector",
+            "if (rows < width || columns < width) {",
+            "if (rows < width || columns < width) { return;",
+        ),
+        Mutant(
+            "joined-rows-with-gaps",
+            "that joined rows follow each other in the source",
+            "&& rows.source_stride == row.length * row.source_stride",
+            "",
+        ),
+    ),
+)
+
+GROUPS = (
+    TERMS,
+    ROWS,
+    COLUMNS,
+    BLOCKS,
+    PLAN,
+    TRAVERSAL,
+    JOINED_ROWS,
+    JOINED_COEFFICIENTS,
+    TENSOR_ACCESS,
+    STRIDED_AXES,
+    COPIED_BOXES,
+)

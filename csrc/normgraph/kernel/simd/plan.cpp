@@ -17,9 +17,6 @@ constexpr std::int64_t shortest_run = std::int64_t{128} * 1024;
 constexpr std::int64_t most_columns = 1024;
 constexpr std::int64_t columns_of_stripe = 256;
 
-/// Channels of a staged tile: whole cache lines of a tensor whose channels lie side by side.
-constexpr std::int64_t staged_channels = 64;
-
 /// The lanes of so many channels take half of the first-level cache.
 constexpr std::int64_t most_channels_per_group = 64;
 
@@ -29,10 +26,6 @@ constexpr std::int64_t elements_per_thread = std::int64_t{32} * 1024;
 /// More tasks than threads, so that one that is late leaves its work to the others.
 constexpr std::int64_t tasks_per_thread = 4;
 
-std::int64_t divide_up(std::int64_t value, std::int64_t divisor) {
-    return (value + divisor - 1) / divisor;
-}
-
 /// Along rows.
 std::int64_t channels_that_fit_the_cache(const Traversal& traversal) {
     const std::int64_t channels = traversal.channels();
@@ -40,8 +33,17 @@ std::int64_t channels_that_fit_the_cache(const Traversal& traversal) {
     std::int64_t group = cached_bytes / std::max<std::int64_t>(1, bytes_per_channel);
     group = traversal.has_short_rows() ? traversal.in_whole_lines(group)
                                        : std::max(group, shortest_run / traversal.bytes_per_row());
+    const std::int64_t most_kept = traversal.most_channels_to_copy();
+    if (most_kept > 0) {
+        group = std::min(group, most_kept);
+    }
     if (traversal.copies_across()) {
-        group = std::max(group, staged_channels);
+        // Whole lines of channels if their copies can be kept; else memory is read twice, so in
+        // longer runs.
+        const std::int64_t line =
+            Traversal::cache_line / static_cast<std::int64_t>(traversal.element_size());
+        group = most_kept >= std::min(line, channels) ? std::max(group, line)
+                                                      : Traversal::channels_across;
     }
     return std::clamp<std::int64_t>(group, 1, std::min(channels, most_channels_per_group));
 }

@@ -90,6 +90,7 @@ private:
             add_vectors(position, totals, std::make_index_sequence<chunk / width>());
         }
         if (position < length) {
+            prefetch(position);
             add_remainder(position, length - position, totals);
         }
     }
@@ -306,6 +307,7 @@ private:
             }
         }
         if (position < end) {
+            prefetch(position);
             apply_remainder(position, end - position, coefficients);
         }
     }

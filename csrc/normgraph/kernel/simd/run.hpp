@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstddef>
@@ -17,16 +18,15 @@
 /// The phases of an op — reduce, combine, apply — run by a plan.
 ///
 /// An op is a class with
-///     Arithmetic                     float or double
-///     coefficient_count              per channel
-///     int pass_count() const         reductions, each about the centers that the last one has
-///     found RowsAndColumns<Reduce> reduction() const void begin_group(ChannelRange, const
-///     GroupValues&) const      sets centers for the first pass,
-///                                    or coefficients if there is none
-///     void finish_pass(int pass, ChannelRange, const GroupValues&) const    with the sums of all
-///                                    blocks: sets centers, or writes results and coefficients
-///     bool applies() const
-///     RowsAndColumns<Apply> application() const
+/// - Arithmetic: float or double; coefficient_count: per channel;
+/// - int pass_count() const: reductions, each about the centers that the last one has found;
+/// - RowsAndColumns<Reduce> reduction() const;
+/// - void begin_group(ChannelRange, const GroupValues&) const: sets centers for the first pass, or
+///   coefficients if there is none;
+/// - void finish_pass(int pass, ChannelRange, const GroupValues&) const, with the sums of all
+///   blocks: sets centers, or writes results and coefficients;
+/// - bool applies() const, RowsAndColumns<Apply> application() const: of sources that were reduced
+///   before, if any were.
 namespace normgraph::kernel::simd {
 
 /// The values of a group of channels.
@@ -87,12 +87,65 @@ GroupValues take_group(const Traversal& traversal, std::int64_t channels, Scratc
             centers, sums,     reinterpret_cast<std::byte*>(coefficients)};
 }
 
+/// From one kind of joined coefficients to the next: whole vectors can be read from any column on.
+inline std::int64_t joined_stride(const Traversal& traversal, std::int64_t channels) {
+    return (divide_up(traversal.joined_columns(channels), chunk) + 1) * chunk;
+}
+
+template <typename Op>
+std::int64_t joined_count(const Traversal& traversal, std::int64_t channels) {
+    return static_cast<std::int64_t>(Op::coefficient_count) * joined_stride(traversal, channels);
+}
+
+/// The coefficients of each channel, once for every element of its rows.
+template <typename Op>
+const typename Op::Arithmetic* join_coefficients(const Traversal& traversal,
+                                                 const GroupValues& group, Scratch& scratch) {
+    using Arithmetic = typename Op::Arithmetic;
+    const std::int64_t stride = joined_stride(traversal, group.channels);
+    const std::int64_t length = traversal.joined_columns(1);
+    auto* const joined = scratch.take<Arithmetic>(joined_count<Op>(traversal, group.channels));
+    const auto* const values = reinterpret_cast<const Arithmetic*>(group.coefficients);
+    for (std::size_t index = 0; index < Op::coefficient_count; ++index) {
+        const auto kind = static_cast<std::int64_t>(index);
+        for (std::int64_t channel = 0; channel < group.channels; ++channel) {
+            std::fill_n(joined + kind * stride + channel * length, length,
+                        values[kind * group.stride + channel]);
+        }
+    }
+    return joined;
+}
+
+template <typename Op>
+void apply_group(const Op& op, const Traversal& traversal, const ChannelRange& channels,
+                 const BlockRange& blocks, const GroupValues& values,
+                 const Traversal::GroupCopies& copies, Scratch& scratch) {
+    if (!traversal.joins_rows()) {
+        traversal.apply(op.application(), channels, blocks, values.coefficients, copies, scratch);
+        return;
+    }
+    traversal.apply_joined(op.application().columns, channels,
+                           join_coefficients<Op>(traversal, values, scratch),
+                           joined_stride(traversal, values.channels));
+}
+
 /// Each group from begin to end, while it is in a cache.
 template <typename Op>
 void run_by_groups(const Op& op, const Traversal& traversal, const Plan& plan) {
     const BlockRange all{0, plan.blocks};
+    // Copies that are read once would only take room.
+    const bool keeps_copies = op.pass_count() + (op.applies() ? 1 : 0) > 1;
+    const std::int64_t copy_bytes =
+        keeps_copies ? traversal.group_copy_bytes(plan.channels_per_group) : 0;
+    const std::size_t joined_bytes =
+        traversal.joins_rows() ? Scratch::rounded(static_cast<std::size_t>(joined_count<Op>(
+                                                      traversal, plan.channels_per_group)) *
+                                                  sizeof(typename Op::Arithmetic))
+                               : 0;
     const std::size_t bytes = group_bytes<Op>(traversal, plan.channels_per_group) +
-                              traversal.scratch_bytes(plan.channels_per_group, plan.blocks);
+                              traversal.scratch_bytes(plan.channels_per_group, plan.blocks) +
+                              static_cast<std::size_t>(copy_bytes) + 2 * Scratch::line +
+                              joined_bytes;
     parallel_for(plan.group_count(), plan.threads, [&](std::int64_t index) {
         Scratch& scratch = Scratch::of_this_thread();
         scratch.reserve(bytes);
@@ -100,12 +153,18 @@ void run_by_groups(const Op& op, const Traversal& traversal, const Plan& plan) {
         const GroupValues values =
             take_group<Op>(traversal, channels.end - channels.begin, scratch);
         op.begin_group(channels, values);
+        Traversal::GroupCopies copies;
+        if (copy_bytes > 0) {
+            copies = traversal.take_group_copies(channels, scratch);
+        }
         for (int pass = 0; pass < op.pass_count(); ++pass) {
-            traversal.reduce(op.reduction(), channels, all, values.centers, values.sums, scratch);
+            traversal.reduce(op.reduction(), channels, all, values.centers, copies, values.sums,
+                             scratch);
+            copies.are_complete = copy_bytes > 0;
             op.finish_pass(pass, channels, values);
         }
         if (op.applies()) {
-            traversal.apply(op.application(), channels, all, values.coefficients, scratch);
+            apply_group(op, traversal, channels, all, values, copies, scratch);
         }
     });
 }
@@ -145,7 +204,7 @@ void run_by_parts(const Op& op, const Traversal& traversal, const Plan& plan) {
     for (int pass = 0; pass < op.pass_count(); ++pass) {
         for_each_part([&](std::int64_t task, const ChannelRange& channels, const BlockRange& blocks,
                           const GroupValues& group, Scratch& scratch) {
-            traversal.reduce(op.reduction(), channels, blocks, group.centers,
+            traversal.reduce(op.reduction(), channels, blocks, group.centers, {},
                              part_sums + task * sums, scratch);
         });
         for (std::int64_t group = 0; group < groups; ++group) {
@@ -161,7 +220,7 @@ void run_by_parts(const Op& op, const Traversal& traversal, const Plan& plan) {
     if (op.applies()) {
         for_each_part([&](std::int64_t /*task*/, const ChannelRange& channels,
                           const BlockRange& blocks, const GroupValues& group, Scratch& scratch) {
-            traversal.apply(op.application(), channels, blocks, group.coefficients, scratch);
+            traversal.apply(op.application(), channels, blocks, group.coefficients, {}, scratch);
         });
     }
 }

@@ -11,7 +11,7 @@
 #include "normgraph/kernel/simd/mask_access.hpp"
 #include "normgraph/kernel/simd/micro_kernels.hpp"
 #include "normgraph/kernel/simd/scratch.hpp"
-#include "normgraph/kernel/simd/strided_axes.hpp"
+#include "normgraph/kernel/simd/tensor_access.hpp"
 
 /// Hands a problem's elements to micro-kernels, tile by tile, in the canonical order.
 ///
@@ -19,18 +19,13 @@
 /// copied to (and from) a buffer that fits the first-level cache.
 namespace normgraph::kernel::simd {
 
+constexpr std::int64_t divide_up(std::int64_t value, std::int64_t divisor) {
+    return (value + divisor - 1) / divisor;
+}
+
 /// The blocks, of the canonical order, from begin up to end.
 struct BlockRange {
     std::int64_t begin, end;
-};
-
-/// One tensor as rows of elements; absent if the address is null.
-struct TensorAccess {
-    std::byte* address = nullptr;  ///< written through for targets only
-    StridedAxes rows, elements;
-    std::int64_t channel_stride = 0;
-    const std::byte* readable_end = nullptr;
-    bool is_direct = false;  ///< micro-kernels can use it where it lies
 };
 
 /// The tensors of an op: sources first; the target may be absent.
@@ -42,6 +37,10 @@ struct TensorList {
 class Traversal {
 public:
     static constexpr std::size_t most_sources = 2;
+    static constexpr std::int64_t cache_line = 64;
+    /// Channels of a tile that is copied from, or to, a tensor whose neighbours are of different
+    /// channels: whole cache lines.
+    static constexpr std::int64_t channels_across = 64;
 
     Traversal(const Problem& problem, const TensorList& tensors);
 
@@ -75,18 +74,43 @@ public:
         return (channels * columns_per_channel_ + chunk - 1) / chunk * chunk;
     }
 
+    /// Copies of a group's sources that are not direct, each [row][channel][element].
+    struct GroupCopies {
+        std::array<std::byte*, most_sources> sources{};  ///< null: tiles are copied each time
+        ChannelRange channels{};
+        bool are_complete = false;
+    };
+    /// Bytes that copies of whole groups take; 0 where there is nothing to copy, or too much.
+    std::int64_t group_copy_bytes(std::int64_t channels) const;
+    /// The most channels of which copies are kept; 0 where there is nothing to copy, or one is too
+    /// many.
+    std::int64_t most_channels_to_copy() const;
+    GroupCopies take_group_copies(const ChannelRange& channels, Scratch& scratch) const;
+
     /// Scratch that reduce or apply takes for a group.
     std::size_t scratch_bytes(std::int64_t channels, std::int64_t blocks) const;
 
     /// Sums the terms of the first source_count sources over the blocks: [sum][channel], with
     /// values_per_group(channels) between the two sums. Centers: one per column.
     void reduce(const RowsAndColumns<Reduce>& kernel, const ChannelRange& channels,
-                const BlockRange& blocks, const double* centers, double* sums,
-                Scratch& scratch) const;
+                const BlockRange& blocks, const double* centers, const GroupCopies& copies,
+                double* sums, Scratch& scratch) const;
 
     /// Writes the target. Coefficients: one per column.
     void apply(const RowsAndColumns<Apply>& kernel, const ChannelRange& channels,
-               const BlockRange& blocks, const void* coefficients, Scratch& scratch) const;
+               const BlockRange& blocks, const void* coefficients, const GroupCopies& copies,
+               Scratch& scratch) const;
+
+    /// Whether short rows of channels follow each other in all tensors of apply, so that rows of a
+    /// group can be taken as one row of columns, with a coefficient for each.
+    bool joins_rows() const;
+    std::int64_t joined_columns(std::int64_t channels) const {
+        return channels * order_.row_length;
+    }
+    /// As apply. Coefficients: one per joined column, and a chunk more of each kind; `stride` from
+    /// one kind to the next.
+    void apply_joined(Apply kernel, const ChannelRange& channels, const void* coefficients,
+                      std::int64_t stride) const;
 
     /// Which sources the kernels are given, in this order (indices into TensorList::sources).
     void set_reduce_sources(std::span<const std::size_t> sources) { reduced_.assign(sources); }
@@ -98,8 +122,8 @@ public:
     bool shares_mask_bytes() const { return mask_ && mask_is_written_ && !mask_->is_direct(); }
 
 private:
-    static constexpr std::int64_t cache_line = 64;
     static constexpr std::int64_t shortest_streamed_row = 1024;
+    static constexpr std::int64_t fewest_joined_rows = 8;
 
     struct SourceChoice {
         std::array<std::size_t, most_sources> index{};
@@ -111,22 +135,11 @@ private:
             }
         }
     };
-    /// Elements [first, first + count) of rows [row, row + rows) of some channels.
-    struct Tile {
-        ChannelRange channels;
-        std::int64_t row, rows;
-        std::int64_t first, count;
-    };
     struct Buffers {
         std::array<std::byte*, most_sources> sources{};
         std::byte* target = nullptr;
         std::byte* mask = nullptr;
     };
-    /// How a tile lies in a buffer.
-    struct BufferStrides {
-        std::int64_t channel, element;
-    };
-
     void read_axes(const Problem& problem, std::span<const std::int64_t> strides,
                    TensorAccess& access) const;
     bool is_copied_across(const TensorAccess& access) const;
@@ -135,24 +148,43 @@ private:
     MaskRegion region_of(const Tile& tile) const;
     MaskTile mask_tile(const Tile& tile, std::byte* buffer) const;
 
-    template <typename Function>
-    void for_each_tile(const SourceChoice& sources, bool with_target, const ChannelRange& channels,
-                       std::int64_t block, const Function& function) const;
+    /// The elements of a block: [first, end) of rows [row, row_end).
+    struct BlockExtent {
+        std::int64_t row, row_end, first, end;
+    };
+    BlockExtent extent_of(std::int64_t block) const;
+    /// What the tensors of a phase ask of its tiles.
+    struct TileDemands {
+        bool stages;            ///< some tensor is copied
+        bool buffers_target;    ///< the target is written to a buffer first
+        bool rows_are_regular;  ///< tiles may have several rows
+        std::int64_t run;       ///< tiles must not go beyond a multiple of this many elements
+    };
+    TileDemands demands_of(const SourceChoice& sources, bool with_target,
+                           const ChannelRange& channels, const BlockExtent& block) const;
     struct TileSize {
         std::int64_t channels, elements;
     };
-    TileSize tile_size(std::int64_t channels, std::int64_t elements, bool stages,
-                       bool is_buffered) const;
+    TileSize tile_size(std::int64_t channels, std::int64_t elements,
+                       const TileDemands& demands) const;
+    TileSize staged_tile_size(std::int64_t channels, std::int64_t elements) const;
+    template <typename Function>
+    void for_each_tile(const SourceChoice& sources, bool with_target, const ChannelRange& channels,
+                       std::int64_t block, const Function& function) const;
     std::int64_t elements_per_staged_tile(std::int64_t channels) const;
     std::int64_t tile_bytes(std::int64_t channels) const;
+    /// Of one source.
+    std::int64_t group_bytes(std::int64_t channels) const;
     std::int64_t mask_bytes(std::int64_t channels) const;
     Buffers take_buffers(std::int64_t channels, Scratch& scratch) const;
 
-    BufferStrides buffer_strides(std::int64_t channels, std::int64_t elements) const;
-    std::int64_t prefetch_distance(const Tile& tile) const;
-    SourceTile source_tile(std::size_t source, const Tile& tile, std::byte* buffer) const;
+    BufferedTile tile_in(std::byte* buffer, const Tile& tile) const;
+    BufferedTile tile_in_copy(std::byte* copy, const Tile& tile, const ChannelRange& group) const;
+    std::int64_t prefetch_distance(const TensorAccess& access, const Tile& tile) const;
+    SourceTile source_tile(std::size_t source, const Tile& tile, std::byte* buffer,
+                           const GroupCopies& copies) const;
     TargetTile target_tile(const Tile& tile, std::byte* buffer, bool& is_buffered) const;
-    void write_back(const Tile& tile, const std::byte* buffer) const;
+    void write_back(const Tile& tile, const Buffers& buffers) const;
     bool target_lines_up(const Tile& tile) const;
 
     /// Calls the kernel on whole rows of columns, and on the incomplete one.

@@ -1,0 +1,488 @@
+#include "normgraph/kernel/simd/copy_box.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#if defined(__x86_64__) || defined(_M_X64)
+#include <emmintrin.h>
+#endif
+
+namespace normgraph::kernel::simd {
+namespace {
+
+constexpr std::int64_t cache_line = 64;
+
+/// In bytes.
+constexpr std::int64_t longest_short_row = 512;
+
+/// Two axes, one inside of the other, of which one is contiguous in the source or the target.
+struct Plane {
+    CopiedAxis outer, inner;
+};
+
+#if defined(__x86_64__) || defined(_M_X64)
+
+/// A type of its own, since arrays of __m128i would lose its alignment.
+struct Vector {
+    __m128i bits;
+};
+
+Vector load_vector(const std::byte* address) {
+    return {_mm_loadu_si128(reinterpret_cast<const __m128i*>(address))};
+}
+void store_vector(std::byte* address, Vector values) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(address), values.bits);
+}
+
+/// To the second-level cache.
+void ask_for(const std::byte* address) {
+    _mm_prefetch(reinterpret_cast<const char*>(address), _MM_HINT_T1);
+}
+
+Vector low_halves(Vector a, Vector b) {
+    return {_mm_unpacklo_epi64(a.bits, b.bits)};
+}
+Vector high_halves(Vector a, Vector b) {
+    return {_mm_unpackhi_epi64(a.bits, b.bits)};
+}
+
+/// Row i of a square of 4-byte units becomes its column i.
+void transpose_fours(const std::array<Vector, 4>& rows, Vector* columns) {
+    const Vector low01{_mm_unpacklo_epi32(rows[0].bits, rows[1].bits)};
+    const Vector high01{_mm_unpackhi_epi32(rows[0].bits, rows[1].bits)};
+    const Vector low23{_mm_unpacklo_epi32(rows[2].bits, rows[3].bits)};
+    const Vector high23{_mm_unpackhi_epi32(rows[2].bits, rows[3].bits)};
+    columns[0] = low_halves(low01, low23);
+    columns[1] = high_halves(low01, low23);
+    columns[2] = low_halves(high01, high23);
+    columns[3] = high_halves(high01, high23);
+}
+
+/// How vectors of elements of this size are rearranged.
+template <std::size_t size>
+struct Rearranged;
+
+template <>
+struct Rearranged<2> {
+    static Vector backwards(Vector values) {
+        const __m128i low = _mm_shufflelo_epi16(values.bits, _MM_SHUFFLE(0, 1, 2, 3));
+        const __m128i both = _mm_shufflehi_epi16(low, _MM_SHUFFLE(0, 1, 2, 3));
+        return {_mm_shuffle_epi32(both, _MM_SHUFFLE(1, 0, 3, 2))};
+    }
+    static Vector every_second(Vector first, Vector second) {
+        const auto even = [](Vector pairs) {
+            return _mm_srai_epi32(_mm_slli_epi32(pairs.bits, 16), 16);
+        };
+        return {_mm_packs_epi32(even(first), even(second))};
+    }
+    static Vector every_other(Vector first, Vector second) {
+        return {_mm_packs_epi32(_mm_srai_epi32(first.bits, 16), _mm_srai_epi32(second.bits, 16))};
+    }
+    /// Row i of a square becomes its column i.
+    static void transpose(std::array<Vector, 8>& rows) {
+        std::array<Vector, 4> low, high;
+        for (std::size_t i = 0; i < 4; ++i) {
+            low[i] = {_mm_unpacklo_epi16(rows[2 * i].bits, rows[2 * i + 1].bits)};
+            high[i] = {_mm_unpackhi_epi16(rows[2 * i].bits, rows[2 * i + 1].bits)};
+        }
+        transpose_fours(low, rows.data());
+        transpose_fours(high, rows.data() + 4);
+    }
+};
+
+template <>
+struct Rearranged<4> {
+    static Vector backwards(Vector values) {
+        return {_mm_shuffle_epi32(values.bits, _MM_SHUFFLE(0, 1, 2, 3))};
+    }
+    static Vector every_second(Vector first, Vector second) {
+        return {_mm_castps_si128(_mm_shuffle_ps(
+            _mm_castsi128_ps(first.bits), _mm_castsi128_ps(second.bits), _MM_SHUFFLE(2, 0, 2, 0)))};
+    }
+    static Vector every_other(Vector first, Vector second) {
+        return {_mm_castps_si128(_mm_shuffle_ps(
+            _mm_castsi128_ps(first.bits), _mm_castsi128_ps(second.bits), _MM_SHUFFLE(3, 1, 3, 1)))};
+    }
+    static void transpose(std::array<Vector, 4>& rows) {
+        const std::array<Vector, 4> all = rows;
+        transpose_fours(all, rows.data());
+    }
+};
+
+template <>
+struct Rearranged<8> {
+    static Vector backwards(Vector values) {
+        return {_mm_shuffle_epi32(values.bits, _MM_SHUFFLE(1, 0, 3, 2))};
+    }
+    static Vector every_second(Vector first, Vector second) { return low_halves(first, second); }
+    static Vector every_other(Vector first, Vector second) { return high_halves(first, second); }
+    static void transpose(std::array<Vector, 2>& rows) {
+        rows = {low_halves(rows[0], rows[1]), high_halves(rows[0], rows[1])};
+    }
+};
+
+template <typename Element>
+constexpr std::int64_t vector_width = 16 / static_cast<std::int64_t>(sizeof(Element));
+
+/// Whole vectors; the last one overlaps the one before it.
+template <typename Element>
+void copy_backwards(std::byte* target, const std::byte* source, std::int64_t count) {
+    constexpr auto size = static_cast<std::int64_t>(sizeof(Element));
+    constexpr std::int64_t width = vector_width<Element>;
+    const auto copy_vector = [&](std::int64_t at) {
+        const Vector values = load_vector(source - (at + width - 1) * size);
+        store_vector(target + at * size, Rearranged<sizeof(Element)>::backwards(values));
+    };
+    for (std::int64_t at = 0; at + width < count; at += width) {
+        copy_vector(at);
+    }
+    copy_vector(count - width);
+}
+
+/// The same. The last vector is not read from its first element on, since it would reach an element
+/// beyond the row's last, but from the element before.
+template <typename Element>
+void copy_every_second(std::byte* target, const std::byte* source, std::int64_t count) {
+    constexpr auto size = static_cast<std::int64_t>(sizeof(Element));
+    constexpr std::int64_t width = vector_width<Element>;
+    using Vectors = Rearranged<sizeof(Element)>;
+    for (std::int64_t done = 0; done + width < count; done += width) {
+        const std::byte* const first = source + 2 * done * size;
+        store_vector(target + done * size,
+                     Vectors::every_second(load_vector(first), load_vector(first + 16)));
+    }
+    const std::int64_t last = count - width;
+    const std::byte* const before = source + (2 * last - 1) * size;
+    store_vector(target + last * size,
+                 Vectors::every_other(load_vector(before), load_vector(before + 16)));
+}
+
+/// Whether there are vectors for this; if so, it is done.
+template <typename Element>
+bool copy_vectors(std::byte* target, const std::byte* source, std::int64_t source_stride,
+                  std::int64_t count) {
+    constexpr auto size = static_cast<std::int64_t>(sizeof(Element));
+    if (source_stride == -size && count >= vector_width<Element>) {
+        copy_backwards<Element>(target, source, count);
+        return true;
+    }
+    if (source_stride == 2 * size && count > vector_width<Element>) {
+        copy_every_second<Element>(target, source, count);
+        return true;
+    }
+    return false;
+}
+
+/// Short rows: calling memcpy would take longer than copying.
+void copy_bytes(std::byte* target, const std::byte* source, std::int64_t count) {
+    constexpr std::int64_t width = 16;
+    if (count < width || count > longest_short_row) {
+        std::memcpy(target, source, static_cast<std::size_t>(count));
+        return;
+    }
+    for (std::int64_t at = 0; at + width < count; at += width) {
+        store_vector(target + at, load_vector(source + at));
+    }
+    store_vector(target + count - width, load_vector(source + count - width));
+}
+
+template <typename Element>
+void transpose_vectors(std::byte* target, std::int64_t target_stride, const std::byte* source,
+                       std::int64_t source_stride) {
+    std::array<Vector, static_cast<std::size_t>(vector_width<Element>)> rows;
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+        rows[i] = load_vector(source + static_cast<std::int64_t>(i) * source_stride);
+    }
+    Rearranged<sizeof(Element)>::transpose(rows);
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+        store_vector(target + static_cast<std::int64_t>(i) * target_stride, rows[i]);
+    }
+}
+
+void stream_bytes(std::byte* target, const std::byte* source, std::int64_t byte_count) {
+    const auto count = static_cast<std::size_t>(byte_count);
+    constexpr std::size_t line = cache_line;
+    const std::size_t to_line = -reinterpret_cast<std::uintptr_t>(target) % line;
+    const std::size_t head = std::min(to_line, count);
+    std::memcpy(target, source, head);
+    std::size_t done = head;
+    for (; done + line <= count; done += line) {
+        for (std::size_t part = 0; part < line; part += 16) {
+            _mm_stream_si128(reinterpret_cast<__m128i*>(target + done + part),
+                             load_vector(source + done + part).bits);
+        }
+    }
+    std::memcpy(target + done, source + done, count - done);
+}
+
+#else
+
+void ask_for(const std::byte* /*address*/) {}
+
+template <typename Element>
+constexpr std::int64_t vector_width = 1;
+
+template <typename Element>
+bool copy_vectors(std::byte* /*target*/, const std::byte* /*source*/,
+                  std::int64_t /*source_stride*/, std::int64_t /*count*/) {
+    return false;
+}
+
+void copy_bytes(std::byte* target, const std::byte* source, std::int64_t count) {
+    std::memcpy(target, source, static_cast<std::size_t>(count));
+}
+
+template <typename Element>
+void transpose_vectors(std::byte* target, std::int64_t /*target_stride*/, const std::byte* source,
+                       std::int64_t /*source_stride*/) {
+    std::memcpy(target, source, sizeof(Element));
+}
+
+void stream_bytes(std::byte* target, const std::byte* source, std::int64_t byte_count) {
+    std::memcpy(target, source, static_cast<std::size_t>(byte_count));
+}
+
+#endif
+
+template <typename Element>
+void copy_strided(std::byte* target, std::int64_t target_stride, const std::byte* source,
+                  std::int64_t source_stride, std::int64_t count) {
+    for (std::int64_t index = 0; index < count; ++index) {
+        std::memcpy(target + index * target_stride, source + index * source_stride,
+                    sizeof(Element));
+    }
+}
+
+template <typename Element>
+void fill(std::byte* target, const std::byte* source, std::int64_t count) {
+    Element element;
+    std::memcpy(&element, source, sizeof(Element));
+    for (std::int64_t index = 0; index < count; ++index) {
+        std::memcpy(target + index * static_cast<std::int64_t>(sizeof(Element)), &element,
+                    sizeof(Element));
+    }
+}
+
+template <typename Element>
+void copy_row(std::byte* target, const std::byte* source, const CopiedAxis& axis,
+              bool bypass_cache) {
+    constexpr auto size = static_cast<std::int64_t>(sizeof(Element));
+    const std::int64_t bytes = axis.length * size;
+    if (axis.target_stride != size) {
+        return copy_strided<Element>(target, axis.target_stride, source, axis.source_stride,
+                                     axis.length);
+    }
+    if (axis.source_stride == size) {
+        return bypass_cache ? stream_bytes(target, source, bytes)
+                            : copy_bytes(target, source, bytes);
+    }
+    if (axis.source_stride == 0) {
+        return fill<Element>(target, source, axis.length);
+    }
+    if (!copy_vectors<Element>(target, source, axis.source_stride, axis.length)) {
+        copy_strided<Element>(target, size, source, axis.source_stride, axis.length);
+    }
+}
+
+void ask_for_row(const std::byte* source, const CopiedAxis& axis, std::int64_t bytes_ahead) {
+    const std::int64_t reach = axis.length * std::abs(axis.source_stride);
+    const std::byte* const lowest =
+        source + std::min<std::int64_t>(0, (axis.length - 1) * axis.source_stride);
+    for (std::int64_t byte = 0; byte < reach; byte += cache_line) {
+        ask_for(lowest + bytes_ahead + byte);
+    }
+}
+
+template <typename Element>
+void copy_rows(std::byte* target, const std::byte* source, const Plane& plane,
+               std::int64_t bytes_ahead, bool bypass_cache) {
+    for (std::int64_t row = 0; row < plane.outer.length; ++row) {
+        const std::byte* const from = source + row * plane.outer.source_stride;
+        copy_row<Element>(target + row * plane.outer.target_stride, from, plane.inner,
+                          bypass_cache);
+        if (bytes_ahead != 0) {
+            ask_for_row(from, plane.inner, bytes_ahead);
+        }
+    }
+}
+
+/// Elements that follow each other along the outer axis in the target, along the inner one in the
+/// source: by squares, so that each cache line of either is in the first-level cache until it is
+/// done.
+template <typename Element>
+class Transposition {
+public:
+    Transposition(std::byte* target, const std::byte* source, const Plane& plane)
+        : target_(target), source_(source), plane_(plane) {}
+
+    void run(std::int64_t bytes_ahead) const {
+        for (std::int64_t i = 0; i < plane_.outer.length; i += square) {
+            const std::int64_t rows = std::min(square, plane_.outer.length - i);
+            for (std::int64_t j = 0; j < plane_.inner.length; j += square) {
+                copy_square(i, j, rows, std::min(square, plane_.inner.length - j));
+                for (std::int64_t row = 0; bytes_ahead != 0 && row < rows; ++row) {
+                    ask_for(source_at(i + row, j) + bytes_ahead);
+                }
+            }
+        }
+    }
+
+private:
+    static constexpr auto size = static_cast<std::int64_t>(sizeof(Element));
+    static constexpr std::int64_t width = vector_width<Element>;
+    static constexpr std::int64_t square = cache_line / size;
+
+    void copy_square(std::int64_t i, std::int64_t j, std::int64_t rows,
+                     std::int64_t columns) const {
+        if (rows < width || columns < width) {
+            for (std::int64_t row = 0; row < rows; ++row) {
+                copy_strided<Element>(target_at(i + row, j), plane_.inner.target_stride,
+                                      source_at(i + row, j), size, columns);
+            }
+            return;
+        }
+        // The last vectors overlap those before them.
+        for (std::int64_t row = 0; row < rows; row += width) {
+            for (std::int64_t column = 0; column < columns; column += width) {
+                const std::int64_t at_row = i + std::min(row, rows - width);
+                const std::int64_t at_column = j + std::min(column, columns - width);
+                transpose_vectors<Element>(target_at(at_row, at_column), plane_.inner.target_stride,
+                                           source_at(at_row, at_column),
+                                           plane_.outer.source_stride);
+            }
+        }
+    }
+
+    std::byte* target_at(std::int64_t i, std::int64_t j) const {
+        return target_ + i * size + j * plane_.inner.target_stride;
+    }
+    const std::byte* source_at(std::int64_t i, std::int64_t j) const {
+        return source_ + i * plane_.outer.source_stride + j * size;
+    }
+
+    std::byte* target_;
+    const std::byte* source_;
+    const Plane& plane_;
+};
+
+/// The axis along which the target is written: where its elements follow each other, or nearly so.
+std::size_t target_axis(const CopiedBox& box) {
+    std::size_t best = 0;
+    for (std::size_t axis = 1; axis < box.size(); ++axis) {
+        const bool counts = box[axis].length > 1;
+        if (counts && (box[best].length == 1 ||
+                       std::abs(box[axis].target_stride) < std::abs(box[best].target_stride))) {
+            best = axis;
+        }
+    }
+    return best;
+}
+
+/// Another axis, along which the source's elements follow each other; else that of the target.
+std::size_t source_axis(const CopiedBox& box, std::size_t along_target, std::int64_t size) {
+    const CopiedAxis& own = box[along_target];
+    if (own.target_stride == size && own.source_stride != size && own.source_stride != 0) {
+        for (std::size_t axis = 0; axis < box.size(); ++axis) {
+            if (box[axis].length > 1 && box[axis].source_stride == size) {
+                return axis;
+            }
+        }
+    }
+    return along_target;
+}
+
+template <typename Element>
+void copy_elements(std::byte* target, const std::byte* source, const CopiedBox& box,
+                   std::int64_t bytes_ahead, bool bypass_cache) {
+    const std::size_t along_target = target_axis(box);
+    const std::size_t along_source = source_axis(box, along_target, sizeof(Element));
+    const bool transposes = along_source != along_target;
+    std::size_t middle = along_target;
+    std::size_t outermost = 3 - along_target - along_source;
+    if (!transposes) {
+        middle = (along_target + 1) % 3;
+        outermost = (along_target + 2) % 3;
+        if (std::abs(box[middle].source_stride) > std::abs(box[outermost].source_stride)) {
+            std::swap(middle, outermost);
+        }
+    }
+    const Plane plane{box[middle], box[along_source]};
+    const CopiedAxis& outer = box[outermost];
+    for (std::int64_t index = 0; index < outer.length; ++index) {
+        std::byte* const to = target + index * outer.target_stride;
+        const std::byte* const from = source + index * outer.source_stride;
+        if (transposes) {
+            Transposition<Element>(to, from, plane).run(bytes_ahead);
+        } else {
+            copy_rows<Element>(to, from, plane, bytes_ahead, bypass_cache);
+        }
+    }
+}
+
+void copy_any(std::byte* target, const std::byte* source, const CopiedBox& box,
+              std::size_t element_size, std::int64_t bytes_ahead, bool bypass_cache) {
+    switch (element_size) {
+        case 2:
+            return copy_elements<std::uint16_t>(target, source, box, bytes_ahead, bypass_cache);
+        case 4:
+            return copy_elements<std::uint32_t>(target, source, box, bytes_ahead, bypass_cache);
+        default:
+            return copy_elements<std::uint64_t>(target, source, box, bytes_ahead, bypass_cache);
+    }
+}
+
+/// Rows that follow each other in both become one row.
+CopiedBox with_rows_joined(CopiedBox box) {
+    for (std::size_t inner = 0; inner < box.size(); ++inner) {
+        for (std::size_t outer = 0; outer < box.size(); ++outer) {
+            CopiedAxis& row = box[inner];
+            CopiedAxis& rows = box[outer];
+            if (inner != outer && rows.length > 1 &&
+                rows.target_stride == row.length * row.target_stride &&
+                rows.source_stride == row.length * row.source_stride) {
+                row.length *= rows.length;
+                rows.length = 1;
+            }
+        }
+    }
+    return box;
+}
+
+}  // namespace
+
+void copy_box(std::byte* target, const std::byte* source, const CopiedBox& box,
+              std::size_t element_size, std::int64_t bytes_ahead) {
+    copy_any(target, source, with_rows_joined(box), element_size, bytes_ahead, false);
+}
+
+void stream_box(std::byte* target, const std::byte* source, const CopiedBox& box,
+                std::size_t element_size, std::byte* buffer) {
+    const auto size = static_cast<std::int64_t>(element_size);
+    const std::size_t along = target_axis(box);
+    if (source_axis(box, along, size) == along) {
+        return copy_any(target, source, with_rows_joined(box), element_size, 0, true);
+    }
+    // Transposed in the cache first: past it whole lines are written, one after the other.
+    std::array<std::size_t, 3> inner_first{0, 1, 2};
+    std::ranges::sort(inner_first, {},
+                      [&](std::size_t axis) { return std::abs(box[axis].target_stride); });
+    CopiedBox to_buffer = box;
+    CopiedBox from_buffer = box;
+    std::int64_t stride = size;
+    for (const std::size_t axis : inner_first) {
+        to_buffer[axis].target_stride = from_buffer[axis].source_stride = stride;
+        stride *= box[axis].length;
+    }
+    copy_any(buffer, source, with_rows_joined(to_buffer), element_size, 0, false);
+    copy_any(target, buffer, with_rows_joined(from_buffer), element_size, 0, true);
+}
+
+void finish_streams() {
+#if defined(__x86_64__) || defined(_M_X64)
+    _mm_sfence();
+#endif
+}
+
+}  // namespace normgraph::kernel::simd

@@ -1,0 +1,82 @@
+"""Rows of several channels that follow each other are applied as one: same bits, nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+import normgraph as ng
+
+from .comparison import assert_same_bits
+from .real_types import Array
+
+REFERENCE: Any = {"implementation": "reference"}
+VECTOR_IMPLEMENTATIONS = [name for name in ng.implementations() if name != "reference"]
+TYPES = {"f16": "f2", "bf16": ml_dtypes.bfloat16, "f32": "f4", "f64": "f8"}
+SHAPES = {
+    "in the cache": (9, 40, 7, 7),
+    "past the cache": (24, 896, 7, 7),
+    "past the cache, whose rows begin anywhere": (24, 901, 7, 7),
+    "too few to be joined": (7, 40, 7, 7),
+    "of one dimension": (16, 70, 15),
+    "of two elements": (33, 600, 2),
+    "longer": (8, 300, 14, 14),
+}
+
+
+def beginning_at(values: Array, elements: int) -> Array:
+    """A copy that begins so many elements behind the beginning of a cache line."""
+    memory = np.zeros(values.size + 128, values.dtype)
+    first = -memory.ctypes.data % 64 // values.itemsize + elements
+    view: Array = memory[first : first + values.size].reshape(values.shape)
+    view[...] = values
+    return view
+
+
+@pytest.mark.parametrize("implementation", VECTOR_IMPLEMENTATIONS)
+@pytest.mark.parametrize("data_type", TYPES)
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_bits_are_those_of_the_reference(
+    shape: tuple[int, ...], data_type: str, implementation: str
+) -> None:
+    random = np.random.default_rng(40)
+    input, delta = (random.standard_normal(shape).astype(TYPES[data_type]) for _ in range(2))
+    channel_type = "f8" if data_type == "f64" else "f4"
+    gamma, beta, mean, variance = random.uniform(0.5, 1.5, (4, shape[1])).astype(channel_type)
+    gamma[1] = np.nan  # the coefficients of one channel do not reach another
+    backward = (input, gamma, beta, mean, variance, delta)
+    forward = (input, gamma, beta)
+    input_delta = ng.batch_norm_training_backprop(*backward, **REFERENCE).input_delta
+    normalized = ng.batch_norm_training(*forward, **REFERENCE).normalized
+    for elements in (0, 1, 5):
+        target = beginning_at(np.zeros_like(input), elements)
+        for num_threads in (1, 3):
+            what = f"output at {elements} elements from a cache line, {num_threads} threads"
+            options: Any = {"implementation": implementation, "num_threads": num_threads}
+            options["out"] = (target, None, None)
+            ng.batch_norm_training_backprop(*backward, **options)
+            assert_same_bits(target, input_delta, f"input_delta, {what}")
+            ng.batch_norm_training(*forward, **options)
+            assert_same_bits(target, normalized, f"normalized, {what}")
+    in_place = beginning_at(input, 3)
+    out = (in_place, None, None)
+    ng.batch_norm_training(in_place, gamma, beta, out=out, implementation=implementation)
+    assert_same_bits(in_place, normalized, "in place")
+
+
+@pytest.mark.parametrize("implementation", VECTOR_IMPLEMENTATIONS)
+def test_memory_beside_the_channels_is_left_alone(implementation: str) -> None:
+    random = np.random.default_rng(41)
+    shape = (24, 896, 7, 7)
+    input = random.standard_normal(shape).astype("f4")
+    memory = np.full((24, 928, 7, 7), 7, np.float32)
+    out = memory[:, 16:912]
+    outs = (out, None, None)
+    ng.batch_norm_training(input, None, None, out=outs, implementation=implementation)
+    assert np.all(memory[:, :16] == 7)
+    assert np.all(memory[:, 912:] == 7)
+    expected = ng.batch_norm_training(input, None, None, **REFERENCE).normalized
+    assert_same_bits(out, expected, "normalized")
