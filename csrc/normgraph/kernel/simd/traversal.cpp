@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <numeric>
+#include <stdexcept>
 
 #include "normgraph/kernel/simd/block_sums.hpp"
 #include "normgraph/kernel/simd/copy_box.hpp"
@@ -262,6 +263,9 @@ Traversal::Buffers Traversal::take_buffers(std::int64_t channels, Scratch& scrat
 
 BufferedTile Traversal::tile_in(std::byte* buffer, const Tile& tile) const {
     const auto size = static_cast<std::int64_t>(size_);
+    if (tile.channel_count() * tile.count * size > tile_bytes(tile.channel_count())) {
+        throw std::logic_error("normgraph: a tile is larger than its buffer");
+    }
     if (layout_class_ == LayoutClass::channels_first) {
         return {buffer, tile.count * size, size};
     }
