@@ -31,6 +31,9 @@ constexpr std::int64_t buffered_rows_bytes = std::int64_t{8} * 1024;
 /// Below this the target is likely to be read again from the cache.
 constexpr std::int64_t smallest_streamed_tensor = std::int64_t{4} * 1024 * 1024;
 
+/// Of short rows so many are summed before the next channel's, so that sums are loaded less often.
+constexpr std::int64_t short_rows_together = 4;
+
 /// In the first-level cache, rows may be read in any order.
 constexpr std::int64_t smallest_ordered_bytes = std::int64_t{16} * 1024;
 
@@ -175,7 +178,8 @@ std::int64_t Traversal::elements_per_staged_tile(std::int64_t channels) const {
 Traversal::TileSize Traversal::tile_size(std::int64_t channels, std::int64_t elements,
                                          const TileDemands& demands) const {
     if (!demands.stages && !demands.buffers_target) {
-        return {channels, elements};
+        const bool takes_several = demands.rows_are_regular && has_short_rows();
+        return {channels, elements, takes_several ? short_rows_together : 1};
     }
     if (layout_class_ == LayoutClass::channels_last) {
         return {channels, elements_per_staged_tile(channels)};
@@ -292,7 +296,7 @@ std::int64_t Traversal::prefetch_distance(const TensorAccess& access, const Tile
         return 0;
     }
     // The same channels some rows further on; after the last row, the next channels.
-    const std::int64_t row = tile.row + divide_up(bytes_ahead, run);
+    const std::int64_t row = tile.row + std::max(tile.rows, divide_up(bytes_ahead, run));
     const ElementPosition ahead =
         row < order_.row_count ? ElementPosition{tile.channels.begin, row, 0}
                                : ElementPosition{tile.channels.end, row % order_.row_count, 0};
@@ -455,13 +459,15 @@ void Traversal::for_each_tile(const SourceChoice& sources, bool with_target,
         const std::int64_t last = std::min(begin.channel + size.channels, channels.end);
         const std::int64_t length = std::min(
             {size.elements, demands.run - begin.index % demands.run, block.end - begin.index});
-        Tile tile{{begin.channel, last}, begin.row, 1, begin.index, length, begin};
+        const std::int64_t rows_left = block.row_end - begin.row;
+        const std::int64_t tile_rows = std::min(size.rows, rows_left);
+        Tile tile{{begin.channel, last}, begin.row, tile_rows, begin.index, length, begin};
         if (begin.index + length < block.end) {
             tile.next.index += length;
         } else if (last < channels.end) {
             tile.next = {last, begin.row, block.first};
-        } else if (begin.row + 1 < block.row_end) {
-            tile.next = {channels.begin, begin.row + 1, block.first};
+        } else if (tile.rows < rows_left) {
+            tile.next = {channels.begin, begin.row + tile.rows, block.first};
         }
         return tile;
     };

@@ -164,6 +164,7 @@ private:
                            const ChannelRange& channels, const BlockExtent& block) const;
     struct TileSize {
         std::int64_t channels, elements;
+        std::int64_t rows = 1;
     };
     TileSize tile_size(std::int64_t channels, std::int64_t elements,
                        const TileDemands& demands) const;
