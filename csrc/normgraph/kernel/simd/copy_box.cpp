@@ -286,11 +286,13 @@ void copy_row(std::byte* target, const std::byte* source, const CopiedAxis& axis
     }
 }
 
+/// Every cache line once.
 void ask_for_row(const std::byte* source, const CopiedAxis& axis, std::int64_t bytes_ahead) {
-    const std::int64_t reach = axis.length * std::abs(axis.source_stride);
+    const std::int64_t distance = std::abs(axis.source_stride);
+    const std::int64_t reach = axis.length * distance;
     const std::byte* const lowest =
         source + std::min<std::int64_t>(0, (axis.length - 1) * axis.source_stride);
-    for (std::int64_t byte = 0; byte < reach; byte += cache_line) {
+    for (std::int64_t byte = 0; byte < reach; byte += std::max(cache_line, distance)) {
         ask_for(lowest + bytes_ahead + byte);
     }
 }
