@@ -300,23 +300,25 @@ def upward_rounding() -> Iterator[ctypes.CDLL]:
     library.fesetround(before)
 
 
+@pytest.mark.parametrize("implementation", ng.implementations())
 @pytest.mark.parametrize("shape", [(7, 3, 11), (4, 2, 90000)], ids=str)
 def test_rounding_mode_of_the_caller_is_ignored_and_kept(
-    shape: tuple[int, ...], upward_rounding: ctypes.CDLL
+    shape: tuple[int, ...], implementation: str, upward_rounding: ctypes.CDLL
 ) -> None:
     """Threads share the large one's channels; what they found is put together outside of tasks."""
     mode = upward_rounding.fegetround()
     sample = Sample(shape, "f64", "f64", seed=48)
     upward_rounding.fesetround(0)
     forward, backward, statistics = sample.training(), sample.backprop(), sample.inference()
+    options: Any = {"implementation": implementation, "num_threads": 3}
 
     def outputs() -> tuple[Array, ...]:
         return (
-            *ng.batch_norm_training(*forward),
-            *ng.batch_norm_training_backprop(*backward),
-            *ng.batch_norm_inference_backprop(*backward),
-            *ng.batch_norm_training_relu(*forward),
-            ng.batch_norm_inference(*statistics),
+            *ng.batch_norm_training(*forward, **options),
+            *ng.batch_norm_training_backprop(*backward, **options),
+            *ng.batch_norm_inference_backprop(*backward, **options),
+            *ng.batch_norm_training_relu(*forward, **options),
+            ng.batch_norm_inference(*statistics, **options),
             *ng.update_running_statistics(statistics[3:], backward[3:5], 77),
         )
 
