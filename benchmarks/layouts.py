@@ -45,16 +45,15 @@ def reversed_columns(shape: Shape, element_type: str) -> Array:
     return values(shape, element_type)[..., ::-1]
 
 
-def cropped(shape: Shape, element_type: str) -> Array:
+def cropped(shape: Shape, element_type: str, make: Make = values) -> Array:
     """The middle of an image with a border of one pixel."""
     larger = (*shape[:2], *(length + 2 for length in shape[2:]))
-    return values(larger, element_type)[..., 1:-1, 1:-1]
+    return make(larger, element_type)[..., 1:-1, 1:-1]
 
 
 def cropped_channels_last(shape: Shape, element_type: str) -> Array:
     """The same, channels next to each other."""
-    larger = (*shape[:2], *(length + 2 for length in shape[2:]))
-    return channels_last(larger, element_type)[..., 1:-1, 1:-1]
+    return cropped(shape, element_type, channels_last)
 
 
 def some_channels(shape: Shape, element_type: str) -> Array:
