@@ -11,6 +11,7 @@ import pytest
 import normgraph as ng
 
 from .comparison import assert_same_bits
+from .layouts import misaligned
 from .real_types import Array
 
 REFERENCE: Any = {"implementation": "reference"}
@@ -78,5 +79,16 @@ def test_memory_beside_the_channels_is_left_alone(implementation: str) -> None:
     ng.batch_norm_training(input, None, None, out=outs, implementation=implementation)
     assert np.all(memory[:, :16] == 7)
     assert np.all(memory[:, 912:] == 7)
+    expected = ng.batch_norm_training(input, None, None, **REFERENCE).normalized
+    assert_same_bits(out, expected, "normalized")
+
+
+@pytest.mark.parametrize("implementation", VECTOR_IMPLEMENTATIONS)
+def test_output_whose_elements_never_begin_a_cache_line(implementation: str) -> None:
+    shape = SHAPES["past the cache"]
+    input = np.random.default_rng(42).standard_normal(shape).astype("f4")
+    out = misaligned(np.zeros_like(input))
+    outs = (out, None, None)
+    ng.batch_norm_training(input, None, None, out=outs, implementation=implementation)
     expected = ng.batch_norm_training(input, None, None, **REFERENCE).normalized
     assert_same_bits(out, expected, "normalized")

@@ -607,6 +607,8 @@ bool Traversal::joins_rows() const {
     bool all = layout_class_ == LayoutClass::channels_first && has_short_rows() && !mask_ &&
                order_.row_count >= fewest_joined_rows && joins(target_) &&
                (!bypasses_cache_ || target_.rows.stride() % cache_line == 0);
+    // Elements at an odd address never begin a cache line.
+    all = all && reinterpret_cast<std::uintptr_t>(target_.address) % size_ == 0;
     for (std::size_t source = 0; source < applied_.count; ++source) {
         all = all && joins(sources_[applied_.index[source]]);
     }
