@@ -47,8 +47,19 @@ public:
 
     /// Refers to this object, which must stay alive.
     runtime::Array view() const {
+        runtime::Array array;
+        set_view(array);
+        return array;
+    }
+    /// The same without the copy of a view. (Member by member, since a
+    /// processor waits for what it copies in larger pieces than it was written in.)
+    void set_view(runtime::Array& array) const {
         const std::int64_t* const shape = shape_and_strides_.data();
-        return {element_type_, {shape, rank_}, {shape + rank_, rank_}, address_, is_writable_};
+        array.element_type = element_type_;
+        array.shape = {shape, rank_};
+        array.strides = {shape + rank_, rank_};
+        array.address = address_;
+        array.is_writable = is_writable_;
     }
 
 private:

@@ -92,11 +92,11 @@ public:
 
     void borrow(std::size_t index, const ArgumentName& name, py::handle object) {
         arguments_[index].borrow(name, object);
-        views_[index] = arguments_[index].view();
+        arguments_[index].set_view(views_[index].emplace());
     }
     void borrow_new(std::size_t index, element::Type type, const py::array& array) {
         arguments_[index].borrow_new(type, array);
-        views_[index] = arguments_[index].view();
+        arguments_[index].set_view(views_[index].emplace());
     }
     std::span<const OptionalArray> views() const { return {views_.data(), count_}; }
 

@@ -80,6 +80,29 @@ def test_the_mask_does_not_depend_on_strides(
         assert_composed(arguments._replace(input=view), sample.options, f"{sample}, {name}")
 
 
+@pytest.mark.parametrize("inner", [1, 2, 5, 8, 9, 23, 49, 64, 65, 200, 1000])
+@pytest.mark.parametrize("channels", [2, 3, 5, 7, 8, 9, 15, 16, 20, 31, 64, 65, 72, 130])
+@pytest.mark.parametrize(("data_type", "channel_type"), [("bf16", "f32"), ("f64", "f64")])
+def test_masks_of_channels_last_in_memory(
+    channels: int, inner: int, data_type: str, channel_type: str
+) -> None:
+    """The mask lies across them: words of 64 channels and 8 to 64 elements, and parts of words."""
+    sample = Sample((3, channels, inner), data_type, channel_type, seed=114)
+    plain = sample.training()
+    arguments = plain._replace(input=channels_last(plain.input))
+    forward = assert_composed(arguments, sample.options, str(sample))
+
+    gradient = sample.backprop()
+    gradient = gradient._replace(
+        input=channels_last(gradient.input), normalized_delta=channels_last(gradient.normalized_delta)
+    )
+    named = relu.backward_arguments(gradient, forward.mask)
+    actual = ng.batch_norm_training_relu_backprop(*named.values(), **sample.options)
+    expected = relu.backward(gradient, np.asarray(forward.activated) != 0, **sample.options)
+    for name, one, other in zip(actual._fields, actual, expected, strict=True):
+        assert_same_bits(one, other, f"{sample}: {name}")
+
+
 @pytest.mark.parametrize("num_threads", [1, 2, 3, 7, 64])
 @pytest.mark.parametrize(
     ("shape", "channel_axis", "last_in_memory"),

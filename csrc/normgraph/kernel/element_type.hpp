@@ -146,8 +146,13 @@ decltype(auto) with_data_type(ElementType type, Function&& function) {
     return function.template operator()<double>();
 }
 
+// Channel vectors are mostly f32, which is worth a branch: else every value would be a call.
+
 /// Reads one element of a type known at run time. Exact.
 inline double load_as_double(ElementType type, const std::byte* address) {
+    if (type == ElementType::f32) {
+        return static_cast<double>(load<float>(address));
+    }
     return with_data_type(
         type, [&]<typename Data>() { return static_cast<double>(load<Data>(address)); });
 }
@@ -155,6 +160,9 @@ inline double load_as_double(ElementType type, const std::byte* address) {
 /// Writes one element of a type known at run time: double to float to storage, so a 16-bit type is
 /// rounded twice (at most half an ulp and a 2^-13th of one).
 inline void store_from_double(ElementType type, std::byte* address, double value) {
+    if (type == ElementType::f32) {
+        return store<float>(address, static_cast<float>(value));
+    }
     with_data_type(type, [&]<typename Data>() {
         store<Data>(address, static_cast<arithmetic_t<Data>>(value));
     });

@@ -108,11 +108,8 @@ ARITHMETIC = Group(
         Mutant(
             "f64-vectors-read-as-f32",
             "that f64 vectors are read in double",
-            "load_as_double(ElementType type, const std::byte* address) { return with_data_type( "
-            "type, [&]<typename Data>() { return static_cast<double>(load<Data>(address)); }); }",
-            "load_as_double(ElementType type, const std::byte* address) { return with_data_type( "
-            "type, [&]<typename Data>() -> double { "
-            "return static_cast<float>(load<Data>(address)); }); }",
+            "{ return static_cast<double>(load<Data>(address)); }",
+            "-> double { return static_cast<float>(load<Data>(address)); }",
         ),
         Mutant(
             "bf16-taken-for-f16",

@@ -339,7 +339,87 @@ CONTIGUITY = Group(
     ),
 )
 
+BITS_ACROSS = Group(
+    KERNEL + "simd/copy_bits.cpp",
+    FORWARD_TESTS + " -k channels_last_in_memory",
+    (
+        Mutant(
+            "mask-squares-not-swapped",
+            "one half of the bits that are swapped",
+            "words[index] ^= swapped << block;",
+            "",
+        ),
+        Mutant(
+            "mask-bits-of-channels-behind-the-square",
+            "where a channel's bits lie behind those of others",
+            "word(channel) |= bits << place_of(channel);",
+            "word(channel) |= bits;",
+        ),
+        Mutant(
+            "mask-bits-of-elements-behind-the-square",
+            "where an element's bits lie behind those of others",
+            "(words_[index_of(element)] >> place_of(element)) & of_element_",
+            "words_[index_of(element)] & of_element_",
+        ),
+        Mutant(
+            "mask-bits-of-several-elements",
+            "that a word holds several elements",
+            "(elements > count_ ? word_bits - count_ : 0)",
+            "0",
+        ),
+        Mutant(
+            "mask-bits-not-behind-the-skipped",
+            "that a span begins inside of a byte",
+            "const std::int64_t skipped = element % byte_bits;",
+            "const std::int64_t skipped = element - element;",
+        ),
+        Mutant(
+            "mask-clears-what-others-set",
+            "that bits are only set",
+            "load_as<Bits>(address) | matrix.bits_of_channel(channel)",
+            "matrix.bits_of_channel(channel)",
+        ),
+        Mutant(
+            "mask-rows-in-one-piece",
+            "that rows may have any number of bytes",
+            "offset += size;",
+            "offset += rows.bytes;",
+        ),
+        Mutant(
+            "mask-row-of-lanes-begun-anew",
+            "that a row of lanes was begun by another span",
+            "std::uint64_t bits = shift == 0 ? 0 : load_as<std::uint32_t>(row);",
+            "std::uint64_t bits = 0;",
+        ),
+        Mutant(
+            "mask-lanes-in-one-place",
+            "that elements of a row lie behind each other",
+            "matrix.set_bits_of_element(span.skipped + index, bits >> shift);",
+            "matrix.set_bits_of_element(span.skipped + index, bits);",
+        ),
+        Mutant(
+            "mask-bytes-of-other-bits",
+            "that only the lowest bit of a byte counts",
+            "(bytes & 0x0101010101010101U)",
+            "(bytes >> 1 & 0x0101010101010101U)",
+        ),
+        Mutant(
+            "mask-bytes-in-reverse",
+            "which bit goes to which byte",
+            "0x8040201008040201U",
+            "0x0102040810204080U",
+        ),
+        Mutant(
+            "mask-without-last-channels",
+            "the channels that fill no byte",
+            "if (channel < channels) { std::uint64_t last = 0;",
+            "if (channel < channels && channels < 0) { std::uint64_t last = 0;",
+        ),
+    ),
+)
+
 GROUPS = (
+    BITS_ACROSS,
     RECTIFIER,
     LAYOUT,
     SHARING,

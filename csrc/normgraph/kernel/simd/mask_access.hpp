@@ -26,7 +26,7 @@ public:
     std::int64_t byte_count() const { return layout_.byte_count(); }
     std::byte* address() const { return address_; }
 
-    /// Whether the mask's bytes lie along the rows: else regions are copied, bit by bit.
+    /// Whether the mask's bytes lie along the rows: else regions are copied.
     bool is_direct() const { return is_direct_; }
 
     /// The region where it lies.
@@ -48,9 +48,11 @@ private:
     /// Calls function(mask byte, its bit, buffer byte, its bit) for each element of the region.
     template <typename Function>
     void for_each_bit(const MaskRegion& region, const Function& function) const;
-    /// Squares of 8 channels and 8 elements where those lie across each other.
-    template <bool to_buffer>
-    void copy_squares(const MaskRegion& region, std::byte* buffer) const;
+    /// Calls function(channel bits, first, count, element) for each index of the outer axes: the
+    /// region's elements from `element` on are [first, first + count) of the inner axes.
+    template <typename Function>
+    void for_each_outer(const MaskRegion& region, const Function& function) const;
+    /// Whether the mask's bytes lie along channels and the buffer's rows across them.
     bool lies_across() const;
 
     std::byte* address_;

@@ -1,5 +1,6 @@
 #include "normgraph/kernel/simd/plan.hpp"
 
+#include <algorithm>
 #include <bit>
 
 namespace normgraph::kernel::simd {
@@ -13,9 +14,20 @@ constexpr std::int64_t cached_bytes = std::int64_t{512} * 1024;
 /// many pages. (Short rows cost more computation than their memory does, from that cache at least.)
 constexpr std::int64_t shortest_run = std::int64_t{128} * 1024;
 
+/// Rows of this length are taken alone: then more of what is reduced is still in a cache when it is
+/// applied. (Measured on Zen 4, 112x112: f32 6 to 16 %, bf16 15 to 20 % faster.) The one source of
+/// the forward pass is read fast enough in runs of this length, if it is not 16-bit data, whose
+/// sums take longer.
+constexpr std::int64_t long_row = std::int64_t{24} * 1024;
+
 /// The sums of so many channels fit the first-level cache, those of more do not.
 constexpr std::int64_t most_columns = 1024;
-constexpr std::int64_t columns_of_stripe = 256;
+
+/// Rows of more channels are divided into stripes, whose sums leave room for what is read: so many
+/// channels, and of each row so many bytes of all sources together, or as near as it gets.
+constexpr std::int64_t shortest_stripe = 256;
+constexpr std::int64_t longest_stripe = 512;
+constexpr std::int64_t bytes_of_stripe = std::int64_t{2} * 1024;
 
 /// The lanes of so many channels take half of the first-level cache.
 constexpr std::int64_t most_channels_per_group = 64;
@@ -26,13 +38,22 @@ constexpr std::int64_t elements_per_thread = std::int64_t{32} * 1024;
 /// More tasks than threads, so that one that is late leaves its work to the others.
 constexpr std::int64_t tasks_per_thread = 4;
 
+/// Channels, whatever fits the cache.
+std::int64_t channels_of_run(const Traversal& traversal) {
+    const bool reads_one_source =
+        traversal.reduced_source_count() == 1 && traversal.element_size() > 2;
+    const bool has_long_rows = traversal.bytes_per_row() >= long_row;
+    return (reads_one_source || has_long_rows ? long_row : shortest_run) /
+           traversal.bytes_per_row();
+}
+
 /// Along rows.
 std::int64_t channels_that_fit_the_cache(const Traversal& traversal) {
     const std::int64_t channels = traversal.channels();
     const std::int64_t bytes_per_channel = 2 * traversal.tensor_bytes() / channels;
     std::int64_t group = cached_bytes / std::max<std::int64_t>(1, bytes_per_channel);
     group = traversal.has_short_rows() ? traversal.in_whole_lines(group)
-                                       : std::max(group, shortest_run / traversal.bytes_per_row());
+                                       : std::max(group, channels_of_run(traversal));
     const std::int64_t most_kept = traversal.most_channels_to_copy();
     if (most_kept > 0) {
         group = std::min(group, most_kept);
@@ -67,9 +88,23 @@ void divide_rows(const Traversal& traversal, Plan& plan) {
         std::bit_floor(static_cast<std::uint64_t>(std::max<std::int64_t>(1, plan.blocks / parts))));
 }
 
+std::int64_t channels_of_stripe(const Traversal& traversal) {
+    const std::int64_t sources = traversal.reduced_source_count();
+    if (sources == 0) {
+        return traversal.channels();
+    }
+    const std::int64_t bytes = sources * static_cast<std::int64_t>(traversal.element_size());
+    // In a second-level cache rows need not be read in sequence.
+    const bool is_small = sources * traversal.tensor_bytes() <= cached_bytes;
+    const std::int64_t stripe =
+        std::clamp(bytes_of_stripe / bytes, shortest_stripe, longest_stripe);
+    return traversal.channels() <= (is_small ? stripe : most_columns) ? traversal.channels()
+                                                                      : stripe;
+}
+
 void divide_columns(const Traversal& traversal, Plan& plan) {
     const std::int64_t channels = traversal.channels();
-    plan.channels_per_group = channels <= most_columns ? channels : columns_of_stripe;
+    plan.channels_per_group = channels_of_stripe(traversal);
     if (plan.threads == 1) {
         return;
     }

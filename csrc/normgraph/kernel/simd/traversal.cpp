@@ -53,16 +53,18 @@ const std::byte* end_of(const Problem& problem, const std::byte* address,
     return address + size;
 }
 
-/// Upper half of the lanes onto the lower half until one is left.
-double folded(const double* lanes) {
-    std::array<double, chunk> sums;
-    std::copy_n(lanes, chunk, sums.begin());
-    for (std::size_t half = chunk / 2; half > 0; half /= 2) {
-        for (std::size_t lane = 0; lane < half; ++lane) {
-            sums[lane] += sums[lane + half];
-        }
+/// Upper half of the lanes onto the lower half until one is left. `half` is known to the compiler,
+/// so that the lanes stay in registers.
+template <std::size_t half = chunk / 2>
+double folded(std::array<double, chunk> lanes) {
+    for (std::size_t lane = 0; lane < half; ++lane) {
+        lanes[lane] += lanes[lane + half];
     }
-    return sums[0];
+    if constexpr (half > 1) {
+        return folded<half / 2>(lanes);
+    } else {
+        return lanes[0];
+    }
 }
 
 /// The same where every lane has `width` values side by side, in place.
@@ -286,6 +288,9 @@ BufferedTile Traversal::tile_in_copy(std::byte* copy, const Tile& tile,
 
 /// In bytes, of sources that are read where they lie.
 std::int64_t Traversal::prefetch_distance(const TensorAccess& access, const Tile& tile) const {
+    if (tensor_bytes() <= smallest_ordered_bytes) {
+        return 0;
+    }
     const bool is_piece = tile.count < order_.row_length;
     if (is_piece) {
         const bool is_short = tile.count * static_cast<std::int64_t>(size_) < bytes_ahead;
@@ -538,8 +543,9 @@ void Traversal::reduce(const RowsAndColumns<Reduce>& kernel, const ChannelRange&
         if (along_rows) {
             for (std::int64_t channel = 0; channel < count; ++channel) {
                 for (std::int64_t sum = 0; sum < 2; ++sum) {
-                    block_sums[sum * values + channel] =
-                        folded(lanes + (2 * channel + sum) * chunk);
+                    std::array<double, chunk> of_channel;
+                    std::copy_n(lanes + (2 * channel + sum) * chunk, chunk, of_channel.begin());
+                    block_sums[sum * values + channel] = folded(of_channel);
                 }
             }
         } else {

@@ -114,6 +114,7 @@ public:
 
     /// Which sources the kernels are given, in this order (indices into TensorList::sources).
     void set_reduce_sources(std::span<const std::size_t> sources) { reduced_.assign(sources); }
+    std::int64_t reduced_source_count() const { return static_cast<std::int64_t>(reduced_.count); }
     void set_apply_sources(std::span<const std::size_t> sources) { applied_.assign(sources); }
 
     /// The bits that masking kernels read (reduce and apply) or write (apply alone).
