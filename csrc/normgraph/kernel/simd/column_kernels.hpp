@@ -27,14 +27,27 @@ inline constexpr std::int64_t most_prefetched_bytes = std::int64_t{8} * 1024;
 /// the gaps.
 inline constexpr std::int64_t rows_ahead = 16;
 
+/// Two sources in rows of so many bytes and columns are read one row at a time: the sums that are
+/// loaded for each are in the first-level cache, and the processor reads both ahead by itself.
+/// (Measured on Zen 4, 256 and 512 channels from memory, training: f32 15 to 25 % faster than four
+/// rows, f64 0 to 30 %. 16-bit data, whose sums take longer, and one source alone are slower so.)
+constexpr std::int64_t shortest_single_row = 1024;
+constexpr std::int64_t most_single_columns = 512;
+
 struct RowsAtATime {
     std::int64_t count;
     bool prefetches;
 };
 
-constexpr RowsAtATime rows_at_a_time(std::int64_t row_bytes, std::size_t source_count,
+template <typename Isa, typename Data>
+constexpr RowsAtATime rows_at_a_time(std::int64_t columns, std::size_t source_count,
                                      bool have_gaps) {
-    const auto bytes = row_bytes * static_cast<std::int64_t>(source_count);
+    const std::int64_t row_bytes = columns * static_cast<std::int64_t>(sizeof(Data));
+    const std::int64_t bytes = row_bytes * static_cast<std::int64_t>(source_count);
+    if (source_count == 2 && sizeof(Data) > 2 && !have_gaps && row_bytes >= shortest_single_row &&
+        columns <= most_single_columns) {
+        return {1, false};
+    }
     if (row_bytes <= short_row_bytes) {
         return {4, have_gaps};
     }
@@ -102,11 +115,11 @@ public:
                     const double* centers, const SumTile& sums) {
         ColumnReduction reduction(sources, bits, centers, sums);
         reduction.have_gaps_ = have_gaps<Data>(extent, reduction.sources_);
-        for_rows(extent, rows_at_a_time(extent.length * size, source_count, reduction.have_gaps_),
-                 [&]<std::int64_t row_count, bool prefetches>(std::int64_t row)
-                     NORMGRAPH_ALWAYS_INLINE {
-                         reduction.template add_rows<row_count, prefetches>(row, extent.length);
-                     });
+        for_rows(
+            extent, rows_at_a_time<Isa, Data>(extent.length, source_count, reduction.have_gaps_),
+            [&]<std::int64_t row_count, bool prefetches>(std::int64_t row) NORMGRAPH_ALWAYS_INLINE {
+                reduction.template add_rows<row_count, prefetches>(row, extent.length);
+            });
     }
 
 private:
@@ -238,7 +251,7 @@ private:
         // Memory takes lines from several streams far apart at a third of its speed.
         const bool is_one_stream = !bypass_cache || target_.row_stride == extent.length * size;
         const RowsAtATime choice =
-            is_one_stream ? rows_at_a_time(extent.length * size, source_count, have_gaps_)
+            is_one_stream ? rows_at_a_time<Isa, Data>(extent.length, source_count, have_gaps_)
                           : RowsAtATime{1, false};
         for_rows(extent, choice,
                  [&]<std::int64_t row_count, bool prefetches>(std::int64_t row)
