@@ -51,8 +51,8 @@ public:
         set_view(array);
         return array;
     }
-    /// The same without the copy of a view. (Member by member, since a
-    /// processor waits for what it copies in larger pieces than it was written in.)
+    /// The same without the copy of a view. (Member by member, since a processor waits for what it
+    /// copies in larger pieces than it was written in.)
     void set_view(runtime::Array& array) const {
         const std::int64_t* const shape = shape_and_strides_.data();
         array.element_type = element_type_;

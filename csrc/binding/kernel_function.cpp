@@ -277,10 +277,11 @@ constexpr std::int64_t elements_worth_the_lock = 16384;
 bool is_worth_the_lock(const runtime::Array& input) {
     std::int64_t count = 1;
     for (const std::int64_t length : input.shape) {
-        if (length > elements_worth_the_lock / count) {
+        // Both factors are small: no product overflows, and no division is needed.
+        count *= std::clamp<std::int64_t>(length, 1, elements_worth_the_lock + 1);
+        if (count > elements_worth_the_lock) {
             return true;
         }
-        count *= std::max<std::int64_t>(length, 1);
     }
     return false;
 }

@@ -81,7 +81,7 @@ bool is_large(element::Type type, std::span<const std::int64_t> shape) {
         if (length == 0) {
             return false;
         }
-        size = length > limit / size ? limit : size * length;
+        size = std::min(limit, size * std::min(length, limit));
     }
     return size >= limit;
 }

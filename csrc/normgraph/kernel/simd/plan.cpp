@@ -46,7 +46,7 @@ constexpr std::int64_t shortest_shared_row = 512;
 /// More tasks than threads, so that one that is late leaves its work to the others.
 constexpr std::int64_t tasks_per_thread = 4;
 
-/// Channels, whatever fits the cache.
+/// Channels whose rows make a run that is long enough.
 std::int64_t channels_of_run(const Traversal& traversal) {
     const bool reads_one_source =
         traversal.reduced_source_count() == 1 && traversal.element_size() > 2;
@@ -58,11 +58,15 @@ std::int64_t channels_of_run(const Traversal& traversal) {
 /// Along rows.
 std::int64_t channels_that_fit_the_cache(const Traversal& traversal) {
     const std::int64_t channels = traversal.channels();
+    const std::int64_t most_kept = traversal.most_channels_to_copy();
+    const bool all_fit = 2 * traversal.tensor_bytes() <= cached_bytes;
+    if (all_fit && most_kept == 0 && !traversal.copies_across()) {
+        return std::min(channels, most_channels_per_group);
+    }
     const std::int64_t bytes_per_channel = 2 * traversal.tensor_bytes() / channels;
     std::int64_t group = cached_bytes / std::max<std::int64_t>(1, bytes_per_channel);
     group = traversal.has_short_rows() ? traversal.in_whole_lines(group)
                                        : std::max(group, channels_of_run(traversal));
-    const std::int64_t most_kept = traversal.most_channels_to_copy();
     if (most_kept > 0) {
         group = std::min(group, most_kept);
     }
