@@ -35,18 +35,18 @@ void store_as(std::byte* address, std::uint64_t bits) {
     std::memcpy(address, &lowest, sizeof(Bits));
 }
 
-/// Calls function(Bits()) with the unsigned integer of 1, 2, 4 or 8 bytes.
+/// Calls function.template operator()<Bits>() with the unsigned integer of 1, 2, 4 or 8 bytes.
 template <typename Function>
 void with_bits(std::int64_t bytes, const Function& function) {
     switch (bytes) {
         case 8:
-            return function(std::uint64_t());
+            return function.template operator()<std::uint64_t>();
         case 4:
-            return function(std::uint32_t());
+            return function.template operator()<std::uint32_t>();
         case 2:
-            return function(std::uint16_t());
+            return function.template operator()<std::uint16_t>();
         default:
-            return function(std::uint8_t());
+            return function.template operator()<std::uint8_t>();
     }
 }
 
@@ -134,7 +134,7 @@ struct Span {
 };
 
 void read_channels(const ChannelBits& from, const Span& span, BitMatrix& matrix) {
-    with_bits(span.bytes, [&]<typename Bits>(Bits /*type*/) {
+    with_bits(span.bytes, [&]<typename Bits>() {
         for (std::int64_t channel = 0; channel < from.channels; ++channel) {
             const std::byte* const address = from.address + channel * from.channel_stride;
             matrix.set_bits_of_channel(channel, load_as<Bits>(address));
@@ -143,7 +143,7 @@ void read_channels(const ChannelBits& from, const Span& span, BitMatrix& matrix)
 }
 
 void set_in_channels(const BitMatrix& matrix, const ChannelBits& to, const Span& span) {
-    with_bits(span.bytes, [&]<typename Bits>(Bits /*type*/) {
+    with_bits(span.bytes, [&]<typename Bits>() {
         for (std::int64_t channel = 0; channel < to.channels; ++channel) {
             std::byte* const address = to.address + channel * to.channel_stride;
             store_as<Bits>(address, load_as<Bits>(address) | matrix.bits_of_channel(channel));
@@ -158,18 +158,19 @@ struct Rows {
     std::int64_t bytes;  ///< at most 8
 };
 
-/// Calls function(Bits(), offset) for integers of 8, 4, 2 and 1 bytes that together make a row.
+/// Calls function.template operator()<Bits>(offset) for integers of 8, 4, 2 and 1 bytes that
+/// together make a row.
 template <typename Function>
 void for_each_piece(const Rows& rows, const Function& function) {
     for (std::int64_t offset = 0; offset < rows.bytes;) {
         const std::int64_t size = power_of_two_up_to(rows.bytes - offset);
-        with_bits(size, [&]<typename Bits>(Bits type) { function(type, offset); });
+        with_bits(size, [&]<typename Bits>() { function.template operator()<Bits>(offset); });
         offset += size;
     }
 }
 
 void write_rows(const BitMatrix& matrix, const Span& span, const Rows& rows) {
-    for_each_piece(rows, [&]<typename Bits>(Bits /*type*/, std::int64_t offset) {
+    for_each_piece(rows, [&]<typename Bits>(std::int64_t offset) {
         std::byte* address = rows.first + offset;
         for (std::int64_t index = 0; index < span.elements; ++index, address += rows.stride) {
             store_as<Bits>(address,
@@ -179,7 +180,7 @@ void write_rows(const BitMatrix& matrix, const Span& span, const Rows& rows) {
 }
 
 void read_rows(const Rows& rows, const Span& span, BitMatrix& matrix) {
-    for_each_piece(rows, [&]<typename Bits>(Bits /*type*/, std::int64_t offset) {
+    for_each_piece(rows, [&]<typename Bits>(std::int64_t offset) {
         const std::byte* address = rows.first + offset;
         for (std::int64_t index = 0; index < span.elements; ++index, address += rows.stride) {
             matrix.set_bits_of_element(span.skipped + index, load_as<Bits>(address)
