@@ -8,16 +8,10 @@
 namespace normgraph::kernel::simd {
 namespace {
 
-constexpr std::int64_t byte_bits = 8;
-
 /// Channels, and elements, that are handled at a time.
 constexpr std::int64_t word_bits = 64;
 
 static_assert(std::endian::native == std::endian::little, "bytes of bits are read as integers");
-
-constexpr std::int64_t bytes_for(std::int64_t bits) {
-    return (bits + byte_bits - 1) / byte_bits;
-}
 
 std::int64_t power_of_two_up_to(std::int64_t value) {
     return static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(value)));
@@ -317,7 +311,7 @@ LaneRows lane_rows_at(const ElementBits& elements, std::int64_t position, std::i
 
 void copy_bits(const ChannelBits& from, std::int64_t first, std::int64_t count,
                const ElementBits& to, std::int64_t position) {
-    if (are_bytes_and_bits(from, to) && count == 1) {
+    if (are_bytes_and_bits(from, to)) {
         return pack(from.address, from.channels, rows_at(to, position, from.channels, 0).first);
     }
     for_each_span(
@@ -333,7 +327,7 @@ void copy_bits(const ChannelBits& from, std::int64_t first, std::int64_t count,
 
 void copy_bits(const ElementBits& from, std::int64_t position, const ChannelBits& to,
                std::int64_t first, std::int64_t count) {
-    if (are_bytes_and_bits(to, from) && count == 1) {
+    if (are_bytes_and_bits(to, from)) {
         return unpack(rows_at(from, position, to.channels, 0).first, to.channels, to.address);
     }
     for_each_span(

@@ -6,6 +6,12 @@
 /// Bits that lie along channels, to and from bits that lie along elements.
 namespace normgraph::kernel::simd {
 
+inline constexpr std::int64_t byte_bits = 8;
+
+constexpr std::int64_t bytes_for(std::int64_t bits) {
+    return (bits + byte_bits - 1) / byte_bits;
+}
+
 /// Bits of each channel's elements, from element 0 on, the first in the least significant bit.
 struct ChannelBits {
     std::byte* address;

@@ -6,15 +6,6 @@
 #include "normgraph/kernel/simd/copy_bits.hpp"
 
 namespace normgraph::kernel::simd {
-namespace {
-
-constexpr std::int64_t byte_bits = 8;
-
-std::int64_t bytes_for(std::int64_t bits) {
-    return (bits + byte_bits - 1) / byte_bits;
-}
-
-}  // namespace
 
 MaskAccess::MaskAccess(std::byte* address, const Problem& problem, LayoutClass layout_class,
                        const SummationOrder& order)

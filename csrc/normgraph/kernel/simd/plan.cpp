@@ -110,8 +110,8 @@ std::int64_t channels_of_stripe(const Traversal& traversal) {
     const bool is_small = sources * traversal.tensor_bytes() <= cached_bytes;
     const std::int64_t stripe =
         std::clamp(bytes_of_stripe / bytes, shortest_stripe, longest_stripe);
-    return traversal.channels() <= (is_small ? stripe : most_columns) ? traversal.channels()
-                                                                      : stripe;
+    const bool is_one_stripe = traversal.channels() <= (is_small ? stripe : most_columns);
+    return is_one_stripe ? traversal.channels() : stripe;
 }
 
 void divide_columns(const Traversal& traversal, Plan& plan) {
