@@ -19,6 +19,7 @@ target_compile_definitions(_core PRIVATE NORMGRAPH_VERSION="${PROJECT_VERSION}")
 normgraph_compile_options(_core)
 # Reading these headers takes longer than compiling the bindings themselves.
 target_precompile_headers(_core PRIVATE
+    ${PROJECT_SOURCE_DIR}/csrc/binding/checked_interning.hpp
     <pybind11/numpy.h> <pybind11/pybind11.h> <pybind11/stl.h>)
 
 # Part of a wheel only: a plain `cmake --install` installs the C++ package.

@@ -1,24 +1,33 @@
 #include "binding/array_argument.hpp"
 
 #include <algorithm>
+#include <cstdlib>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <stdexcept>
+#include <utility>
 
 #include "binding/conversion.hpp"
+#include "binding/python_errors.hpp"
 
 namespace py = pybind11;
 
 namespace normgraph::binding {
 namespace {
 
-std::string type_name_of(py::handle object) {
-    return py::str(py::type::handle_of(object).attr("__name__")).cast<std::string>();
-}
-
 [[noreturn]] void refuse_element_type(const ArgumentName& name, const std::string& came) {
     const std::string expected = name.name == "mask" ? "u8" : "f16, bf16, f32 or f64";
     throw py::type_error(name.text() + ": expected an array of " + expected + ", got " + came);
+}
+
+constexpr std::int64_t largest = std::numeric_limits<std::int64_t>::max();
+
+/// nullopt where 64 bits do not hold it; `right` is not negative.
+std::optional<std::int64_t> product(std::optional<std::int64_t> left, std::int64_t right) {
+    const bool fits = left && *left >= -largest &&
+                      (right == 0 || std::abs(*left) <= largest / right);
+    return fits ? std::optional(*left * right) : std::nullopt;
 }
 
 std::optional<element::Type> element_type_of(const dlpack::DataType& type) {
@@ -47,6 +56,15 @@ bool is_masked(py::handle array) {
     return !is_plain && py::isinstance(array, py::module_::import("numpy.ma").attr("MaskedArray"));
 }
 
+void check_device_type(const ArgumentName& name, std::int64_t type) {
+    if (type != dlpack::device_cpu && type != dlpack::device_cuda_host &&
+        type != dlpack::device_rocm_host) {
+        throw std::invalid_argument(name.text() +
+                                    ": expected an array in CPU memory, got DLPack device type " +
+                                    std::to_string(type));
+    }
+}
+
 /// `device` is what `__dlpack_device__` returned: (device type, device number).
 void check_device(const ArgumentName& name, py::handle device) {
     const bool is_pair = py::isinstance<py::tuple>(device) && py::len(device) == 2;
@@ -56,12 +74,22 @@ void check_device(const ArgumentName& name, py::handle device) {
                              ": expected (device type, number) from __dlpack_device__, got " +
                              describe(device));
     }
-    const auto number = py::int_(type).cast<std::int64_t>();
-    if (number != dlpack::device_cpu && number != dlpack::device_cuda_host &&
-        number != dlpack::device_rocm_host) {
-        throw std::invalid_argument(name.text() +
-                                    ": expected an array in CPU memory, got DLPack device type " +
-                                    std::to_string(number));
+    check_device_type(name, integer_from_python(name.text() + ": __dlpack_device__()",
+                                                "an integer device type of DLPack", type));
+}
+
+/// A refusal of what DLPack's interface cannot tell of, but torch's methods can: tensors whose
+/// elements are the negatives, or the conjugates, of what memory holds.
+void check_is_as_stored(const ArgumentName& name, py::handle object) {
+    for (const auto& [question, cure] : {std::pair("is_neg", "resolve_neg()"),
+                                         std::pair("is_conj", "resolve_conj()")}) {
+        const py::object ask = find_attribute(object, question);
+        if (ask && PyCallable_Check(ask.ptr()) != 0 && ask().is(py::handle(Py_True))) {
+            throw std::invalid_argument(name.text() +
+                                        ": expected a tensor whose memory holds its elements, got "
+                                        "one for which " +
+                                        question + "() is True: call its " + cure + " first");
+        }
     }
 }
 
@@ -98,7 +126,7 @@ std::string ArgumentName::text() const {
 void ArrayArgument::borrow(const ArgumentName& name, py::handle object) {
     if (py::isinstance<py::array>(object)) {
         borrow_numpy(name, py::reinterpret_borrow<py::array>(object));
-    } else if (py::hasattr(object, "__dlpack__") && !py::isinstance<py::type>(object)) {
+    } else if (!py::isinstance<py::type>(object) && find_attribute(object, "__dlpack__")) {
         borrow_dlpack(name, object);
     } else if (PyObject_CheckBuffer(object.ptr()) != 0) {
         borrow_buffer(name, object);
@@ -126,11 +154,11 @@ void ArrayArgument::borrow_numpy(const ArgumentName& name, const py::array& arra
     const py::dtype dtype = array.dtype();
     const auto type = element_type_of(dtype);
     if (!type) {
-        refuse_element_type(name, "numpy " + py::repr(dtype).cast<std::string>());
+        refuse_element_type(name, "numpy " + text_of(py::repr(dtype)));
     }
     if (has_foreign_byte_order(dtype)) {
         throw std::invalid_argument(name.text() + ": expected native byte order, got numpy " +
-                                    py::repr(dtype).cast<std::string>());
+                                    text_of(py::repr(dtype)));
     }
     if (is_masked(array)) {
         throw py::type_error(name.text() +
@@ -156,12 +184,10 @@ void ArrayArgument::borrow_buffer(const ArgumentName& name, py::handle object) {
         array = py::module_::import("numpy").attr("asarray")(
             py::memoryview(py::reinterpret_borrow<py::object>(object)));
     } catch (py::error_already_set& error) {
-        py::raise_from(
-            error, PyExc_TypeError,
-            (name.text() + ": expected a buffer that numpy can read, got an object of type " +
-             type_name_of(object))
-                .c_str());
-        throw py::error_already_set();
+        raise_because_of(error, PyExc_TypeError,
+                         name.text() +
+                             ": expected a buffer that numpy can read, got an object of type " +
+                             type_name_of(object));
     }
     borrow_numpy(name, py::reinterpret_borrow<py::array>(array));
 }
@@ -170,14 +196,14 @@ void ArrayArgument::borrow_dlpack(const ArgumentName& name, py::handle object) {
     py::object capsule;
     try {
         check_device(name, object.attr("__dlpack_device__")());
+        check_is_as_stored(name, object);
         capsule = call_dlpack(object);
     } catch (py::error_already_set& error) {
-        py::raise_from(
+        pass_on(error);
+        raise_because_of(
             error, PyExc_ValueError,
-            (name.text() + ": expected an array that lends its memory through DLPack, got from " +
-             type_name_of(object) + ": " + py::str(error.value()).cast<std::string>())
-                .c_str());
-        throw py::error_already_set();
+            name.text() + ": expected an array that lends its memory through DLPack, got from " +
+                type_name_of(object) + ": " + message_of(error));
     }
     take_capsule(name, capsule);
 }
@@ -214,16 +240,67 @@ void ArrayArgument::set_dlpack_tensor(const ArgumentName& name, const dlpack::Te
                                       std::to_string(static_cast<int>(tensor.type.code)) + " of " +
                                       std::to_string(tensor.type.bits) + " bits");
     }
+    check_device_type(name, tensor.device.type);
     element_type_ = *type;
     set_rank(name, tensor.rank);
-    const auto size = static_cast<std::int64_t>(element_type_.size());
-    std::int64_t dense_stride = size;
-    for (std::size_t axis = rank_; axis-- > 0;) {
-        shape()[axis] = tensor.shape[axis];
-        strides()[axis] = tensor.strides == nullptr ? dense_stride : tensor.strides[axis] * size;
-        dense_stride *= tensor.shape[axis];
+    copy_lengths(name, tensor);
+    if (std::find(shape(), shape() + rank_, 0) != shape() + rank_) {
+        std::fill_n(strides(), rank_, 0);  // there is nothing that they lead to
+        address_ = static_cast<std::byte*>(tensor.data);
+        return;
+    }
+    copy_strides(name, tensor);
+    if (tensor.data == nullptr) {
+        throw std::invalid_argument(name.text() +
+                                    ": expected a DLPack tensor with memory, got a null pointer "
+                                    "(a tensor that has a shape alone?)");
+    }
+    if (tensor.byte_offset > static_cast<std::uint64_t>(largest)) {
+        throw std::invalid_argument(name.text() + ": expected a byte offset below 2^63, got " +
+                                    std::to_string(tensor.byte_offset));
     }
     address_ = static_cast<std::byte*>(tensor.data) + tensor.byte_offset;
+}
+
+void ArrayArgument::copy_lengths(const ArgumentName& name, const dlpack::Tensor& tensor) {
+    if (rank_ > 0 && tensor.shape == nullptr) {
+        throw std::invalid_argument(name.text() +
+                                    ": expected a DLPack tensor with a shape, got a null pointer");
+    }
+    for (std::size_t axis = 0; axis < rank_; ++axis) {
+        shape()[axis] = tensor.shape[axis];
+        if (shape()[axis] < 0) {
+            throw std::invalid_argument(
+                name.text() + ": expected lengths >= 0 from DLPack, got " +
+                std::to_string(shape()[axis]) + " for axis " + std::to_string(axis));
+        }
+    }
+}
+
+/// In bytes; 0 where an axis has but one element. Refuses what 64-bit offsets do not reach.
+void ArrayArgument::copy_strides(const ArgumentName& name, const dlpack::Tensor& tensor) {
+    const auto size = static_cast<std::int64_t>(element_type_.size());
+    std::optional<std::int64_t> dense_stride = size;
+    std::int64_t reach = size;
+    for (std::size_t axis = rank_; axis-- > 0;) {
+        const std::int64_t length = shape()[axis];
+        strides()[axis] = 0;
+        if (length == 1) {
+            continue;
+        }
+        const std::optional<std::int64_t> stride =
+            tensor.strides == nullptr ? dense_stride : product(tensor.strides[axis], size);
+        const std::optional<std::int64_t> extent = product(stride, length - 1);
+        if (!extent || std::abs(*extent) > largest - reach) {
+            throw std::invalid_argument(name.text() +
+                                        ": expected a DLPack tensor within 2^63 bytes, got length " +
+                                        std::to_string(length) + " and a larger stride for axis " +
+                                        std::to_string(axis));
+        }
+        strides()[axis] = *stride;
+        reach += std::abs(*extent);
+        dense_stride = product(dense_stride, length);
+    }
 }
 
 void check_output(const ArgumentName& name, const runtime::Array& array, const TensorType& type) {
@@ -247,7 +324,8 @@ bool share_memory(const runtime::Array& left, const runtime::Array& right) {
         return py::module_::import("numpy")
             .attr("shares_memory")(as_numpy(left), as_numpy(right), steps_before_giving_up)
             .cast<bool>();
-    } catch (py::error_already_set&) {
+    } catch (py::error_already_set& error) {
+        pass_on(error);
         return true;
     }
 }

@@ -68,6 +68,8 @@ private:
     void borrow_dlpack(const ArgumentName& name, pybind11::handle object);
     void take_capsule(const ArgumentName& name, const pybind11::object& capsule);
     void set_dlpack_tensor(const ArgumentName& name, const dlpack::Tensor& tensor);
+    void copy_lengths(const ArgumentName& name, const dlpack::Tensor& tensor);
+    void copy_strides(const ArgumentName& name, const dlpack::Tensor& tensor);
     void set_numpy_array(element::Type type, const pybind11::array& array);
     std::int64_t* shape() { return shape_and_strides_.data(); }
     std::int64_t* strides() { return shape_and_strides_.data() + rank_; }

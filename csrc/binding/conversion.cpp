@@ -1,12 +1,15 @@
 #include "binding/conversion.hpp"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <bit>
 #include <stdexcept>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "binding/python_errors.hpp"
 #include "normgraph/kernel/dispatch.hpp"
 
 namespace py = pybind11;
@@ -18,19 +21,6 @@ namespace {
 [[noreturn]] void refuse_type(const std::string& argument, const std::string& expected,
                               py::handle object) {
     throw py::type_error(argument + ": expected " + expected + ", got " + describe(object));
-}
-
-/// The same object as a Python int; raises TypeError for what is no integer, and for a bool.
-py::int_ integer_from_python(const std::string& argument, const std::string& expected,
-                             py::handle object) {
-    if (PyBool_Check(object.ptr()) != 0 || PyIndex_Check(object.ptr()) == 0) {
-        refuse_type(argument, expected, object);
-    }
-    const auto integer = py::reinterpret_steal<py::object>(PyNumber_Index(object.ptr()));
-    if (!integer) {
-        throw py::error_already_set();
-    }
-    return py::reinterpret_borrow<py::int_>(integer);
 }
 
 /// nullopt if it does not fit.
@@ -59,15 +49,10 @@ double real_from_python(const std::string& argument, const std::string& range, p
     return value;
 }
 
-/// Of any str, also of one that no encoding can write as it is.
-std::string text_of(py::handle str) {
-    return str.attr("encode")("utf-8", "backslashreplace").cast<std::string>();
-}
-
 constexpr const char* dimension_forms = "a length, None, (low, high) or a Dimension";
 
 std::int64_t length_from_python(const std::string& argument, py::handle object) {
-    const py::int_ integer = integer_from_python(argument, dimension_forms, object);
+    const py::int_ integer = index_from_python(argument, dimension_forms, object);
     const std::optional<std::int64_t> length = narrow(integer);
     if (!length) {
         throw std::invalid_argument(argument + ": expected a length from 0 to " +
@@ -101,9 +86,52 @@ Dimension interval_from_python(const std::string& argument, py::handle object) {
 }
 
 bool is_numpy_scalar_class(py::handle object) {
-    return py::isinstance<py::type>(object) &&
-           PyObject_IsSubclass(object.ptr(), py::module_::import("numpy").attr("generic").ptr()) ==
-               1;
+    if (!py::isinstance<py::type>(object)) {
+        return false;
+    }
+    const int is_subclass =
+        PyObject_IsSubclass(object.ptr(), py::module_::import("numpy").attr("generic").ptr());
+    if (is_subclass < 0) {
+        throw py::error_already_set();
+    }
+    return is_subclass == 1;
+}
+
+/// The names that numpy, torch and JAX have for the element types.
+struct ForeignName {
+    std::string_view name;
+    element::Type type;
+};
+constexpr std::array foreign_names{
+    ForeignName{"float16", element::f16},   ForeignName{"bfloat16", element::bf16},
+    ForeignName{"float32", element::f32},   ForeignName{"float64", element::f64},
+    ForeignName{"int8", element::i8},       ForeignName{"int16", element::i16},
+    ForeignName{"int32", element::i32},     ForeignName{"int64", element::i64},
+    ForeignName{"uint8", element::u8},      ForeignName{"uint16", element::u16},
+    ForeignName{"uint32", element::u32},    ForeignName{"uint64", element::u64},
+    ForeignName{"bool", element::boolean},
+};
+
+element::Type element_type_from_name(const std::string& argument, const std::string& name) {
+    const auto* const found = std::ranges::find(foreign_names, name, &ForeignName::name);
+    return found != foreign_names.end() ? found->type
+                                        : named(argument, [&] { return element::Type::parse(name); });
+}
+
+/// JAX's types are classes that have a dtype; null for other objects.
+py::object dtype_of_class(py::handle object) {
+    py::object dtype = py::isinstance<py::type>(object) ? find_attribute(object, "dtype") : py::object();
+    return dtype && py::isinstance<py::dtype>(dtype) ? dtype : py::object();
+}
+
+/// torch's dtypes are known by their text, "torch.float32"; empty for other objects.
+std::string name_of_torch_dtype(py::handle object) {
+    constexpr std::string_view prefix = "torch.";
+    if (std::string_view(Py_TYPE(object.ptr())->tp_name) != "torch.dtype") {
+        return {};
+    }
+    const std::string text = text_of(py::str(object));
+    return text.starts_with(prefix) ? text.substr(prefix.size()) : text;
 }
 
 element::Type element_type_from_dtype(const std::string& argument, const py::dtype& dtype) {
@@ -149,26 +177,12 @@ py::dtype bfloat16_dtype() {
     try {
         return py::dtype::from_args(import_ml_dtypes().attr("bfloat16"));
     } catch (py::error_already_set& error) {
-        py::raise_from(error, PyExc_ImportError,
-                       "numpy arrays of bf16 need the package ml_dtypes: pip install ml_dtypes");
-        throw py::error_already_set();
+        raise_because_of(error, PyExc_ImportError,
+                         "numpy arrays of bf16 need the package ml_dtypes: pip install ml_dtypes");
     }
 }
 
 }  // namespace
-
-std::string describe(py::handle object) {
-    if (object.is_none()) {
-        return "None";
-    }
-    constexpr std::size_t longest = 60;
-    auto text = py::repr(object).cast<std::string>();
-    if (text.size() > longest) {
-        text = "an object";
-    }
-    return text + " of type " +
-           py::str(py::type::handle_of(object).attr("__name__")).cast<std::string>();
-}
 
 double epsilon_from_python(py::handle object) {
     return real_from_python("epsilon", "a finite number >= 0", object);
@@ -179,7 +193,7 @@ double momentum_from_python(py::handle object) {
 }
 
 std::int64_t element_count_from_python(py::handle object) {
-    const py::int_ integer = integer_from_python("n", "an integer >= 1", object);
+    const py::int_ integer = index_from_python("n", "an integer >= 1", object);
     const std::optional<std::int64_t> count = narrow(integer);
     if (!count) {
         throw std::invalid_argument("n: expected an integer from 1 to 2^63 - 1, got " +
@@ -189,7 +203,7 @@ std::int64_t element_count_from_python(py::handle object) {
 }
 
 std::int64_t axis_from_python(const std::string& argument, py::handle object) {
-    const py::int_ integer = integer_from_python(argument, "an integer", object);
+    const py::int_ integer = index_from_python(argument, "an integer", object);
     const std::optional<std::int64_t> axis = narrow(integer);
     if (!axis) {
         throw std::invalid_argument(argument + ": expected an axis within the rank of input, got " +
@@ -206,7 +220,7 @@ std::int64_t num_threads_from_python(py::handle object) {
     if (!object || object.is_none()) {
         return kernel::get_num_threads();
     }
-    const py::int_ integer = integer_from_python("num_threads", "an integer >= 1", object);
+    const py::int_ integer = index_from_python("num_threads", "an integer >= 1", object);
     const std::optional<std::int64_t> count = narrow(integer);
     if (!count || *count < 1) {
         throw std::invalid_argument("num_threads: expected an integer >= 1, got " +
@@ -232,11 +246,17 @@ element::Type element_type_from_python(const std::string& argument, py::handle o
         return object.cast<element::Type>();
     }
     if (py::isinstance<py::str>(object)) {
-        return named(argument, [&] { return element::Type::parse(text_of(object)); });
+        return element_type_from_name(argument, text_of(object));
     }
     if (py::isinstance<py::dtype>(object) || is_numpy_scalar_class(object)) {
         return element_type_from_dtype(
             argument, py::dtype::from_args(py::reinterpret_borrow<py::object>(object)));
+    }
+    if (const py::object dtype = dtype_of_class(object)) {
+        return element_type_from_dtype(argument, py::reinterpret_borrow<py::dtype>(dtype));
+    }
+    if (const std::string name = name_of_torch_dtype(object); !name.empty()) {
+        return element_type_from_name(argument, name);
     }
     // float, int and bool say nothing of their width.
     refuse_type(argument, "an element type, a name such as 'f32' or a numpy dtype", object);
@@ -279,11 +299,47 @@ std::string friendly_name_from_python(py::handle object) {
     if (!py::isinstance<py::str>(object)) {
         refuse_type("name", "a str or None", object);
     }
-    auto name = object.cast<std::string>();
+    std::string name = utf8_from_python("name", object);
     if (name.empty()) {
         throw std::invalid_argument("name: expected a str that is not empty, or None, got ''");
     }
     return name;
+}
+
+py::int_ index_from_python(const std::string& argument, const std::string& expected,
+                           py::handle object) {
+    if (PyBool_Check(object.ptr()) != 0 || PyIndex_Check(object.ptr()) == 0) {
+        refuse_type(argument, expected, object);
+    }
+    auto integer = py::reinterpret_steal<py::int_>(PyNumber_Index(object.ptr()));
+    if (!integer) {
+        py::error_already_set error;
+        raise_because_of(error, PyExc_TypeError,
+                         argument + ": expected " + expected + ", got " + describe(object));
+    }
+    return integer;
+}
+
+std::string utf8_from_python(const std::string& argument, py::handle str) {
+    const auto bytes =
+        py::reinterpret_steal<py::bytes>(PyUnicode_AsEncodedString(str.ptr(), "utf-8", "strict"));
+    if (!bytes) {
+        py::error_already_set error;
+        raise_because_of(error, PyExc_ValueError,
+                         argument + ": expected a str that UTF-8 can encode, got " + describe(str));
+    }
+    return bytes;
+}
+
+std::int64_t integer_from_python(const std::string& argument, const std::string& expected,
+                                 py::handle object) {
+    const py::int_ integer = index_from_python(argument, expected, object);
+    const std::optional<std::int64_t> value = narrow(integer);
+    if (!value) {
+        throw std::invalid_argument(argument + ": expected " + expected + ", got " +
+                                    describe(integer));
+    }
+    return *value;
 }
 
 py::object to_python(const Dimension& dimension) {
@@ -312,17 +368,25 @@ py::object to_python(const PartialShape& shape) {
 
 py::tuple sequence_from_python(const std::string& argument, const std::string& expected,
                                py::handle object) {
-    const bool is_text = py::isinstance<py::str>(object) || py::isinstance<py::bytes>(object);
-    if (is_text || PySequence_Check(object.ptr()) == 0) {
+    if (PySequence_Check(object.ptr()) == 0) {
+        refuse_type(argument, expected, object);
+    }
+    return items_from_python(argument, expected, object);
+}
+
+py::tuple items_from_python(const std::string& argument, const std::string& expected,
+                            py::handle object) {
+    if (py::isinstance<py::str>(object) || py::isinstance<py::bytes>(object)) {
         refuse_type(argument, expected, object);
     }
     auto items = py::reinterpret_steal<py::tuple>(PySequence_Tuple(object.ptr()));
-    if (!items && PyErr_ExceptionMatches(PyExc_TypeError) != 0) {
-        PyErr_Clear();
-        refuse_type(argument, expected, object);
-    }
     if (!items) {
-        throw py::error_already_set();
+        py::error_already_set error;
+        if (!error.matches(PyExc_TypeError)) {
+            throw error;  // of the iterable itself
+        }
+        raise_because_of(error, PyExc_TypeError,
+                         argument + ": expected " + expected + ", got " + describe(object));
     }
     return items;
 }

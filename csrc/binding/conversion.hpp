@@ -38,7 +38,8 @@ std::int64_t num_threads_from_python(pybind11::handle object);
 /// None or null (the chosen one) or the name of an implementation that runs here.
 const kernel::Implementation& implementation_from_python(pybind11::handle object);
 
-/// A Type, a name ("f32"), a numpy dtype or a numpy scalar class.
+/// A Type, a name ("f32", also numpy's "float32"), a numpy dtype or scalar class, or a dtype of torch
+/// or JAX.
 element::Type element_type_from_python(const std::string& argument, pybind11::handle object);
 
 /// A Dimension, a length, None (any length), or (low, high) with high None for no upper bound.
@@ -49,6 +50,19 @@ PartialShape partial_shape_from_python(const std::string& argument, pybind11::ha
 
 /// A non-empty str; None, which gives the empty string, stands for a generated name.
 std::string friendly_name_from_python(pybind11::handle object);
+
+/// A str in UTF-8; ValueError for one that holds surrogates, which UTF-8 has not.
+std::string utf8_from_python(const std::string& argument, pybind11::handle str);
+
+/// The same object as a Python int; TypeError, which says that `expected` was expected, for what is
+/// no integer, and for a bool.
+pybind11::int_ index_from_python(const std::string& argument, const std::string& expected,
+                                 pybind11::handle object);
+
+/// Any integer but a bool; ValueError, which says that `expected` was expected, for one that does
+/// not fit 64 bits.
+std::int64_t integer_from_python(const std::string& argument, const std::string& expected,
+                                 pybind11::handle object);
 
 /// What dimension_from_python reads back: 4, None or (low, high).
 pybind11::object to_python(const Dimension& dimension);
@@ -61,8 +75,9 @@ pybind11::object to_python(const PartialShape& shape);
 pybind11::tuple sequence_from_python(const std::string& argument, const std::string& expected,
                                      pybind11::handle object);
 
-/// The object as an error message shows it: its repr, shortened, and its type.
-std::string describe(pybind11::handle object);
+/// The items of anything that can be iterated but text.
+pybind11::tuple items_from_python(const std::string& argument, const std::string& expected,
+                                  pybind11::handle object);
 
 /// The types of this many bytes; nullopt if there is none.
 std::optional<element::Type> integer_type(std::size_t size, bool is_signed);

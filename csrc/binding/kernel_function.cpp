@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <bitset>
+#include <memory>
 #include <optional>
 #include <span>
 #include <stdexcept>
@@ -17,7 +18,9 @@
 #include "binding/array_argument.hpp"
 #include "binding/conversion.hpp"
 #include "binding/new_array.hpp"
+#include "binding/python_errors.hpp"
 #include "binding/without_gil.hpp"
+#include "normgraph/ir/node_validation_failure.hpp"
 #include "normgraph/ir/text.hpp"
 #include "normgraph/kernel/dispatch.hpp"
 
@@ -124,7 +127,7 @@ void borrow_inputs(const KernelCall& call, std::span<const py::handle> objects, 
 std::string quoted_list(std::span<const std::string_view> names) {
     std::vector<std::string> quoted;
     for (const std::string_view name : names) {
-        quoted.push_back("'" + std::string(name) + "'");
+        quoted.push_back(std::string("'").append(name).append("'"));
     }
     return join(quoted, ", ");
 }
@@ -137,7 +140,7 @@ std::size_t output_index(const KernelCall& call, py::handle name) {
         }
     }
     throw std::invalid_argument("outputs: expected names out of " + quoted_list(call.output_names) +
-                                ", got " + py::repr(name).cast<std::string>());
+                                ", got " + describe(name));
 }
 
 using Selection = std::bitset<most_outputs>;
@@ -148,12 +151,8 @@ Selection selected_outputs(const KernelCall& call, py::handle names) {
     if (!is_given(names)) {
         return selected.set();
     }
-    if (py::isinstance<py::str>(names) || !py::isinstance<py::iterable>(names)) {
-        throw py::type_error("outputs: expected a tuple of names out of " +
-                             quoted_list(call.output_names) + ", got " +
-                             py::repr(names).cast<std::string>());
-    }
-    for (const py::handle name : names) {
+    const std::string expected = "a tuple of names out of " + quoted_list(call.output_names);
+    for (const py::handle name : items_from_python("outputs", expected, names)) {
         const std::size_t index = output_index(call, name);
         if (selected[index]) {
             throw std::invalid_argument("outputs: expected each name once, got '" +
@@ -286,6 +285,50 @@ bool is_worth_the_lock(const runtime::Array& input) {
     return false;
 }
 
+/// "gamma.astype('float32'), beta.astype('float32')": the inputs whose element type does not fit
+/// input's.
+std::string conversions(const KernelCall& call, std::span<const OptionalArray> inputs) {
+    const element::Type data_type = inputs[0]->element_type;
+    const element::Type vector_type = data_type.size() < element::f32.size() ? element::f32 : data_type;
+    std::vector<std::string> texts;
+    for (std::size_t index = 1; index < inputs.size(); ++index) {
+        if (!inputs[index] || !inputs[index]->element_type.is_real()) {
+            continue;
+        }
+        const bool is_vector = inputs[index]->shape.size() == 1;
+        const element::Type expected = is_vector ? vector_type : data_type;
+        if (inputs[index]->element_type != expected) {
+            texts.push_back(std::string(call.input_names[index]) + ".astype('" +
+                            (expected == element::bf16
+                                 ? "bfloat16"
+                                 : "float" + std::to_string(8 * expected.size())) +
+                            "')");
+        }
+    }
+    return join(texts, ", ");
+}
+
+/// runtime::validate. Where element types do not fit each other, the error says how arrays are
+/// converted.
+std::shared_ptr<const std::vector<TensorType>> validated(const KernelCall& call,
+                                                         std::span<const OptionalArray> inputs,
+                                                         double epsilon,
+                                                         std::int64_t channel_axis) {
+    try {
+        return runtime::validate(call, inputs, epsilon, channel_axis);
+    } catch (const NodeValidationFailure& failure) {
+        const auto is_of_types = [](const Violation& violation) {
+            return violation.label == "C3" || violation.label == "C4";
+        };
+        const auto found = std::ranges::find_if(failure.violations(), is_of_types);
+        const std::string advice = conversions(call, inputs);
+        if (found == failure.violations().end() || advice.empty()) {
+            throw;
+        }
+        throw failure.with_advice("converted arrays fit: " + advice);
+    }
+}
+
 /// One object per output; what is not selected is null.
 Objects run(const KernelCall& call, std::span<const py::handle> input_objects,
             const Options& options) {
@@ -302,12 +345,13 @@ Objects run(const KernelCall& call, std::span<const py::handle> input_objects,
     Objects objects = out_entries(call, options.out);
     Outputs outputs(call.output_names.size());
     borrow_outputs(call, selected, objects, outputs);
-    // No Python code may run from here on: it could call a kernel, which ends the life of `types`.
-    const std::vector<TensorType>& types =
-        runtime::validate(call, inputs.views(), epsilon, channel_axis);
+    // Shared, since Python code may run before the kernel does (where overlap is looked for, where
+    // arrays are made), and may call any kernel: nothing here refers to what that could replace.
+    const std::shared_ptr<const std::vector<TensorType>> types =
+        validated(call, inputs.views(), epsilon, channel_axis);
     const runtime::Array& input = *inputs.views()[0];
-    check_outputs(call, types, inputs.views(), outputs.views());
-    allocate_outputs(types, input, selected, objects, outputs);
+    check_outputs(call, *types, inputs.views(), outputs.views());
+    allocate_outputs(*types, input, selected, objects, outputs);
     const auto compute = [&] {
         call.run(inputs.views(), outputs.views(), epsilon, channel_axis, num_threads,
                  implementation);

@@ -1,9 +1,16 @@
+#include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include "binding/instances.hpp"
 #include "binding/register.hpp"
 
 PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
     using namespace normgraph::binding;
+    // At once: numpy's functions are else looked up in the first call, under a lock that waits for
+    // itself if the look-up runs Python code that calls a kernel.
+    pybind11::detail::npy_api::get();
+    protect_base_class();
+    register_memory_errors();
     module.doc() = "The compiled part of normgraph; the package normgraph is its public face.";
 
     register_element_type(module);
@@ -18,4 +25,5 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
     register_running_statistics(module);
     register_executable(module);
     register_config(module);
+    protect_classes(module);
 }

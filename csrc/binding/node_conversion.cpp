@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "binding/conversion.hpp"
+#include "binding/python_errors.hpp"
 
 namespace py = pybind11;
 
@@ -83,6 +84,13 @@ std::vector<Output> outputs_from_python(const std::string& argument, py::handle 
             output_from_python(argument + "[" + std::to_string(outputs.size()) + "]", item));
     }
     return outputs;
+}
+
+std::shared_ptr<Function> function_from_python(const std::string& argument, py::handle object) {
+    if (!py::isinstance<Function>(object)) {
+        throw py::type_error(argument + ": expected a Function, got " + describe(object));
+    }
+    return object.cast<std::shared_ptr<Function>>();
 }
 
 std::vector<std::shared_ptr<Parameter>> parameters_from_python(const std::string& argument,

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "normgraph/ir/function.hpp"
 #include "normgraph/ir/node.hpp"
 #include "normgraph/ir/parameter.hpp"
 
@@ -18,6 +19,10 @@ Output output_from_python(const std::string& argument, pybind11::handle object);
 
 /// A sequence of what output_from_python takes.
 std::vector<Output> outputs_from_python(const std::string& argument, pybind11::handle object);
+
+/// A Function; TypeError for another object.
+std::shared_ptr<Function> function_from_python(const std::string& argument,
+                                               pybind11::handle object);
 
 /// A sequence of parameters.
 std::vector<std::shared_ptr<Parameter>> parameters_from_python(const std::string& argument,

@@ -1,6 +1,7 @@
 #include "binding/op_conversion.hpp"
 
 #include "binding/conversion.hpp"
+#include "binding/python_errors.hpp"
 
 namespace py = pybind11;
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "binding/checked_interning.hpp"
+#include "binding/python_errors.hpp"
 #include "normgraph/ir/text.hpp"
 
 namespace py = pybind11;
@@ -21,11 +23,7 @@ std::string signature_of(const std::string& function_name, std::span<const Param
 
 /// Python interns the names that stand in a program, so equal ones are nearly always one object.
 py::str interned(const std::string& name) {
-    PyObject* const text = PyUnicode_InternFromString(name.c_str());
-    if (text == nullptr) {
-        throw py::error_already_set();
-    }
-    return py::reinterpret_steal<py::str>(text);
+    return py::reinterpret_steal<py::str>(intern_or_throw(name.c_str()));
 }
 
 }  // namespace
@@ -53,7 +51,7 @@ void Parameters::match(PyObject* const* given, std::size_t positional_count, PyO
         const py::handle keyword = PyTuple_GET_ITEM(keywords, position);
         const std::size_t index = index_of(keyword);
         if (index == count()) {
-            refuse("an argument named " + py::repr(keyword).cast<std::string>());
+            refuse("an argument named " + text_of(py::repr(keyword)));
         }
         if (arguments[index]) {
             refuse("'" + parameters_[index].name + "' twice");

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "binding/conversion.hpp"
+#include "binding/python_errors.hpp"
 #include "binding/register.hpp"
 #include "normgraph/ir/constant.hpp"
 
@@ -38,11 +39,10 @@ py::array array_from_python(py::handle value) {
     try {
         return numpy.attr("asarray")(value);
     } catch (py::error_already_set& error) {
-        const std::string message = std::string("value: expected ") + value_forms + ", got " +
-                                    describe(value) + " (" +
-                                    py::str(error.value()).cast<std::string>() + ")";
-        py::raise_from(error, PyExc_TypeError, message.c_str());
-        throw py::error_already_set();
+        pass_on(error);
+        raise_because_of(error, PyExc_TypeError,
+                         std::string("value: expected ") + value_forms + ", got " +
+                             describe(value) + " (" + message_of(error) + ")");
     }
 }
 
@@ -52,7 +52,7 @@ element::Type natural_type(const py::array& array, py::handle value) {
     if (!type) {
         throw py::type_error(std::string("value: expected ") + value_forms + ", got " +
                              describe(value) + " (numpy dtype " +
-                             py::str(array.dtype()).cast<std::string>() + ")");
+                             text_of(py::str(array.dtype())) + ")");
     }
     return *type;
 }
@@ -71,7 +71,7 @@ void check_integers_fit(const py::array& array, element::Type target) {
         if (value < py::object(limits.attr("min")) || value > py::object(limits.attr("max"))) {
             throw std::invalid_argument("value: expected integers that fit " +
                                         std::string(target.name()) + ", got " +
-                                        py::str(value).cast<std::string>());
+                                        text_of(py::str(value)));
         }
     }
 }
@@ -149,6 +149,27 @@ py::array array_of(const std::shared_ptr<Constant>& constant) {
     return array;
 }
 
+/// "[1.0, 2.0, ..., 8.0]": in one line, of many values the first and the last. Empty where numpy has
+/// no such elements.
+std::string values_of(const std::shared_ptr<Constant>& constant) {
+    try {
+        constexpr int longest_line = 1 << 20;
+        const py::object text = py::module_::import("numpy").attr("array2string")(
+            array_of(constant), py::arg("threshold") = 8, py::arg("edgeitems") = 2,
+            py::arg("separator") = ", ", py::arg("max_line_width") = longest_line);
+        const py::object words = py::str(" ").attr("join")(text.attr("split")());
+        return " " + text_of(words);
+    } catch (py::error_already_set& error) {
+        pass_on(error);
+        return "";
+    }
+}
+
+std::string repr_of(const std::shared_ptr<Constant>& constant) {
+    return "Constant '" + constant->friendly_name() + "' -> (" +
+           constant->output_type(0).to_string() + ")" + values_of(constant);
+}
+
 }  // namespace
 
 void register_constant(py::module_& module) {
@@ -166,6 +187,7 @@ void register_constant(py::module_& module) {
             "The lengths of the axes, a tuple of int.")
         .def("array", &array_of,
              "The elements, a read-only numpy array. ImportError for bf16 without ml_dtypes.")
+        .def("__repr__", &repr_of)
         .attr("__module__") = "normgraph";
 }
 

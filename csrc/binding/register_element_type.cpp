@@ -1,3 +1,4 @@
+#include <memory>
 #include <string>
 
 #include "binding/conversion.hpp"
@@ -26,7 +27,8 @@ void register_element_type(py::module_& module) {
     const py::module_ element_module = module.def_submodule("element", "Element types of tensors.");
     py::class_<element::Type>(element_module, "Type", type_doc, py::is_final())
         .def(py::init([](const py::object& value) {
-                 return element_type_from_python("element type", value);
+                 return std::make_unique<element::Type>(
+                     element_type_from_python("element type", value));
              }),
              py::arg("value"))
         .def_property_readonly("name", &element::Type::name, "'f32'; Type() reads it back.")

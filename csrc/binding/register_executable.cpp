@@ -14,6 +14,8 @@
 #include "binding/array_argument.hpp"
 #include "binding/conversion.hpp"
 #include "binding/new_array.hpp"
+#include "binding/node_conversion.hpp"
+#include "binding/python_errors.hpp"
 #include "binding/register.hpp"
 #include "binding/without_gil.hpp"
 #include "normgraph/ir/text.hpp"
@@ -38,6 +40,8 @@ ValueError, naming the node, if no kernel computes one.
 )";
 
 constexpr const char* executable_doc = R"(A compiled function: call it on arrays. Made by compile().
+
+Pickles and copies as its function and its backend.
 )";
 
 constexpr const char* call_doc = R"(Run the function on one array per parameter.
@@ -140,7 +144,7 @@ PythonExecutable::Options PythonExecutable::match(const py::args& given, const p
     std::ranges::copy(given, arrays.begin());
     Options options;
     for (const auto& [key, value] : named) {
-        const auto name = key.cast<std::string>();
+        const std::string name = text_of(key);
         if (name == "out" || name == "num_threads") {
             (name == "out" ? options.out : options.num_threads) =
                 py::reinterpret_borrow<py::object>(value);
@@ -293,7 +297,7 @@ runtime::Backend backend_from_python(const py::object& object) {
     if (!py::isinstance<py::str>(object)) {
         throw py::type_error("backend: expected 'cpu' or 'reference', got " + describe(object));
     }
-    const auto name = object.cast<std::string>();
+    const std::string name = text_of(object);
     if (name != "cpu" && name != "reference") {
         throw std::invalid_argument("backend: expected 'cpu' or 'reference', got '" + name + "'");
     }
@@ -301,11 +305,14 @@ runtime::Backend backend_from_python(const py::object& object) {
 }
 
 std::unique_ptr<PythonExecutable> compile(const py::object& function, const py::object& backend) {
-    if (!py::isinstance<Function>(function)) {
-        throw py::type_error("function: expected a Function, got " + describe(function));
-    }
-    return std::make_unique<PythonExecutable>(function.cast<std::shared_ptr<Function>>(),
-                                              backend_from_python(backend));
+    const std::shared_ptr<Function> compiled = function_from_python("function", function);
+    return std::make_unique<PythonExecutable>(compiled, backend_from_python(backend));
+}
+
+/// Pickled, and copied, as the function and the backend: compiled anew.
+py::tuple reduce_executable(const PythonExecutable& self) {
+    return py::make_tuple(py::module_::import("normgraph._core").attr("compile"),
+                          py::make_tuple(self.function(), self.backend()));
 }
 
 }  // namespace
@@ -332,6 +339,7 @@ void register_executable(py::module_& module) {
             "None before the first call. Arguments and results do not count.")
         .def("__call__", &PythonExecutable::call, call_doc)
         .def("__repr__", &PythonExecutable::repr)
+        .def("__reduce__", &reduce_executable)
         .attr("__module__") = "normgraph";
     module.def("compile", &compile, py::arg("function"), py::arg("backend") = "cpu", compile_doc);
 }

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "binding/conversion.hpp"
+#include "binding/python_errors.hpp"
 #include "binding/node_conversion.hpp"
 #include "binding/register.hpp"
 #include "normgraph/ir/node.hpp"
@@ -49,6 +50,21 @@ element_type and partial_shape may be set anew: a declaration, which the output,
 depend on it, have after Function.validate_nodes_and_infer_types().
 )";
 
+/// Sets the Python error; MemoryError where there is no memory for it.
+void raise(const py::object& type, const NodeValidationFailure& failure) {
+    try {
+        py::list labels;
+        for (const Violation& violation : failure.violations()) {
+            labels.append(violation.label);
+        }
+        const py::object error = type(failure.what());
+        error.attr("labels") = py::tuple(labels);
+        PyErr_SetObject(type.ptr(), error.ptr());
+    } catch (py::error_already_set& error) {
+        error.restore();
+    }
+}
+
 void register_validation_failure(py::module_& module) {
     PYBIND11_CONSTINIT static py::gil_safe_call_once_and_store<py::object> storage;
     storage.call_once_and_store_result([] {
@@ -68,16 +84,21 @@ void register_validation_failure(py::module_& module) {
                 std::rethrow_exception(thrown);
             }
         } catch (const NodeValidationFailure& failure) {
-            py::list labels;
-            for (const Violation& violation : failure.violations()) {
-                labels.append(violation.label);
-            }
-            const py::object& type = storage.get_stored();
-            const py::object error = type(failure.what());
-            error.attr("labels") = py::tuple(labels);
-            PyErr_SetObject(type.ptr(), error.ptr());
+            raise(storage.get_stored(), failure);
         }
     });
+}
+
+/// An index from 0; IndexError for any other integer.
+std::size_t port_index(const std::string& argument, const std::string& expected,
+                       py::handle object) {
+    const py::int_ index = index_from_python(argument, expected, object);
+    const std::size_t value = PyLong_AsSize_t(index.ptr());
+    if (PyErr_Occurred() != nullptr) {
+        PyErr_Clear();
+        throw py::index_error(argument + ": expected an index from 0, got " + describe(index));
+    }
+    return value;
 }
 
 /// node.input(key) and node.output(key): by name, or by an index that is not negative.
@@ -85,20 +106,9 @@ template <typename Port>
 Port port(Node& node, const py::object& key, const std::string& kind,
           Port (Node::*by_name)(std::string_view), Port (Node::*by_index)(std::size_t)) {
     if (py::isinstance<py::str>(key)) {
-        return (node.*by_name)(key.cast<std::string>());
+        return (node.*by_name)(text_of(key));
     }
-    if (py::isinstance<py::bool_>(key) || PyIndex_Check(key.ptr()) == 0) {
-        throw py::type_error("key: expected the name or the index of an " + kind + ", got " +
-                             describe(key));
-    }
-    const Py_ssize_t index = PyNumber_AsSsize_t(key.ptr(), PyExc_IndexError);
-    if (index == -1 && PyErr_Occurred() != nullptr) {
-        throw py::error_already_set();
-    }
-    if (index < 0) {
-        throw py::index_error("key: expected an index from 0, got " + std::to_string(index));
-    }
-    return (node.*by_index)(static_cast<std::size_t>(index));
+    return (node.*by_index)(port_index("key", "the name or the index of an " + kind, key));
 }
 
 py::object deep_copy(const std::shared_ptr<Node>& node, const py::dict& memo) {
@@ -155,7 +165,15 @@ py::class_<Port> define_port(py::module_& module, const char* name, const char* 
 
 void register_output(py::module_& module) {
     define_port<Output>(module, "Output", output_doc)
-        .def(py::init<std::shared_ptr<Node>, std::size_t>(), py::arg("node"), py::arg("index"))
+        .def(py::init([](const py::object& node, const py::object& index) {
+                 if (!py::isinstance<Node>(node)) {
+                     throw py::type_error("node: expected a Node, got " + describe(node));
+                 }
+                 return std::make_unique<Output>(
+                     node.cast<std::shared_ptr<Node>>(),
+                     port_index("index", "the index of an output", index));
+             }),
+             py::arg("node"), py::arg("index"))
         .def("__reduce__", [](const Output& self) {
             return py::make_tuple(py::type::of<Output>(),
                                   py::make_tuple(self.node(), self.index()));
@@ -164,7 +182,11 @@ void register_output(py::module_& module) {
 
 void register_input(py::module_& module) {
     define_port<Input>(module, "Input", input_doc)
-        .def_property_readonly("source", &Input::source, "The Output that this input reads.");
+        .def_property_readonly("source", &Input::source, "The Output that this input reads.")
+        .def("__reduce__", [](const Input& self) {
+            return py::make_tuple(py::cast(self.node()).attr("input"),
+                                  py::make_tuple(self.index()));
+        });
 }
 
 void register_node_class(py::module_& module) {
@@ -234,6 +256,11 @@ void register_parameter(py::module_& module) {
                       [](Parameter& self, const py::object& shape) {
                           self.set_partial_shape(partial_shape_from_python("partial_shape", shape));
                       })
+        .def("__repr__",
+             [](const Parameter& self) {
+                 return "Parameter '" + self.friendly_name() + "' -> (" +
+                        self.output_type(0).to_string() + ")";
+             })
         .attr("__module__") = "normgraph";
 }
 

@@ -18,7 +18,8 @@ constexpr const char* decompose_doc = R"(The same function made of primitive ops
 Each op of the batch-normalization family is replaced by its stages, nodes that are named after
 their symbols: centered, variance, invsqrt, gmul, normed and so on. compute_type is the element type
 of the stages: "f64", which meets the accuracy of the op itself, or None for the type of the op's
-own channel vectors. The new function has the same parameters.
+own channel vectors. The new function has the same parameters. Of an empty batch, which
+BatchNormTraining refuses to run on, the stages give NaN.
 
 Raises ValueError, naming the node, where an element type that is needed is not known.
 )";
@@ -41,17 +42,19 @@ BatchNormTrainingRelu; the rectifier's gradient followed by BatchNormTrainingBac
 BatchNormTrainingReluBackprop. compile does this by itself.
 )";
 
-std::shared_ptr<Function> decompose(const Function& function, const py::object& compute_type) {
+std::shared_ptr<Function> decompose(const py::object& function, const py::object& compute_type) {
+    const std::shared_ptr<Function> original = function_from_python("function", function);
     const element::Type type = compute_type.is_none()
                                    ? element::dynamic
                                    : element_type_from_python("compute_type", compute_type);
-    return std::make_shared<Function>(pass::decompose(function, type));
+    return std::make_shared<Function>(pass::decompose(*original, type));
 }
 
-std::shared_ptr<Function> gradients(const Function& function, const py::object& wrt) {
+std::shared_ptr<Function> gradients(const py::object& function, const py::object& wrt) {
+    const std::shared_ptr<Function> original = function_from_python("function", function);
     const auto parameters =
-        wrt.is_none() ? function.parameters() : parameters_from_python("wrt", wrt);
-    return std::make_shared<Function>(pass::differentiate(function, parameters));
+        wrt.is_none() ? original->parameters() : parameters_from_python("wrt", wrt);
+    return std::make_shared<Function>(pass::differentiate(*original, parameters));
 }
 
 }  // namespace
@@ -63,8 +66,9 @@ void register_pass(py::module_& module) {
                gradients_doc);
     module.def(
         "fuse_relu",
-        [](const Function& function) {
-            return std::make_shared<Function>(pass::fuse_relu(function));
+        [](const py::object& function) {
+            return std::make_shared<Function>(
+                pass::fuse_relu(*function_from_python("function", function)));
         },
         py::arg("function"), fuse_relu_doc);
 }

@@ -1,10 +1,12 @@
 #include <pybind11/stl.h>
 
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
 
 #include "binding/conversion.hpp"
+#include "binding/python_errors.hpp"
 #include "binding/register.hpp"
 #include "normgraph/ir/partial_shape.hpp"
 
@@ -70,8 +72,9 @@ Value merged(const Value& left, const Value& right) {
     return *merged;
 }
 
-const Dimension& dimension_at(const PartialShape& shape, py::ssize_t axis) {
-    const auto rank = static_cast<py::ssize_t>(shape.size());
+const Dimension& dimension_at(const PartialShape& shape, const py::object& key) {
+    const std::int64_t axis = integer_from_python("axis", "an integer", key);
+    const auto rank = static_cast<std::int64_t>(shape.size());
     if (axis < -rank || axis >= rank) {
         throw py::index_error("axis: expected -" + std::to_string(rank) + " to " +
                               std::to_string(rank - 1) + " for the shape " + shape.to_string() +
@@ -117,7 +120,7 @@ void define_value_methods(py::class_<Value>& value_class,
         .def("__str__", &Value::to_string)
         .def("__repr__",
              [name](const Value& self) {
-                 return name + "(" + py::repr(to_python(self)).template cast<std::string>() + ")";
+                 return name + "(" + text_of(py::repr(to_python(self))) + ")";
              })
         .def("__reduce__", [](py::handle self) {
             return py::make_tuple(py::type::of(self), py::make_tuple(self.attr("to_python")()));
@@ -128,8 +131,9 @@ void define_value_methods(py::class_<Value>& value_class,
 void register_dimension(py::module_& module) {
     py::class_<Dimension> dimension(module, "Dimension", dimension_doc, py::is_final());
     dimension
-        .def(py::init(
-                 [](const py::object& value) { return dimension_from_python("dimension", value); }),
+        .def(py::init([](const py::object& value) {
+                 return std::make_unique<Dimension>(dimension_from_python("dimension", value));
+             }),
              py::arg("value") = py::none())
         .def_property_readonly("min_length", &Dimension::min_length)
         .def_property_readonly(
@@ -148,7 +152,8 @@ void register_partial_shape(py::module_& module) {
     py::class_<PartialShape> shape(module, "PartialShape", partial_shape_doc, py::is_final());
     shape
         .def(py::init([](const py::object& dimensions) {
-                 return partial_shape_from_python("shape", dimensions);
+                 return std::make_unique<PartialShape>(
+                     partial_shape_from_python("shape", dimensions));
              }),
              py::arg("dimensions"))
         .def_property_readonly("rank", &PartialShape::rank,

@@ -6,6 +6,8 @@
 #include <exception>
 #include <thread>
 
+#include "normgraph/kernel/threads/interruption.hpp"
+
 namespace normgraph::binding {
 
 /// A daemon thread may still compute when the interpreter ends. Until CPython 3.13 it is then ended
@@ -21,17 +23,32 @@ inline void take_gil_back(PyThreadState* state) {
     }
 }
 
-/// Calls `function`, which touches no Python object, while other Python threads run.
+/// Runs the handlers of signals that have come. `stop` if one has raised an error, as that of Ctrl-C
+/// does: it is set then. `never_ask_again` in threads other than the main one, where none runs.
+kernel::Interruption::Answer answer_signals();
+
+/// Calls `function`, which touches no Python object, while other Python threads run. Where it calls
+/// kernels, they answer signals; raises what a handler has raised.
 template <typename Function>
 void without_gil(const Function& function) {
-    PyThreadState* const state = PyEval_SaveThread();
+    PyThreadState* state = PyEval_SaveThread();
+    const auto question = [&] {
+        take_gil_back(state);
+        const kernel::Interruption::Answer answer = answer_signals();
+        state = PyEval_SaveThread();
+        return answer;
+    };
     std::exception_ptr failure;
     try {
+        const kernel::Interruption interruption(question);
         function();
     } catch (...) {
         failure = std::current_exception();
     }
     take_gil_back(state);
+    if (PyErr_Occurred() != nullptr) {
+        throw pybind11::error_already_set();
+    }
     if (failure) {
         std::rethrow_exception(failure);
     }

@@ -61,3 +61,17 @@ def test_a_jax_array_is_never_written_to() -> None:
     with pytest.raises(ValueError, match=r"^out\[0\] \(normalized\): .*(read-only|DLPack)"):
         ng.batch_norm_training(x, gamma, beta, out=out)
     assert not np.any(np.array(out))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "name"),
+    [
+        (jax.numpy.float16, "f16"),
+        (jax.numpy.bfloat16, "bf16"),
+        (jax.numpy.float32, "f32"),
+        (jax.numpy.int8, "i8"),
+        (jax.numpy.bool_, "boolean"),
+    ],
+)
+def test_element_types_of_jax_are_understood(dtype: Any, name: str) -> None:
+    assert ng.Parameter(dtype, [1]).element_type == ng.element.Type(name)

@@ -283,3 +283,59 @@ def test_the_rectifier_agrees_with_torch_in_double(last: bool) -> None:
     for value, leaf, bound in zip(backward, (x, gamma, beta), (allowed, sums, sums), strict=True):
         assert leaf.grad is not None
         assert np.abs(value - leaf.grad.numpy()).max() < bound
+
+
+def test_a_tensor_that_is_not_as_memory_holds_it_is_refused() -> None:
+    """DLPack says nothing of the negative bit: the elements would have the wrong sign."""
+    z = torch.complex(torch.ones(4, 3), torch.ones(4, 3))
+    negative = z.conj().imag
+    assert negative.is_neg()
+    x = ng.Parameter("f32", [4, 3], name="x")
+    executable = ng.compile(ng.Function([ng.op.Negate(x)], [x]))
+    for call, name in (
+        (lambda: ng.batch_norm_training(negative, None, None), "input"),
+        (lambda: executable(negative), "x"),
+        (lambda: ng.batch_norm_training(z.real.clone(), None, None, out=negative), r"out\[0\]"),
+    ):
+        with pytest.raises(ValueError, match=rf"^{name}.*resolve_neg\(\)"):
+            call()
+    resolved = ng.batch_norm_training(negative.resolve_neg(), None, None)
+    assert_same_bits(resolved.mean, np.full(3, -1, np.float32), "resolved")
+    with pytest.raises((TypeError, ValueError), match="^input: "):
+        ng.batch_norm_training(z.conj(), None, None)
+
+
+def test_a_tensor_without_memory_is_refused() -> None:
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    with FakeTensorMode():
+        fake = torch.ones(4, 3)
+    x = ng.Parameter("f32", [4, 3], name="x")
+    executable = ng.compile(ng.Function([ng.op.Negate(x)], [x]))
+    for lender in (fake, torch.ones(4, 3, device="meta")):
+        with pytest.raises((TypeError, ValueError), match="^input: expected"):
+            ng.batch_norm_training(lender, None, None)
+        with pytest.raises((TypeError, ValueError), match="^x: expected"):
+            executable(lender)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "name"),
+    [
+        (torch.float16, "f16"),
+        (torch.bfloat16, "bf16"),
+        (torch.float32, "f32"),
+        (torch.float64, "f64"),
+        (torch.int8, "i8"),
+        (torch.int64, "i64"),
+        (torch.uint8, "u8"),
+        (torch.bool, "boolean"),
+    ],
+)
+def test_element_types_of_torch_are_understood(dtype: Any, name: str) -> None:
+    assert ng.Parameter(dtype, [1]).element_type == ng.element.Type(name)
+
+
+def test_an_element_type_of_torch_that_is_not_ours_is_refused() -> None:
+    with pytest.raises(ValueError, match="element_type: expected an element type"):
+        ng.Parameter(torch.complex64, [1])

@@ -30,7 +30,8 @@ def same_bits(left: Any, right: Any) -> bool:
 def test_every_type_keeps_its_elements(name: str) -> None:
     values = np.array([[0, 1, 1], [1, 0, 1]]).astype(DTYPES[name])
     constant = ng.Constant(values, name="c")
-    assert repr(constant) == f"Constant() -> ({name}{{2,3}})"
+    shown = " ".join(np.array2string(values, separator=", ").split())
+    assert repr(constant) == f"Constant 'c' -> ({name}{{2,3}}) {shown}"
     assert constant.shape == (2, 3)
     assert constant.element_type == ng.element.Type(name)
     assert same_bits(constant.array(), values)
@@ -211,3 +212,11 @@ def test_bf16_elements_without_ml_dtypes(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setitem(sys.modules, "ml_dtypes", None)
     with pytest.raises(ImportError, match="pip install ml_dtypes"):
         constant.array()
+
+
+def test_the_repr_of_many_values_is_one_line() -> None:
+    constant = ng.Constant(np.arange(10000.0).reshape(100, 100), name="weights")
+    assert repr(constant).startswith("Constant 'weights' -> (f64{100,100}) [[0.000e+00, 1.000e+00, ...,")
+    assert "\n" not in repr(constant)
+    assert len(repr(constant)) < 300
+    assert repr(ng.Constant(0.5, name="half")) == "Constant 'half' -> (f64{}) 0.5"

@@ -90,7 +90,7 @@ def test_dtypes_of_the_same_width_under_another_name() -> None:
     assert ng.element.Type(np.dtype("=f4")) == ng.element.f32
 
 
-@pytest.mark.parametrize("name", ["", "F32", "float32", "f32 ", "f8", "i4", "bfloat16"])
+@pytest.mark.parametrize("name", ["", "F32", "float", "f32 ", "f8", "i4", "half"])
 def test_unknown_names_are_refused_with_the_list_of_names(name: str) -> None:
     with pytest.raises(ValueError, match=rf"^element type: .* bf16, f32, f64, .* got '{name}'$"):
         ng.element.Type(name)

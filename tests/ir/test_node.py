@@ -20,7 +20,7 @@ def training(name: str | None = None) -> ng.op.BatchNormTraining:
 def test_parameter() -> None:
     parameter = ng.Parameter("bf16", [None, 64], name="x")
     assert parameter.type_name == parameter.description() == "Parameter"
-    assert repr(parameter) == "Parameter() -> (bf16{?,64})"
+    assert repr(parameter) == "Parameter 'x' -> (bf16{?,64})"
     assert parameter.inputs == []
     assert [output.name for output in parameter.outputs] == ["output"]
     assert parameter.attributes == {
@@ -30,14 +30,14 @@ def test_parameter() -> None:
 
 
 def test_a_new_type_of_a_parameter_is_a_declaration() -> None:
-    parameter = ng.Parameter("f32", [2])
+    parameter = ng.Parameter("f32", [2], name="x")
     parameter.element_type = "f64"
     parameter.partial_shape = None
     assert parameter.element_type == ng.element.f64
     assert parameter.partial_shape == ng.PartialShape(None)
-    assert repr(parameter) == "Parameter() -> (f32{2})"
+    assert repr(parameter) == "Parameter 'x' -> (f32{2})"
     parameter.validate_and_infer_types()
-    assert repr(parameter) == "Parameter() -> (f64?)"
+    assert repr(parameter) == "Parameter 'x' -> (f64?)"
     with pytest.raises(TypeError, match=r"^element_type: "):
         parameter.element_type = float  # type: ignore[assignment]
     with pytest.raises(ValueError, match=r"^partial_shape\[0\]: "):

@@ -73,16 +73,19 @@ class Lender:
         shape: tuple[int, ...] | None = None,
         strides: tuple[int, ...] | None = None,
         code_bits_lanes: tuple[int, int, int] | None = None,
+        device_type: int = CPU,
+        has_data: bool = True,
+        has_shape: bool = True,
     ) -> None:
         self._values = values
         self.times_given_back = 0
         shape = values.shape if shape is None else shape
         tensor = Tensor(
-            data=values.ctypes.data - byte_offset,
-            device_type=CPU,
+            data=values.ctypes.data - byte_offset if has_data else None,
+            device_type=device_type,
             rank=len(shape),
             type=DataType(*(code_bits_lanes or (FLOATING_POINT, 8 * values.itemsize, 1))),
-            shape=(ctypes.c_int64 * len(shape))(*shape),
+            shape=(ctypes.c_int64 * len(shape))(*shape) if has_shape else None,
             strides=None if strides is None else (ctypes.c_int64 * len(strides))(*strides),
             byte_offset=byte_offset,
         )
@@ -193,3 +196,66 @@ def test_integers_are_told_from_reals(code: int, bits: int, name: str) -> None:
     lender = Lender(np.zeros((4, 3, 5)), code_bits_lanes=(code, bits, 1))
     with pytest.raises(ng.NodeValidationFailure, match=rf"element type of input: .* got {name}$"):
         ng.batch_norm_training(lender, None, None)
+
+
+#: Changes of a (4, 3, 5) tensor of f32 that no memory stands behind, and what the error says.
+UNUSABLE: dict[str, tuple[dict[str, Any], str]] = {
+    "no data": ({"has_data": False}, "expected a DLPack tensor with memory, got a null pointer"),
+    "no shape": ({"has_shape": False}, "expected a DLPack tensor with a shape, got a null pointer"),
+    "negative length": ({"shape": (4, -3, 5)}, "expected lengths >= 0 from DLPack, got -3 for axis 1"),
+    "wrapping stride": ({"strides": (2**62 + 15, 5, 1)}, "within 2^63 bytes"),
+    "wrapping negative stride": ({"strides": (-(2**63), 5, 1)}, "within 2^63 bytes"),
+    "wrapping reach": ({"strides": (2**60, 2**60, 1)}, "within 2^63 bytes"),
+    "wrapping size": ({"shape": (2**32, 3, 2**32)}, "within 2^63 bytes"),
+    "other device": ({"device_type": 2}, "expected an array in CPU memory, got DLPack device type 2"),
+    "byte offset": ({"byte_offset": 2**64 - 4}, "expected a byte offset below 2^63"),
+}
+
+
+@EVERY_FORM
+@pytest.mark.parametrize("what", UNUSABLE)
+def test_what_no_memory_stands_behind_is_refused(what: str, major: int | None) -> None:
+    changes, message = UNUSABLE[what]
+    values = SAMPLE.training().input
+    if "byte_offset" in changes:
+        changes = {**changes, "has_data": True}
+        lender = Lender(values, major=major)
+        lender._managed.tensor.byte_offset = changes["byte_offset"]
+    else:
+        lender = Lender(values, major=major, **changes)
+    with pytest.raises(ValueError, match="^input: ") as raised:
+        ng.batch_norm_training(lender, None, None)
+    assert message in str(raised.value)
+    assert lender.times_given_back == 1
+
+
+@EVERY_FORM
+@pytest.mark.parametrize("what", UNUSABLE)
+def test_an_executable_refuses_it_too(what: str, major: int | None) -> None:
+    changes, message = UNUSABLE[what]
+    if "byte_offset" in changes:
+        pytest.skip("no such memory can be lent by hand here")
+    x = ng.Parameter("f32", None, name="x")
+    executable = ng.compile(ng.Function([ng.op.Negate(x)], [x]))
+    with pytest.raises(ValueError, match="^x: ") as raised:
+        executable(Lender(SAMPLE.training().input, major=major, **changes))
+    assert message in str(raised.value)
+
+
+@EVERY_FORM
+def test_an_empty_tensor_needs_no_memory(major: int | None) -> None:
+    empty = Lender(np.empty((0, 3, 5), np.float32), major=major, has_data=False, strides=(2**62,) * 3)
+    x = ng.Parameter("f32", None, name="x")
+    (result,) = ng.compile(ng.Function([ng.op.Negate(x)], [x]))(empty)
+    assert result.shape == (0, 3, 5)
+    with pytest.raises(ValueError, match="expected at least one element per channel"):
+        ng.batch_norm_training(empty, None, None)
+
+
+@EVERY_FORM
+def test_the_stride_of_an_axis_with_one_element_does_not_count(major: int | None) -> None:
+    values = SAMPLE.training().input
+    lender = Lender(values, major=major, shape=(4, 1, 3, 5), strides=(15, 2**62, 5, 1))
+    result = ng.batch_norm_training(lender, None, None, channel_axis=2)
+    expected = ng.batch_norm_training(values, None, None)
+    assert_same_bits(result.mean, expected.mean, "a stride that does not count")

@@ -28,4 +28,8 @@ NodeValidationFailure NodeValidationFailure::with_node_name(const std::string& n
     return {details_->type_name, node_name, details_->violations};
 }
 
+NodeValidationFailure NodeValidationFailure::with_advice(const std::string& advice) const {
+    return {what() + ("\n  " + advice), details_};
+}
+
 }  // namespace normgraph

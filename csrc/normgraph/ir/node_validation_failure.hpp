@@ -3,6 +3,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace normgraph {
@@ -29,11 +30,17 @@ public:
     /// The same violations, with the name of the node that has them.
     NodeValidationFailure with_node_name(const std::string& node_name) const;
 
+    /// The same violations, with a line of advice after them.
+    NodeValidationFailure with_advice(const std::string& advice) const;
+
 private:
     struct Details {
         std::string type_name;
         std::vector<Violation> violations;
     };
+    NodeValidationFailure(const std::string& message, std::shared_ptr<const Details> details)
+        : std::invalid_argument(message), details_(std::move(details)) {}
+
     // Shared: copying an exception must not throw.
     std::shared_ptr<const Details> details_;
 };

@@ -1,6 +1,7 @@
 #include "normgraph/kernel/dispatch.hpp"
 
 #include <array>
+#include <atomic>
 #include <cstdlib>
 #include <stdexcept>
 #include <string>
@@ -93,6 +94,8 @@ constexpr std::array implementations{
     },
 };
 
+constinit std::atomic<const Implementation*> chosen{nullptr};
+
 const Implementation& choose() {
     const char* const forced = std::getenv("NORMGRAPH_ISA");
     if (forced != nullptr && *forced != '\0') {
@@ -142,8 +145,13 @@ const Implementation& implementation(std::string_view name) {
 }
 
 const Implementation& chosen_implementation() {
-    static const Implementation& chosen = choose();
-    return chosen;
+    // No function-local static: the child of a fork during its initialization would wait for ever.
+    const Implementation* known = chosen.load(std::memory_order_relaxed);
+    if (known == nullptr) {
+        known = &choose();
+        chosen.store(known, std::memory_order_relaxed);
+    }
+    return *known;
 }
 
 void batch_norm_training(const BatchNormTrainingArguments& arguments, std::int64_t num_threads,

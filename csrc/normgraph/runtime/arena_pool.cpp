@@ -4,6 +4,8 @@
 #include <new>
 #include <utility>
 
+#include "normgraph/runtime/cache_lock.hpp"
+
 namespace normgraph::runtime {
 namespace {
 
@@ -15,18 +17,23 @@ void ArenaPool::FreeAligned::operator()(std::byte* memory) const noexcept {
     ::operator delete(memory, cache_line);
 }
 
-ArenaPool::Arena ArenaPool::take(std::size_t bytes) {
-    Piece piece;
-    {
-        const std::lock_guard lock(mutex_);
-        const auto fitting =
-            std::ranges::find_if(idle_, [&](const Piece& idle) { return idle.bytes >= bytes; });
-        const auto found = fitting == idle_.end() && !idle_.empty() ? idle_.begin() : fitting;
-        if (found != idle_.end()) {
-            piece = std::move(*found);
-            idle_.erase(found);
-        }
+bool ArenaPool::is_there(const Piece& piece) noexcept {
+    return piece.memory != nullptr;
+}
+
+/// The first that is large enough, else any.
+ArenaPool::Piece ArenaPool::take_idle(std::size_t bytes) noexcept {
+    const CacheLock lock;
+    const auto fits = [&](const Piece& idle) { return is_there(idle) && idle.bytes >= bytes; };
+    auto found = std::ranges::find_if(idle_, fits);
+    if (found == idle_.end()) {
+        found = std::ranges::find_if(idle_, is_there);
     }
+    return found == idle_.end() ? Piece{} : std::exchange(*found, {});
+}
+
+ArenaPool::Arena ArenaPool::take(std::size_t bytes) {
+    Piece piece = take_idle(bytes);
     if (piece.bytes < bytes || piece.memory == nullptr) {
         piece.memory.reset();  // first, so that the peak is not both
         const std::size_t size = std::max<std::size_t>(bytes, 1);
@@ -37,10 +44,10 @@ ArenaPool::Arena ArenaPool::take(std::size_t bytes) {
 }
 
 void ArenaPool::give_back(Piece piece) noexcept {
-    const std::lock_guard lock(mutex_);
-    if (idle_.size() < most_idle) {
-        idle_.reserve(most_idle);
-        idle_.push_back(std::move(piece));
+    const CacheLock lock;
+    const auto free = std::ranges::find_if_not(idle_, is_there);
+    if (free != idle_.end()) {
+        *free = std::move(piece);
     }
 }
 

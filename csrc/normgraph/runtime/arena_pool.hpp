@@ -1,10 +1,9 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <memory>
-#include <mutex>
 #include <utility>
-#include <vector>
 
 namespace normgraph::runtime {
 
@@ -27,13 +26,14 @@ private:
         std::size_t bytes = 0;
     };
 
+    static bool is_there(const Piece& piece) noexcept;
+    Piece take_idle(std::size_t bytes) noexcept;
     void give_back(Piece piece) noexcept;
 
     /// More than so many calls at once allocate.
     static constexpr std::size_t most_idle = 4;
 
-    std::mutex mutex_;
-    std::vector<Piece> idle_;
+    std::array<Piece, most_idle> idle_;  // under a CacheLock; null where there is none
 
 public:
     class Arena {

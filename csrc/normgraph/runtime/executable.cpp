@@ -8,6 +8,7 @@
 #include "normgraph/ir/text.hpp"
 #include "normgraph/pass/fuse_relu.hpp"
 #include "normgraph/pass/merge_equal_nodes.hpp"
+#include "normgraph/runtime/cache_lock.hpp"
 #include "normgraph/runtime/lowering.hpp"
 
 namespace normgraph::runtime {
@@ -81,7 +82,7 @@ void Executable::check_arguments(std::span<const Array> arguments) const {
 }
 
 std::shared_ptr<const Plan> Executable::remembered(std::span<const Array> arguments) const {
-    const std::lock_guard lock(mutex_);
+    const CacheLock lock;
     const auto found = std::ranges::find_if(plans_, [&](const std::shared_ptr<const Plan>& plan) {
         return std::ranges::equal(plan->argument_types, arguments, is_of);
     });
@@ -93,8 +94,10 @@ std::shared_ptr<const Plan> Executable::remembered(std::span<const Array> argume
 }
 
 void Executable::remember(std::shared_ptr<const Plan> plan) const {
-    const std::lock_guard lock(mutex_);
+    std::shared_ptr<const Plan> forgotten;  // ends after the lock
+    const CacheLock lock;
     if (plans_.size() == most_plans) {
+        forgotten = std::move(plans_.back());
         plans_.pop_back();
     }
     plans_.insert(plans_.begin(), std::move(plan));

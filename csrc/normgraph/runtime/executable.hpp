@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -66,8 +65,7 @@ private:
     std::vector<std::string> names_;
     Backend backend_;
     mutable ArenaPool arenas_;
-    mutable std::mutex mutex_;
-    mutable std::vector<std::shared_ptr<const Plan>> plans_;  ///< the last used first
+    mutable std::vector<std::shared_ptr<const Plan>> plans_;  ///< last used first; a CacheLock's
     mutable std::atomic<std::int64_t> peak_bytes_ = never_run;
 };
 

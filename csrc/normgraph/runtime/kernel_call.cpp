@@ -4,6 +4,7 @@
 #include <array>
 #include <bit>
 #include <limits>
+#include <memory>
 #include <stdexcept>
 #include <string>
 
@@ -105,7 +106,7 @@ private:
 struct Remembered {
     const KernelCall* call = nullptr;
     std::vector<std::int64_t> numbers;
-    std::vector<TensorType> outputs;
+    std::shared_ptr<const std::vector<TensorType>> outputs;
 
     bool is(const KernelCall& other, const Signature& signature) const {
         return call == &other && std::ranges::equal(numbers, signature.numbers());
@@ -114,19 +115,23 @@ struct Remembered {
 
 }  // namespace
 
-const std::vector<TensorType>& validate(const KernelCall& call,
-                                        std::span<const OptionalArray> inputs, double epsilon,
-                                        std::int64_t channel_axis) {
+std::shared_ptr<const std::vector<TensorType>> validate(const KernelCall& call,
+                                                        std::span<const OptionalArray> inputs,
+                                                        double epsilon, std::int64_t channel_axis) {
     thread_local std::array<Remembered, 32> memory;
     const Signature signature(inputs, epsilon, channel_axis);
     Remembered& entry = memory[signature.fits() ? signature.hash() % memory.size() : 0];
     if (!signature.fits() || !entry.is(call, signature)) {
-        std::vector<TensorType> outputs = validate_anew(call, inputs, epsilon, channel_axis);
-        entry.call = signature.fits() ? &call : nullptr;
-        entry.outputs = std::move(outputs);
-        if (signature.fits()) {
-            entry.numbers.assign(signature.numbers().begin(), signature.numbers().end());
+        auto outputs = std::make_shared<const std::vector<TensorType>>(
+            validate_anew(call, inputs, epsilon, channel_axis));
+        if (!signature.fits()) {
+            return outputs;
         }
+        // Known by no call until all of it is set: to allocate may fail.
+        entry.call = nullptr;
+        entry.numbers.assign(signature.numbers().begin(), signature.numbers().end());
+        entry.outputs = std::move(outputs);
+        entry.call = &call;
     }
     return entry.outputs;
 }

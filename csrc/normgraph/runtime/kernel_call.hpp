@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -48,10 +49,10 @@ extern const KernelCall batch_norm_training_relu_backprop;
 /// empty batch where the op needs elements, or for more elements than 64-bit byte offsets reach.
 ///
 /// Training calls the same op on the same shapes again and again, and small calls would spend most
-/// of their time here: each thread remembers what it has validated last. The result is valid until
-/// the thread's next call of this function.
-const std::vector<TensorType>& validate(const KernelCall& call,
-                                        std::span<const OptionalArray> inputs, double epsilon,
-                                        std::int64_t channel_axis);
+/// of their time here: each thread remembers what it has validated last. The result is shared with
+/// that memory, and stays as it is whatever is validated next.
+std::shared_ptr<const std::vector<TensorType>> validate(const KernelCall& call,
+                                                        std::span<const OptionalArray> inputs,
+                                                        double epsilon, std::int64_t channel_axis);
 
 }  // namespace normgraph::runtime

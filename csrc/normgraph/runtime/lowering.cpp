@@ -221,42 +221,46 @@ Views constant(const NodeLowering& lowering) {
 
 /// How one kind of node becomes steps.
 struct Kind {
+    std::string_view name;
     Views (*lower)(const NodeLowering& lowering);
     std::size_t inputs_read;  ///< the first ones; of the others only the types count
 };
 
 template <typename Op>
-std::pair<const std::string_view, Kind> kind(Views (*lower)(const NodeLowering&)) {
-    return {Op::class_name, {lower, Op::names_of_inputs.size()}};
+constexpr Kind kind(Views (*lower)(const NodeLowering&)) {
+    return {Op::class_name, lower, Op::names_of_inputs.size()};
 }
 
-const std::unordered_map<std::string_view, Kind>& kinds() {
-    static const std::unordered_map<std::string_view, Kind> all{
-        {Constant::class_name, {constant, 0}},
-        kind<op::Add>(element_wise<ElementWiseOperation::add>),
-        kind<op::Subtract>(element_wise<ElementWiseOperation::subtract>),
-        kind<op::Multiply>(element_wise<ElementWiseOperation::multiply>),
-        kind<op::Divide>(element_wise<ElementWiseOperation::divide>),
-        kind<op::Negate>(element_wise<ElementWiseOperation::negate>),
-        kind<op::SquareRoot>(element_wise<ElementWiseOperation::square_root>),
-        kind<op::Relu>(element_wise<ElementWiseOperation::relu>),
-        kind<op::ReluBackprop>(element_wise<ElementWiseOperation::relu_backprop>),
-        kind<op::Convert>(convert),
-        kind<op::Sum>(reduction<op::Sum>),
-        kind<op::Mean>(reduction<op::Mean>),
-        {op::Broadcast::class_name, {broadcast, 1}},
-        {op::MeanBackprop::class_name, {mean_backprop, 1}},
-        kind<op::MatrixMultiply>(matrix_multiply),
-        kind<op::ReluMask>(relu_mask),
-        kind<op::ReluMaskSelect>(relu_mask_select),
-        kind<op::BatchNormTraining>(batch_norm<&batch_norm_training>),
-        kind<op::BatchNormInference>(batch_norm<&batch_norm_inference>),
-        kind<op::BatchNormTrainingBackprop>(batch_norm<&batch_norm_training_backprop>),
-        kind<op::BatchNormInferenceBackprop>(batch_norm<&batch_norm_inference_backprop>),
-        kind<op::BatchNormTrainingRelu>(batch_norm<&batch_norm_training_relu>),
-        kind<op::BatchNormTrainingReluBackprop>(batch_norm<&batch_norm_training_relu_backprop>),
-    };
-    return all;
+constexpr std::array kinds{
+    Kind{Constant::class_name, constant, 0},
+    kind<op::Add>(element_wise<ElementWiseOperation::add>),
+    kind<op::Subtract>(element_wise<ElementWiseOperation::subtract>),
+    kind<op::Multiply>(element_wise<ElementWiseOperation::multiply>),
+    kind<op::Divide>(element_wise<ElementWiseOperation::divide>),
+    kind<op::Negate>(element_wise<ElementWiseOperation::negate>),
+    kind<op::SquareRoot>(element_wise<ElementWiseOperation::square_root>),
+    kind<op::Relu>(element_wise<ElementWiseOperation::relu>),
+    kind<op::ReluBackprop>(element_wise<ElementWiseOperation::relu_backprop>),
+    kind<op::Convert>(convert),
+    kind<op::Sum>(reduction<op::Sum>),
+    kind<op::Mean>(reduction<op::Mean>),
+    Kind{op::Broadcast::class_name, broadcast, 1},
+    Kind{op::MeanBackprop::class_name, mean_backprop, 1},
+    kind<op::MatrixMultiply>(matrix_multiply),
+    kind<op::ReluMask>(relu_mask),
+    kind<op::ReluMaskSelect>(relu_mask_select),
+    kind<op::BatchNormTraining>(batch_norm<&batch_norm_training>),
+    kind<op::BatchNormInference>(batch_norm<&batch_norm_inference>),
+    kind<op::BatchNormTrainingBackprop>(batch_norm<&batch_norm_training_backprop>),
+    kind<op::BatchNormInferenceBackprop>(batch_norm<&batch_norm_inference_backprop>),
+    kind<op::BatchNormTrainingRelu>(batch_norm<&batch_norm_training_relu>),
+    kind<op::BatchNormTrainingReluBackprop>(batch_norm<&batch_norm_training_relu_backprop>),
+};
+
+/// Null if no kernel computes nodes of this kind.
+const Kind* kind_of(const Node& node) {
+    const auto* const found = std::ranges::find(kinds, node.type_name(), &Kind::name);
+    return found == kinds.end() ? nullptr : found;
 }
 
 bool is_parameter(const Node& node) {
@@ -279,7 +283,7 @@ Needed needed_outputs(const Function& function) {
     for (std::size_t index = function.nodes().size(); index-- > 0;) {
         const Node& node = *function.nodes()[index];
         if (needed.contains(&node) && !is_parameter(node)) {
-            for (std::size_t input = 0; input < kinds().at(node.type_name()).inputs_read; ++input) {
+            for (std::size_t input = 0; input < kind_of(node)->inputs_read; ++input) {
                 need(node.input_values()[input]);
             }
         }
@@ -340,7 +344,7 @@ private:
 
 void check_nodes_have_kernels(const Function& function) {
     for (const std::shared_ptr<Node>& node : function.nodes()) {
-        if (!is_parameter(*node) && !kinds().contains(node->type_name())) {
+        if (!is_parameter(*node) && kind_of(*node) == nullptr) {
             throw std::invalid_argument("no kernel computes " + node->description() + " '" +
                                         node->friendly_name() + "'");
         }
@@ -368,9 +372,7 @@ Plan make_plan(const Function& function, Backend backend,
         const auto outputs = needed.find(&node);
         Views views(types.size());
         if (outputs != needed.end()) {
-            views = kinds()
-                        .at(node.type_name())
-                        .lower({.node = node,
+            views = kind_of(node)->lower({.node = node,
                                 .inputs = values.input_views(node),
                                 .input_types = input_types,
                                 .output_types = types,

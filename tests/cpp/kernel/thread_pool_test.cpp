@@ -17,6 +17,7 @@
 
 #include "meeting.hpp"
 #include "normgraph/kernel/threads/parallel_for.hpp"
+#include "normgraph/kernel/threads/processors.hpp"
 
 namespace normgraph::kernel {
 namespace {
@@ -70,6 +71,15 @@ TEST(ParallelFor, RunsOnAsManyThreadsAsAskedFor) {
         EXPECT_EQ(met, threads);
         EXPECT_GE(process_thread_pool().worker_count(), threads - 1);
     }
+}
+
+TEST(ParallelFor, StartsABoundedNumberOfThreads) {
+    std::atomic<int> calls{0};
+    constexpr std::int64_t tasks = 2000;
+    parallel_for(tasks, std::int64_t{1} << 62, [&](std::int64_t) { ++calls; });
+    EXPECT_EQ(calls, tasks);
+    EXPECT_LE(process_thread_pool().worker_count(),
+              std::max<std::int64_t>(4 * available_processors(), 31));
 }
 
 TEST(ParallelFor, RunsOnNoMoreThreadsThanAskedFor) {

@@ -38,8 +38,8 @@ ARRAYS = Group(
         Mutant(
             "classes-with-dlpack",
             "that a class is no array",
-            'py::hasattr(object, "__dlpack__") && !py::isinstance<py::type>(object)',
-            'py::hasattr(object, "__dlpack__")',
+            '!py::isinstance<py::type>(object) && find_attribute(object, "__dlpack__")',
+            'find_attribute(object, "__dlpack__")',
         ),
     ),
 )
@@ -57,13 +57,37 @@ BORROWED_ARRAYS = Group(
         Mutant(
             "dlpack-strides-in-bytes",
             "that DLPack's strides count elements",
-            "tensor.strides[axis] * size",
-            "tensor.strides[axis]",
+            "product(tensor.strides[axis], size)",
+            "product(tensor.strides[axis], 1)",
         ),
         Mutant(
             "dlpack-without-strides",
             "that a DLPack tensor without strides is dense",
-            "dense_stride *= tensor.shape[axis];",
+            "dense_stride = product(dense_stride, length);",
+            "",
+        ),
+        Mutant(
+            "dlpack-without-memory",
+            "that a null pointer lends no elements",
+            "if (tensor.data == nullptr)",
+            "if (false)",
+        ),
+        Mutant(
+            "dlpack-negative-lengths",
+            "that no length is negative",
+            "if (shape()[axis] < 0)",
+            "if (false)",
+        ),
+        Mutant(
+            "dlpack-reach",
+            "that 64-bit offsets reach every element",
+            "std::abs(*extent) > largest - reach",
+            "false",
+        ),
+        Mutant(
+            "dlpack-device-of-the-tensor",
+            "the device that the tensor itself names",
+            "check_device_type(name, tensor.device.type);",
             "",
         ),
         Mutant(
@@ -212,12 +236,6 @@ CALLS = Group(
             "that the element-wise output alone may be an input",
             "index == 0 && are_identical_views(out, *inputs[other])",
             "are_identical_views(out, *inputs[other])",
-        ),
-        Mutant(
-            "outputs-as-one-text",
-            "that a text is not taken for names",
-            "py::isinstance<py::str>(names) || !py::isinstance<py::iterable>(names)",
-            "!py::isinstance<py::iterable>(names)",
         ),
         Mutant(
             "outputs-named-twice",
@@ -389,8 +407,15 @@ VALUES = Group(
         Mutant(
             "text-as-sequence",
             "that a text is no sequence",
-            "if (is_text || PySequence_Check(object.ptr()) == 0)",
-            "if (PySequence_Check(object.ptr()) == 0)",
+            "py::isinstance<py::str>(object) || py::isinstance<py::bytes>(object)",
+            "false",
+        ),
+        Mutant(
+            "set-as-sequence",
+            "that what has no order is no sequence",
+            "    if (PySequence_Check(object.ptr()) == 0) {\n"
+            "        refuse_type(argument, expected, object);",
+            "    if (PySequence_Check(object.ptr()) == 0) {",
         ),
     ),
 )

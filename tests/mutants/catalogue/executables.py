@@ -15,8 +15,8 @@ LOWERING = Group(
         Mutant(
             "broadcast-reads-like",
             "that like only lends its shape",
-            "{op::Broadcast::class_name, {broadcast, 1}}",
-            "{op::Broadcast::class_name, {broadcast, 2}}",
+            "Kind{op::Broadcast::class_name, broadcast, 1}",
+            "Kind{op::Broadcast::class_name, broadcast, 2}",
         ),
         Mutant(
             "mean-adjoint-multiplies",

@@ -6,6 +6,7 @@
 #include "normgraph/kernel/coefficients.hpp"
 #include "normgraph/kernel/reference/relu.hpp"
 #include "normgraph/kernel/reference/summation.hpp"
+#include "normgraph/kernel/threads/interruption.hpp"
 
 /// The backward pass, whether the statistics are the batch's or constants: both have the same sums,
 /// and differ in the formula of one element of input_delta.
@@ -53,6 +54,7 @@ void apply(const View& view, const BackpropChannel& channel, GradientReader<Data
            const Formula& input_delta) {
     ElementWalker<3> walker(view);
     for (std::int64_t element = 0; element < view.elements_per_channel(); ++element) {
+        stop_if_interrupted(element);
         const auto input = load<Data>(channel.input + walker.offset(0));
         const auto delta = gradient.next(channel.normalized_delta + walker.offset(1));
         store<Data>(channel.input_delta + walker.offset(2), input_delta(input, delta));

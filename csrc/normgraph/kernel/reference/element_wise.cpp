@@ -6,6 +6,7 @@
 #include "normgraph/kernel/reference/primitives.hpp"
 #include "normgraph/kernel/reference/share_elements.hpp"
 #include "normgraph/kernel/tensor_cursor.hpp"
+#include "normgraph/kernel/threads/interruption.hpp"
 
 namespace normgraph::kernel::reference {
 namespace {
@@ -78,6 +79,7 @@ void run_part(const ElementWiseProgram& program, std::int64_t begin, std::int64_
     const std::size_t source_count = program.sources.size();
     std::vector<Element> values(source_count + program.instructions.size());
     for (std::int64_t element = begin; element < end; ++element) {
+        stop_if_interrupted(element);
         for (std::size_t index = 0; index < source_count; ++index) {
             const ElementWiseSource& source = program.sources[index];
             std::memcpy(values[index].data(), source.tensor.address + cursors[index].offset(),

@@ -1,5 +1,6 @@
 #include "normgraph/kernel/reference/primitives.hpp"
 #include "normgraph/kernel/reference/share_elements.hpp"
+#include "normgraph/kernel/threads/interruption.hpp"
 
 namespace normgraph::kernel::reference {
 
@@ -8,6 +9,7 @@ void matrix_multiply(const MatrixMultiplyArguments& arguments, std::int64_t num_
     const auto element = [&](std::int64_t row, std::int64_t column) {
         double total = 0;
         for (std::int64_t step = 0; step < depth; ++step) {
+            stop_if_interrupted(step);
             const double left_value =
                 load_as_double(type, left.address + row * left.strides[0] + step * left.strides[1]);
             const double right_value = load_as_double(

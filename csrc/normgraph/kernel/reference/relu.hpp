@@ -2,6 +2,7 @@
 
 #include "normgraph/kernel/layout.hpp"
 #include "normgraph/kernel/relu_mask.hpp"
+#include "normgraph/kernel/threads/interruption.hpp"
 
 /// The rectifier that a mask turns on, after the forward pass and before the backward pass.
 namespace normgraph::kernel::reference {
@@ -45,6 +46,7 @@ void rectify(const Problem& problem, const View& view, std::int64_t channel, std
     ElementWalker<2> walker(view);
     ReluMaskWalker bits(problem, channel);
     for (std::int64_t element = 0; element < view.elements_per_channel(); ++element) {
+        stop_if_interrupted(element);
         std::byte* const address = output + walker.offset(1);
         const auto value = load<Data>(address);
         const auto activated = value <= 0 ? 0 : value;  // NaN stays

@@ -4,6 +4,7 @@
 #include "normgraph/kernel/reference/share_elements.hpp"
 #include "normgraph/kernel/relu_mask.hpp"
 #include "normgraph/kernel/tensor_cursor.hpp"
+#include "normgraph/kernel/threads/interruption.hpp"
 
 namespace normgraph::kernel::reference {
 namespace {
@@ -15,6 +16,7 @@ void for_each_bit(const ReluMaskLayout& layout, std::int64_t begin, std::int64_t
     for (std::int64_t outer = begin; outer < end; ++outer) {
         for (std::int64_t channel = 0; channel < layout.channels; ++channel) {
             for (std::int64_t inner = 0; inner < layout.inner; ++inner) {
+                stop_if_interrupted(inner);
                 function(layout.bit_of(outer, channel, inner));
             }
         }

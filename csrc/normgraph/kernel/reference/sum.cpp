@@ -6,6 +6,7 @@
 #include "normgraph/kernel/reference/share_elements.hpp"
 #include "normgraph/kernel/reference/summation.hpp"
 #include "normgraph/kernel/tensor_cursor.hpp"
+#include "normgraph/kernel/threads/interruption.hpp"
 
 namespace normgraph::kernel::reference {
 namespace {
@@ -27,6 +28,7 @@ double sum_of(ElementType type, const std::byte* address, const TensorAxes& axes
     BlockTree<1> tree;
     for (std::int64_t begin = 0; begin < count; begin += PrimitiveSum::block_length) {
         const std::int64_t length = std::min(count - begin, PrimitiveSum::block_length);
+        stop_if_interrupted();
         Lanes<1> lanes(PrimitiveSum::lanes);
         for (std::int64_t element = 0; element < length; ++element) {
             lanes.add_term(static_cast<std::size_t>(element % PrimitiveSum::lanes),
@@ -58,6 +60,7 @@ void sum(const SumArguments& arguments, std::int64_t num_threads) {
             TensorCursor source(kept_axes, begin);
             TensorCursor target(result_axes, begin);
             for (std::int64_t index = begin; index < end; ++index) {
+                stop_if_interrupted(index);
                 const double total =
                     sum_of(arguments.type, arguments.value.address + source.offset(), summed_axes);
                 store_rounded_once(arguments.type, arguments.result.address + target.offset(),

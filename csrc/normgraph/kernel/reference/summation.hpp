@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "normgraph/kernel/layout.hpp"
+#include "normgraph/kernel/threads/interruption.hpp"
 
 /// The canonical summation order in its plainest form: reduce a block, combine the blocks.
 namespace normgraph::kernel::reference {
@@ -89,6 +90,7 @@ Sums<SumCount> sum_channel(const SummationOrder& order, Terms&& terms) {
         const std::int64_t rows = std::min(rows_per_block, order.row_count - row);
         for (std::int64_t start = 0; start < order.row_length; start += piece_length) {
             const std::int64_t length = std::min(piece_length, order.row_length - start);
+            stop_if_interrupted();
             Lanes<SumCount> lanes(order.lanes);
             for (std::int64_t row_in_block = 0; row_in_block < rows; ++row_in_block) {
                 for (std::int64_t element = 0; element < length; ++element) {

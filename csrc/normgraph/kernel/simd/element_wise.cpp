@@ -10,6 +10,7 @@
 #include "normgraph/kernel/simd/scratch.hpp"
 #include "normgraph/kernel/simd/share_work.hpp"
 #include "normgraph/kernel/tensor_cursor.hpp"
+#include "normgraph/kernel/threads/interruption.hpp"
 
 namespace normgraph::kernel::simd {
 namespace {
@@ -110,6 +111,7 @@ public:
             repeat(copy, std::min(block_length_, end - begin), slot(copy.slot));
         }
         for (; begin < end; begin += block_length_) {
+            stop_if_interrupted();
             const std::int64_t length = std::min(block_length_, end - begin);
             for (std::size_t index = 0; index < sources.size(); ++index) {
                 const Copy& copy = copied_sources_[index];

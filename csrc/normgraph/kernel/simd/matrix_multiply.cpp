@@ -9,6 +9,7 @@
 #include "normgraph/kernel/simd/kernels.hpp"
 #include "normgraph/kernel/simd/scratch.hpp"
 #include "normgraph/kernel/simd/share_work.hpp"
+#include "normgraph/kernel/threads/interruption.hpp"
 
 namespace normgraph::kernel::simd {
 namespace {
@@ -60,6 +61,7 @@ public:
     void run(const IndexRange& rows, const IndexRange& columns) {
         std::fill_n(sums_, tile_rows * tile_columns, 0.0);
         for (std::int64_t begin = 0; begin < arguments_.depth; begin += tile_depth) {
+            stop_if_interrupted();
             const IndexRange depth{begin, std::min(begin + tile_depth, arguments_.depth)};
             add_step({rows, columns, depth});
         }

@@ -8,6 +8,7 @@
 #include "normgraph/kernel/simd/scratch.hpp"
 #include "normgraph/kernel/simd/share_work.hpp"
 #include "normgraph/kernel/tensor_cursor.hpp"
+#include "normgraph/kernel/threads/interruption.hpp"
 
 namespace normgraph::kernel::simd {
 namespace {
@@ -31,7 +32,9 @@ template <typename Function>
 void for_each_block(const Rows& rows, std::int64_t begin, std::int64_t end,
                     const Function& function) {
     for (std::int64_t row = begin; row < end; ++row) {
+        stop_if_interrupted(row);
         for (std::int64_t position = 0; position < rows.length; position += block_length) {
+            stop_if_interrupted(position);
             function(row * rows.length + position, std::min(block_length, rows.length - position),
                      row * rows.bytes + position / 8);
         }

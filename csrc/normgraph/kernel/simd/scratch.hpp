@@ -1,9 +1,12 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <stdexcept>
+
+#include "normgraph/kernel/threads/interruption.hpp"
 
 namespace normgraph::kernel::simd {
 
@@ -51,10 +54,11 @@ public:
         std::size_t used_;
     };
 
-    /// The calling thread's own, kept for its next call.
+    /// The calling thread's own, kept for its next call. A kernel that is called in the midst of
+    /// another (see Interruption) has one of its own.
     static Scratch& of_this_thread() {
-        thread_local Scratch scratch;
-        return scratch;
+        thread_local std::array<Scratch, 2> scratches;
+        return scratches[Interruption::is_being_asked() ? 1 : 0];
     }
 
 private:

@@ -13,6 +13,7 @@
 #include "normgraph/kernel/simd/scratch.hpp"
 #include "normgraph/kernel/simd/share_work.hpp"
 #include "normgraph/kernel/tensor_cursor.hpp"
+#include "normgraph/kernel/threads/interruption.hpp"
 
 namespace normgraph::kernel::simd {
 namespace {
@@ -122,6 +123,7 @@ public:
         auto* const staged =
             scratch.take<double>(has_columns_ ? PrimitiveSum::lanes * tile_width_ : block_length);
         for (std::int64_t index = begin; index < end; ++index) {
+            stop_if_interrupted();
             const std::int64_t length =
                 std::min(block_length, summed_.element_count() - index * block_length);
             if (has_columns_) {
@@ -212,6 +214,7 @@ void run_by_tiles(const Summation& summation, std::int64_t threads) {
         auto* const sums = scratch.take<double>(summation.tile_width());
         const IndexRange range = part_of(tiles, task, tasks);
         for (std::int64_t index = range.begin; index < range.end; ++index) {
+            stop_if_interrupted(index);
             const Tile tile = summation.tile(index);
             summation.add_blocks(tile, 0, blocks, sums, scratch);
             summation.write(tile, sums);

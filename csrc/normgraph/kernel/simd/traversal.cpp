@@ -8,6 +8,7 @@
 
 #include "normgraph/kernel/simd/block_sums.hpp"
 #include "normgraph/kernel/simd/copy_box.hpp"
+#include "normgraph/kernel/threads/interruption.hpp"
 
 namespace normgraph::kernel::simd {
 namespace {
@@ -513,6 +514,7 @@ void Traversal::reduce(const RowsAndColumns<Reduce>& kernel, const ChannelRange&
     const Buffers buffers = take_buffers(count, scratch);
 
     for (std::int64_t block = blocks.begin; block < blocks.end; ++block) {
+        stop_if_interrupted();
         double* const totals = along_rows ? lanes : block_sums;
         std::memset(
             totals, 0,
@@ -567,6 +569,7 @@ void Traversal::apply(const RowsAndColumns<Apply>& kernel, const ChannelRange& c
     const Buffers buffers = take_buffers(count, scratch);
     // The last blocks that were read are the likeliest to be in a cache still.
     for (std::int64_t block = blocks.end; block-- > blocks.begin;) {
+        stop_if_interrupted();
         for_each_tile(applied_, true, channels, block, [&](const Tile& tile) {
             std::array<SourceTile, most_sources> sources;
             for (std::size_t source = 0; source < applied_.count; ++source) {
@@ -625,16 +628,25 @@ void Traversal::apply_joined(Apply kernel, const ChannelRange& channels, const v
                              std::int64_t stride) const {
     const auto size = static_cast<std::int64_t>(size_);
     const ElementPosition begin{channels.begin, 0, 0};
-    const auto apply_columns = [&](std::int64_t first, std::int64_t end, bool bypasses_cache) {
+    const auto apply_rows = [&](std::int64_t row, std::int64_t rows, std::int64_t first,
+                                std::int64_t end, bool bypasses_cache) {
         std::array<SourceTile, most_sources> sources;
         for (std::size_t source = 0; source < applied_.count; ++source) {
             const TensorAccess& access = sources_[applied_.index[source]];
-            sources[source] = {access.at(begin) + first * size, 0, access.rows.stride(),
-                               access.readable_end, 0};
+            sources[source] = {access.at(begin) + row * access.rows.stride() + first * size, 0,
+                               access.rows.stride(), access.readable_end, 0};
         }
-        kernel({1, order_.row_count, end - first}, sources.data(), {},
-               {coefficients, stride, first},
-               {target_.at(begin) + first * size, 0, target_.rows.stride(), bypasses_cache});
+        kernel({1, rows, end - first}, sources.data(), {}, {coefficients, stride, first},
+               {target_.at(begin) + row * target_.rows.stride() + first * size, 0,
+                target_.rows.stride(), bypasses_cache});
+    };
+    const auto apply_columns = [&](std::int64_t first, std::int64_t end, bool bypasses_cache) {
+        constexpr std::int64_t rows_between_polls = 4096;
+        for (std::int64_t row = 0; row < order_.row_count; row += rows_between_polls) {
+            stop_if_interrupted();
+            apply_rows(row, std::min(rows_between_polls, order_.row_count - row), first, end,
+                       bypasses_cache);
+        }
     };
     const std::int64_t columns = joined_columns(channels.end - channels.begin);
     const auto past_line = reinterpret_cast<std::uintptr_t>(target_.at(begin)) % cache_line;

@@ -8,6 +8,7 @@ constinit thread_local bool runs_a_task = false;
 }  // namespace
 
 void Job::work() noexcept {
+    const Interruption::Helper helper(interruption_);
     runs_a_task = true;
     for (;;) {
         // Relaxed: the pool's mutex orders the tasks' memory before and after the job.
@@ -16,6 +17,7 @@ void Job::work() noexcept {
             break;
         }
         try {
+            stop_if_interrupted();
             task_(index);
         } catch (...) {
             fail(index);

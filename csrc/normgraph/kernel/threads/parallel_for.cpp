@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "normgraph/kernel/floating_point_environment.hpp"
+#include "normgraph/kernel/threads/interruption.hpp"
 #include "normgraph/kernel/threads/job.hpp"
 #include "normgraph/kernel/threads/thread_pool.hpp"
 
@@ -14,6 +15,7 @@ void parallel_for(std::int64_t task_count, std::int64_t num_threads,
     const std::int64_t useful_threads = std::min(task_count, num_threads);
     if (useful_threads <= 1 || Job::is_running_in_this_thread()) {
         for (std::int64_t index = 0; index < task_count; ++index) {
+            stop_if_interrupted();
             task(index);
         }
         return;
@@ -21,6 +23,7 @@ void parallel_for(std::int64_t task_count, std::int64_t num_threads,
     Job job(task_count, task);
     process_thread_pool().run(job, useful_threads - 1);
     job.rethrow_failure();
+    stop_if_interrupted();  // it may have been asked to when all tasks had been taken
 }
 
 }  // namespace normgraph::kernel

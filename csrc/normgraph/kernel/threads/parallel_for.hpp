@@ -17,10 +17,13 @@ namespace normgraph::kernel {
 ///   So it is inside of a task that runs on several threads: nested use adds no threads.
 /// - Any number of threads may call it at once. A caller never waits for a thread that is busy with
 ///   another call: at worst it does all of its tasks itself.
-/// - Threads are started when first needed, as many as the largest num_threads has asked for (1023
-///   at most; fewer if the system refuses), and sleep between calls. They hold nothing that needs
+/// - Threads are started when first needed, as many as the largest num_threads has asked for (at
+///   most four times as many as there are processors, or 31 where that is more; fewer if the system
+///   refuses), and sleep between calls. They hold nothing that needs
 ///   an end: the process may exit, fork or unload this library at any time. The child of a fork
 ///   starts threads of its own, even if another thread was in a call during the fork.
+/// - Inside of an Interruption, Interrupted is thrown here when the work is to be given up; tasks
+///   that take longer than some milliseconds call stop_if_interrupted in between.
 /// - Tasks run in the default floating-point environment; the caller's is restored.
 /// - If tasks throw, the remaining ones are left out and the exception of the first of them (by
 ///   index) is thrown here: the same one that a plain loop would throw.

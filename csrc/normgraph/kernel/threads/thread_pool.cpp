@@ -9,7 +9,9 @@
 #include <thread>
 
 #include "normgraph/kernel/floating_point_environment.hpp"
+#include "normgraph/kernel/threads/interruption.hpp"
 #include "normgraph/kernel/threads/loaded_module.hpp"
+#include "normgraph/kernel/threads/processors.hpp"
 
 #if defined(__unix__) || defined(__APPLE__)
 #define NORMGRAPH_HAS_FORK 1
@@ -35,10 +37,24 @@ void look_out_for(Condition condition) {
     }
 }
 
+/// Threads beyond the processors gain nothing, but for those that wait for something else in their
+/// tasks. Whoever asks for any number of them must not be left with hundreds that sleep.
+std::int64_t useful_workers() {
+    constexpr std::int64_t per_processor = 4;
+    constexpr std::int64_t at_least = 31;
+    return std::max(per_processor * available_processors(), at_least);
+}
+
+// Never deleted, see ThreadPool. No function-local static: a fork during its initialization would
+// leave the child waiting for ever for a thread that it does not have.
+constinit std::atomic<ThreadPool*> current_pool{nullptr};
+
 }  // namespace
 
+ThreadPool::ThreadPool() : max_workers_(useful_workers()) {}
+
 void ThreadPool::run(Job& job, std::int64_t max_helpers) {
-    Offer offer{job, std::min(max_helpers, max_workers)};
+    Offer offer{job, std::min(max_helpers, max_workers_)};
     publish(offer);
     job.work();
     withdraw(offer);
@@ -64,6 +80,9 @@ void ThreadPool::publish(Offer& offer) {
 }
 
 void ThreadPool::withdraw(Offer& offer) {
+    if (is_abandoned()) {
+        return;
+    }
     {
         const std::lock_guard lock(mutex_);
         remove(offer);
@@ -72,7 +91,21 @@ void ThreadPool::withdraw(Offer& offer) {
     look_out_for(is_ours_alone);
     // Under the mutex also if they have left: the last one may still be about to notify.
     std::unique_lock lock(mutex_);
+    Interruption* const interruption = offer.job.interruption();
+    while (interruption != nullptr && !interruption->is_requested() &&
+           !offer.helpers_have_left.wait_for(lock, Interruption::period, is_ours_alone)) {
+        lock.unlock();
+        interruption->ask();
+        if (is_abandoned()) {
+            return;
+        }
+        lock.lock();
+    }
     offer.helpers_have_left.wait(lock, is_ours_alone);
+}
+
+bool ThreadPool::is_abandoned() const {
+    return current_pool.load(std::memory_order_relaxed) != this;
 }
 
 void ThreadPool::remove(Offer& offer) {
@@ -86,6 +119,8 @@ void ThreadPool::start_workers(std::int64_t wanted) {
             std::thread([this] { serve(); }).detach();
         } catch (const std::system_error&) {
             return;  // The system gives no more threads: those there are do the job.
+        } catch (const std::bad_alloc&) {
+            return;
         }
         ++worker_count_;
     }
@@ -119,10 +154,6 @@ std::int64_t ThreadPool::worker_count() const {
 }
 
 namespace {
-
-// Never deleted, see ThreadPool. No function-local static: a fork during its initialization would
-// leave the child waiting for ever for a thread that it does not have.
-constinit std::atomic<ThreadPool*> current_pool{nullptr};
 
 std::unique_ptr<ThreadPool> prepare_pool() {
     keep_this_module_loaded();

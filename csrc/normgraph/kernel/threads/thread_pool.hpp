@@ -16,9 +16,7 @@ namespace normgraph::kernel {
 /// be joined while the process exits (when static objects are already gone, and a join may hang).
 class ThreadPool {
 public:
-    static constexpr std::int64_t max_workers = 1023;
-
-    ThreadPool() = default;
+    ThreadPool();
     ThreadPool(const ThreadPool&) = delete;
     ThreadPool& operator=(const ThreadPool&) = delete;
 
@@ -43,6 +41,9 @@ private:
     void publish(Offer& offer);
     void withdraw(Offer& offer);
     void remove(Offer& offer);
+    /// Whether this is the child of a fork that was made in the midst of a job: its helpers are not
+    /// here, and the mutex may be locked for ever.
+    bool is_abandoned() const;
     [[noreturn]] void serve();
 
     mutable std::mutex mutex_;
@@ -50,6 +51,7 @@ private:
     std::vector<Offer*> offers_;           // with free seats, oldest first
     std::atomic<bool> has_offers_{false};  // !offers_.empty(), for those without the mutex
     std::int64_t worker_count_ = 0;
+    const std::int64_t max_workers_;
 };
 
 /// The pool of this process, made at the first call. After a fork the child has a new one: the
