@@ -12,6 +12,7 @@
 
 #include "normgraph/ir/constant.hpp"
 #include "normgraph/ir/topological_order.hpp"
+#include "normgraph/op/adjoints.hpp"
 #include "normgraph/op/batch_norm_training.hpp"
 #include "normgraph/op/elementwise.hpp"
 #include "normgraph/op/expressions.hpp"
@@ -90,6 +91,20 @@ TEST(TopologicalOrder, StopsAtSources) {
     EXPECT_EQ(topological_order(std::span(roots).first(1), sources).size(), 2U);
     EXPECT_EQ(topological_order(roots, sources).size(), 5U);
     EXPECT_TRUE(topological_order(sources, sources).empty());
+}
+
+TEST(PropagateAdjoints, ASourceListedTwiceHasItsGradientInTheFirstPlace) {
+    const auto x = parameter("x", {3});
+    const auto y = parameter("y", {3});
+    const std::vector<Output> roots{-Output(x), y};
+    const std::vector<Output> sources{y, x, x, y};
+    const Deltas found = op::propagate_adjoints(roots, {Output(y), Output(x)}, sources);
+    ASSERT_EQ(found.size(), 4U);
+    EXPECT_EQ(found[0], Output(x));
+    ASSERT_TRUE(found[1].has_value());
+    EXPECT_EQ(found[1]->node()->input_values(), std::vector<Output>{y});
+    EXPECT_EQ(found[2], std::nullopt);
+    EXPECT_EQ(found[3], std::nullopt);
 }
 
 TEST(Decompose, LeavesNothingButPrimitives) {

@@ -67,7 +67,7 @@ OVERWRITES = Group(
             "what-is-copied-is-overwritten",
             "that a step may copy a source",
             "read(store.value, operations_.size());",
-            "",
+            "read(store.value, 0);",
         ),
         Mutant(
             "second-operand-is-overwritten",

@@ -363,6 +363,19 @@ ADJOINTS = Group(
     ),
 )
 
+SOURCES = Group(
+    OP + "adjoints.cpp",
+    CPP_TESTS,
+    (
+        Mutant(
+            "source-listed-twice",
+            "that the first place of a source counts",
+            "places.try_emplace(sources[index], index);",
+            "places.insert_or_assign(sources[index], index);",
+        ),
+    ),
+)
+
 DIFFERENTIATE = Group(
     PASS + "differentiate.cpp",
     GRADIENT_TESTS,
@@ -395,13 +408,13 @@ DIFFERENTIATE = Group(
             "deltas-called-alike",
             "the names of deltas",
             'names.take(name_of(result) + "_delta")',
-            'name_of(result) + "_delta"',
+            '(static_cast<void>(names), name_of(result) + "_delta")',
         ),
         Mutant(
             "deltas-called-like-parameters",
             "the names of parameters",
             "names.take(parameter->friendly_name());",
-            "",
+            "static_cast<void>(parameter);",
         ),
         Mutant(
             "zero-of-unknown-type",
@@ -432,7 +445,7 @@ NAMES_OF_GRADIENTS = Group(
             "original-nodes-renamed",
             "that nodes of the original keep their names",
             "done.insert(node.get());",
-            "",
+            "static_cast<void>(node);",
         ),
     ),
 )
@@ -604,6 +617,7 @@ GROUPS = (
     RELU_ADJOINTS,
     RELU_BACKPROP,
     ADJOINTS,
+    SOURCES,
     DIFFERENTIATE,
     NAMES_OF_GRADIENTS,
     DECOMPOSE,
