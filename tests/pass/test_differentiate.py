@@ -197,6 +197,46 @@ def test_parameters_results_and_their_names() -> None:
     assert [str(r.partial_shape) for r in chosen.results] == ["{3}", "{?,3}"]
 
 
+def names_of(function: ng.Function) -> tuple[list[str], list[str]]:
+    """Those of the parameters, and of the nodes that make the results."""
+    parameters = [parameter.friendly_name for parameter in function.parameters]
+    return parameters, [result.node.friendly_name for result in function.results]
+
+
+def test_deltas_of_results_that_are_called_alike_have_distinct_names() -> None:
+    x = ng.Parameter("f32", [4, 3], name="x")
+    vectors = [ng.Parameter("f32", [3], name=name) for name in ("gamma", "normalized_delta#2")]
+    results = [ng.op.BatchNormTraining(x, *vectors).output(0) for _ in range(3)]
+    gradients = ng.gradients(ng.Function([*results, results[0]], [x, *vectors]))
+    assert names_of(gradients)[0] == [
+        "x",
+        "gamma",
+        "normalized_delta#2",
+        "normalized_delta",
+        "normalized_delta#3",
+        "normalized_delta#4",
+        "normalized_delta#5",
+    ]
+
+
+def test_a_delta_leaves_the_name_of_a_parameter() -> None:
+    x, other = (ng.Parameter("f32", [3], name=name) for name in ("x", "total_delta"))
+    function = ng.Function([ng.op.Multiply(x, other, name="total")], [x, other])
+    first = ng.gradients(function)
+    assert names_of(first)[0] == ["x", "total_delta", "total_delta#2"]
+    assert names_of(ng.gradients(function))[0] == names_of(first)[0]
+    # The gradients are named by the ops that make them, whose names are generated.
+    second = ng.gradients(first)
+    assert len(set(names_of(second)[0])) == len(second.parameters)
+
+
+def test_gradients_that_are_deltas_are_called_as_those() -> None:
+    x, y = (ng.Parameter("f32", [3], name=name) for name in "xy")
+    gradients = ng.gradients(ng.Function([ng.op.Add(x, y, name="total")], [x, y]))
+    assert names_of(gradients) == (["x", "y", "total_delta"], ["total_delta", "total_delta"])
+    assert gradients.results == [gradients.parameters[2].output(0)] * 2
+
+
 def test_gradients_add_up_over_all_paths() -> None:
     x = ng.Parameter("f64", [3], name="x")
     square = ng.op.Multiply(x, x)

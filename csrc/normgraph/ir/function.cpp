@@ -6,6 +6,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "normgraph/ir/distinct_names.hpp"
 #include "normgraph/ir/print_node.hpp"
 #include "normgraph/ir/text.hpp"
 #include "normgraph/ir/topological_order.hpp"
@@ -55,17 +56,9 @@ private:
 std::unordered_map<const Node*, std::string> distinct_names(
     const std::vector<std::shared_ptr<Node>>& nodes) {
     std::unordered_map<const Node*, std::string> names;
-    std::unordered_map<std::string, std::size_t> repetitions_of;  // so far, to count on from
-    std::unordered_set<std::string> used;
+    DistinctNames distinct;
     for (const std::shared_ptr<Node>& node : nodes) {
-        const std::string friendly_name = node->friendly_name();
-        std::string name = friendly_name;
-        std::size_t& repetitions = repetitions_of[friendly_name];
-        while (!used.insert(name).second) {
-            ++repetitions;
-            name = friendly_name + "#" + std::to_string(repetitions + 1);
-        }
-        names.emplace(node.get(), std::move(name));
+        names.emplace(node.get(), distinct.take(node->friendly_name()));
     }
     return names;
 }

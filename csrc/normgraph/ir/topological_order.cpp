@@ -1,8 +1,9 @@
 #include "normgraph/ir/topological_order.hpp"
 
-#include <algorithm>
 #include <cstddef>
 #include <unordered_set>
+
+#include "normgraph/ir/output_hash.hpp"
 
 namespace normgraph {
 
@@ -18,11 +19,12 @@ struct Step {
 
 std::vector<std::shared_ptr<Node>> topological_order(std::span<const Output> roots,
                                                      std::span<const Output> sources) {
+    const std::unordered_set<Output, OutputHash> unfollowed(sources.begin(), sources.end());
     std::vector<std::shared_ptr<Node>> order;
     std::unordered_set<const Node*> seen;
     std::vector<Step> path;
     const auto follow = [&](const Output& output) {
-        const bool is_source = std::ranges::find(sources, output) != sources.end();
+        const bool is_source = unfollowed.contains(output);
         if (!is_source && seen.insert(output.node().get()).second) {
             path.push_back({output.node()});
         }

@@ -2,32 +2,41 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <map>
 #include <memory>
 #include <optional>
 #include <ranges>
+#include <unordered_map>
 #include <unordered_set>
-#include <utility>
 #include <vector>
 
+#include "normgraph/ir/output_hash.hpp"
 #include "normgraph/ir/topological_order.hpp"
 #include "normgraph/op/expressions.hpp"
 
 namespace normgraph::op {
 namespace {
 
+/// By source: its first place among them.
+using Places = std::unordered_map<Output, std::size_t, OutputHash>;
+
+Places places_of(std::span<const Output> sources) {
+    Places places;
+    for (std::size_t index = 0; index < sources.size(); ++index) {
+        places.try_emplace(sources[index], index);
+    }
+    return places;
+}
+
 /// The gradients that have arrived so far; those of the sources go no further.
 class Accumulator {
 public:
-    explicit Accumulator(std::span<const Output> sources)
-        : sources_(sources), of_sources_(sources.size()) {}
+    Accumulator(const Places& places, std::size_t source_count)
+        : places_(places), of_sources_(source_count) {}
 
     void add(const Output& output, const Output& delta) {
-        const auto source = std::ranges::find(sources_, output);
+        const auto source = places_.find(output);
         std::optional<Output>& sum =
-            source == sources_.end()
-                ? sums_[key_of(output)]
-                : of_sources_[static_cast<std::size_t>(source - sources_.begin())];
+            source == places_.end() ? sums_[output] : of_sources_[source->second];
         sum = sum ? *sum + delta : delta;
     }
 
@@ -35,7 +44,7 @@ public:
     Deltas of_outputs(Node& node) const {
         Deltas deltas;
         for (const Output& output : node.outputs()) {
-            const auto sum = sums_.find(key_of(output));
+            const auto sum = sums_.find(output);
             deltas.push_back(sum == sums_.end() ? std::nullopt : sum->second);
         }
         return deltas;
@@ -44,19 +53,16 @@ public:
     const Deltas& of_sources() const { return of_sources_; }
 
 private:
-    using Key = std::pair<const Node*, std::size_t>;
-    static Key key_of(const Output& output) { return {output.node().get(), output.index()}; }
-
-    std::span<const Output> sources_;
+    const Places& places_;
     Deltas of_sources_;
-    std::map<Key, std::optional<Output>> sums_;  // never gone through: addresses order nothing
+    // Never gone through: addresses order nothing.
+    std::unordered_map<Output, std::optional<Output>, OutputHash> sums_;
 };
 
 /// Which outputs depend on the sources.
 class Activity {
 public:
-    Activity(std::span<const Output> sources, std::span<const std::shared_ptr<Node>> order)
-        : sources_(sources) {
+    Activity(const Places& places, std::span<const std::shared_ptr<Node>> order) : places_(places) {
         for (const std::shared_ptr<Node>& node : order) {
             if (std::ranges::any_of(node->input_values(),
                                     [&](const Output& input) { return is_active(input); })) {
@@ -66,12 +72,12 @@ public:
     }
 
     bool is_active(const Output& output) const {
-        return std::ranges::find(sources_, output) != sources_.end() || is_active(*output.node());
+        return places_.contains(output) || is_active(*output.node());
     }
     bool is_active(const Node& node) const { return active_.contains(&node); }
 
 private:
-    std::span<const Output> sources_;
+    const Places& places_;
     std::unordered_set<const Node*> active_;
 };
 
@@ -80,8 +86,9 @@ private:
 Deltas propagate_adjoints(std::span<const Output> roots, const Deltas& deltas,
                           std::span<const Output> sources) {
     const std::vector<std::shared_ptr<Node>> order = topological_order(roots, sources);
-    const Activity activity(sources, order);
-    Accumulator sums(sources);
+    const Places places = places_of(sources);
+    const Activity activity(places, order);
+    Accumulator sums(places, sources.size());
     for (std::size_t index = 0; index < roots.size(); ++index) {
         if (deltas[index]) {
             sums.add(roots[index], *deltas[index]);

@@ -12,6 +12,10 @@ namespace normgraph::pass {
 /// are the gradients of the parameters `with_respect_to`, in this order: Σ over the results of
 /// delta · ∂result/∂parameter. One that no result depends on has the gradient 0.
 ///
+/// Parameters and results have distinct names: where one is taken, a delta or a node that makes a
+/// gradient has a number after its name, "normalized_delta#2". Nodes of the original function, and
+/// a gradient that is a delta itself, keep their names.
+///
 /// Throws std::invalid_argument, naming what is meant: for no parameter at all, one that is not
 /// the function's or is listed twice, a parameter or a result that is not real, a gradient of 0 for
 /// a parameter whose element type is not known, and where an op on the way has no derivative.

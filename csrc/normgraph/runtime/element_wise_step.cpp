@@ -114,24 +114,32 @@ std::vector<std::size_t> ElementWiseStep::writes() const {
     return views;
 }
 
-bool ElementWiseStep::reads_after(std::size_t instruction, std::size_t source) const {
-    const ProgramValue value{true, source};
-    for (std::size_t index = instruction + 1; index < operations_.size(); ++index) {
-        if (operations_[index].first == value || operations_[index].second == value) {
-            return true;
+std::vector<std::size_t> ElementWiseStep::last_reads() const {
+    std::vector<std::size_t> last(sources_.size(), 0);
+    const auto read = [&](const ProgramValue& value, std::size_t index) {
+        if (value.is_source) {
+            last[value.index] = index;
         }
+    };
+    for (std::size_t index = 0; index < operations_.size(); ++index) {
+        read(operations_[index].first, index);
+        read(operations_[index].second, index);
     }
-    return std::ranges::any_of(stores_, [&](const Store& store) { return store.value == value; });
+    for (const Store& store : stores_) {
+        read(store.value, operations_.size());
+    }
+    return last;
 }
 
 std::vector<Step::Overwrite> ElementWiseStep::possible_overwrites() const {
+    const std::vector<std::size_t> last = last_reads();
     std::vector<Overwrite> overwrites;
     for (const Store& store : stores_) {
         if (store.value.is_source) {
             continue;
         }
         for (std::size_t source = 0; source < sources_.size(); ++source) {
-            if (!reads_after(store.value.index, source)) {
+            if (last[source] <= store.value.index) {
                 overwrites.push_back({store.view, sources_[source]});
             }
         }

@@ -61,7 +61,8 @@ private:
 
     std::int32_t number_of(const ProgramValue& value) const;
     void assign_slots();
-    bool reads_after(std::size_t instruction, std::size_t source) const;
+    /// By source: the last instruction that reads it, or the number of all if it is stored.
+    std::vector<std::size_t> last_reads() const;
 
     Lengths shape_;
     std::vector<std::size_t> sources_;

@@ -20,6 +20,9 @@ struct MemoryPlan {
 
 /// Pieces whose lifetimes have a step in common do not overlap. The largest is placed first, each
 /// at the lowest place that is free. Throws std::bad_alloc if no memory could be that large.
+///
+/// Takes O(n·log² n) where memory that is in use together is adjacent but for a few gaps, as it is
+/// for values of a few sizes; O(n²·log n) at worst.
 MemoryPlan plan_memory(std::span<const Lifetime> lifetimes);
 
 }  // namespace normgraph::runtime

@@ -1,6 +1,7 @@
 #include "normgraph/runtime/plan_builder.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <numeric>
 #include <utility>
 
@@ -41,12 +42,8 @@ std::size_t PlanBuilder::whole_view(std::size_t buffer) {
 }
 
 std::size_t PlanBuilder::add_argument(const TensorType& type) {
-    const auto is_argument = [](const Buffer& buffer) {
-        return buffer.home == Buffer::Home::argument;
-    };
-    const auto index = static_cast<std::size_t>(std::ranges::count_if(plan_.buffers, is_argument));
-    return add_buffer(
-        {Buffer::Home::argument, type.element_type, lengths_of(type.partial_shape), index});
+    return add_buffer({Buffer::Home::argument, type.element_type, lengths_of(type.partial_shape),
+                       argument_count_++});
 }
 
 std::size_t PlanBuilder::add_constant(const TensorType& type, const std::byte* data) {
@@ -70,30 +67,28 @@ std::size_t PlanBuilder::add_scratch(const TensorType& type) {
 }
 
 std::size_t PlanBuilder::add_view(View view) {
-    // Views of a buffer are made soon after it, so that the search from the end is short.
-    for (std::size_t index = plan_.views.size(); index-- > 0;) {
-        const View& known = plan_.views[index];
-        if (known.buffer == view.buffer && known.axes == view.axes && known.shape == view.shape) {
-            return index;
-        }
+    const auto [known, is_new] =
+        views_.try_emplace({view.buffer, view.shape, view.axes}, plan_.views.size());
+    if (is_new) {
+        plan_.views.push_back(std::move(view));
     }
-    plan_.views.push_back(std::move(view));
-    return plan_.views.size() - 1;
+    return known->second;
 }
 
 element::Type PlanBuilder::element_type(std::size_t view) const {
     return plan_.buffers[plan_.views[view].buffer].element_type;
 }
 
-bool PlanBuilder::is_open(const ElementWiseStep* step) const {
-    return std::ranges::any_of(open_, [&](const auto& open) { return open.get() == step; });
+bool PlanBuilder::is_open(const ElementWiseStep& step) const {
+    const auto found = open_of_shape_.find(step.shape());
+    return found != open_of_shape_.end() && found->second->get() == &step;
 }
 
-void PlanBuilder::close(const ElementWiseStep* step) {
-    const auto found =
-        std::ranges::find_if(open_, [&](const auto& open) { return open.get() == step; });
-    plan_.steps.push_back(std::move(*found));
-    open_.erase(found);
+void PlanBuilder::close(const ElementWiseStep& step) {
+    const auto found = open_of_shape_.find(step.shape());
+    plan_.steps.push_back(std::move(*found->second));
+    open_.erase(found->second);
+    open_of_shape_.erase(found);
 }
 
 void PlanBuilder::close_all() {
@@ -101,6 +96,7 @@ void PlanBuilder::close_all() {
         plan_.steps.push_back(std::move(step));
     }
     open_.clear();
+    open_of_shape_.clear();
 }
 
 /// The open step of this shape goes on. An operand that an open step of another shape makes, and
@@ -109,22 +105,20 @@ ElementWiseStep& PlanBuilder::begin_element_wise(const Lengths& shape,
                                                  const std::vector<std::size_t>& operands) {
     for (const std::size_t operand : operands) {
         const auto made = made_.find(view(operand).buffer);
-        if (made != made_.end() && is_open(made->second.step) &&
-            made->second.step->shape() != shape) {
-            close(made->second.step);
+        if (made != made_.end() && made->second.step->shape() != shape &&
+            is_open(*made->second.step)) {
+            close(*made->second.step);
         }
     }
-    for (const std::unique_ptr<ElementWiseStep>& step : open_) {
-        if (step->shape() != shape) {
-            continue;
+    if (const auto open = open_of_shape_.find(shape); open != open_of_shape_.end()) {
+        ElementWiseStep& step = **open->second;
+        if (step.instruction_count() < most_instructions && step.reads().size() < most_sources) {
+            return step;
         }
-        if (step->instruction_count() < most_instructions && step->reads().size() < most_sources) {
-            return *step;
-        }
-        close(step.get());
-        break;
+        close(step);
     }
     open_.push_back(std::make_unique<ElementWiseStep>(shape));
+    open_of_shape_.emplace(shape, std::prev(open_.end()));
     element_wise_steps_.push_back(open_.back().get());
     return *open_.back();
 }
@@ -140,7 +134,7 @@ ProgramValue PlanBuilder::operand(ElementWiseStep& step, std::size_t index) cons
 void PlanBuilder::end_element_wise(ElementWiseStep& step, ProgramValue value, std::size_t result) {
     made_.emplace(view(result).buffer, Made{&step, value});
     if (backend_ == Backend::reference) {
-        close(&step);
+        close(step);
     }
 }
 
@@ -226,6 +220,8 @@ void PlanBuilder::place_in_arena() {
     std::vector<std::optional<std::size_t>> memory_of(plan_.buffers.size());
     for (std::size_t index = 0; index < plan_.steps.size(); ++index) {
         const Step& step = *plan_.steps[index];
+        std::vector<Step::Overwrite> overwrites = step.possible_overwrites();
+        std::ranges::stable_sort(overwrites, {}, &Step::Overwrite::written);
         std::vector<std::size_t> taken;
         // Memory of which this step is the last reader, and which it reads as it lies.
         const auto may_take = [&](const View& written, const View& read) {
@@ -241,9 +237,10 @@ void PlanBuilder::place_in_arena() {
             if (plan_.buffers[written.buffer].home != Buffer::Home::arena) {
                 continue;
             }
-            for (const Step::Overwrite& overwrite : step.possible_overwrites()) {
+            for (const Step::Overwrite& overwrite :
+                 std::ranges::equal_range(overwrites, write, {}, &Step::Overwrite::written)) {
                 const View& read = view(overwrite.read);
-                if (overwrite.written == write && may_take(written, read)) {
+                if (may_take(written, read)) {
                     memory_of[written.buffer] = memory_of[read.buffer];
                     taken.push_back(read.buffer);
                     break;

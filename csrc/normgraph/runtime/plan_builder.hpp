@@ -1,8 +1,11 @@
 #pragma once
 
 #include <cstddef>
+#include <list>
+#include <map>
 #include <memory>
 #include <optional>
+#include <tuple>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
@@ -61,8 +64,8 @@ private:
         ProgramValue value;
     };
 
-    bool is_open(const ElementWiseStep* step) const;
-    void close(const ElementWiseStep* step);
+    bool is_open(const ElementWiseStep& step) const;
+    void close(const ElementWiseStep& step);
     void close_all();
     std::size_t add_buffer(Buffer buffer);
     std::size_t whole_view(std::size_t buffer);
@@ -75,7 +78,10 @@ private:
 
     Backend backend_;
     Plan plan_;
-    std::vector<std::unique_ptr<ElementWiseStep>> open_;  ///< of different shapes; independent
+    std::size_t argument_count_ = 0;
+    std::map<std::tuple<std::size_t, Lengths, Lengths>, std::size_t> views_;  ///< their numbers
+    std::list<std::unique_ptr<ElementWiseStep>> open_;  ///< of different shapes; independent
+    std::map<Lengths, std::list<std::unique_ptr<ElementWiseStep>>::iterator> open_of_shape_;
     std::vector<ElementWiseStep*> element_wise_steps_;
     std::unordered_map<std::size_t, Made> made_;                 ///< by buffer
     std::unordered_set<std::size_t> in_order_, strides_matter_;  ///< buffers

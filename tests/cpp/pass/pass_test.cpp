@@ -1,12 +1,18 @@
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "normgraph/ir/constant.hpp"
 #include "normgraph/ir/topological_order.hpp"
+#include "normgraph/op/adjoints.hpp"
 #include "normgraph/op/batch_norm_training.hpp"
 #include "normgraph/op/elementwise.hpp"
 #include "normgraph/op/expressions.hpp"
@@ -14,6 +20,7 @@
 #include "normgraph/op/reduction.hpp"
 #include "normgraph/pass/decompose.hpp"
 #include "normgraph/pass/differentiate.hpp"
+#include "normgraph/pass/fuse_relu.hpp"
 #include "normgraph/pass/merge_equal_nodes.hpp"
 
 namespace normgraph::pass {
@@ -86,6 +93,20 @@ TEST(TopologicalOrder, StopsAtSources) {
     EXPECT_TRUE(topological_order(sources, sources).empty());
 }
 
+TEST(PropagateAdjoints, ASourceListedTwiceHasItsGradientInTheFirstPlace) {
+    const auto x = parameter("x", {3});
+    const auto y = parameter("y", {3});
+    const std::vector<Output> roots{-Output(x), y};
+    const std::vector<Output> sources{y, x, x, y};
+    const Deltas found = op::propagate_adjoints(roots, {Output(y), Output(x)}, sources);
+    ASSERT_EQ(found.size(), 4U);
+    EXPECT_EQ(found[0], Output(x));
+    ASSERT_TRUE(found[1].has_value());
+    EXPECT_EQ(found[1]->node()->input_values(), std::vector<Output>{y});
+    EXPECT_EQ(found[2], std::nullopt);
+    EXPECT_EQ(found[3], std::nullopt);
+}
+
 TEST(Decompose, LeavesNothingButPrimitives) {
     const auto x = parameter("x", {Dimension::dynamic(), 3});
     const auto gamma = parameter("gamma", {3});
@@ -116,6 +137,113 @@ TEST(Differentiate, GivesOneGradientPerParameter) {
     // d(x·y)/dy · delta
     EXPECT_EQ(gradients.results()[0].node()->input_values(),
               (std::vector<Output>{x, gradients.parameters()[2]}));
+}
+
+/// The value itself, with any node as its gradient.
+class WithGradient final : public Node {
+public:
+    using Gradient = std::function<Output(const Output& delta)>;
+    static constexpr std::array<std::string_view, 1> names_of_inputs{"value"};
+    static constexpr std::array<std::string_view, 1> names_of_outputs{"result"};
+
+    WithGradient(const Output& value, Gradient gradient, std::string friendly_name)
+        : Node{{value}, std::move(friendly_name)}, gradient_(std::move(gradient)) {
+        validate_and_infer_types();
+    }
+    std::string_view type_name() const noexcept override { return "WithGradient"; }
+    std::span<const std::string_view> input_names() const noexcept override {
+        return names_of_inputs;
+    }
+    std::span<const std::string_view> output_names() const noexcept override {
+        return names_of_outputs;
+    }
+    void visit_attributes(AttributeVisitor& /*visitor*/) const override {}
+
+private:
+    std::vector<TensorType> infer_types(const std::vector<TensorType>& inputs) const override {
+        return inputs;
+    }
+    std::shared_ptr<Node> make_clone(const std::vector<Output>& inputs,
+                                     const std::string& friendly_name) const override {
+        return std::make_shared<WithGradient>(inputs[0], gradient_, friendly_name);
+    }
+    Deltas make_adjoints(const Deltas& deltas) override { return {gradient_(*deltas[0])}; }
+
+    Gradient gradient_;
+};
+
+TEST(Differentiate, GradientsThatAreCalledAlikeHaveDistinctNames) {
+    const std::vector<std::shared_ptr<Parameter>> parameters{
+        parameter("x", {3}), parameter("y_delta", {3}), parameter("z", {3})};
+    const auto negative = [](const Output& delta) { return named(-delta, "y_delta"); };
+    std::vector<Output> results;
+    for (const std::shared_ptr<Parameter>& value : parameters) {
+        results.emplace_back(std::make_shared<WithGradient>(value, negative, "y"));
+    }
+    const Function function(results, parameters);
+    for (int turn = 0; turn < 2; ++turn) {
+        const Function gradients = differentiate(function, parameters);
+        std::vector<std::string> names;
+        for (const std::shared_ptr<Parameter>& each : gradients.parameters()) {
+            names.push_back(each->friendly_name());
+        }
+        for (const Output& result : gradients.results()) {
+            names.push_back(result.node()->friendly_name());
+        }
+        EXPECT_EQ(names,
+                  (std::vector<std::string>{"x", "y_delta", "z", "y_delta#2", "y_delta#3",
+                                            "y_delta#4", "y_delta#5", "y_delta#6", "y_delta#7"}));
+    }
+}
+
+/// Others may see it.
+TEST(Differentiate, AGradientThatWasThereBeforeKeepsItsName) {
+    const auto x = parameter("x", {3});
+    const auto z = parameter("z", {3});
+    const Output other = named(-Output(z), "x");
+    const auto node =
+        std::make_shared<WithGradient>(x, [&](const Output& /*delta*/) { return other; }, "y");
+    const Function gradients = differentiate(Function({node, other}, {x, z}), {x});
+    EXPECT_EQ(gradients.results()[0], other);
+    EXPECT_EQ(other.node()->friendly_name(), "x");
+}
+
+/// Each parameter is a source, in the second turn each delta as well: to look them up in a list
+/// would take minutes.
+TEST(Differentiate, AWideFunctionTwice) {
+    constexpr std::size_t count = 30'000;
+    std::vector<std::shared_ptr<Parameter>> parameters;
+    std::vector<Output> results;
+    for (std::size_t index = 0; index < count; ++index) {
+        parameters.push_back(parameter("x", {3}));
+        results.push_back(Output(parameters.back()) * Output(parameters.back()));
+    }
+    const Function first = differentiate(Function(results, parameters), parameters);
+    ASSERT_EQ(first.parameters().size(), 2 * count);
+    const Function second = differentiate(first, first.parameters());
+    ASSERT_EQ(second.parameters().size(), 3 * count);
+    ASSERT_EQ(second.results().size(), 2 * count);
+    // d(2·x·delta)/dx · delta' and d(2·x·delta)/ddelta · delta'
+    const Function alone = differentiate(Function({results[0]}, {parameters[0]}), {parameters[0]});
+    const Function twice = differentiate(alone, alone.parameters());
+    EXPECT_EQ(node_count(second), count * node_count(twice));
+}
+
+/// A chain as deep as no stack is.
+TEST(Passes, OfADeepFunction) {
+    constexpr std::size_t depth = 100'000;
+    const auto x = parameter("x", {3});
+    Output last = x;
+    for (std::size_t index = 0; index < depth; ++index) {
+        last = -last;
+    }
+    Function gradients = differentiate(Function({std::exchange(last, x)}, {x}), {x});
+    EXPECT_EQ(node_count(gradients), depth + 2);
+    const Function second = differentiate(gradients, gradients.parameters());
+    // x does not count: its gradient is 0, in three nodes of which one converts.
+    EXPECT_EQ(node_count(second), 3 + depth + 3);
+    EXPECT_EQ(node_count(fuse_relu(merge_equal_nodes(decompose(gradients, element::f64)))),
+              depth + 2);
 }
 
 }  // namespace

@@ -59,6 +59,25 @@ ELEMENT_WISE_STEP = Group(
     ),
 )
 
+OVERWRITES = Group(
+    RUNTIME + "element_wise_step.cpp",
+    CPP_TESTS,
+    (
+        Mutant(
+            "what-is-copied-is-overwritten",
+            "that a step may copy a source",
+            "read(store.value, operations_.size());",
+            "read(store.value, 0);",
+        ),
+        Mutant(
+            "second-operand-is-overwritten",
+            "the second operand",
+            "read(operations_[index].second, index);",
+            "",
+        ),
+    ),
+)
+
 MEMORY_PLAN = Group(
     RUNTIME + "memory_plan.cpp",
     CPP_TESTS,
@@ -66,8 +85,20 @@ MEMORY_PLAN = Group(
         Mutant(
             "lifetimes-without-the-last-step",
             "the last step",
-            "lifetime.first_step <= piece.last_step",
-            "lifetime.first_step < piece.last_step",
+            "std::ranges::upper_bound(steps_, lifetime.last_step)",
+            "std::ranges::lower_bound(steps_, lifetime.last_step)",
+        ),
+        Mutant(
+            "what-lives-longer-is-overlooked",
+            "what is in use before, during and after a part of a lifetime",
+            "node.at_each_moment.add(range);",
+            "",
+        ),
+        Mutant(
+            "places-are-looked-at-once",
+            "that a place is looked at again after it has moved",
+            "has_moved = has_moved || ranges.front().end > place;",
+            "",
         ),
     ),
 )
@@ -203,6 +234,7 @@ GROUPS = (
     LOWERING,
     PLAN_BUILDER,
     ELEMENT_WISE_STEP,
+    OVERWRITES,
     MEMORY_PLAN,
     EXECUTABLE,
     BINDING,

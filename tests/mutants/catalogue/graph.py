@@ -252,8 +252,21 @@ FUNCTION = Group(
         Mutant(
             "equal-names-in-the-text",
             "that the text tells nodes of one name apart",
-            "while (!used.insert(name).second)",
-            "while (!used.insert(name).second && name.empty())",
+            "distinct.take(node->friendly_name())",
+            "node->friendly_name()",
+        ),
+    ),
+)
+
+DISTINCT_NAMES = Group(
+    IR + "distinct_names.cpp",
+    CPP_TESTS,
+    (
+        Mutant(
+            "numbered-name-is-taken",
+            "that a numbered name may be taken too",
+            "while (!taken_.insert(numbered).second)",
+            "while (taken_.insert(numbered).second && number == 0)",
         ),
     ),
 )
@@ -419,6 +432,7 @@ GROUPS = (
     NODE,
     NODE_OF_CPP,
     FUNCTION,
+    DISTINCT_NAMES,
     NULL_PARAMETER,
     CONSTANT,
     ORDER,

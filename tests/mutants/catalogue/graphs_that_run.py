@@ -363,6 +363,19 @@ ADJOINTS = Group(
     ),
 )
 
+SOURCES = Group(
+    OP + "adjoints.cpp",
+    CPP_TESTS,
+    (
+        Mutant(
+            "source-listed-twice",
+            "that the first place of a source counts",
+            "places.try_emplace(sources[index], index);",
+            "places.insert_or_assign(sources[index], index);",
+        ),
+    ),
+)
+
 DIFFERENTIATE = Group(
     PASS + "differentiate.cpp",
     GRADIENT_TESTS,
@@ -376,13 +389,13 @@ DIFFERENTIATE = Group(
         Mutant(
             "gradients-of-a-stranger",
             "that the parameter is the function's",
-            "*place) == function.parameters().end()",
-            "*place) == function.parameters().end() && false",
+            "if (!known.contains(parameter)) {",
+            "if (false) {",
         ),
         Mutant(
             "gradients-of-one-twice",
             "that each is listed once",
-            "if (std::find(with_respect_to.begin(), place, *place) != place) {",
+            "if (!listed.insert(parameter).second) {",
             "if (false) {",
         ),
         Mutant(
@@ -390,6 +403,18 @@ DIFFERENTIATE = Group(
             "that types are real",
             "if (type.is_static() && !type.is_real()) {",
             "if (false) {",
+        ),
+        Mutant(
+            "deltas-called-alike",
+            "the names of deltas",
+            'names.take(name_of(result) + "_delta")',
+            '(static_cast<void>(names), name_of(result) + "_delta")',
+        ),
+        Mutant(
+            "deltas-called-like-parameters",
+            "the names of parameters",
+            "names.take(parameter->friendly_name());",
+            "static_cast<void>(parameter);",
         ),
         Mutant(
             "zero-of-unknown-type",
@@ -402,6 +427,25 @@ DIFFERENTIATE = Group(
             "that it is 0",
             "op::filled(0, type, parameter)",
             "op::filled(1, type, parameter)",
+        ),
+    ),
+)
+
+NAMES_OF_GRADIENTS = Group(
+    PASS + "differentiate.cpp",
+    CPP_TESTS,
+    (
+        Mutant(
+            "gradients-called-alike",
+            "the names of gradients",
+            "node.set_friendly_name(distinct);",
+            "",
+        ),
+        Mutant(
+            "original-nodes-renamed",
+            "that nodes of the original keep their names",
+            "done.insert(node.get());",
+            "static_cast<void>(node);",
         ),
     ),
 )
@@ -573,7 +617,9 @@ GROUPS = (
     RELU_ADJOINTS,
     RELU_BACKPROP,
     ADJOINTS,
+    SOURCES,
     DIFFERENTIATE,
+    NAMES_OF_GRADIENTS,
     DECOMPOSE,
     FUSE_RELU,
     MERGE,
