@@ -11,7 +11,7 @@ import numpy.typing as npt
 from . import _core
 from ._core import Constant, Executable, Function, Node, Output, Parameter, element, op
 from .formats.formula import TRANSPARENT
-from .formats.names import chosen_name, output_name, printable
+from .formats.names import UniqueNames, chosen_name, output_name, printable
 
 __all__ = ["Trace", "trace"]
 
@@ -211,18 +211,13 @@ class Watched:
 def unique_names(outputs: Iterable[Output]) -> list[str]:
     """The name of each output, with a number where it is taken."""
     names: dict[str, None] = {}
-    numbers: dict[Node, str] = {}
-    taken: set[str] = set()
+    names_of_nodes: dict[Node, str] = {}
+    unique = UniqueNames("#", 2)
     for output in outputs:
         node = output.node
-        if node not in numbers:
-            name, number = node.friendly_name, 1
-            while name in taken:
-                number += 1
-                name = f"{node.friendly_name}#{number}"
-            taken.add(name)
-            numbers[node] = name
-        name = numbers[node]
+        if node not in names_of_nodes:
+            names_of_nodes[node] = unique.new(node.friendly_name)
+        name = names_of_nodes[node]
         names[f"{name}.{output.name}" if len(node.outputs) > 1 else name] = None
     return list(names)
 

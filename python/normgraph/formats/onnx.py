@@ -22,7 +22,7 @@ from .. import _core
 from .._core import Constant, Function, Node, Output, Parameter
 from .attributes import in_little_endian
 from .errors import NotExpressibleError
-from .names import chosen_name, output_name
+from .names import UniqueNames, chosen_name, output_name
 from .stages import (
     check_is_function,
     check_types_are_known,
@@ -171,7 +171,7 @@ class Writer:
         self.statements: list[Statement] = []
         self.values: dict[Output, Value] = {}
         self.constants: dict[tuple[str, Any], Value] = {}
-        self.taken: set[str] = set()
+        self.names = UniqueNames("_", 1)
         # As keys, outputs are the same only as long as the Python objects of their nodes live.
         self.nodes: list[Node] = []
 
@@ -196,13 +196,7 @@ class Writer:
 
     def new_name(self, wish: str | None) -> str:
         """A name that nothing else has: the one that is wished for, if it can be had."""
-        stem = name = printable_name(wish) or "value"
-        count = 0
-        while name in self.taken:
-            count += 1
-            name = f"{stem}_{count}"
-        self.taken.add(name)
-        return name
+        return self.names.new(printable_name(wish) or "value")
 
     # ---- nodes -----------------------------------------------------------------------------------
 
