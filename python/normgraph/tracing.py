@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -9,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _core
-from ._core import Constant, Executable, Function, Node, Output, Parameter, element, op
+from ._core import Constant, Function, Node, Output, Parameter, element, op
+from .formats.arguments import check_is_function, items_of, refuse
 from .formats.formula import TRANSPARENT
 from .formats.names import UniqueNames, chosen_name, output_name, printable
 
@@ -84,7 +86,9 @@ class Trace(Mapping[str, Array]):
         are written out, larger ones told by their range and mean, NaN and infinity apart. Raises
         KeyError for an unknown name.
         """
-        chosen = None if names is None else {self._output(name) for name in names}
+        chosen = None
+        if names is not None:
+            chosen = {self._output(name) for name in items_of("names", names, "names in a list")}
         rows = [
             ("name", "op", "type", "value", *(["gradient"] if self._deltas is not None else []))
         ]
@@ -132,17 +136,41 @@ def trace(
     Raises what compile, its Executable and gradients raise: TypeError and ValueError for arrays
     that do not fit, ValueError where there is no kernel or no derivative.
     """
-    if not isinstance(function, Function):
-        raise TypeError(f"function: expected a Function, got {type(function).__name__}")
+    check_is_function(function)
+    arrays = arrays_of(function, inputs)
+    arriving = None
+    if deltas is not None:
+        arriving = items_of("deltas", deltas, "an array, or None, for each result")
     outputs = [output for node in function.nodes for output in node.outputs]
     executable = _core.compile(Function(outputs, function.parameters), backend)
-    values = dict(zip(outputs, run(executable, inputs), strict=True))
-    reached = None if deltas is None else gradients_of(function, values, deltas, backend)
+    values = dict(zip(outputs, executable(*arrays), strict=True))
+    reached = None if arriving is None else gradients_of(function, values, arriving, backend)
     return Trace(values, reached)
 
 
-def run(executable: Executable, inputs: Sequence[Any] | Mapping[str, Any]) -> tuple[Array, ...]:
-    return executable(**inputs) if isinstance(inputs, Mapping) else executable(*inputs)
+def arrays_of(function: Function, inputs: Sequence[Any] | Mapping[str, Any]) -> list[Any]:
+    """The argument inputs, in the order of the parameters, which may have any name."""
+    names = [parameter.friendly_name for parameter in function.parameters]
+    expected = f"an array for each of the parameters ({', '.join(names)})"
+    if not isinstance(inputs, Mapping):
+        arrays = items_of("inputs", inputs, expected)
+        if len(arrays) != len(names):
+            raise TypeError(f"inputs: expected {expected}, got {len(arrays)}")
+        return arrays
+    known = Counter(names)
+    for name in inputs:
+        if not isinstance(name, str):
+            refuse("inputs", "the names of parameters", name)
+        if known[name] > 1:
+            raise TypeError(
+                f"inputs: expected {expected}, got {name!r}, which is the name of {known[name]} "
+                "parameters, by name"
+            )
+    wrong = [f"no {name!r}" for name in known if name not in inputs]
+    wrong += [f"an array named {name!r}" for name in inputs if name not in known]
+    if wrong:
+        raise TypeError(f"inputs: expected {expected}, got {' and '.join(wrong)}")
+    return [inputs[name] for name in names]
 
 
 def gradients_of(

@@ -13,18 +13,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 
 from .. import _core
 from .._core import Constant, Function, Node, Output, Parameter
+from .arguments import check_choice, check_is_function, path_of, weight_of
 from .attributes import in_little_endian
 from .errors import NotExpressibleError
 from .names import UniqueNames, chosen_name, output_name
 from .stages import (
-    check_is_function,
     check_types_are_known,
     described,
     float_of_32_bits,
@@ -63,7 +62,8 @@ def save(
     momentum: float | None = None,
 ) -> None:
     """Write a function to a file as a model of ONNX. See to_model; raises OSError as open does."""
-    Path(path).write_bytes(to_model(function, family, momentum).SerializeToString())
+    target = path_of(path)
+    target.write_bytes(to_model(function, family, momentum).SerializeToString())
 
 
 def to_model(
@@ -93,11 +93,8 @@ def to_model(
     stages.
     """
     check_is_function(function)
-    if family not in get_args(Family):
-        raise ValueError(f'family: expected "native" or "stages", got {family!r}')
-    if momentum is not None and not 0 <= momentum <= 1:
-        raise ValueError(f"momentum: expected a number from 0 to 1, or None, got {momentum}")
-    return model_of(Writer(family, momentum).graph_of(function))
+    check_choice("family", family, get_args(Family))
+    return model_of(Writer(family, weight_of("momentum", momentum)).graph_of(function))
 
 
 def check_is_expressible(function: Function) -> None:

@@ -12,16 +12,15 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
-from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from .. import _core
 from .._core import Constant, Function, Node, Output, Parameter
+from .arguments import check_choice, check_is_function, path_of
 from .attributes import in_little_endian
 from .errors import NotExpressibleError
 from .names import chosen_name, elements_of
 from .stages import (
-    check_is_function,
     check_types_are_known,
     described,
     float_of_32_bits,
@@ -45,7 +44,8 @@ TYPE_NAMES = {
 
 def dump(function: Function, path: str | PathLike[str], family: Family = "stages") -> None:
     """Write a function to a file as StableHLO. See dumps; raises OSError as open does."""
-    Path(path).write_bytes(dumps(function, family).encode())
+    target = path_of(path)
+    target.write_bytes(dumps(function, family).encode())
 
 
 def dumps(function: Function, family: Family = "stages") -> str:
@@ -62,8 +62,7 @@ def dumps(function: Function, family: Family = "stages") -> str:
     static: StableHLO's programs are compiled for one shape.
     """
     check_is_function(function)
-    if family not in get_args(Family):
-        raise ValueError(f'family: expected "stages" or "native", got {family!r}')
+    check_choice("family", family, get_args(Family))
     check_is_static(function)
     return Writer(family).module_of(function)
 

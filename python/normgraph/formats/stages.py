@@ -18,12 +18,6 @@ class Stages(NamedTuple):
     outputs: list[Output]
 
 
-def check_is_function(function: object) -> None:
-    """Raise TypeError for anything else."""
-    if not isinstance(function, Function):
-        raise TypeError(f"function: expected a Function, got {type(function).__name__}")
-
-
 def read_outputs(function: Function, nodes: list[Node]) -> set[Output]:
     """The outputs that a node or a result reads."""
     return {value.source for node in nodes for value in node.inputs} | set(function.results)
