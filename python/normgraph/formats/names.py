@@ -97,9 +97,14 @@ def number_text(value: float | bool) -> str:
     return f"−{text[1:]}" if text.startswith("-") else text
 
 
-def printable(text: str, longest: int = LONGEST_TEXT) -> str:
-    r"""The text in one line, with `\n` for a line's end and the like, cut to a length."""
-    shown = "".join(
+def in_one_line(text: str) -> str:
+    r"""The text with `\n` for a line's end, and the like for all that does not show."""
+    return "".join(
         character if character.isprintable() else ascii(character)[1:-1] for character in text
     )
+
+
+def printable(text: str, longest: int = LONGEST_TEXT) -> str:
+    """The text in one line, cut to a length."""
+    shown = in_one_line(text)
     return shown if len(shown) <= longest else shown[: longest - 1] + "…"

@@ -12,14 +12,14 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
-from typing import Literal, NamedTuple, TypeAlias, get_args
+from typing import Literal, NamedTuple, TypeAlias, TypeGuard, get_args
 
 from .. import _core
 from .._core import Constant, Function, Node, Output, Parameter
 from .arguments import check_choice, check_is_function, path_of
 from .attributes import in_little_endian
 from .errors import NotExpressibleError
-from .names import chosen_name, elements_of
+from .names import UniqueNames, chosen_name, elements_of
 from .stages import (
     check_types_are_known,
     described,
@@ -114,6 +114,11 @@ def symbol(name: str) -> str:
     return f'@"{"".join(plain)}"'
 
 
+def is_spelled(name: str | None) -> TypeGuard[str]:
+    """Whether MLIR can spell a value's name, which has no quotes."""
+    return name is not None and bool(re.fullmatch(r"[A-Za-z_][A-Za-z0-9_$.-]*", name))
+
+
 class Writer:
     """Writes statements; `values` says which value each output of a node has become."""
 
@@ -122,7 +127,8 @@ class Writer:
         self.lines: list[str] = []
         self.values: dict[Output, Value] = {}
         self.constants: dict[tuple[str, str], Value] = {}
-        self.taken: set[str] = set()
+        self.names = UniqueNames("_", 1)
+        self.names_of_constants: dict[Node, str] = {}
         self.count = 0
         # As keys, outputs are the same only as long as the Python objects of their nodes live.
         self.nodes: list[Node] = []
@@ -136,6 +142,7 @@ class Writer:
             name = self.new_name(chosen_name(parameter) or f"arg{index}")
             self.values[output] = Value(name, *type_of(output))
         parameters = [self.values[parameter.output(0)] for parameter in function.parameters]
+        self.reserve_names(function)
         self.add_nodes(function)
         results = [self.values[result] for result in function.results]
         arguments = ", ".join(f"{value.name}: {value.type}" for value in parameters)
@@ -149,11 +156,19 @@ class Writer:
             "}\n"
         )
 
+    def reserve_names(self, function: Function) -> None:
+        """Names of constants, before stages take them for what nobody has named."""
+        # As keys, nodes are the same only as long as their Python objects live.
+        self.nodes += function.nodes
+        for node in self.nodes:
+            name = chosen_name(node) if isinstance(node, Constant) else None
+            if is_spelled(name):
+                self.names_of_constants[node] = self.new_name(name)
+
     def new_name(self, wish: str | None = None) -> str:
-        """The name of a value: the one that is wished for, if it can be had."""
-        if wish and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_$.-]*", wish) and wish not in self.taken:
-            self.taken.add(wish)
-            return f"%{wish}"
+        """The name of a value: the one that is wished for if MLIR spells it, else a number."""
+        if is_spelled(wish):
+            return f"%{self.names.new(wish)}"
         self.count += 1
         return f"%{self.count - 1}"
 
@@ -226,13 +241,12 @@ class Writer:
     # ---- statements ------------------------------------------------------------------------------
 
     def constant_of(self, node: Constant) -> Value:
-        element, shape = type_of(node.output(0))
-        return self.write(
-            f"stablehlo.constant dense<{elements_text(node)}> : {Value('', element, shape).type}",
-            element,
-            shape,
-            chosen_name(node),
+        name = self.names_of_constants.get(node) or self.new_name(chosen_name(node))
+        value = Value(name, *type_of(node.output(0)))
+        self.lines.append(
+            f"{name} = stablehlo.constant dense<{elements_text(node)}> : {value.type}"
         )
+        return value
 
     def scalar(self, element: str, text: str) -> Value:
         """A scalar, written once."""
