@@ -125,13 +125,17 @@ def trace(
 ) -> Trace:
     """Run a function, and keep every value on the way and the gradient that reaches it.
 
-    inputs: an array for each parameter, in their order or by name, as an Executable takes them.
+    inputs: an array for each parameter, in their order or by name, of the kinds that an Executable
+    takes. Any name will do, `out` and `num_threads` too.
     deltas: an array for each result, the gradient that arrives there, in its type and shape; None
     in place of an array stands for 0. Without deltas there are no gradients.
     backend: "cpu" or "reference", as in compile.
 
     Values are those of the compiled function, and gradients of parameters those of gradients(), to
     the bit. Of a decomposed function, trace(decompose(function), …), the values are the stages.
+
+    For an empty batch, which BatchNormTraining and BatchNormTrainingRelu refuse, the statistics
+    among the stages are NaN.
 
     Raises what compile, its Executable and gradients raise: TypeError and ValueError for arrays
     that do not fit, ValueError where there is no kernel or no derivative.

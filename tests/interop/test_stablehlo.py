@@ -126,6 +126,17 @@ def test_the_family_as_native_ops(
         check_within(actual, expected, error, text)
 
 
+@pytest.mark.parametrize("op", family.OPS)
+def test_an_empty_batch_gives_what_the_stages_give(op: str) -> None:
+    """NaN for the statistics that the fused op refuses to make."""
+    case = family.make_case(op, Sample((0, 3), "f32", "f32"))
+    arguments = list(case.arguments.values())
+    stages = ng.compile(ng.decompose(case.function))(*arguments)
+    results = run(stablehlo.dumps(case.function), arguments)
+    for actual, expected in zip(results, stages, strict=True):
+        assert_same_bits(actual, expected, op)
+
+
 @pytest.mark.parametrize("element_type", REAL_TYPES)
 def test_a_network_and_its_gradients(element_type: str) -> None:
     function, arguments = network(element_type)

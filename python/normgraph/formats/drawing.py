@@ -119,8 +119,9 @@ def draw(
     boxes are constants; a scalar is shown once for each use, with its value. What Broadcast reads
     of `like`, a shape, is not shown.
 
-    Raises TypeError for what is no Function; ValueError for deltas that are not its parameters,
-    and, naming the node, if an op cannot be decomposed since an element type is not known.
+    Raises TypeError for arguments of another type; ValueError for deltas that are not parameters of
+    the function, for a type that is not real, and, naming the node, if an op cannot be decomposed
+    since an element type is not known.
     """
     check_is_function(function)
     marked = None if deltas is None else parameters_of("deltas", deltas)

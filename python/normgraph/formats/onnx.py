@@ -94,9 +94,14 @@ def to_model(
         variance that it keeps is the biased one, as in
         update_running_statistics(..., unbiased=False).
 
-    Raises ImportError without the package onnx, and NotExpressibleError, which names them, for an
-    element type or a rank that is not known, and for running statistics of an op that is written as
-    stages.
+    Constants keep their names. Names that are taken get a number; line ends and the like are escaped.
+
+    For an empty batch, which BatchNormTraining and BatchNormTrainingRelu refuse, the model's
+    statistics are NaN, as those of decompose(function) are.
+
+    Raises TypeError and ValueError for arguments of another type or out of range, ImportError
+    without the package onnx, and NotExpressibleError, which names them, for an element type or a
+    rank that is not known, and for running statistics of an op that is written as stages.
     """
     check_is_function(function)
     check_choice("family", family, get_args(Family))

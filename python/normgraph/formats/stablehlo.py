@@ -58,6 +58,12 @@ def dumps(function: Function, family: Family = "stages") -> str:
     written as stages all the same: other ops of the family, channel vectors of another type than
     the data, and an epsilon that f32 has not.
 
+    Values are called as the nodes are, with a number where a name is taken; a name that MLIR cannot
+    spell becomes a number.
+
+    For an empty batch, which BatchNormTraining and BatchNormTrainingRelu refuse, the program's
+    statistics are NaN, as those of decompose(function) are.
+
     Raises NotExpressibleError, which names them, for parameters whose element type or shape is not
     static: StableHLO's programs are compiled for one shape.
     """
