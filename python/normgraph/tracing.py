@@ -241,17 +241,28 @@ class Watched:
 
 
 def unique_names(outputs: Iterable[Output]) -> list[str]:
-    """The name of each output, with a number where it is taken."""
-    names: dict[str, None] = {}
-    names_of_nodes: dict[Node, str] = {}
+    """The name of each output, whose node has a number where the name is taken."""
+    names: dict[Output, str] = {}
     unique = UniqueNames("#", 2)
-    for output in outputs:
-        node = output.node
-        if node not in names_of_nodes:
-            names_of_nodes[node] = unique.new(node.friendly_name)
-        name = names_of_nodes[node]
-        names[f"{name}.{output.name}" if len(node.outputs) > 1 else name] = None
-    return list(names)
+    listed = list(outputs)
+    for output in listed:
+        if output not in names:
+            names |= names_of_outputs(output.node, unique)
+    return [names[output] for output in listed]
+
+
+def names_of_outputs(node: Node, unique: UniqueNames) -> dict[Output, str]:
+    """`x` for a node's only output, `norm.mean` for one of several; another node may be called so."""
+    outputs = node.outputs
+    name = unique.new(node.friendly_name)
+    if len(outputs) == 1:
+        return {outputs[0]: name}
+    names = [f"{name}.{output.name}" for output in outputs]
+    while not unique.taken.isdisjoint(names):
+        name = unique.new(node.friendly_name)
+        names = [f"{name}.{output.name}" for output in outputs]
+    unique.taken.update(names)
+    return dict(zip(outputs, names, strict=True))
 
 
 def is_shown(node: Node) -> bool:
@@ -272,7 +283,11 @@ def summary(value: Array) -> str:
     finite = numbers[np.isfinite(numbers)]
     texts = []
     if finite.size:
-        texts.append(f"{finite.min():.4g} to {finite.max():.4g}, mean {finite.mean():.4g}")
+        with np.errstate(over="ignore"):
+            mean = finite.mean()
+        if np.isinf(mean):
+            mean = (finite / finite.size).sum()
+        texts.append(f"{finite.min():.4g} to {finite.max():.4g}, mean {mean:.4g}")
     if finite.size < numbers.size:
         texts.append(f"{numbers.size - finite.size} not finite")
     return ", ".join(texts)

@@ -208,6 +208,69 @@ def test_a_name_of_several_parameters_names_none() -> None:
         ng.trace(function, {"x": np.ones(2, np.float32)})
 
 
+def test_outputs_and_nodes_of_one_name_are_told_apart() -> None:
+    """A parameter may be called as an output of an op is."""
+    x = ng.Parameter("f32", [2, 3], name="norm.mean")
+    vector = ng.Parameter("f32", [3], name="norm")
+    norm = ng.op.BatchNormTraining(x, vector, vector, name="norm")
+    function = ng.Function(norm.outputs, [x, vector])
+    trace = ng.trace(function, [ROWS, ONES])
+    assert list(trace) == [
+        "norm.mean",
+        "norm",
+        "norm#2.normalized",
+        "norm#2.mean",
+        "norm#2.variance",
+    ]
+    x.friendly_name, vector.friendly_name = "norm.mean", "v"
+    trace = ng.trace(function, [ROWS, ONES])
+    assert list(trace) == ["norm.mean", "v", "norm#2.normalized", "norm#2.mean", "norm#2.variance"]
+    assert trace["norm.mean"].shape == (2, 3)
+    assert trace[norm.output("mean")].shape == (3,)
+    assert len(trace) == 5
+
+
+def test_the_largest_numbers_have_a_mean() -> None:
+    x = ng.Parameter("f64", [5], name="x")
+    table = ng.trace(ng.Function([x], [x]), [np.full(5, 1.5e308)]).table()
+    assert table.endswith("1.5e+308 to 1.5e+308, mean 1.5e+308")
+
+
+# ---- sizes ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [[2**60] * 20, [2**40, 2**40, 3], [0, 2**62, 2**62]])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda x: x,
+        lambda x: ng.op.Mean(x, [0]),
+        lambda x: ng.op.Sum(x, []),
+        lambda x: ng.op.Broadcast(ng.Constant(1.0, "f32"), x, []),
+        lambda x: ng.op.MeanBackprop(ng.Constant(1.0, "f32"), x, []),
+    ],
+)
+def test_sizes_that_no_tensor_has_are_refused(
+    make: Callable[[ng.Node], ng.Node], shape: list[int]
+) -> None:
+    x = ng.Parameter("f32", shape, name="x")
+    function = ng.Function([make(x)], [x])
+    for call in (formats.stablehlo.dumps, formats.onnx.to_model):
+        message = r"^Parameter 'x': expected fewer than 2\^63 elements, got \{"
+        with pytest.raises(formats.NotExpressibleError, match=message):
+            call(function)
+
+
+def test_a_model_has_at_most_two_gibibytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    constants = [ng.Constant(np.ones(100), name=name) for name in ("a", "b")]
+    function = ng.Function([ng.op.Negate(constant) for constant in constants], [])
+    formats.onnx.Writer("native", None).graph_of(function)
+    monkeypatch.setattr(formats.onnx, "MOST_BYTES", 1599)
+    message = r"^constants: expected at most 1599 bytes in one model, got 1600: 'a' has 800$"
+    with pytest.raises(formats.NotExpressibleError, match=message):
+        formats.onnx.to_model(function)
+
+
 # ---- what is not an error of the caller ----------------------------------------------------------
 
 

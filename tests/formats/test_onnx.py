@@ -244,7 +244,9 @@ def test_names_that_are_written_alike_get_numbers() -> None:
 def test_a_function_is_written_or_refused(function: ng.Function) -> None:
     try:
         graph = graph_of(function)
-    except NotExpressibleError:
+    except NotExpressibleError as error:
+        if "fewer than 2^63 elements" in str(error):
+            return
         outputs = [output for node in function.nodes for output in node.outputs]
         assert any(
             output.element_type.is_dynamic or output.partial_shape.rank.is_dynamic

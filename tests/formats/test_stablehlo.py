@@ -171,7 +171,9 @@ def test_a_file_holds_the_text(tmp_path: Path) -> None:
 def test_a_function_is_written_or_refused(function: ng.Function) -> None:
     try:
         text = stablehlo.dumps(function)
-    except NotExpressibleError:
+    except NotExpressibleError as error:
+        if "fewer than 2^63 elements" in str(error):
+            return
         assert any(
             output.element_type.is_dynamic or output.partial_shape.is_dynamic
             for node in function.nodes

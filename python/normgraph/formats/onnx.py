@@ -24,6 +24,7 @@ from .attributes import in_little_endian
 from .errors import NotExpressibleError
 from .names import UniqueNames, chosen_name, in_one_line, output_name
 from .stages import (
+    check_sizes,
     check_types_are_known,
     described,
     float_of_32_bits,
@@ -51,6 +52,9 @@ TYPE_NAMES = {
     **{f"i{bits}": f"INT{bits}" for bits in (8, 16, 32, 64)},
     **{f"u{bits}": f"UINT{bits}" for bits in (8, 16, 32, 64)},
 }
+
+#: Of constants: protobuf takes less than 2 GiB, of which this leaves 16 MiB for all else.
+MOST_BYTES = 2**31 - 2**24
 
 #: The ops that have statistics of a batch.
 TRAINING = ("BatchNormTraining", "BatchNormTrainingRelu")
@@ -94,18 +98,22 @@ def to_model(
         variance that it keeps is the biased one, as in
         update_running_statistics(..., unbiased=False).
 
-    Constants keep their names. Names that are taken get a number; line ends and the like are escaped.
+    Constants keep their names. A name that is taken gets a number; line ends and the like are
+    escaped.
 
     For an empty batch, which BatchNormTraining and BatchNormTrainingRelu refuse, the model's
     statistics are NaN, as those of decompose(function) are.
 
     Raises TypeError and ValueError for arguments of another type or out of range, ImportError
     without the package onnx, and NotExpressibleError, which names them, for an element type or a
-    rank that is not known, and for running statistics of an op that is written as stages.
+    rank that is not known, for 2^63 elements or more, for constants that no one file can hold
+    (2 GiB), and for running statistics of an op that is written as stages.
     """
     check_is_function(function)
     check_choice("family", family, get_args(Family))
-    return model_of(Writer(family, weight_of("momentum", momentum)).graph_of(function))
+    graph = Writer(family, weight_of("momentum", momentum)).graph_of(function)
+    check_fits_a_file(graph)
+    return model_of(graph)
 
 
 def check_is_expressible(function: Function) -> None:
@@ -120,6 +128,18 @@ def check_is_expressible(function: Function) -> None:
     ]
     if found:
         raise NotExpressibleError("\n".join(found))
+    check_sizes(function)
+
+
+def check_fits_a_file(graph: Graph) -> None:
+    """Raise NotExpressibleError for constants that are more than one file of protobuf can hold."""
+    total = sum(len(item.data) for item in graph.initializers)
+    if total > MOST_BYTES:
+        largest = max(graph.initializers, key=lambda item: len(item.data))
+        raise NotExpressibleError(
+            f"constants: expected at most {MOST_BYTES} bytes in one model, got {total}: "
+            f"'{largest.name}' has {len(largest.data)}"
+        )
 
 
 # ---- statements ----------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from .attributes import in_little_endian
 from .errors import NotExpressibleError
 from .names import UniqueNames, chosen_name, elements_of
 from .stages import (
+    check_sizes,
     check_types_are_known,
     described,
     float_of_32_bits,
@@ -65,11 +66,12 @@ def dumps(function: Function, family: Family = "stages") -> str:
     statistics are NaN, as those of decompose(function) are.
 
     Raises NotExpressibleError, which names them, for parameters whose element type or shape is not
-    static: StableHLO's programs are compiled for one shape.
+    static, since StableHLO's programs are compiled for one shape, and for 2^63 elements or more.
     """
     check_is_function(function)
     check_choice("family", family, get_args(Family))
     check_is_static(function)
+    check_sizes(function)
     return Writer(family).module_of(function)
 
 
