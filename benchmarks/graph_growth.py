@@ -59,26 +59,26 @@ def arguments(function: ng.Function) -> list[Array]:
 
 
 def first_call(function: ng.Function) -> Call:
-    """The first call of an executable, which makes its plan."""
+    """Calls an executable for the first time, which makes its plan."""
     run = ng.compile(function)
     arrays = arguments(function)
     return lambda: run(*arrays)
 
 
 def loads(function: ng.Function) -> Call:
-    """Text in, function out."""
+    """Reads a text."""
     text = json.dumps(function)
     return lambda: json.loads(text)
 
 
 def trace(function: ng.Function) -> Call:
-    """A run that keeps every value."""
+    """Runs a function and keeps every value."""
     arrays = arguments(function)
     return lambda: ng.trace(function, arrays)
 
 
 def trace_of_gradients(function: ng.Function) -> Call:
-    """And the gradients of all values."""
+    """Runs a function and finds the gradients of all values."""
     arrays, deltas = arguments(function), []
     for result in function.results:
         dtype = np.float32 if result.element_type == ng.element.f32 else np.float64
@@ -87,13 +87,13 @@ def trace_of_gradients(function: ng.Function) -> Call:
 
 
 def table(function: ng.Function) -> Call:
-    """The text of a trace."""
+    """Writes the table of a trace."""
     traced = ng.trace(function, arguments(function))
     return lambda: str(traced)
 
 
 def of_gradients(function: ng.Function) -> Call:
-    """ONNX of the function's gradients, which are written as stages."""
+    """Gradients written for ONNX, which are stages there."""
     backward = ng.gradients(function)
     return lambda: onnx.Writer("native", None).graph_of(backward)
 

@@ -252,7 +252,7 @@ def unique_names(outputs: Iterable[Output]) -> list[str]:
 
 
 def names_of_outputs(node: Node, unique: UniqueNames) -> dict[Output, str]:
-    """`x` for a node's only output, `norm.mean` for one of several; another node may be called so."""
+    """Names of a node's outputs, `x` or `norm.mean`, which no other node and no output has."""
     outputs = node.outputs
     name = unique.new(node.friendly_name)
     if len(outputs) == 1:

@@ -82,7 +82,7 @@ def conversions(count: int) -> ng.Function:
 
 
 def converted_constant(count: int) -> ng.Function:
-    """The same, of a scalar."""
+    """A chain of what pictures look through, on a scalar."""
     node: ng.Node = ng.Constant(1.0, "f32")
     for index in range(count):
         node = ng.op.Convert(node, "f32" if index % 2 else "f64")

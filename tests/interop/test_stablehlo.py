@@ -185,6 +185,18 @@ def test_constants_to_the_bit(constant: ng.Constant) -> None:
         assert result.tobytes() == constant.attributes["data"]
 
 
+@pytest.mark.parametrize("family", ["stages", "native"])
+@pytest.mark.parametrize(
+    "name", ["a-", "_", "$x", ".", "a.b", "x_1", "x", "a->", "c0", "arg0", "0", "-"]
+)
+def test_names_that_mlir_might_read_otherwise(name: str, family: stablehlo.Family) -> None:
+    x = ng.Parameter("f32", [2, 2], name=name)
+    gamma = ng.Constant([1.0, 2.0], "f32", name=name)
+    first = ng.op.BatchNormTraining(x, gamma, gamma, name=name)
+    second = ng.op.BatchNormTraining(first.output(0), gamma, gamma, name=name)
+    parsed(stablehlo.dumps(ng.Function([*second.outputs, gamma], [x], name=name), family))
+
+
 @settings(max_examples=30)
 @given(names=st.lists(NAMES, min_size=4, max_size=4))
 def test_any_names(names: list[str]) -> None:

@@ -130,7 +130,7 @@ def draw(
 
 
 def stages_type(decompose: object) -> bool | element.Type:
-    """The argument decompose: whether, and in which type."""
+    """Reads the argument decompose: whether stages are drawn, or in which type."""
     expected = "True, False or a real element type"
     if decompose is None or isinstance(decompose, (bool, np.bool_)):
         return bool(decompose)

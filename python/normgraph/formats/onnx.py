@@ -53,7 +53,7 @@ TYPE_NAMES = {
     **{f"u{bits}": f"UINT{bits}" for bits in (8, 16, 32, 64)},
 }
 
-#: Of constants: protobuf takes less than 2 GiB, of which this leaves 16 MiB for all else.
+#: Bytes of constants: protobuf takes less than 2 GiB, of which 16 MiB remain for all else.
 MOST_BYTES = 2**31 - 2**24
 
 #: The ops that have statistics of a batch.
