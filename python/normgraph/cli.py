@@ -300,6 +300,15 @@ def run_verify(options: argparse.Namespace) -> int:
 def run_draw(options: argparse.Namespace) -> int:
     """Run the command `draw`."""
     try:
+        draw_file(options)
+    except MemoryError as error:
+        raise CommandError(f"{options.function}: there is not enough memory for it") from error
+    return 0
+
+
+def draw_file(options: argparse.Namespace) -> None:
+    """Draw the function of one file; raises CommandError for what is wrong with it."""
+    try:
         function = ng.formats.json.load(options.function)
     except (OSError, ValueError) as error:
         raise CommandError(f"{options.function}: {error}") from error
@@ -308,7 +317,6 @@ def run_draw(options: argparse.Namespace) -> int:
         ng.draw(shown, decompose=options.decompose).save(options.picture)
     except (OSError, ValueError, ng.formats.GraphvizError) as error:
         raise CommandError(str(error)) from error
-    return 0
 
 
 def run_cmake_dir(_: argparse.Namespace) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -9,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _core
-from ._core import Constant, Executable, Function, Node, Output, Parameter, element, op
+from ._core import Constant, Function, Node, Output, Parameter, element, op
+from .formats.arguments import check_is_function, items_of, refuse
 from .formats.formula import TRANSPARENT
-from .formats.names import chosen_name, output_name, printable
+from .formats.names import UniqueNames, chosen_name, output_name, printable
 
 __all__ = ["Trace", "trace"]
 
@@ -84,7 +86,9 @@ class Trace(Mapping[str, Array]):
         are written out, larger ones told by their range and mean, NaN and infinity apart. Raises
         KeyError for an unknown name.
         """
-        chosen = None if names is None else {self._output(name) for name in names}
+        chosen = None
+        if names is not None:
+            chosen = {self._output(name) for name in items_of("names", names, "names in a list")}
         rows = [
             ("name", "op", "type", "value", *(["gradient"] if self._deltas is not None else []))
         ]
@@ -121,7 +125,8 @@ def trace(
 ) -> Trace:
     """Run a function, and keep every value on the way and the gradient that reaches it.
 
-    inputs: an array for each parameter, in their order or by name, as an Executable takes them.
+    inputs: an array for each parameter, in their order or by name, of the kinds that an Executable
+    takes. Any name will do, `out` and `num_threads` too.
     deltas: an array for each result, the gradient that arrives there, in its type and shape; None
     in place of an array stands for 0. Without deltas there are no gradients.
     backend: "cpu" or "reference", as in compile.
@@ -129,20 +134,47 @@ def trace(
     Values are those of the compiled function, and gradients of parameters those of gradients(), to
     the bit. Of a decomposed function, trace(decompose(function), …), the values are the stages.
 
+    For an empty batch, which BatchNormTraining and BatchNormTrainingRelu refuse, the statistics
+    among the stages are NaN.
+
     Raises what compile, its Executable and gradients raise: TypeError and ValueError for arrays
     that do not fit, ValueError where there is no kernel or no derivative.
     """
-    if not isinstance(function, Function):
-        raise TypeError(f"function: expected a Function, got {type(function).__name__}")
+    check_is_function(function)
+    arrays = arrays_of(function, inputs)
+    arriving = None
+    if deltas is not None:
+        arriving = items_of("deltas", deltas, "an array, or None, for each result")
     outputs = [output for node in function.nodes for output in node.outputs]
     executable = _core.compile(Function(outputs, function.parameters), backend)
-    values = dict(zip(outputs, run(executable, inputs), strict=True))
-    reached = None if deltas is None else gradients_of(function, values, deltas, backend)
+    values = dict(zip(outputs, executable(*arrays), strict=True))
+    reached = None if arriving is None else gradients_of(function, values, arriving, backend)
     return Trace(values, reached)
 
 
-def run(executable: Executable, inputs: Sequence[Any] | Mapping[str, Any]) -> tuple[Array, ...]:
-    return executable(**inputs) if isinstance(inputs, Mapping) else executable(*inputs)
+def arrays_of(function: Function, inputs: Sequence[Any] | Mapping[str, Any]) -> list[Any]:
+    """The argument inputs, in the order of the parameters, which may have any name."""
+    names = [parameter.friendly_name for parameter in function.parameters]
+    expected = f"an array for each of the parameters ({', '.join(names)})"
+    if not isinstance(inputs, Mapping):
+        arrays = items_of("inputs", inputs, expected)
+        if len(arrays) != len(names):
+            raise TypeError(f"inputs: expected {expected}, got {len(arrays)}")
+        return arrays
+    known = Counter(names)
+    for name in inputs:
+        if not isinstance(name, str):
+            refuse("inputs", "the names of parameters", name)
+        if known[name] > 1:
+            raise TypeError(
+                f"inputs: expected {expected}, got {name!r}, which is the name of {known[name]} "
+                "parameters, by name"
+            )
+    wrong = [f"no {name!r}" for name in known if name not in inputs]
+    wrong += [f"an array named {name!r}" for name in inputs if name not in known]
+    if wrong:
+        raise TypeError(f"inputs: expected {expected}, got {' and '.join(wrong)}")
+    return [inputs[name] for name in names]
 
 
 def gradients_of(
@@ -209,22 +241,28 @@ class Watched:
 
 
 def unique_names(outputs: Iterable[Output]) -> list[str]:
-    """The name of each output, with a number where it is taken."""
-    names: dict[str, None] = {}
-    numbers: dict[Node, str] = {}
-    taken: set[str] = set()
-    for output in outputs:
-        node = output.node
-        if node not in numbers:
-            name, number = node.friendly_name, 1
-            while name in taken:
-                number += 1
-                name = f"{node.friendly_name}#{number}"
-            taken.add(name)
-            numbers[node] = name
-        name = numbers[node]
-        names[f"{name}.{output.name}" if len(node.outputs) > 1 else name] = None
-    return list(names)
+    """The name of each output, whose node has a number where the name is taken."""
+    names: dict[Output, str] = {}
+    unique = UniqueNames("#", 2)
+    listed = list(outputs)
+    for output in listed:
+        if output not in names:
+            names |= names_of_outputs(output.node, unique)
+    return [names[output] for output in listed]
+
+
+def names_of_outputs(node: Node, unique: UniqueNames) -> dict[Output, str]:
+    """Names of a node's outputs, `x` or `norm.mean`, which no other node and no output has."""
+    outputs = node.outputs
+    name = unique.new(node.friendly_name)
+    if len(outputs) == 1:
+        return {outputs[0]: name}
+    names = [f"{name}.{output.name}" for output in outputs]
+    while not unique.taken.isdisjoint(names):
+        name = unique.new(node.friendly_name)
+        names = [f"{name}.{output.name}" for output in outputs]
+    unique.taken.update(names)
+    return dict(zip(outputs, names, strict=True))
 
 
 def is_shown(node: Node) -> bool:
@@ -245,7 +283,11 @@ def summary(value: Array) -> str:
     finite = numbers[np.isfinite(numbers)]
     texts = []
     if finite.size:
-        texts.append(f"{finite.min():.4g} to {finite.max():.4g}, mean {finite.mean():.4g}")
+        with np.errstate(over="ignore"):
+            mean = finite.mean()
+        if np.isinf(mean):
+            mean = (finite / finite.size).sum()
+        texts.append(f"{finite.min():.4g} to {finite.max():.4g}, mean {mean:.4g}")
     if finite.size < numbers.size:
         texts.append(f"{numbers.size - finite.size} not finite")
     return ", ".join(texts)

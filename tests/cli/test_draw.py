@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 import normgraph as ng
+from normgraph import cli
 from tests.cli import command
 from tests.ir.graphs import two_layers
 
@@ -54,3 +56,53 @@ def test_what_fails_is_named(
     assert message in result.stderr
     assert "Traceback" not in result.stderr
     assert not list(tmp_path.glob("x.*"))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        *(
+            (f'"inputs": {text}', f"nodes[0].inputs: expected an object, got {found}")
+            for text, found in {
+                **{text: text for text in ("1", "null", "true", "NaN", '""')},
+                "[]": "an array",
+            }.items()
+        ),
+        ('"inputs": {"a": 1, "a": 2}', 'nodes[0].inputs: expected each key once, got "a" twice'),
+        ('"inputs": {}, "name": "\\ud800"', 'nodes[0]: expected each key once, got "name" twice'),
+    ],
+)
+def test_a_bad_file_is_no_traceback(
+    content: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "bad.json"
+    x = ng.Parameter("f32", [2], name="x")
+    path.write_text(ng.formats.json.dumps(ng.Function([x], [x])).replace('"inputs": {}', content))
+    assert cli.main(["draw", str(path), str(tmp_path / "x.dot")]) == 1
+    assert capsys.readouterr() == ("", f"normgraph draw: {path}: {message}\n")
+
+
+def test_names_of_half_characters_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "bad.json"
+    document = json.loads(ng.formats.json.dumps(two_layers()))
+    document["nodes"][0]["name"] = "\ud800"
+    path.write_text(json.dumps(document))
+    assert cli.main(["draw", str(path), str(tmp_path / "x.dot")]) == 1
+    message = 'nodes[0].name: expected a string of whole characters, got "\\ud800"'
+    assert capsys.readouterr().err == f"normgraph draw: {path}: {message}\n"
+
+
+@pytest.mark.parametrize("step", ["formats.json.load", "gradients", "draw"])
+def test_a_function_too_large_for_the_memory_is_no_traceback(
+    step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def without_memory(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    path = tmp_path / "layers.json"
+    ng.formats.json.dump(two_layers(), path)
+    monkeypatch.setattr(f"normgraph.{step}", without_memory)
+    assert cli.main(["draw", str(path), str(tmp_path / "x.dot"), "--gradients"]) == 1
+    assert capsys.readouterr().err == f"normgraph draw: {path}: there is not enough memory for it\n"

@@ -415,3 +415,15 @@ def test_graphviz_takes_any_name(name: str, decompose: bool) -> None:
     image = ElementTree.fromstring(ng.draw(function, decompose).svg())
     texts = "".join(element.text or "" for element in image.iter())
     assert printable(name).strip() in texts.replace("\xa0", " ")
+
+
+@pytest.mark.parametrize("name", ["layer", "a\nb\r\u2028c", "'\"\\<>", "σ" * 100, "\0"])
+def test_the_repr_is_one_short_line(name: str) -> None:
+    function = two_layers()
+    function.friendly_name = name
+    text = repr(ng.draw(function))
+    assert text.startswith("<Drawing of '")
+    assert text.endswith("'>")
+    assert len(text.splitlines()) == 1
+    assert len(text) < 60
+    assert text.isprintable()

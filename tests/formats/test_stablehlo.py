@@ -97,6 +97,39 @@ def test_outputs_that_nobody_reads_are_left_out() -> None:
     assert "shift_left" in stablehlo.dumps(ng.Function([norm.output("mask")], [x, vector]))
 
 
+def constants_of(text: str) -> list[str]:
+    """The names of constants that hold three elements."""
+    return re.findall(r"(%\S+) = stablehlo\.constant dense<\S+ : tensor<3xf32>", text)
+
+
+@pytest.mark.parametrize("family", ["native", "stages"])
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["conv1.weight", "_b-$"], ["%conv1.weight", "%_b-$"]),
+        (["w", "w", "w_1", "w"], ["%w", "%w_1", "%w_1_1", "%w_2"]),
+        # A stage has a constant of this name, which is no one's choice.
+        (["v", "epsilon", "mean"], ["%v", "%epsilon", "%mean"]),
+        (["x"], ["%x_1"]),
+    ],
+)
+def test_constants_keep_their_names(
+    family: stablehlo.Family, names: list[str], expected: list[str]
+) -> None:
+    x = ng.Parameter("f32", [4, 3], name="x")
+    output = x.output(0)
+    for name in names:
+        gamma = ng.Constant([1.0] * 3, "f32", name=name)
+        output = ng.op.BatchNormTraining(output, gamma, gamma, name="norm").output(0)
+    assert constants_of(stablehlo.dumps(ng.Function([output], [x]), family)) == expected
+
+
+@pytest.mark.parametrize("name", ["fc/weight:0", "σ", "a b", "1", "a\nb", "%x", "\0", "x,y"])
+def test_what_mlir_does_not_spell_is_a_number(name: str) -> None:
+    constant = ng.Constant([1.0] * 3, "f32", name=name)
+    assert constants_of(stablehlo.dumps(ng.Function([constant], []))) == ["%0"]
+
+
 def test_shapes_must_be_static() -> None:
     x = ng.Parameter("f32", [None, 3], name="x")
     y = ng.Parameter("f32", None, name="y")
@@ -138,7 +171,9 @@ def test_a_file_holds_the_text(tmp_path: Path) -> None:
 def test_a_function_is_written_or_refused(function: ng.Function) -> None:
     try:
         text = stablehlo.dumps(function)
-    except NotExpressibleError:
+    except NotExpressibleError as error:
+        if "fewer than 2^63 elements" in str(error):
+            return
         assert any(
             output.element_type.is_dynamic or output.partial_shape.is_dynamic
             for node in function.nodes

@@ -355,6 +355,72 @@ def test_any_names(names: list[str]) -> None:
     check(function, [np.float32([1, 2]), np.float32([3, 5])])
 
 
+@pytest.mark.parametrize("momentum", [None, 0.5])
+@settings(max_examples=40)
+@given(names=st.lists(NAMES, min_size=6, max_size=6))
+def test_any_names_of_layers_constants_and_statistics(
+    names: list[str], momentum: float | None
+) -> None:
+    x = ng.Parameter("f32", [None, 2], name=names[0])
+    gamma, beta = (ng.Constant([1.0, 2.0], "f32", name=name) for name in names[1:3])
+    first = ng.op.BatchNormTraining(x, gamma, beta, name=names[3])
+    second = ng.op.BatchNormTrainingRelu(first.output(0), gamma, gamma, name=names[4])
+    function = ng.Function([second.output(0), first.output("mean")], [x], name=names[5])
+    model = to_model(function, momentum=momentum)
+    arrays = [
+        np.float32([[1, 2], [3, 5]]),
+        *[np.ones(2, np.float32)] * (len(model.graph.input) - 1),
+    ]
+    results = run(model, arrays)
+    for actual, expected in zip(results, ng.compile(function)(arrays[0]), strict=False):
+        np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("a\nb", "\r\n", "\0", "\u2028", " ", "", ":0", "/", "//", "a//b/", "^x", "{", "%s", "\\"),
+        *("value", "value_1", "constant", "x", "x_0", "unk__0", "y", "Identity", "\U0001f600" * 50),
+        "n" * 10_000,
+    ],
+)
+def test_names_that_others_give_a_meaning(name: str) -> None:
+    x = ng.Parameter("f32", [None, 2], name="x")
+    scale = ng.Constant([1.0, 2.0], "f32", name=name or None)
+    scaled = ng.op.Multiply(x, ng.op.Broadcast(scale, x, [1]), name=name or None)
+    function = ng.Function([scaled, ng.op.Mean(scaled, [1], name="y")], [x], name=name or None)
+    rows = np.float32([[1, 2], [3, 5]])
+    model = to_model(function)
+    for actual, expected in zip(run(model, [rows]), ng.compile(function)(rows), strict=True):
+        assert_same_bits(actual, expected, name)
+    assert all("\n" not in node.name for node in model.graph.node)
+
+
+def test_weights_keep_their_names() -> None:
+    x = ng.Parameter("f32", [4, 2], name="x")
+    gamma, beta = (ng.Constant([1.0, 2.0], "f32", name=f"bn.{name}") for name in ("weight", "bias"))
+    norm = ng.op.BatchNormTraining(x, gamma, beta)
+    model = to_model(ng.Function([norm.output(0)], [x]))
+    assert {"bn.weight", "bn.bias"} <= {item.name for item in model.graph.initializer}
+    (node,) = (node for node in model.graph.node if node.op_type == "BatchNormalization")
+    assert list(node.input[1:3]) == ["bn.weight", "bn.bias"]
+
+
+@pytest.mark.parametrize("is_dynamic", [False, True])
+@pytest.mark.parametrize("form", ["stages", "native"])
+@pytest.mark.parametrize("op", family.OPS)
+def test_an_empty_batch_gives_what_the_stages_give(op: str, form: Any, is_dynamic: bool) -> None:
+    """NaN for the statistics that the fused op refuses to make."""
+    case = family.make_case(op, Sample((0, 3), "f32", "f32"))
+    if is_dynamic:
+        make_dynamic(case.function)
+    arguments = list(case.arguments.values())
+    stages = ng.compile(ng.decompose(case.function))(*arguments)
+    results = run(to_model(case.function, family=form), arguments)
+    for actual, expected in zip(results, stages, strict=True):
+        assert_same_bits(actual, expected, op)
+
+
 def test_a_file_holds_the_model(tmp_path: Path) -> None:
     function, _ = network(rows=None)
     save(function, tmp_path / "network.onnx")

@@ -126,6 +126,17 @@ def test_the_family_as_native_ops(
         check_within(actual, expected, error, text)
 
 
+@pytest.mark.parametrize("op", family.OPS)
+def test_an_empty_batch_gives_what_the_stages_give(op: str) -> None:
+    """NaN for the statistics that the fused op refuses to make."""
+    case = family.make_case(op, Sample((0, 3), "f32", "f32"))
+    arguments = list(case.arguments.values())
+    stages = ng.compile(ng.decompose(case.function))(*arguments)
+    results = run(stablehlo.dumps(case.function), arguments)
+    for actual, expected in zip(results, stages, strict=True):
+        assert_same_bits(actual, expected, op)
+
+
 @pytest.mark.parametrize("element_type", REAL_TYPES)
 def test_a_network_and_its_gradients(element_type: str) -> None:
     function, arguments = network(element_type)
@@ -172,6 +183,18 @@ def test_constants_to_the_bit(constant: ng.Constant) -> None:
     for result in run(text, []):
         assert result.shape == constant.shape
         assert result.tobytes() == constant.attributes["data"]
+
+
+@pytest.mark.parametrize("family", ["stages", "native"])
+@pytest.mark.parametrize(
+    "name", ["a-", "_", "$x", ".", "a.b", "x_1", "x", "a->", "c0", "arg0", "0", "-"]
+)
+def test_names_that_mlir_might_read_otherwise(name: str, family: stablehlo.Family) -> None:
+    x = ng.Parameter("f32", [2, 2], name=name)
+    gamma = ng.Constant([1.0, 2.0], "f32", name=name)
+    first = ng.op.BatchNormTraining(x, gamma, gamma, name=name)
+    second = ng.op.BatchNormTraining(first.output(0), gamma, gamma, name=name)
+    parsed(stablehlo.dumps(ng.Function([*second.outputs, gamma], [x], name=name), family))
 
 
 @settings(max_examples=30)

@@ -7,13 +7,14 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .._core import Function, Parameter, element
+from .arguments import check_is_function, parameters_of, path_of, refuse
 from .dot import dot_of
+from .names import printable
 from .picture import picture_of
 
 __all__ = ["Drawing", "GraphvizError", "draw"]
@@ -31,7 +32,7 @@ class GraphvizError(RuntimeError):
     """Graphviz, whose program `dot` makes pictures out of text, is missing or has failed."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Drawing:
     """A picture of a function, as text in Graphviz' language DOT; `dot` makes an image of it.
 
@@ -41,6 +42,7 @@ class Drawing:
 
     dot: str
     text: str
+    name: str = ""
 
     def svg(self) -> str:
         """The image as SVG. Raises GraphvizError if Graphviz is not installed."""
@@ -54,7 +56,8 @@ class Drawing:
         Raises ValueError for another ending, OSError as open does, and GraphvizError if Graphviz is
         needed and not installed.
         """
-        ending = Path(path).suffix.lower()
+        target = path_of(path)
+        ending = target.suffix.lower()
         if ending == ".dot":
             content = self.dot.encode()
         elif ending == ".svg":
@@ -64,12 +67,15 @@ class Drawing:
         else:
             known = ", ".join((".dot", *RENDERED))
             raise ValueError(
-                f"path: expected a name that ends in one of {known}, got {str(path)!r}"
+                f"path: expected a name that ends in one of {known}, got {str(target)!r}"
             )
-        Path(path).write_bytes(content)
+        target.write_bytes(content)
 
     def __str__(self) -> str:
         return self.dot
+
+    def __repr__(self) -> str:
+        return f"<Drawing of '{printable(self.name)}'>"
 
     def _repr_svg_(self) -> str | None:
         """For notebooks; None where there is no image."""
@@ -113,13 +119,27 @@ def draw(
     boxes are constants; a scalar is shown once for each use, with its value. What Broadcast reads
     of `like`, a shape, is not shown.
 
-    Raises TypeError for what is no Function; ValueError for deltas that are not its parameters,
-    and, naming the node, if an op cannot be decomposed since an element type is not known.
+    Raises TypeError for arguments of another type; ValueError for deltas that are not parameters of
+    the function, for a type that is not real, and, naming the node, if an op cannot be decomposed
+    since an element type is not known.
     """
-    if not isinstance(function, Function):
-        raise TypeError(f"function: expected a Function, got {type(function).__name__}")
-    if decompose is None or isinstance(decompose, bool):
-        stages: bool | element.Type = bool(decompose)
-    else:
-        stages = element.Type(decompose)
-    return Drawing(dot_of(picture_of(function, stages, deltas)), str(function))
+    check_is_function(function)
+    marked = None if deltas is None else parameters_of("deltas", deltas)
+    picture = picture_of(function, stages_type(decompose), marked)
+    return Drawing(dot_of(picture), str(function), function.friendly_name)
+
+
+def stages_type(decompose: object) -> bool | element.Type:
+    """Reads the argument decompose: whether stages are drawn, or in which type."""
+    expected = "True, False or a real element type"
+    if decompose is None or isinstance(decompose, (bool, np.bool_)):
+        return bool(decompose)
+    try:
+        found = element.Type(decompose)  # type: ignore[arg-type]
+    except TypeError:
+        refuse("decompose", expected, decompose)
+    except ValueError:
+        found = element.dynamic
+    if not found.is_real:
+        raise ValueError(f"decompose: expected {expected}, got {decompose!r}")
+    return found

@@ -22,11 +22,11 @@ from __future__ import annotations
 
 import json
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 from .. import _core
 from .._core import Constant, Function, Node, NodeValidationFailure, Output, Parameter
+from .arguments import check_is_function, path_of
 from .attributes import attributes_from_json, attributes_to_json
 from .errors import FormatError
 from .signatures import SIGNATURES
@@ -40,12 +40,13 @@ VERSION = 1
 
 def dump(function: Function, path: str | PathLike[str]) -> None:
     """Write a function to a file, in UTF-8. See dumps; raises OSError as open does."""
-    Path(path).write_bytes(dumps(function).encode())
+    target = path_of(path)
+    target.write_bytes(dumps(function).encode())
 
 
 def load(path: str | PathLike[str]) -> Function:
     """Read a function from a file. See loads; raises OSError as open does."""
-    return loads(Path(path).read_bytes())
+    return loads(path_of(path).read_bytes())
 
 
 def dumps(function: Function) -> str:
@@ -56,8 +57,7 @@ def dumps(function: Function) -> str:
     written as base64 of their bytes in little-endian order. Raises FormatError for a node whose
     shape or axes are more than 64.
     """
-    if not isinstance(function, Function):
-        raise TypeError(f"function: expected a Function, got {type(function).__name__}")
+    check_is_function(function)
     ids = {node: index for index, node in enumerate(function.nodes)}
     nodes = ",\n".join(f"    {one_line(node_to_json(node, ids))}" for node in ids)
     results = [reference_to_json(result, ids) for result in function.results]

@@ -18,6 +18,30 @@ LONGEST_TEXT = 40
 MOST_ELEMENTS = 4
 
 
+class UniqueNames:
+    """Gives names that nothing else has, with a number behind those that are taken: `x`, `x_1`.
+
+    A number that is taken stays taken, so that each search goes on where the last one for the same
+    name has ended: n names take time in proportion to n.
+    """
+
+    def __init__(self, separator: str, first: int) -> None:
+        self.separator = separator
+        self.first = first
+        self.taken: set[str] = set()
+        self.numbers: dict[str, int] = {}
+
+    def new(self, wish: str) -> str:
+        """The name that is wished for, or with the lowest number that makes it a new one."""
+        name, number = wish, self.numbers.get(wish, self.first)
+        while name in self.taken:
+            name = f"{wish}{self.separator}{number}"
+            number += 1
+            self.numbers[wish] = number
+        self.taken.add(name)
+        return name
+
+
 def chosen_name(node: Node) -> str | None:
     """The friendly name, None where it has been generated ("Add_7")."""
     name = node.friendly_name
@@ -73,9 +97,14 @@ def number_text(value: float | bool) -> str:
     return f"−{text[1:]}" if text.startswith("-") else text
 
 
-def printable(text: str, longest: int = LONGEST_TEXT) -> str:
-    r"""The text in one line, with `\n` for a line's end and the like, cut to a length."""
-    shown = "".join(
+def in_one_line(text: str) -> str:
+    r"""The text with `\n` for a line's end, and the like for all that does not show."""
+    return "".join(
         character if character.isprintable() else ascii(character)[1:-1] for character in text
     )
+
+
+def printable(text: str, longest: int = LONGEST_TEXT) -> str:
+    """The text in one line, cut to a length."""
+    shown = in_one_line(text)
     return shown if len(shown) <= longest else shown[: longest - 1] + "…"

@@ -13,18 +13,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 
 from .. import _core
 from .._core import Constant, Function, Node, Output, Parameter
+from .arguments import check_choice, check_is_function, path_of, weight_of
 from .attributes import in_little_endian
 from .errors import NotExpressibleError
-from .names import chosen_name, output_name
+from .names import UniqueNames, chosen_name, in_one_line, output_name
 from .stages import (
-    check_is_function,
+    check_sizes,
     check_types_are_known,
     described,
     float_of_32_bits,
@@ -53,6 +53,15 @@ TYPE_NAMES = {
     **{f"u{bits}": f"UINT{bits}" for bits in (8, 16, 32, 64)},
 }
 
+#: Bytes of constants: protobuf takes less than 2 GiB, of which 16 MiB remain for all else.
+MOST_BYTES = 2**31 - 2**24
+
+#: The ops that have statistics of a batch.
+TRAINING = ("BatchNormTraining", "BatchNormTrainingRelu")
+
+#: What a model reads and returns for each of them when it keeps running statistics.
+STATISTICS = ("running_mean", "running_variance", "new_running_mean", "new_running_variance")
+
 Shape: TypeAlias = tuple[int | None, ...]
 
 
@@ -63,7 +72,8 @@ def save(
     momentum: float | None = None,
 ) -> None:
     """Write a function to a file as a model of ONNX. See to_model; raises OSError as open does."""
-    Path(path).write_bytes(to_model(function, family, momentum).SerializeToString())
+    target = path_of(path)
+    target.write_bytes(to_model(function, family, momentum).SerializeToString())
 
 
 def to_model(
@@ -88,16 +98,22 @@ def to_model(
         variance that it keeps is the biased one, as in
         update_running_statistics(..., unbiased=False).
 
-    Raises ImportError without the package onnx, and NotExpressibleError, which names them, for an
-    element type or a rank that is not known, and for running statistics of an op that is written as
-    stages.
+    Constants keep their names. A name that is taken gets a number; line ends and the like are
+    escaped.
+
+    For an empty batch, which BatchNormTraining and BatchNormTrainingRelu refuse, the model's
+    statistics are NaN, as those of decompose(function) are.
+
+    Raises TypeError and ValueError for arguments of another type or out of range, ImportError
+    without the package onnx, and NotExpressibleError, which names them, for an element type or a
+    rank that is not known, for 2^63 elements or more, for constants that no one file can hold
+    (2 GiB), and for running statistics of an op that is written as stages.
     """
     check_is_function(function)
-    if family not in get_args(Family):
-        raise ValueError(f'family: expected "native" or "stages", got {family!r}')
-    if momentum is not None and not 0 <= momentum <= 1:
-        raise ValueError(f"momentum: expected a number from 0 to 1, or None, got {momentum}")
-    return model_of(Writer(family, momentum).graph_of(function))
+    check_choice("family", family, get_args(Family))
+    graph = Writer(family, weight_of("momentum", momentum)).graph_of(function)
+    check_fits_a_file(graph)
+    return model_of(graph)
 
 
 def check_is_expressible(function: Function) -> None:
@@ -112,6 +128,18 @@ def check_is_expressible(function: Function) -> None:
     ]
     if found:
         raise NotExpressibleError("\n".join(found))
+    check_sizes(function)
+
+
+def check_fits_a_file(graph: Graph) -> None:
+    """Raise NotExpressibleError for constants that are more than one file of protobuf can hold."""
+    total = sum(len(item.data) for item in graph.initializers)
+    if total > MOST_BYTES:
+        largest = max(graph.initializers, key=lambda item: len(item.data))
+        raise NotExpressibleError(
+            f"constants: expected at most {MOST_BYTES} bytes in one model, got {total}: "
+            f"'{largest.name}' has {len(largest.data)}"
+        )
 
 
 # ---- statements ----------------------------------------------------------------------------------
@@ -171,7 +199,9 @@ class Writer:
         self.statements: list[Statement] = []
         self.values: dict[Output, Value] = {}
         self.constants: dict[tuple[str, Any], Value] = {}
-        self.taken: set[str] = set()
+        self.names = UniqueNames("_", 1)
+        self.names_of_constants: dict[Node, str] = {}
+        self.names_of_statistics: dict[Node, tuple[str, ...]] = {}
         # As keys, outputs are the same only as long as the Python objects of their nodes live.
         self.nodes: list[Node] = []
 
@@ -185,24 +215,33 @@ class Writer:
             self.inputs.append(value)
         # Before any node takes them: what others read of a model are the names of its results.
         names = [self.new_name(result_name(result)) for result in function.results]
+        self.reserve_names(function)
         self.add_nodes(function)
         results = [
             self.write("Identity", [self.values[result]], self.values[result]._replace(name=name))
             for result, name in zip(function.results, names, strict=True)
         ]
         self.outputs = results + self.outputs
-        name = printable_name(function.friendly_name) or "function"
+        name = in_one_line(function.friendly_name)
         return Graph(name, self.inputs, self.outputs, self.initializers, self.statements)
+
+    def reserve_names(self, function: Function) -> None:
+        """Names that are promised, before stages take them for what nobody has named."""
+        # As keys, nodes are the same only as long as their Python objects live.
+        self.nodes += function.nodes
+        if self.momentum is not None:
+            for node in self.nodes:
+                if node.type_name in TRAINING:
+                    names = (f"{node.friendly_name}.{name}" for name in STATISTICS)
+                    self.names_of_statistics[node] = tuple(map(self.new_name, names))
+        for node in self.nodes:
+            name = chosen_name(node) if isinstance(node, Constant) else None
+            if name is not None:
+                self.names_of_constants[node] = self.new_name(name)
 
     def new_name(self, wish: str | None) -> str:
         """A name that nothing else has: the one that is wished for, if it can be had."""
-        stem = name = printable_name(wish) or "value"
-        count = 0
-        while name in self.taken:
-            count += 1
-            name = f"{stem}_{count}"
-        self.taken.add(name)
-        return name
+        return self.names.new(in_one_line(wish) if wish else "value")
 
     # ---- nodes -----------------------------------------------------------------------------------
 
@@ -224,7 +263,7 @@ class Writer:
 
     def add_family(self, node: _core.op.BatchNormNode, outputs: list[Output]) -> None:
         is_native = self.family == "native" and float_of_32_bits(node.epsilon) is not None
-        is_training = node.type_name in ("BatchNormTraining", "BatchNormTrainingRelu")
+        is_training = node.type_name in TRAINING
         if is_native and is_training:
             self.add_training(node, outputs)
         elif is_native and node.type_name == "BatchNormInference":
@@ -306,21 +345,17 @@ class Writer:
     def running_statistics(self, node: Node, like: Value, channel_type: str) -> list[Value]:
         """Two more inputs of the model."""
         found = []
-        for name in ("running_mean", "running_variance"):
-            value = Value(self.statistic_name(node, name), channel_type, like.shape)
+        for name in self.names_of_statistics[node][:2]:
+            value = Value(name, channel_type, like.shape)
             self.inputs.append(value)
             found.append(self.cast(value, like.element))
         return found
 
     def add_new_statistics(self, node: Node, statistics: list[Value]) -> None:
         """Two more outputs of the model."""
-        names = ("new_running_mean", "new_running_variance")
-        for name, value in zip(names, statistics, strict=True):
-            result = value._replace(name=self.statistic_name(node, name))
+        for name, value in zip(self.names_of_statistics[node][2:], statistics, strict=True):
+            result = value._replace(name=name)
             self.outputs.append(self.write("Identity", [value], result))
-
-    def statistic_name(self, node: Node, name: str) -> str:
-        return self.new_name(f"{printable_name(node.friendly_name)}.{name}")
 
     # ---- statements ------------------------------------------------------------------------------
 
@@ -341,14 +376,17 @@ class Writer:
         self.add(op, inputs, [result], attributes)
         return result
 
-    def initializer(self, element: str, shape: tuple[int, ...], data: bytes) -> Value:
-        value = Value(self.new_name("constant"), element, shape)
+    def initializer(
+        self, element: str, shape: tuple[int, ...], data: bytes, name: str | None = None
+    ) -> Value:
+        value = Value(name or self.new_name("constant"), element, shape)
         self.initializers.append(Initializer(value.name, element, shape, data))
         return value
 
     def constant_of(self, node: Constant) -> Value:
         data = in_little_endian(node.attributes["data"], node.element_type.size)
-        return self.initializer(node.element_type.name, node.shape, data)
+        name = self.names_of_constants.get(node)
+        return self.initializer(node.element_type.name, node.shape, data, name)
 
     def scalar(self, element: str, number: float) -> Value:
         """A number in f32 or f64, written once."""
@@ -439,11 +477,6 @@ def channels_second(axis: int, rank: int) -> tuple[int, ...]:
     """The order of axes in which the channels are axis 1, the others as they were."""
     others = [other for other in range(rank) if other != axis]
     return (others[0], axis, *others[1:])
-
-
-def printable_name(name: str | None) -> str | None:
-    """A name that every reader can take, else None."""
-    return name if name and name.isprintable() else None
 
 
 def result_name(result: Output) -> str:

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from .. import _core
 from .._core import Constant, Function, Node, Output, Parameter, element
-from .formula import TRANSPARENT, FormulaWriter, looked_through
+from .formula import TRANSPARENT, FormulaWriter
 from .names import (
     attributes_text,
     chosen_name,
@@ -92,12 +92,6 @@ def reads_of(node: Node) -> list[_core.Input]:
     return [value for value in node.inputs if value.name != "like"]
 
 
-def folded_constant(output: Output) -> Constant | None:
-    """The scalar that the output repeats or converts, if it does nothing else."""
-    node = looked_through(output).node
-    return node if isinstance(node, Constant) and number_of_elements(node) == 1 else None
-
-
 class PictureBuilder:
     """Goes through the nodes in order; `ends` says where the arrows of each output start."""
 
@@ -113,10 +107,11 @@ class PictureBuilder:
         self.check_deltas(function)
         # As keys, outputs are the same only as long as the Python objects of their nodes live.
         self.nodes = function.nodes
+        self.origins: dict[Output, Output] = {}
         self.ends: dict[Output, End] = {}
         self.stands_for: dict[Output, Output] = {}
         self.adjoints: set[Output] = set()
-        self.used = {value.source for node in function.nodes for value in reads_of(node)}
+        self.used = {value.source for node in self.nodes for value in reads_of(node)}
         self.used |= set(function.results)
         self.count = 0
         for node in list(self.nodes):
@@ -125,8 +120,9 @@ class PictureBuilder:
             self.add_result(result, index)
 
     def check_deltas(self, function: Function) -> None:
+        parameters = set(function.parameters)
         for parameter in self.deltas or ():
-            if parameter not in function.parameters:
+            if parameter not in parameters:
                 name = parameter.friendly_name
                 raise ValueError(
                     f"deltas: expected parameters of '{function.friendly_name}', got '{name}'"
@@ -135,6 +131,23 @@ class PictureBuilder:
     def new_key(self) -> str:
         self.count += 1
         return f"n{self.count}"
+
+    # ---- what is looked through ------------------------------------------------------------------
+
+    def looked_through(self, output: Output) -> Output:
+        """The value itself, before Broadcast and Convert; remembered, since they form chains."""
+        chain = []
+        while output not in self.origins and output.node.type_name in TRANSPARENT:
+            chain.append(output)
+            output = output.node.inputs[0].source
+        origin = self.origins.get(output, output)
+        self.origins.update(dict.fromkeys(chain, origin))
+        return origin
+
+    def folded_constant(self, output: Output) -> Constant | None:
+        """The scalar that the output repeats or converts, if it does nothing else."""
+        node = self.looked_through(output).node
+        return node if isinstance(node, Constant) and number_of_elements(node) == 1 else None
 
     # ---- forward or adjoint ----------------------------------------------------------------------
 
@@ -162,7 +175,7 @@ class PictureBuilder:
         used = [output for output in node.outputs if output in self.used]
         if self.decompose is not False and isinstance(node, _core.op.BatchNormNode) and used:
             self.add_stages(node, used)
-        elif folded_constant(node.outputs[0]) is None:
+        elif self.folded_constant(node.outputs[0]) is None:
             box = self.box_of(node, is_adjoint)
             self.picture.boxes.append(box)
             self.add_arrows(box, [value.source for value in reads_of(node)], bool(box.inputs))
@@ -203,7 +216,7 @@ class PictureBuilder:
             return self.end_of(self.stands_for[output], self.picture.boxes)
         end = self.ends.get(output)
         if end is None:
-            constant = folded_constant(output)
+            constant = self.folded_constant(output)
             assert constant is not None, output
             name = chosen_name(output.node) or chosen_name(constant)
             text = constant_text(constant)
@@ -239,7 +252,7 @@ class PictureBuilder:
             self.ends[output] = End(end.key, end.place, tensor_type(output))
 
     def origin(self, stage: Output) -> Output:
-        return stage if folded_constant(stage) else looked_through(stage)
+        return stage if self.folded_constant(stage) else self.looked_through(stage)
 
     def stages_of(self, node: _core.op.BatchNormNode, outputs: list[Output]) -> Function:
         """The op alone, decomposed: its parameters stand for what the op reads."""
@@ -276,9 +289,11 @@ class StagesBuilder:
         for node in stages.nodes:
             if node.type_name not in TRANSPARENT:
                 for value in reads_of(node):
-                    self.readers.setdefault(looked_through(value.source), set()).add(node)
+                    self.readers.setdefault(self.builder.looked_through(value.source), set()).add(
+                        node
+                    )
         for result in stages.results:
-            self.readers.setdefault(looked_through(result), set()).add(None)
+            self.readers.setdefault(self.builder.looked_through(result), set()).add(None)
         self.formulas = FormulaWriter(self.name_of)
 
     def add(self) -> None:
@@ -300,10 +315,10 @@ class StagesBuilder:
 
     def name_of(self, output: Output) -> str | None:
         """What stands for a value in a formula; a nameless step is written out."""
-        constant = folded_constant(output)
+        constant = self.builder.folded_constant(output)
         if constant is not None:
             return chosen_name(output.node) or constant_text(constant)
-        node = looked_through(output).node
+        node = self.builder.looked_through(output).node
         return node.friendly_name if isinstance(node, Parameter) else chosen_name(node)
 
     def add_box(self, node: Node, is_adjoint: bool) -> None:
@@ -321,7 +336,7 @@ class StagesBuilder:
     def collect(self, node: Node, sources: dict[End, None]) -> None:
         """Where the values come from that the node, and the steps written out in it, read."""
         for value in reads_of(node):
-            source = looked_through(value.source)
+            source = self.builder.looked_through(value.source)
             if isinstance(source.node, Constant):
                 if chosen_name(value.source.node):
                     sources[self.builder.end_of(value.source, self.group.boxes)] = None

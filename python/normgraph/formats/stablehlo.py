@@ -12,16 +12,16 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
-from pathlib import Path
-from typing import Literal, NamedTuple, TypeAlias, get_args
+from typing import Literal, NamedTuple, TypeAlias, TypeGuard, get_args
 
 from .. import _core
 from .._core import Constant, Function, Node, Output, Parameter
+from .arguments import check_choice, check_is_function, path_of
 from .attributes import in_little_endian
 from .errors import NotExpressibleError
-from .names import chosen_name, elements_of
+from .names import UniqueNames, chosen_name, elements_of
 from .stages import (
-    check_is_function,
+    check_sizes,
     check_types_are_known,
     described,
     float_of_32_bits,
@@ -45,7 +45,8 @@ TYPE_NAMES = {
 
 def dump(function: Function, path: str | PathLike[str], family: Family = "stages") -> None:
     """Write a function to a file as StableHLO. See dumps; raises OSError as open does."""
-    Path(path).write_bytes(dumps(function, family).encode())
+    target = path_of(path)
+    target.write_bytes(dumps(function, family).encode())
 
 
 def dumps(function: Function, family: Family = "stages") -> str:
@@ -58,13 +59,19 @@ def dumps(function: Function, family: Family = "stages") -> str:
     written as stages all the same: other ops of the family, channel vectors of another type than
     the data, and an epsilon that f32 has not.
 
+    Values are called as the nodes are, with a number where a name is taken; a name that MLIR cannot
+    spell becomes a number.
+
+    For an empty batch, which BatchNormTraining and BatchNormTrainingRelu refuse, the program's
+    statistics are NaN, as those of decompose(function) are.
+
     Raises NotExpressibleError, which names them, for parameters whose element type or shape is not
-    static: StableHLO's programs are compiled for one shape.
+    static, since StableHLO's programs are compiled for one shape, and for 2^63 elements or more.
     """
     check_is_function(function)
-    if family not in get_args(Family):
-        raise ValueError(f'family: expected "stages" or "native", got {family!r}')
+    check_choice("family", family, get_args(Family))
     check_is_static(function)
+    check_sizes(function)
     return Writer(family).module_of(function)
 
 
@@ -115,6 +122,11 @@ def symbol(name: str) -> str:
     return f'@"{"".join(plain)}"'
 
 
+def is_spelled(name: str | None) -> TypeGuard[str]:
+    """Whether MLIR can spell a value's name, which has no quotes."""
+    return name is not None and bool(re.fullmatch(r"[A-Za-z_][A-Za-z0-9_$.-]*", name))
+
+
 class Writer:
     """Writes statements; `values` says which value each output of a node has become."""
 
@@ -123,7 +135,8 @@ class Writer:
         self.lines: list[str] = []
         self.values: dict[Output, Value] = {}
         self.constants: dict[tuple[str, str], Value] = {}
-        self.taken: set[str] = set()
+        self.names = UniqueNames("_", 1)
+        self.names_of_constants: dict[Node, str] = {}
         self.count = 0
         # As keys, outputs are the same only as long as the Python objects of their nodes live.
         self.nodes: list[Node] = []
@@ -137,6 +150,7 @@ class Writer:
             name = self.new_name(chosen_name(parameter) or f"arg{index}")
             self.values[output] = Value(name, *type_of(output))
         parameters = [self.values[parameter.output(0)] for parameter in function.parameters]
+        self.reserve_names(function)
         self.add_nodes(function)
         results = [self.values[result] for result in function.results]
         arguments = ", ".join(f"{value.name}: {value.type}" for value in parameters)
@@ -150,11 +164,19 @@ class Writer:
             "}\n"
         )
 
+    def reserve_names(self, function: Function) -> None:
+        """Names of constants, before stages take them for what nobody has named."""
+        # As keys, nodes are the same only as long as their Python objects live.
+        self.nodes += function.nodes
+        for node in self.nodes:
+            name = chosen_name(node) if isinstance(node, Constant) else None
+            if is_spelled(name):
+                self.names_of_constants[node] = self.new_name(name)
+
     def new_name(self, wish: str | None = None) -> str:
-        """The name of a value: the one that is wished for, if it can be had."""
-        if wish and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_$.-]*", wish) and wish not in self.taken:
-            self.taken.add(wish)
-            return f"%{wish}"
+        """The name of a value: the one that is wished for if MLIR spells it, else a number."""
+        if is_spelled(wish):
+            return f"%{self.names.new(wish)}"
         self.count += 1
         return f"%{self.count - 1}"
 
@@ -227,13 +249,12 @@ class Writer:
     # ---- statements ------------------------------------------------------------------------------
 
     def constant_of(self, node: Constant) -> Value:
-        element, shape = type_of(node.output(0))
-        return self.write(
-            f"stablehlo.constant dense<{elements_text(node)}> : {Value('', element, shape).type}",
-            element,
-            shape,
-            chosen_name(node),
+        name = self.names_of_constants.get(node) or self.new_name(chosen_name(node))
+        value = Value(name, *type_of(node.output(0)))
+        self.lines.append(
+            f"{name} = stablehlo.constant dense<{elements_text(node)}> : {value.type}"
         )
+        return value
 
     def scalar(self, element: str, text: str) -> Value:
         """A scalar, written once."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from typing import NamedTuple
 
 from .. import _core
-from .._core import Function, Node, Output, Parameter
+from .._core import Dimension, Function, Node, Output, Parameter
 from .errors import NotExpressibleError
 
 
@@ -16,12 +17,6 @@ class Stages(NamedTuple):
     function: Function
     sources: list[Output]
     outputs: list[Output]
-
-
-def check_is_function(function: object) -> None:
-    """Raise TypeError for anything else."""
-    if not isinstance(function, Function):
-        raise TypeError(f"function: expected a Function, got {type(function).__name__}")
 
 
 def read_outputs(function: Function, nodes: list[Node]) -> set[Output]:
@@ -56,6 +51,30 @@ def check_types_are_known(nodes: list[Node]) -> None:
     ]
     if unknown:
         raise NotExpressibleError("\n".join(unknown))
+
+
+def check_sizes(function: Function) -> None:
+    """Raise NotExpressibleError that lists what no tensor can be; lengths of 0 do not count.
+
+    So products of known lengths are integers of 64 bits in what is written.
+    """
+    for group in (function.parameters, function.nodes):
+        found = [
+            f"{described(node)}: expected fewer than 2^63 elements, got {output.partial_shape}"
+            for node in group
+            for output in node.outputs
+            if math.prod(length.length for length in known_lengths(output)) >= 2**63
+        ]
+        if found:
+            raise NotExpressibleError("\n".join(found))
+
+
+def known_lengths(output: Output) -> list[Dimension]:
+    """The dimensions whose length is known, and not 0; none if the rank is not known."""
+    shape = output.partial_shape
+    if shape.rank.is_dynamic:
+        return []
+    return [length for length in shape if length.is_static and length.length]
 
 
 def float_of_32_bits(value: float) -> float | None:

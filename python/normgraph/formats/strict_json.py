@@ -21,8 +21,11 @@ DEEPEST = 32
 #: Texts of values in messages are cut to this many characters.
 LONGEST_QUOTE = 40
 
-#: A string, whose brackets do not count (an unfinished one reaches to the end), or a bracket.
-STRING_OR_BRACKET = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[{]|[\]}]', re.DOTALL)
+QUOTE_OR_BRACKET = re.compile(r'["\[\]{}]')
+
+#: A part of what stands between quotes. The expression engine remembers every repetition, at some
+#: dozens of bytes, hence the bound.
+PART_OF_STRING = re.compile(r'(?:[^"\\]+|\\.){1,256}', re.DOTALL)
 
 #: No integer of 64 bits has more characters; longer ones are numbers for f64 alone.
 LONGEST_INTEGER = 20
@@ -115,6 +118,8 @@ class Value:
 
     def members(self, keys: Iterable[str]) -> dict[str, Value]:
         """The values of an object that has exactly these keys, in the order they are asked in."""
+        # Not left to the look at a key: where none is expected there is no such look.
+        self.check_is_object()
         expected = list(keys)
         values = {key: self.member(key) for key in expected}
         for key in self.value:
@@ -161,16 +166,28 @@ def parse(text: str) -> Value:
 
 
 def check_depth(text: str) -> None:
-    """Raise FormatError for brackets too deep in each other, in one pass over the text."""
-    depth = 0
-    for match in STRING_OR_BRACKET.finditer(text):
-        first = text[match.start()]
-        depth += (first in "[{") - (first in "]}")
+    """Raise FormatError for brackets too deep in each other, in one pass and constant memory."""
+    depth = place = 0
+    while match := QUOTE_OR_BRACKET.search(text, place):
+        place = match.end()
+        found = match.group()
+        if found == '"':
+            place = end_of_string(text, place)
+            continue
+        depth += 1 if found in "[{" else -1
         if depth > DEEPEST:
-            line = text.count("\n", 0, match.start()) + 1
+            line = text.count("\n", 0, place) + 1
             raise FormatError(
                 f"line {line}: expected at most {DEEPEST} levels of nesting, got more"
             )
+
+
+def end_of_string(text: str, start: int) -> int:
+    """The index behind the quote that ends a string; the text's length if there is none."""
+    while match := PART_OF_STRING.match(text, start):
+        start = match.end()
+    # What matches no part is a quote, the end of the text, or a backslash there.
+    return start + 1 if text.startswith('"', start) else len(text)
 
 
 def integer_or_float(text: str) -> int | float | NoNumber:
