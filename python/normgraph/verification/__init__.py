@@ -14,6 +14,16 @@ from . import calls, cases, trial
 from .calls import Functions, UnusableError
 from .cases import Case, Model
 from .report import MISTAKES, Finding, Measurement, Verification
+from .values import (
+    UnreadableError,
+    bool_of,
+    described,
+    float_of,
+    integer_of,
+    is_finite,
+    real_array,
+    to_float64,
+)
 
 __all__ = ["MISTAKES", "Finding", "Measurement", "UnusableError", "Verification", "verify"]
 
@@ -67,21 +77,30 @@ def verify(
     for, and ValueError for a bad example or number, and for a forward that raises on the example or
     returns no array of x's shape.
     """
+    epsilon = float_of("epsilon", epsilon)
+    if not (np.isfinite(epsilon) and epsilon >= 0):
+        raise ValueError(f"epsilon: expected a finite number >= 0, got {epsilon}")
+    channel_axis = integer_of("channel_axis", channel_axis)
+    unbiased = bool_of("unbiased", unbiased)
+    seed = integer_of("seed", seed)
+    if seed < 0:
+        raise ValueError(f"seed: expected an integer >= 0, got {seed}")
     functions = Functions(
         forward,
         backward,
         calls.bind("forward", forward, forward_arguments),
         calls.bind("backward", backward, backward_arguments),
         epsilon,
+        np.geterr(),
     )
-    if not (np.isfinite(epsilon) and epsilon >= 0):
-        raise ValueError(f"epsilon: expected a finite number >= 0, got {epsilon}")
-    case = example_case(example, channel_axis, seed)
-    model = Model(epsilon, unbiased, constant_statistics(statistics, case))
-    require_gradient(case, model)
-    on_example = trial.run(functions, case, model, (seed, 2), every_element=False)
-    on_probe = try_probes(functions, case, model, seed)
-    return conclude(functions, [*on_probe, on_example])
+    # Infinity and NaN in here are values that are judged, whatever the caller's handling of errors.
+    with np.errstate(all="ignore"):
+        case = example_case(example, channel_axis, seed)
+        model = Model(epsilon, unbiased, constant_statistics(statistics, case))
+        require_gradient(case, model)
+        on_example = trial.run(functions, case, model, (seed, 2), every_element=False)
+        on_probe = try_probes(functions, case, model, seed)
+        return conclude(functions, [*on_probe, on_example])
 
 
 def example_case(
@@ -129,11 +148,11 @@ def example_case(
 
 def real_values(name: str, value: npt.ArrayLike) -> Float64Array:
     """Copy to float64; raise TypeError for what is no array of real numbers, ValueError for NaN."""
-    array = calls.real_array(value)
-    if array is None:
-        raise TypeError(f"{name}: expected an array of real numbers, got {type(value).__name__}")
-    copy = array.astype(np.float64)
-    if not np.isfinite(copy).all():
+    try:
+        copy = to_float64(real_array(value))
+    except UnreadableError as error:
+        raise TypeError(f"{name}: expected an array of real numbers, got {error}") from error
+    if not is_finite(copy):
         raise ValueError(f"{name}: expected finite numbers, got NaN or infinity")
     return copy
 
@@ -144,10 +163,19 @@ def constant_statistics(
     """Return the pair as arrays of shape (C,)."""
     if statistics is None:
         return None
+    is_pair = isinstance(statistics, (tuple, list)) or (
+        isinstance(statistics, np.ndarray) and statistics.ndim > 1
+    )
+    if not is_pair or len(statistics) != 2:
+        raise TypeError(
+            f"statistics: expected a pair (mean, variance) or None, got {described(statistics)}"
+        )
     mean, variance = (
         real_values(f"statistics: {name}", value)
         for name, value in zip(("mean", "variance"), statistics, strict=True)
     )
+    if (variance < 0).any():
+        raise ValueError(f"statistics: variance: expected numbers >= 0, got {variance.min():g}")
     for name, array in (("mean", mean), ("variance", variance)):
         if array.size != len(case.gamma):
             raise ValueError(

@@ -90,13 +90,21 @@ def error_of_gradient(
         )
         changes: dict[str, Any] = {variable: start + move}
         summands = case.delta * forward(replace(case, **changes))
-        return math.fsum(summands.flat) if np.isfinite(summands).all() else math.nan
+        return total(summands)
 
-    sizes = project(size, lambda values: math.sqrt(math.fsum((values**2).flat)))
-    actual = project(gradient, lambda values: math.fsum(values.flat))
+    sizes = project(size, lambda values: math.sqrt(total(values**2)))
+    actual = project(gradient, total)
     derivatives, uncertainty = extrapolated(loss, len(sizes), step(unit))
     tolerance = SAFETY * relative(uncertainty, sizes) + terms.rounding(unit)
     return relative(actual - derivatives, sizes), tolerance
+
+
+def total(values: Float64Array) -> float:
+    """Return the correctly rounded sum, NaN where it or a summand is not finite."""
+    try:
+        return math.fsum(values.flat)
+    except (OverflowError, ValueError):  # intermediate overflow, infinities of both signs
+        return math.nan
 
 
 def relative(differences: Float64Array, sizes: Float64Array) -> float:
