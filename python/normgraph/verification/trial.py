@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -92,11 +92,12 @@ def try_forward(trial: Trial) -> None:
     trial.findings += modified_arguments("forward", modified)
     if not same_bits(forwarded.y, values_of_forward(functions, case)):
         trial.findings.append(not_repeatable("forward"))
+    trial.terms = terms = replace(terms, smallest=forwarded.smallest)
     tolerance = terms.rounding(forwarded.unit)
     expected, magnitude = terms.expected("normalized"), terms.magnitude("normalized")
     error = error_of(case, forwarded.y, expected, magnitude)
     trial.measure("normalized", "the definition", (error, tolerance))
-    if error <= tolerance:
+    if trial.measurements[-1].holds:
         return
     if np.isfinite(forwarded.y).all():
         model, finding = identify_forward(
@@ -110,7 +111,7 @@ def try_forward(trial: Trial) -> None:
     trial.findings.append(finding)
     trial.is_identified = model is not None
     if model is not None:
-        trial.terms = Terms(case, model)
+        trial.terms = replace(terms, model=model)
 
 
 def try_backward(trial: Trial) -> None:
