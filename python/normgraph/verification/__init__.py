@@ -13,6 +13,8 @@ from . import calls, cases, trial
 from .calls import Functions, UnusableError
 from .cases import Model
 from .examples import Example, checked_example, obstacle
+from .kept import RUNNING_VARIANCE, Kept, plain
+from .reach import reach
 from .report import MISTAKES, Finding, Measurement, Verification
 from .values import bool_of, float_of, integer_of
 
@@ -87,13 +89,17 @@ def verify(
         calls.bind("backward", backward, backward_arguments),
         epsilon,
         np.geterr(),
+        Kept.of(forward, backward),
     )
     # Infinity and NaN in here are values that are judged, whatever the caller's handling of errors.
     with np.errstate(all="ignore"):
         given = checked_example(example, statistics, channel_axis, seed)
-        on_example, said = try_example(functions, given, unbiased)
-        on_probe = try_probes(functions, given, Model(epsilon, unbiased, given.statistics))
-        return conclude(functions, [*on_probe, on_example], said)
+        try:
+            on_example, said = try_example(functions, given, unbiased)
+            on_probe = try_probes(functions, given, Model(epsilon, unbiased, given.statistics))
+            return conclude(functions, [*on_probe, on_example], said)
+        finally:
+            functions.kept.restore()
 
 
 def try_example(
@@ -113,6 +119,7 @@ def try_example(
         model = given.model(functions.epsilon, unbiased, indices)
         sample = given.case(indices)
         if obstacle(sample, model) is None:
+            reach(functions, sample, model)
             try:
                 attempt = trial.run(functions, sample, model, seeds, every_element=False)
             except UnusableError:
@@ -129,6 +136,7 @@ def try_example(
     reason = obstacle(case, model)
     if reason is not None:
         raise ValueError(f"example: {reason}")
+    reach(functions, case, model)
     return trial.run(functions, case, model, seeds, every_element=False), said
 
 
@@ -172,8 +180,9 @@ def conclude(
     elif not on_example.outputs:
         words = f"it returns none of {', '.join(functions.outputs)}"
         findings.append(Finding("backward", "missing_output", words, {}))
-    for output in functions.outputs:
+    for output in calls.OUTPUTS:
         findings += trial.explain(trials, output)
+    findings += impossible_statistics(functions)
     first = {(finding.output, finding.mistake): finding for finding in reversed(findings)}
     order = dict.fromkeys((finding.output, finding.mistake) for finding in findings)
     measurements = [m for attempt in trials for m in attempt.measurements]
@@ -194,9 +203,50 @@ def notes(functions: Functions, trials: list[trial.Trial]) -> list[str]:
     missing = [output for output in functions.outputs if returned and output not in returned]
     if missing:
         said.append(f"not returned by backward, so not checked: {', '.join(missing)}")
+    said += notes_on_vectors(functions)
+    running = functions.kept.running_statistics()
+    if running:
+        said.append(
+            f"{', '.join(running)}: of running statistics only the sign of the variance is checked"
+        )
     for attempt in trials:
         said += blunt(attempt)
     return said
+
+
+def notes_on_vectors(functions: Functions) -> list[str]:
+    """Say of gamma and beta where they stand in the way of a check."""
+    said = []
+    kept = functions.kept
+    for vector in ("gamma", "beta"):
+        if vector in functions.forward_binding.quantities:
+            continue
+        if vector in kept.without_effect:
+            said.append(f"the {vector} that forward keeps does not change y")
+        elif vector in kept.constants:
+            said.append(
+                f"the {vector} that forward keeps cannot be set: it is checked with these values"
+            )
+        elif vector in kept.scalars:
+            said.append(
+                f"{vector} is one number for all channels: its gradient is not checked"
+            )
+        elif vector == "gamma" and vector not in kept.vectors:
+            said.append(
+                "forward takes no gamma, and none was found that it keeps: all was checked with a "
+                "gamma of 1, for which a backward that leaves gamma out is right"
+            )
+    return said
+
+
+def impossible_statistics(functions: Functions) -> list[Finding]:
+    """Return a finding if a running variance is negative or NaN."""
+    for name, values in functions.kept.running_statistics().items():
+        if plain(name) in RUNNING_VARIANCE and not bool((values >= 0).all()):
+            words = f"{name} is negative or NaN after forward, which no average of variances is"
+            least = {"smallest": float(values.min())}
+            return [Finding("forward", "running_variance", words, least)]
+    return []
 
 
 def blunt(attempt: trial.Trial) -> list[str]:

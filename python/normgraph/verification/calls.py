@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ import numpy.typing as npt
 from normgraph.definition import Float64Array
 
 from .cases import Case, Terms
+from .kept import Kept, gradients_by_name
 from .values import (
     UnreadableError,
     described,
@@ -69,7 +70,9 @@ BY_NUMBER: dict[str, dict[int, tuple[str, ...]]] = {
     },
 }
 
-OUTPUTS = ("input_delta", "gamma_delta", "beta_delta")
+#: Which array of a case each output is the gradient in.
+VARIABLES = {"input_delta": "x", "gamma_delta": "gamma", "beta_delta": "beta"}
+OUTPUTS = tuple(VARIABLES)
 
 
 class UnusableError(ValueError):
@@ -197,23 +200,36 @@ class Functions:
     backward_binding: Binding
     epsilon: float
     error_state: Mapping[str, Any]
+    kept: Kept = field(default_factory=Kept)
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """The gradients that backward can have: those of what forward is given."""
-        given = self.forward_binding.quantities
-        return tuple(
-            output
-            for output, variable in zip(OUTPUTS, ("x", "gamma", "beta"), strict=True)
-            if variable in given
-        )
+        """The gradients that backward should have: those of what forward is given, or keeps."""
+        kept = {*self.kept.vectors, *self.kept.constants} - {*self.kept.scalars}
+        variables = {"x", *self.forward_binding.quantities, *kept}
+        return tuple(output for output in OUTPUTS if VARIABLES[output] in variables)
 
     def reduced(self, case: Case) -> Case:
-        """Return the case with gamma 1 and beta 0 where forward does not take them."""
-        given = self.forward_binding.quantities
-        gamma = case.gamma if "gamma" in given else np.ones_like(case.gamma)
-        beta = case.beta if "beta" in given else np.zeros_like(case.beta)
-        return replace(case, gamma=gamma, beta=beta)
+        """Return the case with the gamma and beta that forward works with.
+
+        Those that it is not given are those that it keeps, or else 1 and 0. Raises UnusableError if
+        it keeps them for another number of channels.
+        """
+        values = {}
+        for vector in ("gamma", "beta"):
+            if vector in self.forward_binding.quantities:
+                continue
+            value = self.kept.prepare(vector, getattr(case, vector))
+            if value is None:
+                message = f"forward: it keeps a {vector} for another number of channels"
+                raise UnusableError("raised", f"{message} than {len(case.gamma)}")
+            values[vector] = value
+        return replace(case, **values)
+
+    def can_move(self, variable: str, channels: int) -> bool:
+        """Whether finite differences can be taken in x, gamma or beta."""
+        is_given = variable in self.forward_binding.quantities
+        return is_given or self.kept.is_exact(variable, channels)
 
     def arguments(self, case: Case) -> dict[str, Any]:
         """Return copies of the case's arrays by their quantities."""
@@ -233,7 +249,9 @@ class Functions:
         Raises UnusableError if it raises or returns what cannot be y.
         """
         arguments = self.arguments(case)
+        self.set_kept(case)
         result, modified = self.call("forward", case, arguments)
+        self.kept.settings = arguments["bn_param"]
         first, rest = y_and_cache(result, case.x.shape)
         try:
             y = real_array(first)
@@ -264,17 +282,45 @@ class Functions:
             "x_hat": case.array(terms.x_hat).copy(),
             **{name: value.reshape(case.vector_shape).copy() for name, value in vectors.items()},
         }
+        self.set_kept(case)
+        self.kept.clear_gradients(OUTPUTS[1:])
         result, modified = self.call("backward", case, arguments)
         outputs = {}
-        for name, value in zip(self.outputs, gradients_in(result, case.x.shape), strict=False):
+        for name, value in self.named_gradients(result, case.x.shape).items():
             if value is None:
                 continue
             try:
-                outputs[name] = real_array(value).copy()
+                array = real_array(value).copy()
             except UnreadableError as error:
+                if name not in self.outputs:
+                    continue
                 message = f"backward: {name}: expected an array of real numbers, got {error}"
                 raise UnusableError("missing_output", message) from error
-        return Backwarded(outputs, modified)
+            # What forward knows nothing of may be another thing.
+            if name in self.outputs or array.size == len(case.gamma):
+                outputs[name] = array
+        for name in OUTPUTS[1:]:
+            gradient = self.kept.gradient(name, len(case.gamma))
+            if name not in outputs and gradient is not None:
+                outputs[name] = gradient
+        ordered = {name: outputs[name] for name in OUTPUTS if name in outputs}
+        return Backwarded(ordered, modified)
+
+    def set_kept(self, case: Case) -> None:
+        """Set the gamma and beta that the functions keep to those of the case."""
+        for vector in self.kept.vectors:
+            self.kept.write(vector, getattr(case, vector))
+
+    def named_gradients(self, result: Any, shape: tuple[int, ...]) -> dict[str, Any]:
+        """Return the gradients that backward returned by their names.
+
+        Up to two are those of what forward is given, then of the rest; three or more are all.
+        """
+        if isinstance(result, dict):
+            return gradients_by_name(result)
+        returned = gradients_in(result, shape)
+        names = dict.fromkeys(OUTPUTS if len(returned) > 2 else (*self.outputs, *OUTPUTS))
+        return dict(zip(names, returned, strict=False))
 
     def call(
         self, role: str, case: Case, arguments: dict[str, Any]

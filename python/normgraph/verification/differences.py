@@ -21,10 +21,8 @@ import numpy as np
 from normgraph import definition
 from normgraph.definition import Float64Array
 
+from .calls import VARIABLES
 from .cases import LARGEST, Case, Terms
-
-#: Which array of a case each output is the gradient in.
-VARIABLES = {"input_delta": "x", "gamma_delta": "gamma", "beta_delta": "beta"}
 
 #: Directions that a case too large for all its elements is moved along.
 DIRECTIONS = 4

@@ -41,6 +41,7 @@ MISTAKES = {
     "wrong_layout": "the array is reshaped where its axes have to be moved",
     "swapped": "gamma_delta stands in the place of beta_delta",
     "scaled": "a term has a factor that is none of the known ones",
+    "running_variance": "a running variance is negative or not a number",
     "shape": "an output has another shape than what it is the gradient of",
     "missing_output": "an output is not returned, or is zero",
     "raised": "the function raises an exception",
