@@ -16,7 +16,7 @@ from .examples import Example, checked_example, obstacle
 from .kept import RUNNING_VARIANCE, Kept, plain
 from .reach import reach
 from .report import MISTAKES, Finding, Measurement, Verification
-from .values import bool_of, float_of, integer_of
+from .values import bool_of, described, float_of, integer_of
 
 #: From this tolerance on, it is said that mistakes may hide in it: they change a few percent or more
 #: of the largest term on the probe.
@@ -37,6 +37,7 @@ def verify(
     forward_arguments: Sequence[str] | None = None,
     backward_arguments: Sequence[str] | None = None,
     seed: int = 0,
+    progress: Callable[[str], None] | None = None,
 ) -> Verification:
     """Check a forward and a backward function of batch normalization, and name their mistakes.
 
@@ -64,15 +65,26 @@ def verify(
     backward_arguments : the same of backward: some of delta, cache, x, gamma, beta, mean, variance,
         inv, x_hat, epsilon, channel_axis, bn_param. mean and variance are what forward normalizes
         with, inv = 1/sqrt(variance + epsilon), x_hat = (x - mean)*inv.
-    seed : of everything random; equal seeds give equal results
+    seed : integer >= 0, of everything random; equal seeds give equal results
+    progress : function of a line of text, called before each call of forward and backward; None
+        for no reports
 
     Returns
     -------
-    Verification, which is true if no mistake was found. A wrong backward never raises here.
+    Verification, which is true if no mistake was found, and whose notes say what was not checked. A
+    wrong backward never raises here.
+
+    An example of more than 65536 elements is verified by a random sample of each axis.
+
+    A gamma, a beta and gradients that the functions keep beside their arguments and results, such
+    as the attributes gamma and dgamma of a layer, are set and read where they can be found, and put
+    back at the end.
 
     Raises TypeError for a function that is none or cannot be called with what its parameters stand
-    for, and ValueError for a bad example or number, and for a forward that raises on the example or
-    returns no array of x's shape.
+    for, and for an argument of another type. Raises ValueError for a bad example or number, such as
+    a variance that float64 cannot hold, and for a forward that raises on the example or returns no
+    array of x's shape. KeyboardInterrupt, SystemExit and MemoryError pass through from the
+    functions.
     """
     epsilon = float_of("epsilon", epsilon)
     if not (np.isfinite(epsilon) and epsilon >= 0):
@@ -82,6 +94,8 @@ def verify(
     seed = integer_of("seed", seed)
     if seed < 0:
         raise ValueError(f"seed: expected an integer >= 0, got {seed}")
+    if progress is not None and not callable(progress):
+        raise TypeError(f"progress: expected a function or None, got {described(progress)}")
     functions = Functions(
         forward,
         backward,
@@ -90,6 +104,7 @@ def verify(
         epsilon,
         np.geterr(),
         Kept.of(forward, backward),
+        progress,
     )
     # Infinity and NaN in here are values that are judged, whatever the caller's handling of errors.
     with np.errstate(all="ignore"):

@@ -192,6 +192,7 @@ class Functions:
     """The user's two functions, and how they are called.
 
     error_state: numpy's error handling outside of `verify`, which the functions run under.
+    kept: what they keep beside arguments and results. progress: called before each of their calls.
     """
 
     forward: Callable[..., Any]
@@ -201,6 +202,7 @@ class Functions:
     epsilon: float
     error_state: Mapping[str, Any]
     kept: Kept = field(default_factory=Kept)
+    progress: Callable[[str], None] | None = None
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -333,6 +335,8 @@ class Functions:
         is_forward = role == "forward"
         binding = self.forward_binding if is_forward else self.backward_binding
         function = self.forward if is_forward else self.backward
+        if self.progress is not None:
+            self.progress(f"calls {role} on {case.name}")
         before = {
             name: value.copy()
             for name, value in arguments.items()
