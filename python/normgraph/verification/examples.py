@@ -168,9 +168,11 @@ def obstacle(case: Case, model: Model) -> str | None:
             f"{small[0]}"
         )
     try:
-        values = {"y": terms.normalized, "input_delta": terms.input_delta}
-        values |= {"gamma_delta": terms.gamma_delta[np.newaxis]}
-        values |= {"y": values["y"] + terms.noise}
+        values = {
+            "y": terms.normalized + terms.noise,
+            "input_delta": terms.input_delta,
+            "gamma_delta": terms.gamma_delta[np.newaxis],
+        }
     except OverflowError:
         values = {"gamma_delta": np.full((1, len(case.gamma)), np.inf)}
     for name, rows in values.items():
