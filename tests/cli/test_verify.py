@@ -174,7 +174,9 @@ def test_the_variance_can_be_the_unbiased_one(
 
 def with_backward(line: str) -> str:
     """A file whose backward function begins with a line."""
-    return RIGHT.replace("    xhat, gamma, inv = cache", f"    {line}\n    xhat, gamma, inv = cache")
+    return RIGHT.replace(
+        "    xhat, gamma, inv = cache", f"    {line}\n    xhat, gamma, inv = cache"
+    )
 
 
 @pytest.mark.parametrize(
@@ -183,7 +185,10 @@ def with_backward(line: str) -> str:
         (with_backward("raise SystemExit(0)"), "a function exits, with 0"),
         (with_backward("raise SystemExit(1)"), "a function exits, with 1"),
         (with_backward("raise MemoryError"), "memory runs out"),
-        (RIGHT.replace("return gamma", "raise OSError(5, 'x')\n    return gamma"), "raises OSError"),
+        (
+            RIGHT.replace("return gamma", "raise OSError(5, 'x')\n    return gamma"),
+            "raises OSError",
+        ),
         ("raise MemoryError\n", "memory runs out while it is run"),
         (RIGHT + "\nexample = np.ma.masked_greater(np.eye(3), 0.5)\n", "whose mask would be"),
         (RIGHT + "\nexample = 1e200 * np.eye(3)\n", "expected a variance that float64 can hold"),
@@ -199,9 +204,7 @@ def test_what_keeps_from_a_verdict_has_status_2(
     assert message in output.err
 
 
-def test_an_interruption_has_its_status(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_interruption_has_its_status(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / write(tmp_path, with_backward("raise KeyboardInterrupt"))
     assert cli.main(["verify", str(path)]) == 130
     assert capsys.readouterr().out == ""

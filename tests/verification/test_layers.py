@@ -82,7 +82,7 @@ def test_a_layers_parameters_are_put_back() -> None:
     assert (gamma == 1).all()
     assert (beta == 0).all()
     assert (kept == 7).all()
-    with pytest.raises(ValueError, match="^forward: called with"):
+    with pytest.raises(ValueError, match=r"^forward: called with"):
         check(SimpleNamespace(forward=lambda x: layer.forward(x)[:, :, 0], backward=layer.backward))
     assert (layer.gamma == 1).all()
 
@@ -200,7 +200,31 @@ def layers_that_keep(has_gamma: bool) -> dict[str, Any]:
                 self.gamma = np.ones(x.shape[1])
             return super().forward(x)
 
+    class OfClass(Layer):
+        gamma = np.ones(5)
+
+        def __init__(self) -> None:
+            super().__init__(has_gamma)
+            del self.gamma
+
+    class OfSlots:
+        __slots__ = ("beta", "gamma", "layer")
+
+        def __init__(self) -> None:
+            self.gamma, self.beta, self.layer = np.ones(5), np.zeros(5), Layer(has_gamma)
+
+        def forward(self, x: Array) -> Array:
+            self.layer.gamma, self.layer.beta = self.gamma, self.beta
+            return self.layer.forward(x)
+
+        def backward(self, dout: Array) -> Any:
+            return self.layer.backward(dout)
+
     class OfProperty(Layer):
+        @property
+        def others(self) -> Any:
+            raise KeyboardInterrupt  # which nobody asked for
+
         @property
         def gamma(self) -> Any:
             return self._kept.copy()
@@ -224,6 +248,8 @@ def layers_that_keep(has_gamma: bool) -> dict[str, Any]:
     return {
         "row": Layer(has_gamma, shape=(1, 5)),
         "lazy": Lazy(),
+        "class": OfClass(),
+        "slots": OfSlots(),
         "property": OfProperty(has_gamma),
         "integers": integers,
         "read-only array": frozen,

@@ -18,7 +18,7 @@ from .reach import reach
 from .report import MISTAKES, Finding, Measurement, Verification
 from .values import bool_of, described, float_of, integer_of
 
-#: From this tolerance on, it is said that mistakes may hide in it: they change a few percent or more
+#: From this tolerance on, it is said that mistakes may hide in it: they change some percent or more
 #: of the largest term on the probe.
 BLUNT = 0.01
 
@@ -183,9 +183,7 @@ def try_probes(functions: Functions, given: Example, model: Model) -> list[trial
     return []
 
 
-def conclude(
-    functions: Functions, trials: list[trial.Trial], said: Sequence[str]
-) -> Verification:
+def conclude(functions: Functions, trials: list[trial.Trial], said: Sequence[str]) -> Verification:
     """Collect what the trials found; the example's is the last. said: the first notes."""
     on_example = trials[-1]
     findings = [finding for attempt in trials for finding in attempt.findings]
@@ -243,9 +241,7 @@ def notes_on_vectors(functions: Functions) -> list[str]:
                 f"the {vector} that forward keeps cannot be set: it is checked with these values"
             )
         elif vector in kept.scalars:
-            said.append(
-                f"{vector} is one number for all channels: its gradient is not checked"
-            )
+            said.append(f"{vector} is one number for all channels: its gradient is not checked")
         elif vector == "gamma" and vector not in kept.vectors:
             said.append(
                 "forward takes no gamma, and none was found that it keeps: all was checked with a "

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -217,7 +217,6 @@ class Functions:
         Those that it is not given are those that it keeps, or else 1 and 0. Raises UnusableError if
         it keeps them for another number of channels.
         """
-        values = {}
         for vector in ("gamma", "beta"):
             if vector in self.forward_binding.quantities:
                 continue
@@ -225,8 +224,8 @@ class Functions:
             if value is None:
                 message = f"forward: it keeps a {vector} for another number of channels"
                 raise UnusableError("raised", f"{message} than {len(case.gamma)}")
-            values[vector] = value
-        return replace(case, **values)
+            case = case.with_vector(vector, value)
+        return case
 
     def can_move(self, variable: str, channels: int) -> bool:
         """Whether finite differences can be taken in x, gamma or beta."""
@@ -324,9 +323,7 @@ class Functions:
         names = dict.fromkeys(OUTPUTS if len(returned) > 2 else (*self.outputs, *OUTPUTS))
         return dict(zip(names, returned, strict=False))
 
-    def call(
-        self, role: str, case: Case, arguments: dict[str, Any]
-    ) -> tuple[Any, tuple[str, ...]]:
+    def call(self, role: str, case: Case, arguments: dict[str, Any]) -> tuple[Any, tuple[str, ...]]:
         """Return a function's result, and the names of the arrays that it wrote to.
 
         An exception of the function becomes an UnusableError. What is none of its own passes:
@@ -363,9 +360,7 @@ class Functions:
                 f"{role}: called with ({given}), x of shape {case.x.shape}, it raises "
                 f"{type(error).__name__}: {text_of(error)}",
             ) from error
-        modified = [
-            name for name, value in before.items() if not same_bits(value, arguments[name])
-        ]
+        modified = [name for name, value in before.items() if not same_bits(value, arguments[name])]
         return result, tuple(modified)
 
 

@@ -58,6 +58,10 @@ class Case:
         """How many elements each channel has."""
         return self.x.size // len(self.gamma)
 
+    def with_vector(self, name: str, vector: Float64Array) -> Case:
+        """Return the case with another gamma or beta."""
+        return replace(self, gamma=vector) if name == "gamma" else replace(self, beta=vector)
+
     def rows(self, array: Float64Array) -> Float64Array:
         """(…, C, …) -> (n, C)."""
         return definition.rows(array, self.axis)

@@ -121,9 +121,7 @@ def checked_statistics(statistics: Any, channels: int) -> Statistics | None:
     )
     for name, array in (("mean", mean), ("variance", variance)):
         if array.size != channels:
-            raise ValueError(
-                f"statistics: {name}: expected shape {(channels,)}, got {array.shape}"
-            )
+            raise ValueError(f"statistics: {name}: expected shape {(channels,)}, got {array.shape}")
     if (variance < 0).any():
         raise ValueError(f"statistics: variance: expected numbers >= 0, got {variance.min():g}")
     return mean.reshape(-1), variance.reshape(-1)

@@ -17,7 +17,6 @@ from normgraph.definition import Float64Array
 
 from .cases import Case, Model, Terms
 
-
 #: Up to this rank, sums over every set of axes are hypotheses.
 EVERY_AXIS_SET = 6
 

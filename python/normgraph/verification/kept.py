@@ -120,17 +120,26 @@ def places(containers: Iterable[Any], spellings: tuple[str, ...]) -> list[Place]
 
 
 def names_in(container: Any) -> list[str]:
-    """Return the names of an object's attributes and properties, or of a dict's items."""
+    """Return the names of an object's attributes, slots and properties, or of a dict's items.
+
+    An array may also be an attribute of its class.
+    """
     if isinstance(container, dict):
         return [name for name in container if isinstance(name, str)]
-    own = getattr(container, "__dict__", None)
-    names = dict.fromkeys(own if isinstance(own, Mapping) else ())
+    names = dict.fromkeys(attributes_of(container))
+    of_class = (types.MemberDescriptorType, property, np.ndarray)
     for base in getattr(type(container), "__mro__", ()):
-        of_slots = (types.MemberDescriptorType, property)
-        names |= dict.fromkeys(
-            name for name, value in vars(base).items() if isinstance(value, of_slots)
-        )
+        names |= {name: None for name, value in vars(base).items() if isinstance(value, of_class)}
     return [name for name in names if isinstance(name, str)]
+
+
+def attributes_of(container: Any) -> Mapping[str, Any]:
+    """Return what an object holds; no property is read, which might do anything."""
+    try:
+        own = object.__getattribute__(container, "__dict__")
+    except AttributeError:
+        return {}
+    return own if isinstance(own, Mapping) else {}
 
 
 class Surroundings(dict[str, Any]):
@@ -205,8 +214,7 @@ class Kept:
         """The objects, and the dicts in their attributes, which may be others after each call."""
         found = {id(root): root for root in self.roots}
         for root in self.roots:
-            for name in () if isinstance(root, dict) else names_in(root):
-                value = Place(root, name).value()
+            for value in () if isinstance(root, dict) else tuple(attributes_of(root).values()):
                 if isinstance(value, dict):
                     found[id(value)] = value
         return list(found.values())
@@ -306,7 +314,8 @@ class Kept:
         for place in self.gradient_places(output):
             array = place.array()
             if array is not None and array.size == channels and array.any():
-                return array.copy()
+                copy: npt.NDArray[Any] = array.copy()
+                return copy
         return None
 
     # ---- running statistics ----------------------------------------------------------------------
@@ -325,10 +334,7 @@ def items_of_gradients(
     container: dict[Any, Any], kept: Kept, vector: str
 ) -> list[tuple[dict[Any, Any], str]]:
     """Return gamma's or beta's item of a dict that an attribute like `grads` refers to."""
-    named = {
-        id(place.value())
-        for place in places(kept.containers, ("grads", "grad", "gradients"))
-    }
+    named = {id(place.value()) for place in places(kept.containers, ("grads", "grad", "gradients"))}
     if id(container) not in named:
         return []
     return [(container, name) for name in names_in(container) if plain(name) in VECTORS[vector]]
@@ -336,7 +342,7 @@ def items_of_gradients(
 
 def gradients_by_name(returned: dict[Any, Any]) -> dict[str, Any]:
     """Return the gradients in a dict, by the names of the outputs."""
-    spellings = {"input_delta": INPUT_GRADIENTS}
+    spellings: dict[str, tuple[str, ...]] = {"input_delta": INPUT_GRADIENTS}
     spellings |= {o: (*names, *VECTORS[o.removesuffix("_delta")]) for o, names in GRADIENTS.items()}
     found = {}
     for output, names in spellings.items():

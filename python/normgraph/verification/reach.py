@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from normgraph.definition import Float64Array
@@ -57,9 +55,9 @@ def try_places(
     target = 1.25 * original + np.linspace(0.25, 0.5, channels)
     before = after = case.x
     try:
-        before = y_of(functions, replace(case, **{vector: original}))
+        before = y_of(functions, case.with_vector(vector, original))
         written = kept.write(vector, target)
-        after = y_of(functions, replace(case, **{vector: target}))
+        after = y_of(functions, case.with_vector(vector, target))
         stays = written is not None and same_bits(written, np.asarray(kept.read(vector, channels)))
         is_set = stays and not np.array_equal(np.asarray(written), original)
     except UnusableError:
@@ -82,12 +80,15 @@ def try_places(
 
 def agrees(functions: Functions, case: Case, model: Model, y: Float64Array) -> bool:
     """Whether y is what it should be of the gamma and beta that are set."""
-    now = {
-        vector: functions.kept.read(vector, len(case.gamma)) for vector in functions.kept.vectors
-    }
     for vector, default in (("gamma", 1.0), ("beta", 0.0)):
-        if vector not in functions.forward_binding.quantities:
-            now.setdefault(vector, np.full_like(case.gamma, default))
-    terms = Terms(replace(case, **now), model)
+        if vector in functions.forward_binding.quantities:
+            continue
+        value = None
+        if vector in functions.kept.vectors:
+            value = functions.kept.read(vector, len(case.gamma))
+        case = case.with_vector(
+            vector, np.full_like(case.gamma, default) if value is None else value
+        )
+    terms = Terms(case, model)
     error = error_of(case, y, terms.expected("normalized"), terms.magnitude("normalized"))
     return error <= terms.rounding(2.0**-24)

@@ -110,8 +110,10 @@ def same_bits(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> bool:
     if (one.shape, one.dtype) != (other.shape, other.dtype):
         return False
     if one.dtype == np.float64:
-        bits = (np.ascontiguousarray(array).view(np.uint64) for array in (one, other))
-        return bool(np.array_equal(*bits))
+        bits, others = (np.ascontiguousarray(array).view(np.uint64) for array in (one, other))
+        return bool(np.array_equal(bits, others))
+    if one.dtype.kind == "f" and one.dtype.itemsize > 8:  # whose bytes have gaps
+        return bool(np.array_equal(one, other, equal_nan=True))
     return one.tobytes() == other.tobytes()
 
 
