@@ -321,7 +321,7 @@ def verify_file(options: argparse.Namespace) -> ng.Verification:
 class Progress:
     """Prints on stderr what long work is at: the first time after `PATIENCE` seconds."""
 
-    PATIENCE = 2.0
+    PATIENCE = 5.0
 
     def __init__(self) -> None:
         self.started = self.printed = time.monotonic()

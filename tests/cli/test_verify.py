@@ -39,9 +39,14 @@ def write(directory: Path, text: str) -> str:
     return "exercise.py"
 
 
+def complaints(errors: str) -> list[str]:
+    """Return the lines on stderr but for the progress of long work, as it is on a busy machine."""
+    return [line for line in errors.splitlines() if not line.startswith("normgraph verify: calls ")]
+
+
 def test_a_right_function_passes(tmp_path: Path) -> None:
     result = command.run("verify", write(tmp_path, RIGHT), directory=tmp_path)
-    assert (result.returncode, result.stderr) == (0, "")
+    assert (result.returncode, complaints(result.stderr)) == (0, [])
     *measured, verdict = result.stdout.splitlines()
     assert verdict == "passed"
     outputs = [line.split()[1] for line in measured if line.startswith("ok ")]
@@ -51,7 +56,7 @@ def test_a_right_function_passes(tmp_path: Path) -> None:
 
 def test_a_mistake_is_printed(tmp_path: Path) -> None:
     result = command.run("verify", write(tmp_path, WRONG), directory=tmp_path)
-    assert (result.returncode, result.stderr) == (1, "")
+    assert (result.returncode, complaints(result.stderr)) == (1, [])
     assert "the variance path: divided by n − 1 = 6; the right number is n = 7" in result.stdout
     assert "[n_minus_1]" in result.stdout
     assert result.stdout.splitlines()[-1] == "1 mistake found"
@@ -135,7 +140,7 @@ def test_methods_epsilon_axis_and_shape_can_be_given(tmp_path: Path) -> None:
     options = ["--forward", "layer.forward", "--backward", "layer.backward"]
     options += ["--epsilon", "1e-8", "--channel-axis", "-1", "--shape", "3,4,2,6"]
     result = command.run("verify", name, *options, directory=tmp_path)
-    assert (result.returncode, result.stderr) == (0, "")
+    assert (result.returncode, complaints(result.stderr)) == (0, [])
     assert "not returned by backward, so not checked: gamma_delta" in result.stdout
 
 
@@ -156,7 +161,7 @@ def test_arguments_can_be_named_and_neighbours_imported(tmp_path: Path) -> None:
     name = write(tmp_path, text)
     options = ["--backward-arguments", "cache,delta", "--backward", "backward"]
     result = command.run("verify", name, *options, directory=tmp_path)
-    assert (result.returncode, result.stderr) == (1, "")
+    assert (result.returncode, complaints(result.stderr)) == (1, [])
     assert "[n_minus_1]" in result.stdout
 
 
@@ -245,12 +250,12 @@ def test_the_status_is_the_verdict_whoever_reads(text: str, status: int, tmp_pat
         )  # fmt: skip
     finally:
         os.close(writer)
-    assert (process.returncode, process.stderr) == (status, b"")
+    assert (process.returncode, complaints(process.stderr.decode())) == (status, [])
     process = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, timeout=300, check=False,
         env={**os.environ, "PYTHONIOENCODING": "ascii"},
     )  # fmt: skip
-    assert (process.returncode, process.stderr) == (status, b"")
+    assert (process.returncode, complaints(process.stderr.decode())) == (status, [])
     assert process.stdout.isascii()
 
 
