@@ -4,7 +4,7 @@ All but `demo` need numpy alone. `demo` needs the extra `demo`; what is missing 
 with the command that installs it. `draw` needs Graphviz, except for text.
 
 Exit status: 0 success, 1 the command failed (a check does not hold, `verify` found a mistake, a
-package or a directory is missing), 2 wrong usage (for `verify` also a file that cannot be used),
+package or a directory is missing), 2 wrong usage (for `verify` whatever keeps it from a verdict),
 130 interrupted.
 """
 
@@ -15,6 +15,7 @@ import importlib
 import json
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -127,7 +128,11 @@ def build_parser() -> argparse.ArgumentParser:
 def add_verify(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command `verify`."""
     verify = commands.add_parser(
-        "verify", help="find the mistake in your own backward function of batch normalization"
+        "verify",
+        help="find the mistake in your own backward function of batch normalization",
+        epilog="Exit status: 0 if all is right, 1 if a mistake was found, 2 if there is no verdict "
+        "(the file or its functions cannot be used, or memory runs out), 130 if interrupted. Work "
+        "that takes long reports on stderr what it is at.",
     )
     verify.add_argument(
         "file",
@@ -265,36 +270,85 @@ def run_check(options: argparse.Namespace) -> int:
 
 def run_verify(options: argparse.Namespace) -> int:
     """Run the command `verify`."""
+    from normgraph.verification import file
+    from normgraph.verification.values import text_of
+
+    try:
+        result = verify_file(options)
+    except file.FileError as error:
+        raise UsageError(f"{options.file}: {error}") from error
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{options.file}: {error}") from error
+    except MemoryError as error:
+        raise UsageError(f"{options.file}: memory runs out") from error
+    except SystemExit as error:  # whose status would be taken for a verdict
+        raise UsageError(f"{options.file}: a function exits, with {error.code!r}") from error
+    except Exception as error:
+        reason = f"stopped by {type(error).__name__}: {text_of(error)}"
+        raise UsageError(f"{options.file}: {reason}") from error
+    status = 0 if result.passed else 1
+    print_report(str(result))
+    return status
+
+
+def verify_file(options: argparse.Namespace) -> ng.Verification:
+    """Return what `verify` finds in a file."""
     import numpy as np
 
     from normgraph.verification import file
 
-    try:
-        module = file.load(options.file)
-        forward = file.function(module, options.forward, "forward")
-        backward = file.function(module, options.backward, "backward")
-    except file.FileError as error:
-        raise UsageError(f"{options.file}: {error}") from error
+    module = file.load(options.file)
+    forward = file.function(module, options.forward, "forward")
+    backward = file.function(module, options.backward, "backward")
     example = getattr(module, "example", None)
     if example is None or options.shape is not None:
         generator = np.random.default_rng(options.seed)
         example = generator.normal(size=options.shape or (16, 5))
+    return ng.verify(
+        forward,
+        backward,
+        example,
+        epsilon=options.epsilon,
+        channel_axis=options.channel_axis,
+        unbiased=options.unbiased,
+        forward_arguments=options.forward_arguments,
+        backward_arguments=options.backward_arguments,
+        seed=options.seed,
+        progress=Progress(),
+    )
+
+
+class Progress:
+    """Prints on stderr what long work is at: the first time after `PATIENCE` seconds."""
+
+    PATIENCE = 5.0
+
+    def __init__(self) -> None:
+        self.started = self.printed = time.monotonic()
+        self.calls = 0
+
+    def __call__(self, text: str) -> None:
+        """Count a call, and print the text if nothing has been printed for some time."""
+        self.calls += 1
+        now = time.monotonic()
+        if now - self.printed >= self.PATIENCE:
+            self.printed = now
+            seconds = f"{now - self.started:.0f} s, {self.calls} calls"
+            print(f"normgraph verify: {text} ({seconds})", file=sys.stderr, flush=True)
+
+
+def print_report(report: str) -> None:
+    """Print a report whose verdict is the exit status, even if its reader has left.
+
+    Raises UsageError if it cannot be written.
+    """
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     try:
-        result = ng.verify(
-            forward,
-            backward,
-            example,
-            epsilon=options.epsilon,
-            channel_axis=options.channel_axis,
-            unbiased=options.unbiased,
-            forward_arguments=options.forward_arguments,
-            backward_arguments=options.backward_arguments,
-            seed=options.seed,
-        )
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"{options.file}: {error}") from error
-    print(result)
-    return 0 if result.passed else 1
+        print(report.encode(encoding, errors="backslashreplace").decode(encoding), flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        raise UsageError(f"the report cannot be written: {error.strerror}") from error
 
 
 def run_draw(options: argparse.Namespace) -> int:

@@ -58,6 +58,13 @@ def verify(example: Any = X, **arguments: Any) -> ng.Verification:
             "bn_param, got x, delta",
         ),
         ({"backward_arguments": ["delta", "delta"]}, "got delta, delta"),
+        ({"backward_arguments": [["delta"]]}, "backward_arguments: expected different ones of"),
+        ({"seed": -1}, "seed: expected an integer >= 0, got -1"),
+        ({"epsilon": 10**400}, "epsilon: expected a finite number >= 0, got inf"),
+        (
+            {"statistics": (np.ones(5), np.full(5, -1.0))},
+            "statistics: variance: expected numbers >= 0, got -1",
+        ),
     ],
 )
 def test_bad_value_is_named(arguments: dict[str, Any], message: str) -> None:
@@ -72,6 +79,76 @@ def test_what_is_no_array_is_named() -> None:
         verify((X, "gamma", np.ones(5)))
     with pytest.raises(TypeError, match="example: x: expected an array of real numbers"):
         verify(X + 1j)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"epsilon": "1e-5"}, "epsilon: expected a real number, got '1e-5' of type str"),
+        ({"epsilon": None}, "epsilon: expected a real number, got None of type NoneType"),
+        ({"epsilon": 1j}, "epsilon: expected a real number, got 1j of type complex"),
+        ({"epsilon": True}, "epsilon: expected a real number, got True of type bool"),
+        ({"epsilon": np.ones(1)}, "epsilon: expected a real number, got array([1.]) of type"),
+        ({"channel_axis": 1.0}, "channel_axis: expected an integer, got 1.0 of type float"),
+        ({"channel_axis": True}, "channel_axis: expected an integer, got True of type bool"),
+        ({"channel_axis": None}, "channel_axis: expected an integer, got None of type NoneType"),
+        ({"seed": 1.5}, "seed: expected an integer, got 1.5 of type float"),
+        ({"seed": "0"}, "seed: expected an integer, got '0' of type str"),
+        ({"unbiased": {}}, "unbiased: expected True or False, got {} of type dict"),
+        ({"unbiased": 1}, "unbiased: expected True or False, got 1 of type int"),
+        (
+            {"statistics": np.ones(3)},
+            "statistics: expected a pair (mean, variance) or None, got array([1., 1., 1.]) of type",
+        ),
+        ({"statistics": np.ones(2)}, "statistics: expected a pair (mean, variance) or None"),
+        ({"statistics": (np.ones(5),)}, "statistics: expected a pair (mean, variance) or None"),
+        ({"statistics": 3}, "statistics: expected a pair (mean, variance) or None, got 3 of type"),
+        (
+            {"statistics": (np.ones(5), "variance")},
+            "statistics: variance: expected an array of real numbers, got str",
+        ),
+        ({"forward_arguments": "x"}, "forward_arguments: expected a sequence of words, got 'x'"),
+        ({"backward_arguments": 3}, "backward_arguments: expected a sequence of words, got 3 of"),
+    ],
+)
+def test_argument_of_the_wrong_type_is_named(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(TypeError, match="^" + re.escape(message)):
+        verify(**arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"epsilon": np.float32(1e-5)},
+        {"epsilon": np.array(1e-5)},
+        {"channel_axis": np.int64(1)},
+        {"seed": np.uint8(3)},
+        {"unbiased": np.False_},
+        {"backward_arguments": iter(["delta", "cache"])},
+    ],
+)
+def test_equivalents_of_other_types_are_understood(arguments: dict[str, Any]) -> None:
+    assert verify(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("value", "what"),
+    [
+        (np.ma.masked_greater(X, 1.0), "MaskedArray, whose mask would be ignored"),
+        (np.ma.array(X), "MaskedArray, whose mask would be ignored"),
+        (X + 1j, "ndarray of complex128"),
+        (X.astype(object), "ndarray of object"),
+        ([[1.0], [1.0, 2.0]], "list"),
+    ],
+    ids=["masked", "mask of nothing", "complex", "objects", "ragged"],
+)
+def test_an_example_that_is_no_array_of_real_numbers_is_named(value: Any, what: str) -> None:
+    with pytest.raises(TypeError, match=f"^example: x: expected an array of real.*, got {what}$"):
+        verify(value)
+    with pytest.raises(TypeError, match=f"^example: beta: expected an array of real.* {what}$"):
+        verify((X, np.ones(5), value))
+    with pytest.raises(TypeError, match=f"^statistics: mean: expected an array of real.* {what}$"):
+        verify(statistics=(value, np.ones(5)))
 
 
 @pytest.mark.parametrize("role", ["forward", "backward"])

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from normgraph.definition import Float64Array
-
 from . import calls, cases, trial
 from .calls import Functions, UnusableError
-from .cases import Case, Model
+from .cases import Model
+from .examples import Example, checked_example, obstacle
+from .kept import RUNNING_VARIANCE, Kept, plain
+from .reach import reach
 from .report import MISTAKES, Finding, Measurement, Verification
+from .values import bool_of, described, float_of, integer_of
+
+#: From this tolerance on, it is said that mistakes may hide in it: they change some percent or more
+#: of the largest term on the probe.
+BLUNT = 0.01
 
 __all__ = ["MISTAKES", "Finding", "Measurement", "UnusableError", "Verification", "verify"]
 
@@ -30,6 +37,7 @@ def verify(
     forward_arguments: Sequence[str] | None = None,
     backward_arguments: Sequence[str] | None = None,
     seed: int = 0,
+    progress: Callable[[str], None] | None = None,
 ) -> Verification:
     """Check a forward and a backward function of batch normalization, and name their mistakes.
 
@@ -57,135 +65,117 @@ def verify(
     backward_arguments : the same of backward: some of delta, cache, x, gamma, beta, mean, variance,
         inv, x_hat, epsilon, channel_axis, bn_param. mean and variance are what forward normalizes
         with, inv = 1/sqrt(variance + epsilon), x_hat = (x - mean)*inv.
-    seed : of everything random; equal seeds give equal results
+    seed : integer >= 0, of everything random; equal seeds give equal results
+    progress : function of a line of text, called before each call of forward and backward; None
+        for no reports
 
     Returns
     -------
-    Verification, which is true if no mistake was found. A wrong backward never raises here.
+    Verification, which is true if no mistake was found, and whose notes say what was not checked. A
+    wrong backward never raises here.
+
+    An example of more than 65536 elements is verified by a random sample of each axis.
+
+    A gamma, a beta and gradients that the functions keep beside their arguments and results, such
+    as the attributes gamma and dgamma of a layer, are set and read where they can be found, and put
+    back at the end.
 
     Raises TypeError for a function that is none or cannot be called with what its parameters stand
-    for, and ValueError for a bad example or number, and for a forward that raises on the example or
-    returns no array of x's shape.
+    for, and for an argument of another type. Raises ValueError for a bad example or number, such as
+    a variance that float64 cannot hold, and for a forward that raises on the example or returns no
+    array of x's shape. KeyboardInterrupt, SystemExit and MemoryError pass through from the
+    functions.
     """
+    epsilon = float_of("epsilon", epsilon)
+    if not (np.isfinite(epsilon) and epsilon >= 0):
+        raise ValueError(f"epsilon: expected a finite number >= 0, got {epsilon}")
+    channel_axis = integer_of("channel_axis", channel_axis)
+    unbiased = bool_of("unbiased", unbiased)
+    seed = integer_of("seed", seed)
+    if seed < 0:
+        raise ValueError(f"seed: expected an integer >= 0, got {seed}")
+    if progress is not None and not callable(progress):
+        raise TypeError(f"progress: expected a function or None, got {described(progress)}")
     functions = Functions(
         forward,
         backward,
         calls.bind("forward", forward, forward_arguments),
         calls.bind("backward", backward, backward_arguments),
         epsilon,
+        np.geterr(),
+        Kept.of(forward, backward),
+        progress,
     )
-    if not (np.isfinite(epsilon) and epsilon >= 0):
-        raise ValueError(f"epsilon: expected a finite number >= 0, got {epsilon}")
-    case = example_case(example, channel_axis, seed)
-    model = Model(epsilon, unbiased, constant_statistics(statistics, case))
-    require_gradient(case, model)
-    on_example = trial.run(functions, case, model, (seed, 2), every_element=False)
-    on_probe = try_probes(functions, case, model, seed)
-    return conclude(functions, [*on_probe, on_example])
+    # Infinity and NaN in here are values that are judged, whatever the caller's handling of errors.
+    with np.errstate(all="ignore"):
+        given = checked_example(example, statistics, channel_axis, seed)
+        try:
+            on_example, said = try_example(functions, given, unbiased)
+            on_probe = try_probes(functions, given, Model(epsilon, unbiased, given.statistics))
+            return conclude(functions, [*on_probe, on_example], said)
+        finally:
+            functions.kept.restore()
 
 
-def example_case(
-    example: npt.ArrayLike | tuple[npt.ArrayLike, npt.ArrayLike, npt.ArrayLike],
-    channel_axis: int,
-    seed: int,
-) -> Case:
-    """Return the example as a case; raise ValueError or TypeError for what is none."""
-    if isinstance(example, tuple) and len(example) != 3:
-        raise ValueError(f"example: expected x or (x, gamma, beta), got {len(example)} values")
-    given = example if isinstance(example, tuple) else (example,)
-    arrays = [
-        real_values(f"example: {name}", value)
-        for name, value in zip(("x", "gamma", "beta"), given, strict=False)
-    ]
-    x = arrays[0]
-    if x.ndim < 2:
-        raise ValueError(f"example: x: expected rank 2 or higher, got shape {x.shape}")
-    if x.size == 0:
-        raise ValueError(f"example: x: expected at least one element, got shape {x.shape}")
-    if not -x.ndim <= channel_axis < x.ndim:
-        raise ValueError(
-            f"channel_axis: expected an axis of x, from {-x.ndim} to {x.ndim - 1}, "
-            f"got {channel_axis}"
-        )
-    axis = channel_axis % x.ndim
-    channels = x.shape[axis]
-    generator = np.random.default_rng([seed, 0])
-    vector_shape: tuple[int, ...] = (channels,)
-    gamma = generator.uniform(0.5, 1.5, size=vector_shape)
-    beta = generator.normal(size=vector_shape)
-    if len(arrays) == 3:
-        along = tuple(channels if i == axis else 1 for i in range(x.ndim))
-        for name, array in zip(("gamma", "beta"), arrays[1:], strict=True):
-            if array.shape not in (vector_shape, along) or array.shape != arrays[1].shape:
-                raise ValueError(
-                    f"example: {name}: expected shape {vector_shape} or {along}, as axis {axis} of "
-                    f"x is the channel axis, and the same for gamma and beta, got {array.shape}"
-                )
-        vector_shape = arrays[1].shape
-        gamma, beta = arrays[1].reshape(-1), arrays[2].reshape(-1)
-    delta = 0.5 + generator.normal(size=x.shape)
-    return Case(f"example {x.shape}", x, gamma, beta, delta, axis, vector_shape)
+def try_example(
+    functions: Functions, given: Example, unbiased: bool
+) -> tuple[trial.Trial, list[str]]:
+    """Return the trial of the example or of a sample of it, and what to say of the sample.
+
+    Functions that are written for one shape are tried on all of a large example. Raises ValueError
+    if the definition has no gradient on it, UnusableError if forward cannot be called with it.
+    """
+    shape, seeds = given.x.shape, (given.seed, 2)
+    lengths = cases.sampled_lengths(shape, given.axis)
+    said = []
+    if lengths != shape:
+        generator = np.random.default_rng([given.seed, 5])
+        indices = cases.sampled_indices(shape, lengths, generator)
+        model = given.model(functions.epsilon, unbiased, indices)
+        sample = given.case(indices)
+        if obstacle(sample, model) is None:
+            reach(functions, sample, model)
+            try:
+                attempt = trial.run(functions, sample, model, seeds, every_element=False)
+            except UnusableError:
+                attempt = None
+            if attempt is not None and attempt.failure is None:
+                size = f"example {shape} has {given.x.size} elements"
+                said = [f"{size}: a random sample of it, {lengths}, is verified in its place"]
+                return attempt, said
+        said = [
+            f"example {shape} is large, and the functions take no sample of it, {lengths}: finite "
+            "differences are taken in one direction alone"
+        ]
+    case, model = given.case(), given.model(functions.epsilon, unbiased)
+    reason = obstacle(case, model)
+    if reason is not None:
+        raise ValueError(f"example: {reason}")
+    reach(functions, case, model)
+    return trial.run(functions, case, model, seeds, every_element=False), said
 
 
-def real_values(name: str, value: npt.ArrayLike) -> Float64Array:
-    """Copy to float64; raise TypeError for what is no array of real numbers, ValueError for NaN."""
-    array = calls.real_array(value)
-    if array is None:
-        raise TypeError(f"{name}: expected an array of real numbers, got {type(value).__name__}")
-    copy = array.astype(np.float64)
-    if not np.isfinite(copy).all():
-        raise ValueError(f"{name}: expected finite numbers, got NaN or infinity")
-    return copy
-
-
-def constant_statistics(
-    statistics: tuple[npt.ArrayLike, npt.ArrayLike] | None, case: Case
-) -> tuple[Float64Array, Float64Array] | None:
-    """Return the pair as arrays of shape (C,)."""
-    if statistics is None:
-        return None
-    mean, variance = (
-        real_values(f"statistics: {name}", value)
-        for name, value in zip(("mean", "variance"), statistics, strict=True)
-    )
-    for name, array in (("mean", mean), ("variance", variance)):
-        if array.size != len(case.gamma):
-            raise ValueError(
-                f"statistics: {name}: expected shape {case.gamma.shape}, got {array.shape}"
-            )
-    return mean.reshape(-1), variance.reshape(-1)
-
-
-def require_gradient(case: Case, model: Model) -> None:
-    """Raise ValueError where the definition has no gradient: variance + epsilon is 0."""
-    terms = cases.Terms(case, model)
-    bad = np.flatnonzero(terms.variance + model.epsilon <= 0)
-    if len(bad):
-        raise ValueError(
-            f"example: x: expected variance + epsilon > 0 in each channel, got "
-            f"{terms.variance[bad[0]] + model.epsilon:g} in channel {bad[0]}"
-        )
-    if model.unbiased and case.n < 2:
-        raise ValueError("example: x: expected two elements in each channel for unbiased, got 1")
-
-
-def try_probes(functions: Functions, case: Case, model: Model, seed: int) -> list[trial.Trial]:
+def try_probes(functions: Functions, given: Example, model: Model) -> list[trial.Trial]:
     """Return the trial of the first probe that works; of one of equal lengths if none does.
 
     Functions may be written for one number of channels, or for one shape.
     """
-    rank, channels = case.x.ndim, len(case.gamma)
-    shapes = [cases.probe_shape(rank, case.axis, channels), case.x.shape]
+    rank, axis, channels = given.x.ndim, given.axis, given.x.shape[given.axis]
+    shapes = [cases.probe_shape(rank, axis, channels), given.x.shape]
     if model.statistics is None:
-        own = cases.probe_shape(rank, case.axis, cases.PROBE_CHANNELS)
+        own = cases.probe_shape(rank, axis, cases.PROBE_CHANNELS)
         shapes = [own, *shapes, cases.equal_shape(rank)]
-    for shape in shapes:
-        along = tuple(shape[i] if i == case.axis else 1 for i in range(rank))
-        vector_shape = (shape[case.axis],) if len(case.vector_shape) == 1 else along
-        generator = np.random.default_rng([seed, 1])
-        probe = cases.probe(shape, case.axis, model, vector_shape, generator)
+    for shape in dict.fromkeys(shapes):
+        if math.prod(shape) > cases.LARGEST:
+            continue
+        along = tuple(shape[i] if i == axis else 1 for i in range(rank))
+        vector_shape = (shape[axis],) if len(given.vector_shape) == 1 else along
+        generator = np.random.default_rng([given.seed, 1])
+        probe = cases.probe(shape, axis, model, vector_shape, generator)
+        if obstacle(probe, model) is not None:
+            continue
         try:
-            attempt = trial.run(functions, probe, model, (seed, 3), every_element=True)
+            attempt = trial.run(functions, probe, model, (given.seed, 3), every_element=True)
         except UnusableError:
             continue
         if not attempt.failure:
@@ -193,8 +183,8 @@ def try_probes(functions: Functions, case: Case, model: Model, seed: int) -> lis
     return []
 
 
-def conclude(functions: Functions, trials: list[trial.Trial]) -> Verification:
-    """Collect what the trials found; the example's is the last."""
+def conclude(functions: Functions, trials: list[trial.Trial], said: Sequence[str]) -> Verification:
+    """Collect what the trials found; the example's is the last. said: the first notes."""
     on_example = trials[-1]
     findings = [finding for attempt in trials for finding in attempt.findings]
     if on_example.failure:
@@ -203,13 +193,14 @@ def conclude(functions: Functions, trials: list[trial.Trial]) -> Verification:
     elif not on_example.outputs:
         words = f"it returns none of {', '.join(functions.outputs)}"
         findings.append(Finding("backward", "missing_output", words, {}))
-    for output in functions.outputs:
+    for output in calls.OUTPUTS:
         findings += trial.explain(trials, output)
+    findings += impossible_statistics(functions)
     first = {(finding.output, finding.mistake): finding for finding in reversed(findings)}
     order = dict.fromkeys((finding.output, finding.mistake) for finding in findings)
     measurements = [m for attempt in trials for m in attempt.measurements]
     return Verification(
-        tuple(first[key] for key in order), tuple(measurements), tuple(notes(functions, trials))
+        tuple(first[key] for key in order), tuple(measurements), (*said, *notes(functions, trials))
     )
 
 
@@ -225,4 +216,60 @@ def notes(functions: Functions, trials: list[trial.Trial]) -> list[str]:
     missing = [output for output in functions.outputs if returned and output not in returned]
     if missing:
         said.append(f"not returned by backward, so not checked: {', '.join(missing)}")
+    said += notes_on_vectors(functions)
+    running = functions.kept.running_statistics()
+    if running:
+        said.append(
+            f"{', '.join(running)}: of running statistics only the sign of the variance is checked"
+        )
+    for attempt in trials:
+        said += blunt(attempt)
     return said
+
+
+def notes_on_vectors(functions: Functions) -> list[str]:
+    """Say of gamma and beta where they stand in the way of a check."""
+    said = []
+    kept = functions.kept
+    for vector in ("gamma", "beta"):
+        if vector in functions.forward_binding.quantities:
+            continue
+        if vector in kept.without_effect:
+            said.append(f"the {vector} that forward keeps does not change y")
+        elif vector in kept.constants:
+            said.append(
+                f"the {vector} that forward keeps cannot be set: it is checked with these values"
+            )
+        elif vector in kept.scalars:
+            said.append(f"{vector} is one number for all channels: its gradient is not checked")
+        elif vector == "gamma" and vector not in kept.vectors:
+            said.append(
+                "forward takes no gamma, and none was found that it keeps: all was checked with a "
+                "gamma of 1, for which a backward that leaves gamma out is right"
+            )
+    return said
+
+
+def impossible_statistics(functions: Functions) -> list[Finding]:
+    """Return a finding if a running variance is negative or NaN."""
+    for name, values in functions.kept.running_statistics().items():
+        if plain(name) in RUNNING_VARIANCE and not bool((values >= 0).all()):
+            words = f"{name} is negative or NaN after forward, which no average of variances is"
+            least = {"smallest": float(values.min())}
+            return [Finding("forward", "running_variance", words, least)]
+    return []
+
+
+def blunt(attempt: trial.Trial) -> list[str]:
+    """Say in which outputs the tolerance of a trial hides mistakes, by the type of the values."""
+    least: dict[str, float] = {}
+    for one in attempt.measurements:
+        least[one.output] = min(one.tolerance, least.get(one.output, math.inf))
+    hidden = {output: value for output, value in least.items() if value > BLUNT}
+    if not hidden:
+        return []
+    worst = min(max(hidden.values()), 1e300)
+    return [
+        f"on {attempt.case.name} rounding alone explains an error of {worst:.1g} of the largest "
+        f"term in {', '.join(hidden)}: a smaller one does not show there"
+    ]

@@ -7,8 +7,8 @@ else the caller names what each stands for.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,18 @@ import numpy.typing as npt
 from normgraph.definition import Float64Array
 
 from .cases import Case, Terms
+from .kept import Kept, gradients_by_name
+from .values import (
+    UnreadableError,
+    described,
+    real_array,
+    same_bits,
+    shape_or_kind,
+    smallest_normal,
+    text_of,
+    to_float64,
+    unit_roundoff,
+)
 
 #: What a function can be given, and the names of parameters that stand for it.
 PARAMETER_NAMES = {
@@ -58,7 +70,9 @@ BY_NUMBER: dict[str, dict[int, tuple[str, ...]]] = {
     },
 }
 
-OUTPUTS = ("input_delta", "gamma_delta", "beta_delta")
+#: Which array of a case each output is the gradient in.
+VARIABLES = {"input_delta": "x", "gamma_delta": "gamma", "beta_delta": "beta"}
+OUTPUTS = tuple(VARIABLES)
 
 
 class UnusableError(ValueError):
@@ -100,16 +114,22 @@ def bind(
     if not callable(function):
         raise TypeError(f"{role}: expected a function, got {type(function).__name__}")
     if named is not None:
-        unknown = [name for name in named if name not in allowed]
-        if unknown or len(set(named)) != len(named):
+        if isinstance(named, str) or not isinstance(named, Iterable):
+            raise TypeError(
+                f"{role}_arguments: expected a sequence of words, got {described(named)}"
+            )
+        words = tuple(named)
+        if any(word not in allowed for word in words) or len(set(words)) != len(words):
             raise ValueError(
                 f"{role}_arguments: expected different ones of {', '.join(allowed)}, "
-                f"got {', '.join(map(str, named))}"
+                f"got {', '.join(map(str, words))}"
             )
-        return Binding(tuple(named), {})
+        return Binding(words, {})
     try:
         parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:
         raise TypeError(
             f"{role}: its parameters cannot be read; name them with {role}_arguments"
         ) from error
@@ -146,11 +166,17 @@ def bind(
 
 @dataclass(frozen=True)
 class Forwarded:
-    """What a call of forward returned: y in float64, its unit roundoff, and the rest."""
+    """What a call of forward returned: y in float64, what its type can hold, and the rest.
+
+    unit: the roundoff of y's type. smallest: its smallest normal number. cache: None, with
+    has_cache false, if forward returned y alone.
+    """
 
     y: Float64Array
     unit: float
+    smallest: float
     cache: Any
+    has_cache: bool
 
 
 @dataclass(frozen=True)
@@ -163,30 +189,48 @@ class Backwarded:
 
 @dataclass(frozen=True)
 class Functions:
-    """The user's two functions, and how they are called."""
+    """The user's two functions, and how they are called.
+
+    error_state: numpy's error handling outside of `verify`, which the functions run under.
+    kept: what they keep beside arguments and results. progress: called before each of their calls.
+    """
 
     forward: Callable[..., Any]
     backward: Callable[..., Any]
     forward_binding: Binding
     backward_binding: Binding
     epsilon: float
+    error_state: Mapping[str, Any]
+    kept: Kept = field(default_factory=Kept)
+    progress: Callable[[str], None] | None = None
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """The gradients that backward can have: those of what forward is given."""
-        given = self.forward_binding.quantities
-        return tuple(
-            output
-            for output, variable in zip(OUTPUTS, ("x", "gamma", "beta"), strict=True)
-            if variable in given
-        )
+        """The gradients that backward should have: those of what forward is given, or keeps."""
+        kept = {*self.kept.vectors, *self.kept.constants} - {*self.kept.scalars}
+        variables = {"x", *self.forward_binding.quantities, *kept}
+        return tuple(output for output in OUTPUTS if VARIABLES[output] in variables)
 
     def reduced(self, case: Case) -> Case:
-        """Return the case with gamma 1 and beta 0 where forward does not take them."""
-        given = self.forward_binding.quantities
-        gamma = case.gamma if "gamma" in given else np.ones_like(case.gamma)
-        beta = case.beta if "beta" in given else np.zeros_like(case.beta)
-        return replace(case, gamma=gamma, beta=beta)
+        """Return the case with the gamma and beta that forward works with.
+
+        Those that it is not given are those that it keeps, or else 1 and 0. Raises UnusableError if
+        it keeps them for another number of channels.
+        """
+        for vector in ("gamma", "beta"):
+            if vector in self.forward_binding.quantities:
+                continue
+            value = self.kept.prepare(vector, getattr(case, vector))
+            if value is None:
+                message = f"forward: it keeps a {vector} for another number of channels"
+                raise UnusableError("raised", f"{message} than {len(case.gamma)}")
+            case = case.with_vector(vector, value)
+        return case
+
+    def can_move(self, variable: str, channels: int) -> bool:
+        """Whether finite differences can be taken in x, gamma or beta."""
+        is_given = variable in self.forward_binding.quantities
+        return is_given or self.kept.is_exact(variable, channels)
 
     def arguments(self, case: Case) -> dict[str, Any]:
         """Return copies of the case's arrays by their quantities."""
@@ -205,22 +249,32 @@ class Functions:
 
         Raises UnusableError if it raises or returns what cannot be y.
         """
-        result, modified = call(self.forward, self.forward_binding, self.arguments(case), "forward")
-        first, *rest = result if isinstance(result, tuple) and result else (result,)
-        y = real_array(first)
+        arguments = self.arguments(case)
+        self.set_kept(case)
+        result, modified = self.call("forward", case, arguments)
+        self.kept.settings = arguments["bn_param"]
+        first, rest = y_and_cache(result, case.x.shape)
+        try:
+            y = real_array(first)
+        except UnreadableError:
+            y = None
         if y is None or y.shape != case.x.shape:
             raise UnusableError(
                 "missing_output",
-                f"forward: expected an array of the shape of x, {case.x.shape}, or a tuple that "
-                f"begins with it, got {describe(first)}",
+                f"forward: expected an array of the shape of x, {case.x.shape}, of real numbers, "
+                f"or a tuple that begins with it, got {shape_or_kind(first)}",
             )
-        cache = rest[0] if len(rest) == 1 else tuple(rest)
-        return Forwarded(y.astype(np.float64), unit_roundoff(y), cache), modified
+        values = to_float64(y)
+        cache = rest[0] if len(rest) == 1 else rest or None
+        forwarded = Forwarded(
+            values, unit_roundoff(y), smallest_normal(y.dtype), cache, has_cache=bool(rest)
+        )
+        return forwarded, modified
 
     def call_backward(self, terms: Terms, forwarded: Forwarded) -> Backwarded:
         """Return what backward returns; raise UnusableError if it raises or returns no arrays."""
         case = terms.case
-        if "cache" in self.backward_binding.quantities and forwarded.cache == ():
+        if "cache" in self.backward_binding.quantities and not forwarded.has_cache:
             raise TypeError("backward: it takes a cache, but forward returns y alone")
         vectors = {"mean": terms.mean, "variance": terms.variance, "inv": terms.inv}
         arguments = self.arguments(case) | {
@@ -229,70 +283,107 @@ class Functions:
             "x_hat": case.array(terms.x_hat).copy(),
             **{name: value.reshape(case.vector_shape).copy() for name, value in vectors.items()},
         }
-        result, modified = call(self.backward, self.backward_binding, arguments, "backward")
-        returned = tuple(result) if isinstance(result, (tuple, list)) else (result,)
+        self.set_kept(case)
+        self.kept.clear_gradients(OUTPUTS[1:])
+        result, modified = self.call("backward", case, arguments)
         outputs = {}
-        for name, value in zip(self.outputs, returned, strict=False):
-            array = real_array(value)
-            if array is not None:
-                outputs[name] = array.copy()
-            elif value is not None:
-                message = f"backward: {name}: expected an array, got {describe(value)}"
-                raise UnusableError("missing_output", message)
-        return Backwarded(outputs, modified)
+        for name, value in self.named_gradients(result, case.x.shape).items():
+            if value is None:
+                continue
+            try:
+                array = real_array(value).copy()
+            except UnreadableError as error:
+                if name not in self.outputs:
+                    continue
+                message = f"backward: {name}: expected an array of real numbers, got {error}"
+                raise UnusableError("missing_output", message) from error
+            # What forward knows nothing of may be another thing.
+            if name in self.outputs or array.size == len(case.gamma):
+                outputs[name] = array
+        for name in OUTPUTS[1:]:
+            gradient = self.kept.gradient(name, len(case.gamma))
+            if name not in outputs and gradient is not None:
+                outputs[name] = gradient
+        ordered = {name: outputs[name] for name in OUTPUTS if name in outputs}
+        return Backwarded(ordered, modified)
 
+    def set_kept(self, case: Case) -> None:
+        """Set the gamma and beta that the functions keep to those of the case."""
+        for vector in self.kept.vectors:
+            self.kept.write(vector, getattr(case, vector))
 
-def call(
-    function: Callable[..., Any], binding: Binding, arguments: dict[str, Any], role: str
-) -> tuple[Any, tuple[str, ...]]:
-    """Return the result, and the names of the arrays that the function wrote to."""
-    before = {
-        name: value.copy() for name, value in arguments.items() if isinstance(value, np.ndarray)
-    }
-    before.pop("cache", None)
-    try:
-        result = function(
-            *(arguments[quantity] for quantity in binding.positional),
-            **{name: arguments[quantity] for name, quantity in binding.keywords.items()},
-        )
-    except Exception as error:
-        trace = error.__traceback__
-        if isinstance(error, TypeError) and trace is not None and trace.tb_next is None:
-            raise TypeError(
-                f"{role}: cannot be called with ({', '.join(binding.quantities)}): {error}; name "
-                f"what its parameters stand for with {role}_arguments"
+    def named_gradients(self, result: Any, shape: tuple[int, ...]) -> dict[str, Any]:
+        """Return the gradients that backward returned by their names.
+
+        Up to two are those of what forward is given, then of the rest; three or more are all.
+        """
+        if isinstance(result, dict):
+            return gradients_by_name(result)
+        returned = gradients_in(result, shape)
+        names = dict.fromkeys(OUTPUTS if len(returned) > 2 else (*self.outputs, *OUTPUTS))
+        return dict(zip(names, returned, strict=False))
+
+    def call(self, role: str, case: Case, arguments: dict[str, Any]) -> tuple[Any, tuple[str, ...]]:
+        """Return a function's result, and the names of the arrays that it wrote to.
+
+        An exception of the function becomes an UnusableError. What is none of its own passes:
+        MemoryError, and KeyboardInterrupt and SystemExit, which are no subclasses of Exception.
+        """
+        is_forward = role == "forward"
+        binding = self.forward_binding if is_forward else self.backward_binding
+        function = self.forward if is_forward else self.backward
+        if self.progress is not None:
+            self.progress(f"calls {role} on {case.name}")
+        before = {
+            name: value.copy()
+            for name, value in arguments.items()
+            if name in binding.quantities and name != "cache" and isinstance(value, np.ndarray)
+        }
+        try:
+            with np.errstate(**self.error_state):
+                result = function(
+                    *(arguments[quantity] for quantity in binding.positional),
+                    **{name: arguments[quantity] for name, quantity in binding.keywords.items()},
+                )
+        except MemoryError:
+            raise
+        except Exception as error:
+            given = ", ".join(binding.quantities)
+            trace = error.__traceback__
+            if isinstance(error, TypeError) and trace is not None and trace.tb_next is None:
+                raise TypeError(
+                    f"{role}: cannot be called with ({given}): {text_of(error)}; name what its "
+                    f"parameters stand for with {role}_arguments"
+                ) from error
+            raise UnusableError(
+                "raised",
+                f"{role}: called with ({given}), x of shape {case.x.shape}, it raises "
+                f"{type(error).__name__}: {text_of(error)}",
             ) from error
-        raise UnusableError(
-            "raised",
-            f"{role}: called with ({', '.join(binding.quantities)}), x of shape "
-            f"{arguments['x'].shape}, it raises {type(error).__name__}: {error}",
-        ) from error
-    modified = [
-        name
-        for name, value in before.items()
-        if name in binding.quantities and value.tobytes() != arguments[name].tobytes()
-    ]
-    return result, tuple(modified)
+        modified = [name for name, value in before.items() if not same_bits(value, arguments[name])]
+        return result, tuple(modified)
 
 
-def real_array(value: Any) -> npt.NDArray[Any] | None:
-    """Return a value as an array of real numbers, None if it is none."""
-    if value is None:
-        return None
+def y_and_cache(result: Any, shape: tuple[int, ...]) -> tuple[Any, tuple[Any, ...]]:
+    """Return y, and what forward returned behind it."""
+    if is_sequence_of_results(result, shape):
+        first, *rest = result
+        return first, tuple(rest)
+    return result, ()
+
+
+def gradients_in(result: Any, shape: tuple[int, ...]) -> tuple[Any, ...]:
+    """Return the gradients that backward returned, in order."""
+    return tuple(result) if is_sequence_of_results(result, shape) else (result,)
+
+
+def is_sequence_of_results(result: Any, shape: tuple[int, ...]) -> bool:
+    """Whether a result holds several; a list of the shape of x is one array, row by row."""
+    if isinstance(result, tuple):
+        return bool(result)
+    if not isinstance(result, list) or not result:
+        return False
     try:
-        array = np.asarray(value)
-    except ValueError:
-        return None
-    return array if array.dtype.kind in "fiu" else None
-
-
-def describe(value: Any) -> str:
-    """Say in a few words what came."""
-    array = real_array(value)
-    return type(value).__name__ if array is None else f"an array of shape {array.shape}"
-
-
-def unit_roundoff(array: npt.NDArray[Any]) -> float:
-    """Return the relative error of one rounding to the array's type; integers count as float64."""
-    dtype = array.dtype if array.dtype.kind == "f" else np.dtype(np.float64)
-    return max(float(np.finfo(dtype).eps) / 2, 2.0**-53)
+        return real_array(result).shape != shape
+    except UnreadableError:
+        return True

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from normgraph import definition
 from normgraph.definition import Float64Array
@@ -24,6 +25,16 @@ EQUAL_LENGTHS = {2: 5, 3: 4}
 #: The deviation of the probe in units of sqrt(epsilon): epsilon is then a few percent of the
 #: variance, so that leaving it out shows.
 DEVIATION = 5.0
+
+#: An example of more elements is sampled, and a probe has no more: it takes the definition and a
+#: hundred calls of the functions a few seconds.
+LARGEST = 2**16
+
+#: How many elements a sample has of each channel, if the example has as many, before channels are
+#: left out.
+SAMPLED_PER_CHANNEL = 64
+
+SMALLEST_NORMAL = float(np.finfo(np.float64).smallest_normal)
 
 
 @dataclass(frozen=True)
@@ -46,6 +57,10 @@ class Case:
     def n(self) -> int:
         """How many elements each channel has."""
         return self.x.size // len(self.gamma)
+
+    def with_vector(self, name: str, vector: Float64Array) -> Case:
+        """Return the case with another gamma or beta."""
+        return replace(self, gamma=vector) if name == "gamma" else replace(self, beta=vector)
 
     def rows(self, array: Float64Array) -> Float64Array:
         """(…, C, …) -> (n, C)."""
@@ -85,10 +100,14 @@ class Terms:
     input_delta = delta_term + mean_path + variance_path
                 = gamma*inv*delta - gamma*inv*sum(delta)/n - gamma*inv*x_hat*sum(delta*x_hat)/d,
     and of constant statistics it is delta_term alone.
+
+    smallest: the smallest normal number of the type that the functions compute in; a rounding of
+    what is smaller is off by a unit roundoff of it.
     """
 
     case: Case
     model: Model
+    smallest: float = SMALLEST_NORMAL
 
     @cached_property
     def x(self) -> Float64Array:
@@ -175,11 +194,27 @@ class Terms:
 
     @property
     def x_hat_magnitude(self) -> Float64Array:
-        """|x_hat|, or what the rounding of the mean may leave of it where that is more.
+        """|x_hat|, or what the rounding of x and the mean may leave of it where that is more.
 
-        That is a unit of x*inv in `rounding`'s 64, and shows in channels that are constant.
+        That is a unit of x*inv in `rounding`'s 64, and shows in channels that are constant or whose
+        numbers are subnormal.
         """
-        return np.maximum(np.abs(self.x_hat), np.abs(self.x) * self.inv / 64)
+        return np.maximum(np.abs(self.x_hat), self.x_size * self.inv / 64)
+
+    @property
+    def x_size(self) -> Float64Array:
+        """|x|, or what the rounding of x is a unit roundoff of where that is more."""
+        return np.maximum(np.abs(self.x), self.smallest)
+
+    @cached_property
+    def noise(self) -> Float64Array:
+        """(C,): the sum over a channel of |delta| times what the roundings of y are units of.
+
+        These are gamma*x_hat, gamma*inv*x (the rounding of x - mean, and that of x where forward
+        narrows it) and beta. Of tiny x, beta is by far the largest.
+        """
+        size = np.abs(self.case.gamma) * (np.abs(self.x_hat) + self.x_size * self.inv)
+        return np.asarray((np.abs(self.delta) * (size + np.abs(self.case.beta))).sum(axis=0))
 
     def magnitude(self, output: str) -> Float64Array:
         """(C,): the largest term that each channel's values of an output are sums of."""
@@ -190,10 +225,10 @@ class Terms:
         }
         if output in values:
             largest: Float64Array = values[output].max(axis=0)
-            return largest
-        return definition.channel_sums(
-            delta * self.x_hat_magnitude if output == "gamma_delta" else delta
-        )
+        else:
+            summands = delta * self.x_hat_magnitude if output == "gamma_delta" else delta
+            largest = definition.channel_sums(summands)
+        return np.maximum(largest, self.smallest)
 
     def rounding(self, unit: float) -> float:
         """Bound of the relative error that right code with this unit roundoff may make.
@@ -202,8 +237,8 @@ class Terms:
         through at most 64 operations. Where the variance is found as the difference of mean
         squares, (mean*inv)**2 of these units are left in it.
         """
-        cancellation = float(np.max(np.abs(self.mean) * self.inv, initial=0.0)) ** 2
-        return 64 * self.n * unit * (1 + cancellation)
+        cancellation = np.max(np.abs(self.mean) * self.inv, initial=0.0)
+        return float(64 * self.n * unit * (1 + cancellation**2))
 
 
 def probe(
@@ -224,7 +259,9 @@ def probe(
     rows = (math.prod(shape) // shape[axis], shape[axis])
     signs = np.where(np.arange(shape[axis]) % 3 == 1, -1.0, 1.0)
     z = generator.normal(size=rows)
-    scale = DEVIATION * math.sqrt(model.epsilon) or 1.0
+    # Squares of what is smaller, or larger, are not in float64's range.
+    is_usual = 1e-290 < model.epsilon < 1e290
+    scale = DEVIATION * math.sqrt(model.epsilon) if is_usual else 1.0
     deviations = scale * generator.uniform(0.6, 1.6, size=channels)
     x = deviations * (generator.uniform(1.0, 3.0, size=channels) + z)
     if model.statistics is not None:
@@ -254,6 +291,34 @@ def standardized(rows: Float64Array) -> Float64Array:
     return result
 
 
+def sampled_lengths(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
+    """Return lengths of LARGEST elements at most: the longest axis is halved again and again.
+
+    Channels are kept as long as each has SAMPLED_PER_CHANNEL elements, since the functions may be
+    written for their number.
+    """
+    lengths = list(shape)
+    while math.prod(lengths) > LARGEST:
+        others = [i for i, length in enumerate(lengths) if i != axis and length > 1]
+        n = math.prod(lengths) // lengths[axis]
+        if lengths[axis] > 1 and (n <= SAMPLED_PER_CHANNEL or not others):
+            longest = axis
+        else:
+            longest = max(others, key=lengths.__getitem__)
+        lengths[longest] = (lengths[longest] + 1) // 2
+    return tuple(lengths)
+
+
+def sampled_indices(
+    shape: tuple[int, ...], lengths: tuple[int, ...], generator: np.random.Generator
+) -> tuple[npt.NDArray[np.int64], ...]:
+    """Return which indices of each axis are sampled, in order."""
+    return tuple(
+        np.sort(generator.choice(whole, size=length, replace=False))
+        for whole, length in zip(shape, lengths, strict=True)
+    )
+
+
 def probe_shape(rank: int, axis: int, channels: int) -> tuple[int, ...]:
     """Return lengths that differ from axis to axis."""
     lengths = [*PROBE_LENGTHS.get(rank, PROBE_LENGTHS[5]), *[1] * (rank - 5)]
@@ -262,5 +327,5 @@ def probe_shape(rank: int, axis: int, channels: int) -> tuple[int, ...]:
 
 
 def equal_shape(rank: int) -> tuple[int, ...]:
-    """Return lengths that are all the same."""
-    return (EQUAL_LENGTHS.get(rank, 3),) * rank
+    """Return lengths that are all the same; two, from rank 8 on, to make no large array."""
+    return (EQUAL_LENGTHS.get(rank, 3 if rank < 8 else 2),) * rank

@@ -23,6 +23,7 @@ from .hypotheses import (
     sum_hypotheses,
 )
 from .report import Finding
+from .values import to_float64
 
 #: The terms of input_delta in words, in the order of the fit.
 TERMS = {"delta": "the term gamma·inv·δ", "mean": "the mean path", "variance": "the variance path"}
@@ -145,7 +146,7 @@ def diagnose(
     """
     case = terms.case
     expected = terms.expected(output)
-    numbers = values.astype(np.float64)
+    numbers = to_float64(values)
     if not np.isfinite(numbers).all():
         words = "NaN or infinity where the gradient is finite"
         return [Finding(output, "not_finite", words, {})]

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from .values import text_of
+
 #: The name that the file sees as its own: what it does as `__main__` is left out.
 MODULE_NAME = "normgraph_verified_file"
 
@@ -33,9 +35,11 @@ def load(path: Path) -> types.ModuleType:
         exec(compile(source, str(path), "exec"), module.__dict__)
     except SyntaxError as error:
         raise FileError(f"line {error.lineno}: {error.msg}") from error
+    except MemoryError as error:
+        raise FileError("memory runs out while it is run") from error
     except (Exception, SystemExit) as error:
         raise FileError(
-            f"line {last_line(error, path)}: raises {type(error).__name__}: {error}"
+            f"line {last_line(error, path)}: raises {type(error).__name__}: {text_of(error)}"
         ) from error
     return module
 
@@ -59,7 +63,12 @@ def function(module: types.ModuleType, name: str | None, role: str) -> Callable[
     if name is not None:
         value: Any = module
         for part in name.split("."):
-            value = getattr(value, part, None)
+            try:
+                value = getattr(value, part, None)
+            except Exception as error:  # of a property
+                raise FileError(
+                    f"--{role}: {name!r} raises {type(error).__name__}: {text_of(error)}"
+                ) from error
         if not callable(value):
             raise FileError(f"--{role}: expected a function of the file, got {name!r}")
         return value  # type: ignore[no-any-return]

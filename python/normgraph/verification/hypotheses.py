@@ -17,6 +17,9 @@ from normgraph.definition import Float64Array
 
 from .cases import Case, Model, Terms
 
+#: Up to this rank, sums over every set of axes are hypotheses.
+EVERY_AXIS_SET = 6
+
 
 @dataclass(frozen=True)
 class Hypothesis:
@@ -47,8 +50,21 @@ def axes_text(axes: tuple[int, ...]) -> str:
 
 
 def axis_sets(rank: int) -> Iterator[tuple[int, ...]]:
-    """Yield every set of axes, the empty one too."""
-    return chain.from_iterable(combinations(range(rank), count) for count in range(rank + 1))
+    """Yield every set of axes, the empty one too.
+
+    There are 2**rank. Of arrays of a rank above EVERY_AXIS_SET only those are taken that people
+    write: the first and the last axes, up to two axes, and all but these.
+    """
+    if rank <= EVERY_AXIS_SET:
+        yield from chain.from_iterable(
+            combinations(range(rank), count) for count in range(rank + 1)
+        )
+        return
+    axes = range(rank)
+    few = [chosen for count in range(3) for chosen in combinations(axes, count)]
+    ends = [tuple(part) for i in axes for part in (axes[:i], axes[i:])]
+    all_but = [tuple(axis for axis in axes if axis not in chosen) for chosen in few]
+    yield from dict.fromkeys([*few, *ends, *all_but])
 
 
 def right_axes(case: Case) -> tuple[int, ...]:
@@ -341,7 +357,7 @@ def count_factors(terms: Terms, term: str) -> list[Factor]:
             words = f"divided by n − 1 = {n - 1}; the right number is n = {n}"
             values.append((n / (n - 1), "n_minus_1", words))
     for axis, length in enumerate(shape):
-        if length in (1, n):
+        if length in (1, n) or length in shape[:axis]:
             continue
         if term == "sum":
             words = f"divided by {length}, the length of axis {axis}; it is a sum"

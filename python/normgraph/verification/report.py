@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from dataclasses import dataclass
 
@@ -40,6 +41,7 @@ MISTAKES = {
     "wrong_layout": "the array is reshaped where its axes have to be moved",
     "swapped": "gamma_delta stands in the place of beta_delta",
     "scaled": "a term has a factor that is none of the known ones",
+    "running_variance": "a running variance is negative or not a number",
     "shape": "an output has another shape than what it is the gradient of",
     "missing_output": "an output is not returned, or is zero",
     "raised": "the function raises an exception",
@@ -86,8 +88,13 @@ class Measurement:
 
     @property
     def holds(self) -> bool:
-        """Whether the error is within the tolerance; NaN is not."""
-        return self.error <= self.tolerance
+        """Whether the error is within the tolerance; NaN and infinity are not."""
+        return math.isfinite(self.error) and self.error <= self.tolerance
+
+    @property
+    def nearness(self) -> float:
+        """The error in units of the tolerance; infinity if it is no finite number."""
+        return self.error / self.tolerance if math.isfinite(self.error) else math.inf
 
 
 @dataclass(frozen=True)
@@ -128,7 +135,7 @@ def worst(measurements: tuple[Measurement, ...]) -> list[Measurement]:
     found: dict[str, Measurement] = {}
     for one in measurements:
         other = found.get(one.output)
-        if other is None or one.error / one.tolerance > other.error / other.tolerance:
+        if other is None or one.nearness > other.nearness:
             found[one.output] = one
     return list(found.values())
 
