@@ -5,7 +5,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <ranges>
 #include <unordered_set>
 #include <utility>
 #include <vector>
@@ -87,7 +86,9 @@ Deltas propagate_adjoints(std::span<const Output> roots, const Deltas& deltas,
             sums.add(roots[index], *deltas[index]);
         }
     }
-    for (const std::shared_ptr<Node>& node : std::views::reverse(order)) {
+    // Not std::views::reverse, which Clang 14 and 15 refuse with GCC's library.
+    for (auto reversed = order.rbegin(); reversed != order.rend(); ++reversed) {
+        Node* const node = reversed->get();
         if (!activity.is_active(*node)) {
             continue;
         }
