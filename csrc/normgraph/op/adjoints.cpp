@@ -78,7 +78,7 @@ private:
 
 Deltas propagate_adjoints(std::span<const Output> roots, const Deltas& deltas,
                           std::span<const Output> sources) {
-    const std::vector<std::shared_ptr<Node>> order = topological_order(roots, sources);
+    std::vector<std::shared_ptr<Node>> order = topological_order(roots, sources);
     const Activity activity(sources, order);
     Accumulator sums(sources);
     for (std::size_t index = 0; index < roots.size(); ++index) {
@@ -86,9 +86,9 @@ Deltas propagate_adjoints(std::span<const Output> roots, const Deltas& deltas,
             sums.add(roots[index], *deltas[index]);
         }
     }
-    // Not std::views::reverse, which Clang 14 and 15 refuse with GCC's library.
-    for (auto reversed = order.rbegin(); reversed != order.rend(); ++reversed) {
-        Node* const node = reversed->get();
+    // In place: Clang 14 and 15 refuse std::views::reverse of GCC's library.
+    std::ranges::reverse(order);
+    for (const std::shared_ptr<Node>& node : order) {
         if (!activity.is_active(*node)) {
             continue;
         }
