@@ -1,12 +1,14 @@
 # The two commands of the README, and what developers need. Set-up goes to .venv, building to build.
 
-.PHONY: help run test test-interop mutants bench bench-peers accuracy lint format asan tsan docs clean
+.PHONY: help run test test-interop test-aarch64 test-compilers mutants bench bench-peers accuracy lint format asan tsan docs clean
 .SUFFIXES:
 
 help:
 	@echo "make run           build; show the main job on real data, then a short benchmark"
 	@echo "make test          build; run every test, except for those of test-interop"
 	@echo "make test-interop  the tests that need torch, JAX or onnx (installs them: about 1 GB)"
+	@echo "make test-aarch64  the C++ tests for 64-bit Arm, in an emulator (installs it if it may)"
+	@echo "make test-compilers  the C++ tests with every GCC and Clang that is installed"
 	@echo "make mutants       drops each term and check in turn: does a test fail? (about an hour)"
 	@echo "make bench         all C++ microbenchmarks (minutes); ARGUMENTS=--help lists the options"
 	@echo "make bench-peers   normgraph beside torch, oneDNN, JAX and numpy (half an hour); writes"
@@ -107,6 +109,12 @@ test: $(installed_for_tests)
 
 test-interop: $(installed_for_tests) $(interop) $(peers)
 	@python -m pytest -m interop
+
+test-aarch64: $(set_up)
+	@tests/portability/aarch64.sh $(ARGUMENTS)
+
+test-compilers: $(set_up)
+	@tests/portability/compilers.sh $(ARGUMENTS)
 
 mutants: $(installed_for_tests)
 	@CXX=$$(cat $(environment)/compiler) python -m tests.mutants $(ARGUMENTS)

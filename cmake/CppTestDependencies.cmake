@@ -2,6 +2,8 @@
 #   1. find_package: an installed CMake package;
 #   2. the system's package manager, if NORMGRAPH_INSTALL_SYSTEM_PACKAGES is on (`make` sets it);
 #   3. the release archive, checked against the hash below.
+# A cross build cannot use what is built for this machine. It takes GoogleTest from the sources that
+# Debian's package has, before 3.
 # If none works, configuring ends with a message that says what to install.
 option(NORMGRAPH_INSTALL_SYSTEM_PACKAGES "Install missing C++ test packages on the system" OFF)
 
@@ -46,10 +48,22 @@ function(normgraph_fetch_package package url hash)
     FetchContent_MakeAvailable(${package})
 endfunction()
 
+# Builds the source that a package of the system installs, in this tree.
+function(normgraph_add_system_source package folder)
+    if(NOT EXISTS ${folder} AND NORMGRAPH_INSTALL_SYSTEM_PACKAGES)
+        normgraph_install_system_package(${package})
+    endif()
+    if(EXISTS ${folder})
+        add_subdirectory(${folder} ${PROJECT_BINARY_DIR}/${package} EXCLUDE_FROM_ALL SYSTEM)
+    endif()
+endfunction()
+
 # Afterwards `target` exists. A macro: imported targets belong to the directory that found them.
 macro(normgraph_require_package package target url hash)
-    find_package(${package} QUIET)
-    if(NOT TARGET ${target} AND NORMGRAPH_INSTALL_SYSTEM_PACKAGES)
+    if(NOT TARGET ${target})
+        find_package(${package} QUIET)
+    endif()
+    if(NOT TARGET ${target} AND NORMGRAPH_INSTALL_SYSTEM_PACKAGES AND NOT CMAKE_CROSSCOMPILING)
         normgraph_install_system_package(${package})
         find_package(${package} QUIET)
     endif()
@@ -60,7 +74,11 @@ endmacro()
 
 macro(normgraph_require_googletest)
     set(INSTALL_GTEST OFF)
+    set(BUILD_GMOCK OFF)
     set(gtest_force_shared_crt ON)
+    if(CMAKE_CROSSCOMPILING)
+        normgraph_add_system_source(GTest /usr/src/googletest)
+    endif()
     normgraph_require_package(GTest GTest::gtest_main
         https://github.com/google/googletest/releases/download/v1.15.2/googletest-1.15.2.tar.gz
         7b42b4d6ed48810c5362c265a17faebe90dc2373c885e5216439d37927f02926)

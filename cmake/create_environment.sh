@@ -73,9 +73,22 @@ fi
 
 # --- Compiler: C++20 -----------------------------------------------------------------------------
 
+# oldest GCC | CLANG: the oldest version that builds normgraph
+oldest() {
+    sed -n "s/^set(NORMGRAPH_OLDEST_$1 \([0-9]*\))$/\1/p" "$(dirname "$0")/CompilerVersion.cmake"
+}
+oldest_gcc=$(oldest GCC)
+oldest_clang=$(oldest CLANG)
+
 probe=$(mktemp -d)
 trap 'rm -rf "$probe"' EXIT
-cat >"$probe/probe.cpp" <<'PROBE'
+cat >"$probe/probe.cpp" <<PROBE
+// Apple counts in its own way.
+#if defined(__clang__) && !defined(__apple_build_version__) && __clang_major__ < $oldest_clang
+#error too old
+#elif defined(__GNUC__) && !defined(__clang__) && __GNUC__ < $oldest_gcc
+#error too old
+#endif
 #include <bit>
 #include <concepts>
 #include <span>
@@ -89,7 +102,8 @@ PROBE
 
 compiler=
 known_compilers='c++ g++ clang++
-    g++-15 g++-14 g++-13 g++-12 g++-11 clang++-20 clang++-19 clang++-18 clang++-17 clang++-16'
+    g++-15 g++-14 g++-13 g++-12 g++-11 clang++-20 clang++-19 clang++-18 clang++-17 clang++-16
+    clang++-15 clang++-14'
 for candidate in ${CXX:-$known_compilers}; do
     if "$candidate" -std=c++20 "$probe/probe.cpp" -o "$probe/probe" 2>/dev/null; then
         compiler=$(command -v "$candidate")
@@ -97,7 +111,7 @@ for candidate in ${CXX:-$known_compilers}; do
     fi
 done
 if [ -z "$compiler" ]; then
-    fail "normgraph needs a C++20 compiler (GCC 11 or newer, Clang 16 or newer)." \
+    fail "normgraph needs a C++20 compiler (GCC $oldest_gcc or newer, Clang $oldest_clang or newer)." \
         "looked for: ${CXX:-$known_compilers}" \
         "Install one and run the command again, or name it: make CXX=/path/to/g++-12 …" \
         "  Debian, Ubuntu:  apt-get install g++" \

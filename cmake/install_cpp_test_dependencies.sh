@@ -1,8 +1,9 @@
 #!/bin/sh
-# Usage: install_cpp_test_dependencies.sh (GTest | benchmark)...
+# Usage: install_cpp_test_dependencies.sh (GTest | benchmark | aarch64)...
 # Installs the packages with the system's package manager, where that needs no questions: as root,
 # with a sudo that asks for no password, or with a package manager of the user's own. Exit status 1
-# where it cannot.
+# where it cannot. aarch64 stands for a cross compiler and an emulator, which apt-get alone has in
+# packages that are enough.
 set -u
 
 as_root() {
@@ -16,34 +17,36 @@ as_root() {
     fi
 }
 
-# package_name GTEST BENCHMARK: the one of these two names that stands for $package
-package_name() {
+# package_names GTEST BENCHMARK [AARCH64]: the one of these that stands for $package
+package_names() {
     case "$package" in
         GTest) echo "$1" ;;
         benchmark) echo "$2" ;;
+        aarch64) echo "${3:?no packages known for this package manager}" ;;
         *) echo "unknown package: $package" >&2; exit 2 ;;
     esac
 }
 
 apt_install() {
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "$1"
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "$@"
 }
 
 install_package() {
     if command -v apt-get >/dev/null 2>&1; then
-        name=$(package_name libgtest-dev libbenchmark-dev)
+        # shellcheck disable=SC2046  # names are words
+        set -- $(package_names libgtest-dev libbenchmark-dev "g++-aarch64-linux-gnu qemu-user")
         # A fresh machine has no package list yet; one that is there spares the slow update.
-        apt_install "$name" || { as_root apt-get update && apt_install "$name"; }
+        apt_install "$@" || { as_root apt-get update && apt_install "$@"; }
     elif command -v dnf >/dev/null 2>&1; then
-        as_root dnf install --assumeyes "$(package_name gtest-devel google-benchmark-devel)"
+        as_root dnf install --assumeyes "$(package_names gtest-devel google-benchmark-devel)"
     elif command -v zypper >/dev/null 2>&1; then
-        as_root zypper --non-interactive install "$(package_name gtest benchmark-devel)"
+        as_root zypper --non-interactive install "$(package_names gtest benchmark-devel)"
     elif command -v pacman >/dev/null 2>&1; then
-        as_root pacman --sync --noconfirm --needed "$(package_name gtest benchmark)"
+        as_root pacman --sync --noconfirm --needed "$(package_names gtest benchmark)"
     elif command -v apk >/dev/null 2>&1; then
-        as_root apk add "$(package_name gtest-dev benchmark-dev)"
+        as_root apk add "$(package_names gtest-dev benchmark-dev)"
     elif command -v brew >/dev/null 2>&1; then
-        brew install "$(package_name googletest google-benchmark)"
+        brew install "$(package_names googletest google-benchmark)"
     else
         echo "no package manager known here (apt-get, dnf, zypper, pacman, apk, brew)" >&2
         return 1

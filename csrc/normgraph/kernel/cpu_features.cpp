@@ -1,12 +1,28 @@
 #include "normgraph/kernel/cpu_features.hpp"
 
+#if (defined(__GNUC__) || defined(__clang__)) && defined(__x86_64__)
+#define NORMGRAPH_READS_CPUID
+#include <cpuid.h>
+#endif
+
 namespace normgraph::kernel {
 
-#if (defined(__GNUC__) || defined(__clang__)) && defined(__x86_64__)
+#if defined(NORMGRAPH_READS_CPUID)
 
-// These look at what the operating system saves (XGETBV) as well.
+namespace {
+
+/// Clang learned this name for __builtin_cpu_supports late (18 refuses it). F16C needs no more of
+/// the operating system than AVX2 does.
+bool has_f16c() {
+    unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+    return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
+}
+
+}  // namespace
+
+// The builtins look at what the operating system saves (XGETBV) as well.
 bool has_avx2() {
-    return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("f16c") != 0;
+    return __builtin_cpu_supports("avx2") != 0 && has_f16c();
 }
 
 bool has_avx512() {

@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
-#include <ranges>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
@@ -85,7 +84,7 @@ private:
 
 Deltas propagate_adjoints(std::span<const Output> roots, const Deltas& deltas,
                           std::span<const Output> sources) {
-    const std::vector<std::shared_ptr<Node>> order = topological_order(roots, sources);
+    std::vector<std::shared_ptr<Node>> order = topological_order(roots, sources);
     const Places places = places_of(sources);
     const Activity activity(places, order);
     Accumulator sums(places, sources.size());
@@ -94,7 +93,9 @@ Deltas propagate_adjoints(std::span<const Output> roots, const Deltas& deltas,
             sums.add(roots[index], *deltas[index]);
         }
     }
-    for (const std::shared_ptr<Node>& node : std::views::reverse(order)) {
+    // In place: Clang 14 and 15 refuse std::views::reverse of GCC's library.
+    std::ranges::reverse(order);
+    for (const std::shared_ptr<Node>& node : order) {
         if (!activity.is_active(*node)) {
             continue;
         }

@@ -61,17 +61,18 @@ void ElementWiseStep::assign_slots() {
     }
     std::vector<std::int32_t> free_slots;
     for (std::size_t index = 0; index < end; ++index) {
-        const auto& [operation, operand_type, result_type, first, second] = operations_[index];
-        const bool widens = kernel::size_of(result_type) > kernel::size_of(operand_type);
+        const Operation& operation = operations_[index];
+        const bool widens =
+            kernel::size_of(operation.result_type) > kernel::size_of(operation.operand_type);
         const auto free = [&](const ProgramValue& operand) {
             if (!operand.is_source && last_use[operand.index] == index) {
                 free_slots.push_back(instructions_[operand.index].slot);
             }
         };
         const auto free_operands = [&] {
-            free(first);
-            if (second != first) {
-                free(second);
+            free(operation.first);
+            if (operation.second != operation.first) {
+                free(operation.second);
             }
         };
         if (!widens) {

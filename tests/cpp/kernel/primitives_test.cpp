@@ -3,10 +3,13 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
+#include <cstdint>
 #include <cstring>
 #include <functional>
 #include <limits>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -307,45 +310,55 @@ TEST_P(Primitives, LargeSumsOnEveryNumberOfThreads) {
 }
 
 TEST_P(Primitives, ProductsOfMatrices) {
-    for (const auto& [rows, depth, columns] : {std::array<std::int64_t, 3>{1, 1, 1},
-                                               {3, 5, 7},
-                                               {4, 16, 16},
-                                               {5, 17, 31},
-                                               {0, 3, 4},
-                                               {3, 0, 4},
-                                               {3, 4, 0},
-                                               {129, 513, 65},
-                                               {130, 40, 200},
-                                               {7, 1100, 9}}) {
+    struct Lengths {
+        std::int64_t rows, depth, columns;
+    };
+    for (const Lengths& product : {Lengths{1, 1, 1},
+                                   {3, 5, 7},
+                                   {4, 16, 16},
+                                   {5, 17, 31},
+                                   {0, 3, 4},
+                                   {3, 0, 4},
+                                   {3, 4, 0},
+                                   {129, 513, 65},
+                                   {130, 40, 200},
+                                   {7, 1100, 9}}) {
+        const Shape left_shape{product.rows, product.depth};
+        const Shape right_shape{product.depth, product.columns};
         for (const bool is_transposed : {false, true}) {
             const Placement placement{.outermost_first = is_transposed
                                                              ? std::vector<std::size_t>{1, 0}
                                                              : std::vector<std::size_t>{},
                                       .steps = {}};
-            StridedTensor left = filled({rows, depth}, GetParam(), Values::normal, 30, placement);
-            StridedTensor right =
-                filled({depth, columns}, GetParam(), Values::normal, 31, placement);
-            StridedTensor result = filled({rows, columns}, GetParam(), Values::normal, 32);
-            check(result, {1, 3}, text_of({rows, depth, columns}),
+            StridedTensor left = filled(left_shape, GetParam(), Values::normal, 30, placement);
+            StridedTensor right = filled(right_shape, GetParam(), Values::normal, 31, placement);
+            StridedTensor result =
+                filled({product.rows, product.columns}, GetParam(), Values::normal, 32);
+            check(result, {1, 3}, text_of(left_shape) + " by " + text_of(right_shape),
                   [&](const PrimitiveKernels& kernels, std::int64_t thread_count, Tensor target) {
-                      kernels.matrix_multiply(
-                          {rows, columns, depth, GetParam(), left.source(), right.source(), target},
-                          thread_count);
+                      kernels.matrix_multiply({product.rows, product.columns, product.depth,
+                                               GetParam(), left.source(), right.source(), target},
+                                              thread_count);
                   });
         }
     }
 }
 
 TEST_P(Primitives, RectifierMasks) {
-    for (const auto& [shape, channel_axis] : {std::pair{Shape{3, 5, 7, 9}, 1},
-                                              {Shape{3, 5, 7, 9}, 3},
-                                              {Shape{40, 3001}, 1},
-                                              {Shape{6, 4, 5000}, 1},
-                                              {Shape{2, 33}, 0},
-                                              {Shape{17}, 0},
-                                              {Shape{0, 3, 4}, 1},
-                                              {Shape{3, 4, 0}, 1},
-                                              {Shape{64, 64, 100}, 1}}) {
+    struct Masked {
+        Shape shape;
+        std::int64_t channel_axis;
+    };
+    for (const Masked& sample : {Masked{{3, 5, 7, 9}, 1},
+                                 {{3, 5, 7, 9}, 3},
+                                 {{40, 3001}, 1},
+                                 {{6, 4, 5000}, 1},
+                                 {{2, 33}, 0},
+                                 {{17}, 0},
+                                 {{0, 3, 4}, 1},
+                                 {{3, 4, 0}, 1},
+                                 {{64, 64, 100}, 1}}) {
+        const Shape& shape = sample.shape;
         for (const bool is_strided : {false, true}) {
             const Placement placement{.outermost_first = {},
                                       .steps = is_strided
@@ -353,7 +366,7 @@ TEST_P(Primitives, RectifierMasks) {
                                                    : std::vector<std::int64_t>{}};
             StridedTensor activated = filled(shape, GetParam(), Values::special, 40, placement);
             StridedTensor result = filled(shape, GetParam(), Values::normal, 41, placement);
-            const ReluMaskLayout layout(shape, channel_axis);
+            const ReluMaskLayout layout(shape, sample.channel_axis);
             std::vector<std::byte> expected;
             for (const Implementation& implementation : built_implementations()) {
                 for (const std::int64_t thread_count : many_threads) {
@@ -363,7 +376,7 @@ TEST_P(Primitives, RectifierMasks) {
                     std::vector<std::byte> mask(static_cast<std::size_t>(layout.byte_count()),
                                                 std::byte{0xA5});
                     implementation.primitives->relu_mask(
-                        {shape, channel_axis, GetParam(), activated.source(), {mask.data()}},
+                        {shape, sample.channel_axis, GetParam(), activated.source(), {mask.data()}},
                         thread_count);
                     if (expected.empty()) {
                         expected = mask;
@@ -374,13 +387,109 @@ TEST_P(Primitives, RectifierMasks) {
             check(result, many_threads, text_of(shape),
                   [&](const PrimitiveKernels& kernels, std::int64_t thread_count, Tensor target) {
                       kernels.relu_mask_select({shape,
-                                                channel_axis,
+                                                sample.channel_axis,
                                                 GetParam(),
                                                 activated.source(),
                                                 {expected.data()},
                                                 target},
                                                thread_count);
                   });
+        }
+    }
+}
+
+struct RecordedPrimitives {
+    const char* name;
+    void (*call)(const PrimitiveKernels&, std::int64_t, ElementType, StridedTensor&);
+    std::array<std::uint64_t, real_types.size()> digests;  ///< in the order of real_types
+};
+
+constexpr std::int64_t recorded_length = 77;
+
+StridedTensor recorded_source(ElementType type, Values values, std::uint64_t seed) {
+    StridedTensor tensor({recorded_length, recorded_length}, type,
+                         {.outermost_first = {}, .steps = {}, .offset = 1});
+    std::mt19937_64 random(seed);
+    tensor.fill(values, random);
+    return tensor;
+}
+
+/// Each operation on one block of rows.
+void record_element_wise(const PrimitiveKernels& kernels, std::int64_t threads, ElementType type,
+                         StridedTensor& result) {
+    StridedTensor first = recorded_source(type, Values::special, 50);
+    StridedTensor second = recorded_source(type, Values::wide, 51);
+    const Shape rows{recorded_length / std::ssize(all_operations), recorded_length};
+    std::int64_t row = 0;
+    for (const ElementWiseOperation operation : all_operations) {
+        const std::int64_t begin = row * first.strides()[0];
+        const std::array sources{
+            ElementWiseSource{storage_type(type), {first.address() + begin, first.strides()}},
+            ElementWiseSource{storage_type(type), {second.address() + begin, second.strides()}}};
+        const std::array instructions{
+            instruction(operation, type, {0, is_binary(operation) ? 1 : 0})};
+        const std::array targets{
+            ElementWiseTarget{2, {result.address() + begin, result.strides()}}};
+        kernels.element_wise({rows, sources, instructions, targets, 1}, threads);
+        row += rows[0];
+    }
+}
+
+/// Sums of rows, and below them means of columns.
+void record_sums(const PrimitiveKernels& kernels, std::int64_t threads, ElementType type,
+                 StridedTensor& result) {
+    StridedTensor value = recorded_source(type, Values::wide, 52);
+    const Shape shape{recorded_length, recorded_length};
+    for (const std::int64_t kept_axis : {0, 1}) {
+        const Tensor target{result.address() + kept_axis * result.strides()[0],
+                            result.strides().last(1)};
+        kernels.sum({shape, std::span(&kept_axis, 1), type, value.source(), target, kept_axis == 1},
+                    threads);
+    }
+}
+
+void record_product(const PrimitiveKernels& kernels, std::int64_t threads, ElementType type,
+                    StridedTensor& result) {
+    StridedTensor left = recorded_source(type, Values::normal, 53);
+    StridedTensor right = recorded_source(type, Values::wide, 54);
+    kernels.matrix_multiply({recorded_length, recorded_length, recorded_length, type, left.source(),
+                             right.source(), result.target()},
+                            threads);
+}
+
+/// Recorded on x86-64, as in implementations_test.cpp.
+constexpr std::array recorded_primitives{
+    RecordedPrimitives{
+        "operations",
+        record_element_wise,
+        {0x812CC49ECBD8B7ED, 0xDB3648720B01C332, 0xA9A255B7E82E4D60, 0x1357851F0E675D3E}},
+    RecordedPrimitives{
+        "sums",
+        record_sums,
+        {0x88AFC3331DB63CDC, 0x6B45DBA6214D93AF, 0x4D1364DF3A474363, 0x8A014AB9DCA42A91}},
+    RecordedPrimitives{
+        "product",
+        record_product,
+        {0xD573284F94459A29, 0x424B32F6D10514D2, 0x9C17A00C6CDC25F6, 0x6A2E251E124DDEDC}},
+};
+
+TEST_P(Primitives, RecordedBits) {
+    const auto column =
+        static_cast<std::size_t>(std::ranges::find(real_types, GetParam()) - real_types.begin());
+    for (const RecordedPrimitives& recorded : recorded_primitives) {
+        for (const Implementation& implementation : built_implementations()) {
+            for (const std::int64_t threads : {1, 3}) {
+                if (!implementation.runs_here()) {
+                    continue;
+                }
+                StridedTensor result = recorded_source(GetParam(), Values::normal, 55);
+                recorded.call(*implementation.primitives, threads, GetParam(), result);
+                Digest digest;
+                result.add_to(digest);
+                EXPECT_EQ(digest.value(), recorded.digests[column])
+                    << std::hex << std::showbase << digest.value() << ": " << recorded.name
+                    << " of " << implementation.name << " on " << std::dec << threads << " threads";
+            }
         }
     }
 }

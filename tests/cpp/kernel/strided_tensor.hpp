@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -8,7 +9,7 @@
 #include <limits>
 #include <numeric>
 #include <random>
-#include <ranges>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,20 @@
 
 /// Tensors in any place of memory and in any strides, for tests that compare bits.
 namespace normgraph::kernel {
+
+/// FNV-1a, of 64 bits.
+class Digest {
+public:
+    void add(std::span<const std::byte> bytes) {
+        for (const std::byte byte : bytes) {
+            value_ = (value_ ^ static_cast<std::uint64_t>(byte)) * 0x100000001B3;
+        }
+    }
+    std::uint64_t value() const { return value_; }
+
+private:
+    std::uint64_t value_ = 0xCBF29CE484222325;
+};
 
 using Shape = std::vector<std::int64_t>;
 
@@ -41,7 +56,8 @@ public:
         const auto size = static_cast<std::int64_t>(size_of(type));
         std::int64_t stride = size;
         std::int64_t first = guard + placement.offset * size;
-        for (const std::size_t axis : std::views::reverse(order)) {
+        std::ranges::reverse(order);
+        for (const std::size_t axis : order) {
             const std::int64_t step = placement.steps.empty() ? 1 : placement.steps[axis];
             const std::int64_t length = std::max<std::int64_t>(1, shape[axis]);
             strides_[axis] = stride * step;
@@ -115,6 +131,20 @@ public:
         return difference;
     }
 
+    /// Adds the elements in the order of their indices. Any NaN counts as the same one, since
+    /// processors differ in the sign of those that they make.
+    void add_to(Digest& digest) {
+        for_each([&](std::byte* element) {
+            std::array<std::byte, 8> bytes{};
+            if (!std::isnan(load_as_double(type_, element))) {
+                std::memcpy(bytes.data(), element, size_of(type_));
+            } else {
+                bytes.fill(std::byte{0xFF});
+            }
+            digest.add(std::span(bytes).first(size_of(type_)));
+        });
+    }
+
 private:
     static constexpr std::int64_t guard = 256;
     static constexpr std::int64_t line = 64;
@@ -151,10 +181,19 @@ private:
         }
     }
 
+    /// Nearly normal, with mean 0 and variance 1: the sum of four uniform numbers, scaled by the
+    /// square root of 3. std::normal_distribution draws other numbers in every standard library.
+    static double nearly_normal(std::mt19937_64& random) {
+        double sum = -2;
+        for (int count = 0; count < 4; ++count) {
+            sum += std::ldexp(static_cast<double>(random() >> 11), -53);
+        }
+        return 0x1.bb67ae8584caap0 * sum;
+    }
+
     double value(Values kind, std::mt19937_64& random) const {
-        std::normal_distribution<double> normal;
         const int largest = type_ == ElementType::f64 ? 1000 : type_ == ElementType::f16 ? 14 : 125;
-        const double number = normal(random);
+        const double number = nearly_normal(random);
         switch (kind) {
             case Values::normal:
                 break;

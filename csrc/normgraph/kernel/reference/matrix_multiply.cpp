@@ -5,7 +5,10 @@
 namespace normgraph::kernel::reference {
 
 void matrix_multiply(const MatrixMultiplyArguments& arguments, std::int64_t num_threads) {
-    const auto& [rows, columns, depth, type, left, right, result] = arguments;
+    const std::int64_t rows = arguments.rows, columns = arguments.columns, depth = arguments.depth;
+    const ElementType type = arguments.type;
+    const ConstTensor left = arguments.left, right = arguments.right;
+    const Tensor result = arguments.result;
     const auto element = [&](std::int64_t row, std::int64_t column) {
         double total = 0;
         for (std::int64_t step = 0; step < depth; ++step) {
