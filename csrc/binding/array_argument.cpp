@@ -25,8 +25,8 @@ constexpr std::int64_t largest = std::numeric_limits<std::int64_t>::max();
 
 /// nullopt where 64 bits do not hold it; `right` is not negative.
 std::optional<std::int64_t> product(std::optional<std::int64_t> left, std::int64_t right) {
-    const bool fits = left && *left >= -largest &&
-                      (right == 0 || std::abs(*left) <= largest / right);
+    const bool fits =
+        left && *left >= -largest && (right == 0 || std::abs(*left) <= largest / right);
     return fits ? std::optional(*left * right) : std::nullopt;
 }
 
@@ -81,8 +81,8 @@ void check_device(const ArgumentName& name, py::handle device) {
 /// A refusal of what DLPack's interface cannot tell of, but torch's methods can: tensors whose
 /// elements are the negatives, or the conjugates, of what memory holds.
 void check_is_as_stored(const ArgumentName& name, py::handle object) {
-    for (const auto& [question, cure] : {std::pair("is_neg", "resolve_neg()"),
-                                         std::pair("is_conj", "resolve_conj()")}) {
+    for (const auto& [question, cure] :
+         {std::pair("is_neg", "resolve_neg()"), std::pair("is_conj", "resolve_conj()")}) {
         const py::object ask = find_attribute(object, question);
         if (ask && PyCallable_Check(ask.ptr()) != 0 && ask().is(py::handle(Py_True))) {
             throw std::invalid_argument(name.text() +
@@ -200,10 +200,10 @@ void ArrayArgument::borrow_dlpack(const ArgumentName& name, py::handle object) {
         capsule = call_dlpack(object);
     } catch (py::error_already_set& error) {
         pass_on(error);
-        raise_because_of(
-            error, PyExc_ValueError,
-            name.text() + ": expected an array that lends its memory through DLPack, got from " +
-                type_name_of(object) + ": " + message_of(error));
+        raise_because_of(error, PyExc_ValueError,
+                         name.text() +
+                             ": expected an array that lends its memory through DLPack, got from " +
+                             type_name_of(object) + ": " + message_of(error));
     }
     take_capsule(name, capsule);
 }
@@ -270,9 +270,9 @@ void ArrayArgument::copy_lengths(const ArgumentName& name, const dlpack::Tensor&
     for (std::size_t axis = 0; axis < rank_; ++axis) {
         shape()[axis] = tensor.shape[axis];
         if (shape()[axis] < 0) {
-            throw std::invalid_argument(
-                name.text() + ": expected lengths >= 0 from DLPack, got " +
-                std::to_string(shape()[axis]) + " for axis " + std::to_string(axis));
+            throw std::invalid_argument(name.text() + ": expected lengths >= 0 from DLPack, got " +
+                                        std::to_string(shape()[axis]) + " for axis " +
+                                        std::to_string(axis));
         }
     }
 }
@@ -292,10 +292,9 @@ void ArrayArgument::copy_strides(const ArgumentName& name, const dlpack::Tensor&
             tensor.strides == nullptr ? dense_stride : product(tensor.strides[axis], size);
         const std::optional<std::int64_t> extent = product(stride, length - 1);
         if (!extent || std::abs(*extent) > largest - reach) {
-            throw std::invalid_argument(name.text() +
-                                        ": expected a DLPack tensor within 2^63 bytes, got length " +
-                                        std::to_string(length) + " and a larger stride for axis " +
-                                        std::to_string(axis));
+            throw std::invalid_argument(
+                name.text() + ": expected a DLPack tensor within 2^63 bytes, got length " +
+                std::to_string(length) + " and a larger stride for axis " + std::to_string(axis));
         }
         strides()[axis] = *stride;
         reach += std::abs(*extent);

@@ -103,24 +103,26 @@ struct ForeignName {
     element::Type type;
 };
 constexpr std::array foreign_names{
-    ForeignName{"float16", element::f16},   ForeignName{"bfloat16", element::bf16},
-    ForeignName{"float32", element::f32},   ForeignName{"float64", element::f64},
-    ForeignName{"int8", element::i8},       ForeignName{"int16", element::i16},
-    ForeignName{"int32", element::i32},     ForeignName{"int64", element::i64},
-    ForeignName{"uint8", element::u8},      ForeignName{"uint16", element::u16},
-    ForeignName{"uint32", element::u32},    ForeignName{"uint64", element::u64},
+    ForeignName{"float16", element::f16},  ForeignName{"bfloat16", element::bf16},
+    ForeignName{"float32", element::f32},  ForeignName{"float64", element::f64},
+    ForeignName{"int8", element::i8},      ForeignName{"int16", element::i16},
+    ForeignName{"int32", element::i32},    ForeignName{"int64", element::i64},
+    ForeignName{"uint8", element::u8},     ForeignName{"uint16", element::u16},
+    ForeignName{"uint32", element::u32},   ForeignName{"uint64", element::u64},
     ForeignName{"bool", element::boolean},
 };
 
 element::Type element_type_from_name(const std::string& argument, const std::string& name) {
     const auto* const found = std::ranges::find(foreign_names, name, &ForeignName::name);
-    return found != foreign_names.end() ? found->type
-                                        : named(argument, [&] { return element::Type::parse(name); });
+    return found != foreign_names.end()
+               ? found->type
+               : named(argument, [&] { return element::Type::parse(name); });
 }
 
 /// JAX's types are classes that have a dtype; null for other objects.
 py::object dtype_of_class(py::handle object) {
-    py::object dtype = py::isinstance<py::type>(object) ? find_attribute(object, "dtype") : py::object();
+    py::object dtype =
+        py::isinstance<py::type>(object) ? find_attribute(object, "dtype") : py::object();
     return dtype && py::isinstance<py::dtype>(dtype) ? dtype : py::object();
 }
 

@@ -38,8 +38,8 @@ std::int64_t num_threads_from_python(pybind11::handle object);
 /// None or null (the chosen one) or the name of an implementation that runs here.
 const kernel::Implementation& implementation_from_python(pybind11::handle object);
 
-/// A Type, a name ("f32", also numpy's "float32"), a numpy dtype or scalar class, or a dtype of torch
-/// or JAX.
+/// A Type, a name ("f32", also numpy's "float32"), a numpy dtype or scalar class, or a dtype of
+/// torch or JAX.
 element::Type element_type_from_python(const std::string& argument, pybind11::handle object);
 
 /// A Dimension, a length, None (any length), or (low, high) with high None for no upper bound.

@@ -17,14 +17,14 @@ PyTypeObject* base_class() {
     return reinterpret_cast<PyTypeObject*>(py::detail::get_internals().instance_base);
 }
 
-/// pybind11 enters each object into a table when its value is made, where an exception would end the
-/// process or free the value twice: that there is memory for it is found out before.
+/// pybind11 enters each object into a table when its value is made, where an exception would end
+/// the process or free the value twice: that there is memory for it is found out before.
 void check_room_in_table() {
     std::size_t bytes = 32768;  // and for the value itself
 #ifndef Py_GIL_DISABLED
     const auto& table = py::detail::get_internals().registered_instances;
-    const auto capacity =
-        static_cast<std::size_t>(table.max_load_factor() * static_cast<float>(table.bucket_count()));
+    const auto capacity = static_cast<std::size_t>(table.max_load_factor() *
+                                                   static_cast<float>(table.bucket_count()));
     if (table.size() + 1 >= capacity) {
         bytes += 4 * table.bucket_count() * sizeof(void*);  // it is about to grow
     }

@@ -289,7 +289,8 @@ bool is_worth_the_lock(const runtime::Array& input) {
 /// input's.
 std::string conversions(const KernelCall& call, std::span<const OptionalArray> inputs) {
     const element::Type data_type = inputs[0]->element_type;
-    const element::Type vector_type = data_type.size() < element::f32.size() ? element::f32 : data_type;
+    const element::Type vector_type =
+        data_type.size() < element::f32.size() ? element::f32 : data_type;
     std::vector<std::string> texts;
     for (std::size_t index = 1; index < inputs.size(); ++index) {
         if (!inputs[index] || !inputs[index]->element_type.is_real()) {

@@ -51,8 +51,8 @@ element::Type natural_type(const py::array& array, py::handle value) {
     const std::optional<element::Type> type = element_type_of(array.dtype());
     if (!type) {
         throw py::type_error(std::string("value: expected ") + value_forms + ", got " +
-                             describe(value) + " (numpy dtype " +
-                             text_of(py::str(array.dtype())) + ")");
+                             describe(value) + " (numpy dtype " + text_of(py::str(array.dtype())) +
+                             ")");
     }
     return *type;
 }
@@ -149,8 +149,8 @@ py::array array_of(const std::shared_ptr<Constant>& constant) {
     return array;
 }
 
-/// "[1.0, 2.0, ..., 8.0]": in one line, of many values the first and the last. Empty where numpy has
-/// no such elements.
+/// "[1.0, 2.0, ..., 8.0]": in one line, of many values the first and the last. Empty where numpy
+/// has no such elements.
 std::string values_of(const std::shared_ptr<Constant>& constant) {
     try {
         constexpr int longest_line = 1 << 20;

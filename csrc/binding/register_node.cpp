@@ -6,8 +6,8 @@
 #include <string>
 
 #include "binding/conversion.hpp"
-#include "binding/python_errors.hpp"
 #include "binding/node_conversion.hpp"
+#include "binding/python_errors.hpp"
 #include "binding/register.hpp"
 #include "normgraph/ir/node.hpp"
 #include "normgraph/ir/parameter.hpp"

@@ -8,8 +8,8 @@
 
 #include "binding/array_argument.hpp"
 #include "binding/conversion.hpp"
-#include "binding/python_errors.hpp"
 #include "binding/new_array.hpp"
+#include "binding/python_errors.hpp"
 #include "binding/register.hpp"
 #include "normgraph/runtime/running_statistics.hpp"
 

@@ -23,8 +23,9 @@ inline void take_gil_back(PyThreadState* state) {
     }
 }
 
-/// Runs the handlers of signals that have come. `stop` if one has raised an error, as that of Ctrl-C
-/// does: it is set then. `never_ask_again` in threads other than the main one, where none runs.
+/// Runs the handlers of signals that have come. `stop` if one has raised an error, as that of
+/// Ctrl-C does: it is set then. `never_ask_again` in threads other than the main one, where none
+/// runs.
 kernel::Interruption::Answer answer_signals();
 
 /// Calls `function`, which touches no Python object, while other Python threads run. Where it calls

@@ -108,12 +108,17 @@ def test_what_is_meant_for_the_program_passes(place: str, error: type[BaseExcept
 
 @pytest.mark.parametrize("error", TRANSLATED)
 @pytest.mark.parametrize("place", PLACES)
-def test_an_exception_becomes_an_error_of_the_argument(
-    place: str, error: type[Exception]
-) -> None:
+def test_an_exception_becomes_an_error_of_the_argument(place: str, error: type[Exception]) -> None:
     with pytest.raises((ValueError, TypeError, error)) as raised:
         PLACES[place](error)
-    is_of_the_argument = place in ("outputs", "pair", "shape", "results", "axes", "dlpack attribute")
+    is_of_the_argument = place in (
+        "outputs",
+        "pair",
+        "shape",
+        "results",
+        "axes",
+        "dlpack attribute",
+    )
     if not is_of_the_argument:
         assert "expected" in str(raised.value)
 

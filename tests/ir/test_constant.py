@@ -216,7 +216,9 @@ def test_bf16_elements_without_ml_dtypes(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_the_repr_of_many_values_is_one_line() -> None:
     constant = ng.Constant(np.arange(10000.0).reshape(100, 100), name="weights")
-    assert repr(constant).startswith("Constant 'weights' -> (f64{100,100}) [[0.000e+00, 1.000e+00, ...,")
+    assert repr(constant).startswith(
+        "Constant 'weights' -> (f64{100,100}) [[0.000e+00, 1.000e+00, ...,"
+    )
     assert "\n" not in repr(constant)
     assert len(repr(constant)) < 300
     assert repr(ng.Constant(0.5, name="half")) == "Constant 'half' -> (f64{}) 0.5"

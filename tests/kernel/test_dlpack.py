@@ -202,12 +202,18 @@ def test_integers_are_told_from_reals(code: int, bits: int, name: str) -> None:
 UNUSABLE: dict[str, tuple[dict[str, Any], str]] = {
     "no data": ({"has_data": False}, "expected a DLPack tensor with memory, got a null pointer"),
     "no shape": ({"has_shape": False}, "expected a DLPack tensor with a shape, got a null pointer"),
-    "negative length": ({"shape": (4, -3, 5)}, "expected lengths >= 0 from DLPack, got -3 for axis 1"),
+    "negative length": (
+        {"shape": (4, -3, 5)},
+        "expected lengths >= 0 from DLPack, got -3 for axis 1",
+    ),
     "wrapping stride": ({"strides": (2**62 + 15, 5, 1)}, "within 2^63 bytes"),
     "wrapping negative stride": ({"strides": (-(2**63), 5, 1)}, "within 2^63 bytes"),
     "wrapping reach": ({"strides": (2**60, 2**60, 1)}, "within 2^63 bytes"),
     "wrapping size": ({"shape": (2**32, 3, 2**32)}, "within 2^63 bytes"),
-    "other device": ({"device_type": 2}, "expected an array in CPU memory, got DLPack device type 2"),
+    "other device": (
+        {"device_type": 2},
+        "expected an array in CPU memory, got DLPack device type 2",
+    ),
     "byte offset": ({"byte_offset": 2**64 - 4}, "expected a byte offset below 2^63"),
 }
 
@@ -223,7 +229,7 @@ def test_what_no_memory_stands_behind_is_refused(what: str, major: int | None) -
         lender._managed.tensor.byte_offset = changes["byte_offset"]
     else:
         lender = Lender(values, major=major, **changes)
-    with pytest.raises(ValueError, match="^input: ") as raised:
+    with pytest.raises(ValueError, match=r"^input: ") as raised:
         ng.batch_norm_training(lender, None, None)
     assert message in str(raised.value)
     assert lender.times_given_back == 1
@@ -237,14 +243,16 @@ def test_an_executable_refuses_it_too(what: str, major: int | None) -> None:
         pytest.skip("no such memory can be lent by hand here")
     x = ng.Parameter("f32", None, name="x")
     executable = ng.compile(ng.Function([ng.op.Negate(x)], [x]))
-    with pytest.raises(ValueError, match="^x: ") as raised:
+    with pytest.raises(ValueError, match=r"^x: ") as raised:
         executable(Lender(SAMPLE.training().input, major=major, **changes))
     assert message in str(raised.value)
 
 
 @EVERY_FORM
 def test_an_empty_tensor_needs_no_memory(major: int | None) -> None:
-    empty = Lender(np.empty((0, 3, 5), np.float32), major=major, has_data=False, strides=(2**62,) * 3)
+    empty = Lender(
+        np.empty((0, 3, 5), np.float32), major=major, has_data=False, strides=(2**62,) * 3
+    )
     x = ng.Parameter("f32", None, name="x")
     (result,) = ng.compile(ng.Function([ng.op.Negate(x)], [x]))(empty)
     assert result.shape == (0, 3, 5)

@@ -373,11 +373,11 @@ Plan make_plan(const Function& function, Backend backend,
         Views views(types.size());
         if (outputs != needed.end()) {
             views = kind_of(node)->lower({.node = node,
-                                .inputs = values.input_views(node),
-                                .input_types = input_types,
-                                .output_types = types,
-                                .is_needed = outputs->second,
-                                .builder = builder});
+                                          .inputs = values.input_views(node),
+                                          .input_types = input_types,
+                                          .output_types = types,
+                                          .is_needed = outputs->second,
+                                          .builder = builder});
         }
         values.set(node, std::move(types), std::move(views));
     }

@@ -18,8 +18,8 @@ public:
 };
 
 /// While it lives, the work that this thread does or shares is interruptible: about every 50 ms
-/// `question` is called, in this thread and with no lock held. If it answers `stop`, this thread and
-/// its helpers leave the work by `Interrupted`.
+/// `question` is called, in this thread and with no lock held. If it answers `stop`, this thread
+/// and its helpers leave the work by `Interrupted`.
 ///
 /// The question does not throw. It may run any code, kernels included: those are not interruptible
 /// themselves. After it has forked, it must answer `stop` in the child, which has none of the
