@@ -97,7 +97,7 @@ bool is_numpy_scalar_class(py::handle object) {
     return is_subclass == 1;
 }
 
-/// The names that numpy, torch and JAX have for the element types.
+/// The names that numpy, torch and JAX have for the static element types, each of which is here.
 struct ForeignName {
     std::string_view name;
     element::Type type;
@@ -448,6 +448,10 @@ std::optional<element::Type> element_type_of(const py::dtype& dtype) {
 bool has_foreign_byte_order(const py::dtype& dtype) {
     constexpr char foreign = std::endian::native == std::endian::little ? '>' : '<';
     return dtype.byteorder() == foreign;
+}
+
+std::string numpy_name(element::Type type) {
+    return std::string(std::ranges::find(foreign_names, type, &ForeignName::type)->name);
 }
 
 py::dtype numpy_dtype(element::Type type) {

@@ -89,6 +89,9 @@ std::optional<element::Type> element_type_of(const pybind11::dtype& dtype);
 /// True for a dtype whose bytes are in the other order than this machine's.
 bool has_foreign_byte_order(const pybind11::dtype& dtype);
 
+/// What numpy, torch and JAX call a static type: "float32".
+std::string numpy_name(element::Type type);
+
 /// The numpy dtype that stores elements of a static type. bf16 is ml_dtypes.bfloat16; raises
 /// ImportError, which says what to install, where ml_dtypes is missing.
 pybind11::dtype numpy_dtype(element::Type type);

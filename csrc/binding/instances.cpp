@@ -1,7 +1,6 @@
 #include "binding/instances.hpp"
 
 #include <cstddef>
-#include <cstdlib>
 #include <exception>
 #include <new>
 #include <stdexcept>
@@ -29,11 +28,8 @@ void check_room_in_table() {
         bytes += 4 * table.bucket_count() * sizeof(void*);  // it is about to grow
     }
 #endif
-    void* const room = std::malloc(bytes);
-    if (room == nullptr) {
-        throw std::bad_alloc();
-    }
-    std::free(room);
+    // Called by name: compilers may leave out a new expression, or malloc, of what is not used.
+    ::operator delete(::operator new(bytes));
 }
 
 /// The slot tp_alloc. pybind11 calls it from C++ alone, and does not look for null.
@@ -80,23 +76,6 @@ PyObject* new_instance_of_base(PyTypeObject* type, PyObject* arguments, PyObject
     return new_instance(type, arguments, keywords);
 }
 
-void protect_classes_in(py::handle scope) {
-    for (const auto& [name, member] : scope.attr("__dict__").cast<py::dict>()) {
-        if (PyModule_Check(member.ptr()) != 0) {
-            protect_classes_in(member);
-        }
-        if (PyType_Check(member.ptr()) == 0) {
-            continue;
-        }
-        auto* const type = reinterpret_cast<PyTypeObject*>(member.ptr());
-        if (PyType_IsSubtype(type, base_class()) != 0) {
-            type->tp_alloc = allocate_or_throw;
-            type->tp_new = new_instance;
-            PyType_Modified(type);
-        }
-    }
-}
-
 void translate(std::exception_ptr thrown) {
     try {
         if (thrown) {
@@ -120,8 +99,21 @@ void protect_base_class() {
     PyType_Modified(base_class());
 }
 
-void protect_classes(const py::module_& module) {
-    protect_classes_in(module);
+void protect_classes(py::handle module) {
+    for (const auto& [name, member] : module.attr("__dict__").cast<py::dict>()) {
+        if (PyModule_Check(member.ptr()) != 0) {
+            protect_classes(member);
+        }
+        if (PyType_Check(member.ptr()) == 0) {
+            continue;
+        }
+        auto* const type = reinterpret_cast<PyTypeObject*>(member.ptr());
+        if (PyType_IsSubtype(type, base_class()) != 0) {
+            type->tp_alloc = allocate_or_throw;
+            type->tp_new = new_instance;
+            PyType_Modified(type);
+        }
+    }
 }
 
 void register_memory_errors() {

@@ -13,7 +13,7 @@ namespace normgraph::binding {
 ///
 /// To be called before a class is registered; `protect_classes` after all are.
 void protect_base_class();
-void protect_classes(const pybind11::module_& module);
+void protect_classes(pybind11::handle module);
 
 /// MemoryError says in a sentence what has happened, whoever noticed it.
 void register_memory_errors();

@@ -1,10 +1,8 @@
-"""Programs that a test runs in a process of their own, since their failure could end or hang it."""
+"""Programs that call the package while other Python code comes in between."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+from tests.programs import assert_succeeds
 
 #: What every program begins with.
 SETTING = """\
@@ -27,15 +25,6 @@ def outcome(call):
 """
 
 
-def run_program(program: str, timeout: float = 120, setting: str = SETTING) -> str:
+def run_program(program: str, timeout: float = 120) -> str:
     """What the program prints; fails if it does not end in time, or not well."""
-    result = subprocess.run(
-        [sys.executable, "-X", "faulthandler", "-c", setting + program],
-        env=dict(os.environ),
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
-    assert result.returncode == 0, f"exit status {result.returncode}\n{result.stderr}"
-    return result.stdout
+    return assert_succeeds(SETTING + program, timeout)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from typing import Any
 
 import pytest
 
 import normgraph as ng
+
+from tests.programs import run
 
 from .comparison import assert_same_bits
 from .relu import backward_arguments
@@ -67,13 +66,6 @@ def test_it_counts_more_than_the_environment() -> None:
         "print(ng.batch_norm_training(x, None, None, implementation='reference').mean)\n"
         "ng.batch_norm_training(x, None, None)\n"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", program],
-        env={**os.environ, "NORMGRAPH_ISA": "no-such"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    result = run(program, NORMGRAPH_ISA="no-such")
     assert result.stdout == "[1. 1. 1.]\n"
     assert "ValueError: environment variable NORMGRAPH_ISA" in result.stderr

@@ -6,8 +6,6 @@ What concerns a whole process (forks, its end, its environment) is tried in a ne
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +15,8 @@ import numpy as np
 import pytest
 
 import normgraph as ng
+
+from tests.programs import assert_succeeds
 
 from .comparison import assert_same_bits
 from .samples import Sample
@@ -49,24 +49,6 @@ expected = compute(1)
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
 needs_proc = pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="Linux only")  # noqa: PTH112
-
-
-def run(script: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a script in a process of its own to its end."""
-    return subprocess.run(
-        [sys.executable, "-c", script],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-
-
-def assert_succeeds(script: str, **environment: str) -> str:
-    result = run(script, **environment)
-    assert result.returncode == 0, f"exit status {result.returncode}\n{result.stderr}"
-    return result.stdout
 
 
 @pytest.fixture

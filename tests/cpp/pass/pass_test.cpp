@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "../identity_node.hpp"
 #include "normgraph/ir/constant.hpp"
 #include "normgraph/ir/topological_order.hpp"
 #include "normgraph/op/adjoints.hpp"
@@ -140,29 +141,17 @@ TEST(Differentiate, GivesOneGradientPerParameter) {
 }
 
 /// The value itself, with any node as its gradient.
-class WithGradient final : public Node {
+class WithGradient final : public IdentityNode {
 public:
     using Gradient = std::function<Output(const Output& delta)>;
-    static constexpr std::array<std::string_view, 1> names_of_inputs{"value"};
-    static constexpr std::array<std::string_view, 1> names_of_outputs{"result"};
 
     WithGradient(const Output& value, Gradient gradient, std::string friendly_name)
-        : Node{{value}, std::move(friendly_name)}, gradient_(std::move(gradient)) {
+        : IdentityNode(value, std::move(friendly_name)), gradient_(std::move(gradient)) {
         validate_and_infer_types();
     }
     std::string_view type_name() const noexcept override { return "WithGradient"; }
-    std::span<const std::string_view> input_names() const noexcept override {
-        return names_of_inputs;
-    }
-    std::span<const std::string_view> output_names() const noexcept override {
-        return names_of_outputs;
-    }
-    void visit_attributes(AttributeVisitor& /*visitor*/) const override {}
 
 private:
-    std::vector<TensorType> infer_types(const std::vector<TensorType>& inputs) const override {
-        return inputs;
-    }
     std::shared_ptr<Node> make_clone(const std::vector<Output>& inputs,
                                      const std::string& friendly_name) const override {
         return std::make_shared<WithGradient>(inputs[0], gradient_, friendly_name);

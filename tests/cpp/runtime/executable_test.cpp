@@ -11,32 +11,21 @@
 #include <thread>
 #include <vector>
 
+#include "../identity_node.hpp"
 #include "normgraph/op/elementwise.hpp"
 
 namespace normgraph::runtime {
 namespace {
 
-class Mystery final : public Node {
+class Mystery final : public IdentityNode {
 public:
-    static constexpr std::array<std::string_view, 1> names_of_inputs{"value"};
-    static constexpr std::array<std::string_view, 1> names_of_outputs{"result"};
-
-    Mystery(const Output& value, const std::string& friendly_name) : Node{{value}, friendly_name} {
+    Mystery(const Output& value, const std::string& friendly_name)
+        : IdentityNode(value, friendly_name) {
         validate_and_infer_types();
     }
     std::string_view type_name() const noexcept override { return "Mystery"; }
-    std::span<const std::string_view> input_names() const noexcept override {
-        return names_of_inputs;
-    }
-    std::span<const std::string_view> output_names() const noexcept override {
-        return names_of_outputs;
-    }
-    void visit_attributes(AttributeVisitor& /*visitor*/) const override {}
 
 private:
-    std::vector<TensorType> infer_types(const std::vector<TensorType>& inputs) const override {
-        return inputs;
-    }
     std::shared_ptr<Node> make_clone(const std::vector<Output>& inputs,
                                      const std::string& friendly_name) const override {
         return std::make_shared<Mystery>(inputs[0], friendly_name);

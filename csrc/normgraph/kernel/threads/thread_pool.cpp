@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <exception>
 #include <memory>
 #include <new>
-#include <system_error>
 #include <thread>
 
 #include "normgraph/kernel/floating_point_environment.hpp"
@@ -117,10 +117,8 @@ void ThreadPool::start_workers(std::int64_t wanted) {
     while (worker_count_ < wanted) {
         try {
             std::thread([this] { serve(); }).detach();
-        } catch (const std::system_error&) {
-            return;  // The system gives no more threads: those there are do the job.
-        } catch (const std::bad_alloc&) {
-            return;
+        } catch (const std::exception&) {
+            return;  // The system gives no more threads, or no memory: those there are do the job.
         }
         ++worker_count_;
     }

@@ -1,0 +1,28 @@
+"""Programs in a process of their own: what concerns a whole process, or could end or hang it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+
+def run(
+    program: str, timeout: float = 300, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a program of Python to its end, with these variables set."""
+    return subprocess.run(
+        [sys.executable, "-X", "faulthandler", "-c", program],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+def assert_succeeds(program: str, timeout: float = 300, **environment: str) -> str:
+    """Return what the program prints; fails if it does not end in time, or not well."""
+    result = run(program, timeout, **environment)
+    assert result.returncode == 0, f"exit status {result.returncode}\n{result.stderr}"
+    return result.stdout
