@@ -1,6 +1,7 @@
 #include "cases.hpp"
 
 #include <algorithm>
+#include <array>
 #include <random>
 #include <stdexcept>
 #include <string>
@@ -15,11 +16,12 @@ namespace {
 
 using kernel::ElementType;
 using kernel::LayoutClass;
+using kernel::Statistics;
 
 constexpr int fewest_samples = 5;
 constexpr double epsilon = 1e-5;
 
-/// About what a rectifier lets pass.
+/// About the share that ReLU lets pass.
 constexpr std::byte half_of_the_bits{0b0110'1001};
 
 ElementType channel_type_of(ElementType type) {
@@ -99,22 +101,26 @@ public:
     Call(const Call&) = delete;  // problem_ refers to shape_
     Call& operator=(const Call&) = delete;
 
-    Work work(Op op) {
-        switch (op) {
-            case Op::batch_norm_training:
-                return [this](const TensorSet& set) { training(set); };
-            case Op::batch_norm_inference:
-                return [this](const TensorSet& set) { inference(set); };
-            case Op::batch_norm_training_backprop:
-                return [this](const TensorSet& set) { training_backprop(set); };
-            case Op::batch_norm_inference_backprop:
-                return [this](const TensorSet& set) { inference_backprop(set); };
-            case Op::batch_norm_training_relu:
-                return [this](const TensorSet& set) { training_relu(set); };
-            case Op::batch_norm_training_relu_backprop:
-                break;
-        }
-        return [this](const TensorSet& set) { training_relu_backprop(set); };
+    void training(const TensorSet& set) {
+        implementation_.batch_norm_training({problem_, source(set, 0), gamma_, beta_,
+                                             result(set, 1), first_result_, second_result_},
+                                            num_threads_);
+    }
+    void training_relu(const TensorSet& set) {
+        implementation_.batch_norm_training(
+            {problem_, source(set, 0), gamma_, beta_, result(set, 1), first_result_, second_result_,
+             kernel::ReluMask{mask_.data()}},
+            num_threads_);
+    }
+    void inference(const TensorSet& set) {
+        implementation_.batch_norm_inference(
+            {problem_, source(set, 0), gamma_, beta_, mean_, variance_, result(set, 1)},
+            num_threads_);
+    }
+    void training_backprop(const TensorSet& set) { backprop(set, Statistics::of_batch); }
+    void inference_backprop(const TensorSet& set) { backprop(set, Statistics::given); }
+    void training_relu_backprop(const TensorSet& set) {
+        backprop(set, Statistics::of_batch, kernel::ConstReluMask{mask_.data()});
     }
 
 private:
@@ -128,39 +134,11 @@ private:
         return {set.tensor(index), strides_};
     }
 
-    void training(const TensorSet& set) {
-        implementation_.batch_norm_training({problem_, source(set, 0), gamma_, beta_,
-                                             result(set, 1), first_result_, second_result_},
-                                            num_threads_);
-    }
-    void inference(const TensorSet& set) {
-        implementation_.batch_norm_inference(
-            {problem_, source(set, 0), gamma_, beta_, mean_, variance_, result(set, 1)},
-            num_threads_);
-    }
-    void training_backprop(const TensorSet& set) {
-        implementation_.batch_norm_training_backprop(
-            {problem_, source(set, 0), gamma_, mean_, variance_, source(set, 1), result(set, 2),
-             first_result_, second_result_},
-            num_threads_);
-    }
-    void inference_backprop(const TensorSet& set) {
-        implementation_.batch_norm_inference_backprop(
-            {problem_, source(set, 0), gamma_, mean_, variance_, source(set, 1), result(set, 2),
-             first_result_, second_result_},
-            num_threads_);
-    }
-
-    void training_relu(const TensorSet& set) {
-        implementation_.batch_norm_training(
-            {problem_, source(set, 0), gamma_, beta_, result(set, 1), first_result_, second_result_,
-             kernel::ReluMask{mask_.data()}},
-            num_threads_);
-    }
-    void training_relu_backprop(const TensorSet& set) {
-        implementation_.batch_norm_training_backprop(
-            {problem_, source(set, 0), gamma_, mean_, variance_, source(set, 1), result(set, 2),
-             first_result_, second_result_, kernel::ConstReluMask{mask_.data()}},
+    void backprop(const TensorSet& set, Statistics statistics,
+                  const kernel::ConstReluMask& mask = {}) {
+        implementation_.batch_norm_backprop(
+            {problem_, statistics, source(set, 0), gamma_, mean_, variance_, source(set, 1),
+             result(set, 2), first_result_, second_result_, mask},
             num_threads_);
     }
 
@@ -173,9 +151,24 @@ private:
     std::vector<std::byte> mask_;
 };
 
-bool is_backward(Op op) {
-    return op == Op::batch_norm_training_backprop || op == Op::batch_norm_inference_backprop ||
-           op == Op::batch_norm_training_relu_backprop;
+/// One line for each op: its call, and how many tensors it must move once.
+struct BenchmarkedOp {
+    std::string_view name;
+    std::size_t tensor_count;
+    void (Call::*call)(const TensorSet&);
+};
+
+constexpr std::array benchmarked_ops{
+    BenchmarkedOp{"batch_norm_training", 2, &Call::training},
+    BenchmarkedOp{"batch_norm_inference", 2, &Call::inference},
+    BenchmarkedOp{"batch_norm_training_backprop", 3, &Call::training_backprop},
+    BenchmarkedOp{"batch_norm_inference_backprop", 3, &Call::inference_backprop},
+    BenchmarkedOp{"batch_norm_training_relu", 2, &Call::training_relu},
+    BenchmarkedOp{"batch_norm_training_relu_backprop", 3, &Call::training_relu_backprop},
+};
+
+const BenchmarkedOp& benchmarked(Op op) {
+    return benchmarked_ops[static_cast<std::size_t>(op)];
 }
 
 Work streaming_work(std::size_t tensor_count, StreamingPass::Function pass,
@@ -187,26 +180,20 @@ Work streaming_work(std::size_t tensor_count, StreamingPass::Function pass,
 
 }  // namespace
 
-std::string_view name_of(Op op) {
-    switch (op) {
-        case Op::batch_norm_training:
-            return "batch_norm_training";
-        case Op::batch_norm_inference:
-            return "batch_norm_inference";
-        case Op::batch_norm_training_backprop:
-            return "batch_norm_training_backprop";
-        case Op::batch_norm_inference_backprop:
-            return "batch_norm_inference_backprop";
-        case Op::batch_norm_training_relu:
-            return "batch_norm_training_relu";
-        case Op::batch_norm_training_relu_backprop:
-            break;
+std::vector<Op> all_ops() {
+    std::vector<Op> ops;
+    for (std::size_t index = 0; index < benchmarked_ops.size(); ++index) {
+        ops.push_back(Op{index});
     }
-    return "batch_norm_training_relu_backprop";
+    return ops;
+}
+
+std::string_view name_of(Op op) {
+    return benchmarked(op).name;
 }
 
 std::size_t tensor_count_of(Op op) {
-    return is_backward(op) ? 3 : 2;
+    return benchmarked(op).tensor_count;
 }
 
 std::string_view name_of(ElementType type) {
@@ -262,10 +249,11 @@ Measurement measure(const Case& which, double seconds) {
         make_tensor_sets(which.shape.cold, tensor_count, bytes, random_pattern(which.type));
     const StreamingPass& pass = widest_streaming_pass();
     Call call(which);
-    const std::vector<Timing> timings = sample(
-        {call.work(which.op), streaming_work(tensor_count, pass.normal_stores, which.num_threads),
-         streaming_work(tensor_count, pass.non_temporal_stores, which.num_threads)},
-        sets, {which.shape.cold, seconds, fewest_samples});
+    const std::vector<Timing> timings =
+        sample({[&](const TensorSet& set) { (call.*benchmarked(which.op).call)(set); },
+                streaming_work(tensor_count, pass.normal_stores, which.num_threads),
+                streaming_work(tensor_count, pass.non_temporal_stores, which.num_threads)},
+               sets, {which.shape.cold, seconds, fewest_samples});
     const Timing floor = std::min(timings[1], timings[2], [](const Timing& a, const Timing& b) {
         return a.median_seconds < b.median_seconds;
     });

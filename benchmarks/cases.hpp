@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,18 +12,9 @@
 
 namespace normgraph::measurement {
 
-enum class Op {
-    batch_norm_training,
-    batch_norm_inference,
-    batch_norm_training_backprop,
-    batch_norm_inference_backprop,
-    batch_norm_training_relu,
-    batch_norm_training_relu_backprop
-};
-inline constexpr Op all_ops[] = {
-    Op::batch_norm_training,          Op::batch_norm_inference,
-    Op::batch_norm_training_backprop, Op::batch_norm_inference_backprop,
-    Op::batch_norm_training_relu,     Op::batch_norm_training_relu_backprop};
+/// An op by its place in the list of all ops.
+enum class Op : std::size_t {};
+std::vector<Op> all_ops();
 std::string_view name_of(Op op);
 /// The tensors that the op must move once: it writes the last and reads the others.
 std::size_t tensor_count_of(Op op);

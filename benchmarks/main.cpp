@@ -134,7 +134,7 @@ Options parse(const std::vector<std::string_view>& arguments) {
 
 std::vector<Case> cases_of(const NamedShape& shape, const Options& options) {
     std::vector<Case> cases;
-    for (const Op op : all_ops) {
+    for (const Op op : all_ops()) {
         for (const kernel::ElementType type : options.types) {
             for (const kernel::LayoutClass layout : layouts_of(shape)) {
                 for (const kernel::Implementation* const implementation : options.implementations) {

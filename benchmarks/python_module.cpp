@@ -34,7 +34,7 @@ Value value_named(const std::string& name, const Values& values) {
 }
 
 Op op_named(const std::string& name) {
-    return value_named<Op>(name, all_ops);
+    return value_named<Op>(name, all_ops());
 }
 
 kernel::LayoutClass layout_named(const std::string& name) {

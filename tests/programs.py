@@ -7,9 +7,7 @@ import subprocess
 import sys
 
 
-def run(
-    program: str, timeout: float = 300, **environment: str
-) -> subprocess.CompletedProcess[str]:
+def run(program: str, timeout: float = 300, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a program of Python to its end, with these variables set."""
     return subprocess.run(
         [sys.executable, "-X", "faulthandler", "-c", program],

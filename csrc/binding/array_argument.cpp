@@ -17,7 +17,7 @@ namespace normgraph::binding {
 namespace {
 
 [[noreturn]] void refuse_element_type(const ArgumentName& name, const std::string& came) {
-    const std::string expected = name.name == "mask" ? "u8" : "f16, bf16, f32 or f64";
+    const std::string expected = name.role == op::Role::mask ? "u8" : "f16, bf16, f32 or f64";
     throw py::type_error(name.text() + ": expected an array of " + expected + ", got " + came);
 }
 

@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "binding/dlpack.hpp"
+#include "normgraph/op/signature.hpp"
 #include "normgraph/runtime/array.hpp"
 
 namespace normgraph::binding {
@@ -21,6 +22,7 @@ namespace normgraph::binding {
 struct ArgumentName {
     std::string_view name;
     std::optional<std::size_t> index_in_out = std::nullopt;
+    op::Role role = op::Role::tensor;
 
     std::string text() const;
 };

@@ -1,9 +1,5 @@
 #include "binding/kernel_function.hpp"
 
-#ifdef __GLIBCXX__
-#include <cxxabi.h>
-#endif
-
 #include <algorithm>
 #include <array>
 #include <bitset>
@@ -23,6 +19,7 @@
 #include "normgraph/ir/node_validation_failure.hpp"
 #include "normgraph/ir/text.hpp"
 #include "normgraph/kernel/dispatch.hpp"
+#include "normgraph/op/batch_norm_node.hpp"
 
 namespace py = pybind11;
 
@@ -37,10 +34,7 @@ using runtime::OptionalArray;
 constexpr std::size_t most_inputs = 7;
 constexpr std::size_t most_outputs = 4;
 
-constexpr double default_epsilon = 1e-5;
-constexpr std::int64_t default_channel_axis = 1;
-
-constexpr std::size_t most_parameters = most_inputs + 6;
+static_assert(most_parameters == most_inputs + 6);
 
 /// The arguments behind the inputs; null where one is left out.
 struct Options {
@@ -48,28 +42,12 @@ struct Options {
 };
 
 bool has_several_outputs(const KernelCall& call) {
-    return call.output_names.size() > 1;
+    return call.outputs.size() > 1;
 }
 
-/// In the order of `options_of`.
-std::vector<Parameter> parameters_of(const KernelCall& call) {
-    std::vector<Parameter> parameters;
-    for (const std::string_view name : call.input_names) {
-        parameters.push_back({std::string(name)});
-    }
-    parameters.push_back({"epsilon", format_number(default_epsilon)});
-    parameters.push_back({"channel_axis", std::to_string(default_channel_axis)});
-    parameters.push_back({"out", "None"});
-    if (has_several_outputs(call)) {
-        parameters.push_back({"outputs", "None"});
-    }
-    parameters.push_back({"num_threads", "None"});
-    parameters.push_back({"implementation", "None"});
-    return parameters;
-}
-
-Options options_of(const KernelCall& call, std::span<const py::handle> arguments) {
-    const py::handle* next = arguments.data() + call.input_names.size();
+/// In the order of `kernel_parameters`.
+Options options_of(const KernelCall& call, Arguments arguments) {
+    const py::handle* next = arguments.data() + call.inputs.size();
     Options options;
     options.epsilon = *next++;
     options.channel_axis = *next++;
@@ -111,36 +89,32 @@ private:
 using Inputs = ArrayArguments<most_inputs>;
 using Outputs = ArrayArguments<most_outputs>;
 
-bool may_be_none(std::string_view input_name) {
-    return input_name == "gamma" || input_name == "beta";
-}
-
-void borrow_inputs(const KernelCall& call, std::span<const py::handle> objects, Inputs& inputs) {
+void borrow_inputs(const KernelCall& call, Arguments objects, Inputs& inputs) {
     for (std::size_t index = 0; index < objects.size(); ++index) {
-        const std::string_view name = call.input_names[index];
-        if (!objects[index].is_none() || !may_be_none(name)) {
-            inputs.borrow(index, {name}, objects[index]);
+        const op::Port& port = call.inputs[index];
+        if (!objects[index].is_none() || !op::is_optional(port)) {
+            inputs.borrow(index, {port.name, std::nullopt, port.role}, objects[index]);
         }
     }
 }
 
-std::string quoted_list(std::span<const std::string_view> names) {
+std::string quoted_list(std::span<const op::Port> ports) {
     std::vector<std::string> quoted;
-    for (const std::string_view name : names) {
+    for (const op::Port& port : ports) {
         // No sum of texts, in which GCC 12 sees a copy that is too long (GCC bug 105651).
-        quoted.push_back(std::string("'").append(name).append("'"));
+        quoted.push_back(std::string("'").append(port.name).append("'"));
     }
     return join(quoted, ", ");
 }
 
 std::size_t output_index(const KernelCall& call, py::handle name) {
-    for (std::size_t index = 0; index < call.output_names.size(); ++index) {
+    for (std::size_t index = 0; index < call.outputs.size(); ++index) {
         if (py::isinstance<py::str>(name) &&
-            PyUnicode_CompareWithASCIIString(name.ptr(), call.output_names[index].data()) == 0) {
+            PyUnicode_CompareWithASCIIString(name.ptr(), call.outputs[index].name.data()) == 0) {
             return index;
         }
     }
-    throw std::invalid_argument("outputs: expected names out of " + quoted_list(call.output_names) +
+    throw std::invalid_argument("outputs: expected names out of " + quoted_list(call.outputs) +
                                 ", got " + describe(name));
 }
 
@@ -152,18 +126,18 @@ Selection selected_outputs(const KernelCall& call, py::handle names) {
     if (!is_given(names)) {
         return selected.set();
     }
-    const std::string expected = "a tuple of names out of " + quoted_list(call.output_names);
+    const std::string expected = "a tuple of names out of " + quoted_list(call.outputs);
     for (const py::handle name : items_from_python("outputs", expected, names)) {
         const std::size_t index = output_index(call, name);
         if (selected[index]) {
             throw std::invalid_argument("outputs: expected each name once, got '" +
-                                        std::string(call.output_names[index]) + "' twice");
+                                        std::string(call.outputs[index].name) + "' twice");
         }
         selected.set(index);
     }
     if (selected.none()) {
         throw std::invalid_argument("outputs: expected at least one name out of " +
-                                    quoted_list(call.output_names) + ", got none");
+                                    quoted_list(call.outputs) + ", got none");
     }
     return selected;
 }
@@ -173,7 +147,7 @@ using Objects = std::array<py::object, most_outputs>;
 
 /// `out=` as one entry per output: a tuple is taken as it is, anything else is the first output's.
 Objects out_entries(const KernelCall& call, py::handle out) {
-    const std::size_t count = call.output_names.size();
+    const std::size_t count = call.outputs.size();
     Objects entries;
     if (!is_given(out)) {
         return entries;
@@ -189,7 +163,7 @@ Objects out_entries(const KernelCall& call, py::handle out) {
     const auto tuple = py::reinterpret_borrow<py::tuple>(out);
     if (tuple.size() != count) {
         throw std::invalid_argument("out: expected a tuple of " + std::to_string(count) +
-                                    " arrays or None (" + quoted_list(call.output_names) +
+                                    " arrays or None (" + quoted_list(call.outputs) +
                                     "), got a tuple of " + std::to_string(tuple.size()));
     }
     for (std::size_t index = 0; index < count; ++index) {
@@ -201,7 +175,7 @@ Objects out_entries(const KernelCall& call, py::handle out) {
 }
 
 ArgumentName out_name(const KernelCall& call, std::size_t index) {
-    return {call.output_names[index], index};
+    return {call.outputs[index].name, index, call.outputs[index].role};
 }
 
 /// The element-wise output (the first) may be the same view as an input; nothing else may overlap.
@@ -216,7 +190,7 @@ void check_overlap(const KernelCall& call, std::size_t index, std::span<const Op
             throw std::invalid_argument(
                 out_name(call, index).text() + ": expected memory of its own" +
                 (index == 0 ? ", or exactly an input's array" : "") +
-                ", got an array that overlaps " + std::string(call.input_names[other]));
+                ", got an array that overlaps " + std::string(call.inputs[other].name));
         }
     }
     for (std::size_t other = 0; other < index; ++other) {
@@ -232,7 +206,7 @@ void check_overlap(const KernelCall& call, std::size_t index, std::span<const Op
 /// Borrows the arrays that `out=` gives.
 void borrow_outputs(const KernelCall& call, const Selection& selected, const Objects& objects,
                     Outputs& outputs) {
-    for (std::size_t index = 0; index < call.output_names.size(); ++index) {
+    for (std::size_t index = 0; index < call.outputs.size(); ++index) {
         if (!objects[index]) {
             continue;
         }
@@ -297,10 +271,10 @@ std::string conversions(const KernelCall& call, std::span<const OptionalArray> i
         if (!inputs[index] || !inputs[index]->element_type.is_real()) {
             continue;
         }
-        const bool is_vector = inputs[index]->shape.size() == 1;
+        const bool is_vector = op::is_channel_vector(call.inputs[index].role);
         const element::Type expected = is_vector ? vector_type : data_type;
         if (inputs[index]->element_type != expected) {
-            texts.push_back(std::string(call.input_names[index]) + ".astype('" +
+            texts.push_back(std::string(call.inputs[index].name) + ".astype('" +
                             numpy_name(expected) + "')");
         }
     }
@@ -331,20 +305,20 @@ std::shared_ptr<const std::vector<TensorType>> validated(const KernelCall& call,
 }
 
 /// One object per output; what is not selected is null.
-Objects run(const KernelCall& call, std::span<const py::handle> input_objects,
-            const Options& options) {
+Objects run(const KernelCall& call, Arguments input_objects, const Options& options) {
     const std::int64_t num_threads = num_threads_from_python(options.num_threads);
     const kernel::Implementation& implementation =
         implementation_from_python(options.implementation);
-    const double epsilon = options.epsilon ? epsilon_from_python(options.epsilon) : default_epsilon;
+    const double epsilon =
+        options.epsilon ? epsilon_from_python(options.epsilon) : op::default_epsilon;
     const std::int64_t channel_axis = options.channel_axis
                                           ? channel_axis_from_python(options.channel_axis)
-                                          : default_channel_axis;
-    Inputs inputs(call.input_names.size());
+                                          : op::default_channel_axis;
+    Inputs inputs(call.inputs.size());
     borrow_inputs(call, input_objects, inputs);
     const Selection selected = selected_outputs(call, options.outputs);
     Objects objects = out_entries(call, options.out);
-    Outputs outputs(call.output_names.size());
+    Outputs outputs(call.outputs.size());
     borrow_outputs(call, selected, objects, outputs);
     // Shared, since Python code may run before the kernel does (where overlap is looked for, where
     // arrays are made), and may call any kernel: nothing here refers to what that could replace.
@@ -385,71 +359,32 @@ py::object as_result(py::handle type, std::span<const py::object> objects) {
     return result;
 }
 
-/// A named tuple class in the module, whose fields are the op's outputs.
-py::object define_result_type(py::module_& module, const KernelCall& call, const char* class_name) {
-    py::list fields;
-    for (const std::string_view name : call.output_names) {
-        fields.append(py::str(name.data(), name.size()));
-    }
-    py::object type = py::module_::import("collections")
-                          .attr("namedtuple")(class_name, fields, py::arg("module") = "normgraph");
-    type.attr("__doc__") = "What " + std::string(call.name) +
-                           "() returns; None where outputs= did not select an output.";
-    module.attr(class_name) = type;
-    return type;
-}
-
 }  // namespace
 
-KernelFunction::KernelFunction(py::module_& module, const KernelCall& call,
-                               const char* documentation, const char* result_class_name,
-                               Entry entry)
-    : call_(call),
-      parameters_(std::string(call.name), parameters_of(call)),
-      // This form lets Python find the signature.
-      documentation_(parameters_.signature() + "\n--\n\n" + documentation),
-      definition_{call.name.data(),
-                  reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(entry)),
-                  METH_FASTCALL | METH_KEYWORDS, documentation_.c_str()} {
-    if (call.input_names.size() > most_inputs || call.output_names.size() > most_outputs) {
+std::vector<Parameter> kernel_parameters(const KernelCall& call) {
+    if (call.inputs.size() > most_inputs || call.outputs.size() > most_outputs) {
         throw std::length_error(std::string(call.name) + ": more than most_inputs, most_outputs");
     }
-    if (result_class_name != nullptr) {
-        result_type_ = define_result_type(module, call, result_class_name);
+    std::vector<Parameter> parameters;
+    for (const op::Port& port : call.inputs) {
+        parameters.push_back({std::string(port.name)});
     }
-    PyObject* const function =
-        PyCFunction_NewEx(&definition_, module.ptr(), module.attr("__name__").ptr());
-    if (function == nullptr) {
-        throw py::error_already_set();
+    parameters.push_back({"epsilon", format_number(op::default_epsilon)});
+    parameters.push_back({"channel_axis", std::to_string(op::default_channel_axis)});
+    parameters.push_back({"out", "None"});
+    if (has_several_outputs(call)) {
+        parameters.push_back({"outputs", "None"});
     }
-    module.attr(definition_.ml_name) = py::reinterpret_steal<py::object>(function);
+    parameters.push_back({"num_threads", "None"});
+    parameters.push_back({"implementation", "None"});
+    return parameters;
 }
 
-PyObject* KernelFunction::operator()(PyObject* const* given, Py_ssize_t count,
-                                     PyObject* keywords) const {
-    try {
-        return call_with(given, static_cast<std::size_t>(count), keywords).release().ptr();
-    } catch (py::error_already_set& error) {
-        error.restore();
-#ifdef __GLIBCXX__
-    } catch (abi::__forced_unwind&) {
-        throw;  // the thread is being ended inside of Python code that was called from here
-#endif
-    } catch (...) {
-        py::detail::try_translate_exceptions();
-    }
-    return nullptr;
-}
-
-py::object KernelFunction::call_with(PyObject* const* given, std::size_t count,
-                                     PyObject* keywords) const {
-    std::array<py::handle, most_parameters> arguments;
-    parameters_.match(given, count, keywords, std::span(arguments).first(parameters_.count()));
-    const auto inputs = std::span(arguments).first(call_.input_names.size());
-    Objects objects = run(call_, inputs, options_of(call_, arguments));
-    return result_type_
-               ? as_result(result_type_, std::span(objects).first(call_.output_names.size()))
-               : std::move(objects[0]);
+py::object call_kernel(const KernelCall& call, py::handle result_type, Arguments arguments) {
+    const Arguments inputs = arguments.first(call.inputs.size());
+    Objects objects = run(call, inputs, options_of(call, arguments));
+    return result_type ? as_result(result_type, std::span(objects).first(call.outputs.size()))
+                       : std::move(objects[0]);
 }
 
 }  // namespace normgraph::binding

@@ -19,7 +19,6 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
     register_constant(module);
     register_function(module);
     register_op(module);
-    register_primitive_op(module);
     register_pass(module);
     register_kernel(module);
     register_running_statistics(module);

@@ -12,10 +12,6 @@
 /// What the constructors and the `infer` of the op classes take and return.
 namespace normgraph::binding {
 
-/// The type of each of a pack's arguments, whatever its index.
-template <std::size_t>
-using Argument = const pybind11::object&;
-
 /// The docstring of every `infer`.
 extern const char* const infer_doc;
 

@@ -65,6 +65,26 @@ void Parameters::match(PyObject* const* given, std::size_t positional_count, PyO
     }
 }
 
+void Parameters::match(py::handle positional, py::handle keywords,
+                       std::span<py::handle> arguments) const {
+    std::vector<PyObject*> given;
+    for (const py::handle value : py::reinterpret_borrow<py::tuple>(positional)) {
+        given.push_back(value.ptr());
+    }
+    std::vector<py::handle> names;
+    if (keywords) {
+        for (const auto& [name, value] : py::reinterpret_borrow<py::dict>(keywords)) {
+            names.push_back(name);
+            given.push_back(value.ptr());
+        }
+    }
+    py::tuple keyword_names(names.size());
+    for (std::size_t index = 0; index < names.size(); ++index) {
+        keyword_names[index] = names[index];
+    }
+    match(given.data(), given.size() - names.size(), keyword_names.ptr(), arguments);
+}
+
 /// `count()` if there is none of this name.
 std::size_t Parameters::index_of(py::handle keyword) const {
     const auto same_object =
@@ -79,6 +99,10 @@ std::size_t Parameters::index_of(py::handle keyword) const {
 
 void Parameters::refuse(const std::string& came) const {
     throw py::type_error(function_name_ + "(): expected " + signature_ + ", got " + came);
+}
+
+std::string with_text_signature(const Parameters& parameters, const std::string& documentation) {
+    return parameters.signature() + "\n--\n\n" + documentation;
 }
 
 }  // namespace normgraph::binding

@@ -23,6 +23,7 @@ public:
     Parameters(std::string function_name, std::vector<Parameter> parameters);
 
     std::size_t count() const { return parameters_.size(); }
+    const std::string& function_name() const { return function_name_; }
 
     /// "batch_norm_training(input, gamma, beta, epsilon=1e-05)".
     const std::string& signature() const { return signature_; }
@@ -32,6 +33,10 @@ public:
     /// (or null) names: CPython's convention of METH_FASTCALL | METH_KEYWORDS. Raises TypeError for
     /// an argument that is missing, unknown, given twice, or one too many.
     void match(PyObject* const* given, std::size_t positional_count, PyObject* keywords,
+               std::span<pybind11::handle> arguments) const;
+
+    /// As above, with CPython's older convention: a tuple, and a dict or null.
+    void match(pybind11::handle positional, pybind11::handle keywords,
                std::span<pybind11::handle> arguments) const;
 
 private:
@@ -44,5 +49,8 @@ private:
     std::vector<pybind11::str> keywords_;
     std::size_t required_count_ = 0;
 };
+
+/// A docstring in the form that lets Python find the signature.
+std::string with_text_signature(const Parameters& parameters, const std::string& documentation);
 
 }  // namespace normgraph::binding

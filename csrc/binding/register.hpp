@@ -11,7 +11,6 @@ void register_node(pybind11::module_& module);
 void register_constant(pybind11::module_& module);
 void register_function(pybind11::module_& module);
 void register_op(pybind11::module_& module);
-void register_primitive_op(pybind11::module_& module);
 void register_pass(pybind11::module_& module);
 void register_kernel(pybind11::module_& module);
 void register_running_statistics(pybind11::module_& module);

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "binding/conversion.hpp"
+#include "binding/python_function.hpp"
 #include "binding/register.hpp"
 #include "normgraph/kernel/dispatch.hpp"
 #include "normgraph/kernel/summation_order.hpp"
@@ -72,38 +73,39 @@ py::dict config() {
     return facts;
 }
 
+void set_num_threads(py::handle num_threads) {
+    if (num_threads.is_none()) {
+        throw py::type_error("num_threads: expected an integer >= 1, got None");
+    }
+    kernel::set_num_threads(num_threads_from_python(num_threads));
+}
+
 }  // namespace
 
 void register_config(py::module_& module) {
     module.attr("__version__") = NORMGRAPH_VERSION;
-    module.def(
-        "implementations", &implementations,
+    define_function<Unpacked<&implementations>::call>(
+        module, "implementations", {},
         "Names of the kernel implementations that run on this machine, best first. The "
         "environment variable NORMGRAPH_ISA, read at the first call of a kernel, forces one, and "
         "implementation= one for a single call. All give the same bits.");
-    module.def(
-        "get_num_threads", &kernel::get_num_threads,
+    define_function<Unpacked<&kernel::get_num_threads>::call>(
+        module, "get_num_threads", {},
         "How many threads a kernel uses unless its call says otherwise: what set_num_threads "
         "has set, else the environment variable NORMGRAPH_NUM_THREADS, else the number of "
         "processors this process may use (affinity and container limits count).");
-    module.def(
-        "set_num_threads",
-        [](const py::object& num_threads) {
-            if (num_threads.is_none()) {
-                throw py::type_error("num_threads: expected an integer >= 1, got None");
-            }
-            kernel::set_num_threads(num_threads_from_python(num_threads));
-        },
+    define_function<Unpacked<&set_num_threads>::call>(
+        module, "set_num_threads", {{"num_threads"}},
         "Set how many threads a kernel uses unless its call says otherwise. Results do not depend "
-        "on it. Calls that are running keep theirs.",
-        py::arg("num_threads"));
-    module.def("config", &config,
-               "What was built and what was chosen, as a dict: version, summation_order_version "
-               "(bits of results change only with it), implementations (names of those that run "
-               "here), implementation (the one that is used), implementation_chosen_because, "
-               "built_implementations (texts: what each needs), num_threads, compiler. Raises "
-               "ValueError if NORMGRAPH_ISA names no implementation "
-               "that runs here.");
+        "on it. Calls that are running keep theirs.");
+    define_function<Unpacked<&config>::call>(
+        module, "config", {},
+        "What was built and what was chosen, as a dict: version, summation_order_version "
+        "(bits of results change only with it), implementations (names of those that run "
+        "here), implementation (the one that is used), implementation_chosen_because, "
+        "built_implementations (texts: what each needs), num_threads, compiler. Raises "
+        "ValueError if NORMGRAPH_ISA names no implementation "
+        "that runs here.");
 }
 
 }  // namespace normgraph::binding

@@ -16,6 +16,7 @@
 #include "binding/new_array.hpp"
 #include "binding/node_conversion.hpp"
 #include "binding/python_errors.hpp"
+#include "binding/python_function.hpp"
 #include "binding/register.hpp"
 #include "binding/without_gil.hpp"
 #include "normgraph/ir/text.hpp"
@@ -293,7 +294,7 @@ py::tuple PythonExecutable::call(const py::args& given, const py::kwargs& named)
     return tuple;
 }
 
-runtime::Backend backend_from_python(const py::object& object) {
+runtime::Backend backend_from_python(py::handle object) {
     if (!py::isinstance<py::str>(object)) {
         throw py::type_error("backend: expected 'cpu' or 'reference', got " + describe(object));
     }
@@ -304,9 +305,10 @@ runtime::Backend backend_from_python(const py::object& object) {
     return name == "cpu" ? runtime::Backend::cpu : runtime::Backend::reference;
 }
 
-std::unique_ptr<PythonExecutable> compile(const py::object& function, const py::object& backend) {
+std::unique_ptr<PythonExecutable> compile(py::handle function, py::handle backend) {
     const std::shared_ptr<Function> compiled = function_from_python("function", function);
-    return std::make_unique<PythonExecutable>(compiled, backend_from_python(backend));
+    return std::make_unique<PythonExecutable>(
+        compiled, backend ? backend_from_python(backend) : runtime::Backend::cpu);
 }
 
 /// Pickled, and copied, as the function and the backend: compiled anew.
@@ -341,7 +343,8 @@ void register_executable(py::module_& module) {
         .def("__repr__", &PythonExecutable::repr)
         .def("__reduce__", &reduce_executable)
         .attr("__module__") = "normgraph";
-    module.def("compile", &compile, py::arg("function"), py::arg("backend") = "cpu", compile_doc);
+    define_function<Unpacked<&compile>::call>(module, "compile",
+                                              {{"function"}, {"backend", "'cpu'"}}, compile_doc);
 }
 
 }  // namespace normgraph::binding

@@ -2,6 +2,7 @@
 
 #include "binding/conversion.hpp"
 #include "binding/node_conversion.hpp"
+#include "binding/python_function.hpp"
 #include "binding/register.hpp"
 #include "normgraph/pass/decompose.hpp"
 #include "normgraph/pass/differentiate.hpp"
@@ -42,35 +43,36 @@ BatchNormTrainingRelu; the rectifier's gradient followed by BatchNormTrainingBac
 BatchNormTrainingReluBackprop. compile does this by itself.
 )";
 
-std::shared_ptr<Function> decompose(const py::object& function, const py::object& compute_type) {
+std::shared_ptr<Function> decompose(py::handle function, py::handle compute_type) {
     const std::shared_ptr<Function> original = function_from_python("function", function);
+    if (!compute_type) {
+        return std::make_shared<Function>(pass::decompose(*original, element::f64));
+    }
     const element::Type type = compute_type.is_none()
                                    ? element::dynamic
                                    : element_type_from_python("compute_type", compute_type);
     return std::make_shared<Function>(pass::decompose(*original, type));
 }
 
-std::shared_ptr<Function> gradients(const py::object& function, const py::object& wrt) {
+std::shared_ptr<Function> gradients(py::handle function, py::handle wrt) {
     const std::shared_ptr<Function> original = function_from_python("function", function);
     const auto parameters =
-        wrt.is_none() ? original->parameters() : parameters_from_python("wrt", wrt);
+        !wrt || wrt.is_none() ? original->parameters() : parameters_from_python("wrt", wrt);
     return std::make_shared<Function>(pass::differentiate(*original, parameters));
+}
+
+std::shared_ptr<Function> fuse_relu(py::handle function) {
+    return std::make_shared<Function>(pass::fuse_relu(*function_from_python("function", function)));
 }
 
 }  // namespace
 
 void register_pass(py::module_& module) {
-    module.def("decompose", &decompose, py::arg("function"), py::arg("compute_type") = "f64",
-               decompose_doc);
-    module.def("gradients", &gradients, py::arg("function"), py::arg("wrt") = py::none(),
-               gradients_doc);
-    module.def(
-        "fuse_relu",
-        [](const py::object& function) {
-            return std::make_shared<Function>(
-                pass::fuse_relu(*function_from_python("function", function)));
-        },
-        py::arg("function"), fuse_relu_doc);
+    define_function<Unpacked<&decompose>::call>(
+        module, "decompose", {{"function"}, {"compute_type", "'f64'"}}, decompose_doc);
+    define_function<Unpacked<&gradients>::call>(module, "gradients",
+                                                {{"function"}, {"wrt", "None"}}, gradients_doc);
+    define_function<Unpacked<&fuse_relu>::call>(module, "fuse_relu", {{"function"}}, fuse_relu_doc);
 }
 
 }  // namespace normgraph::binding

@@ -10,6 +10,7 @@
 #include "binding/conversion.hpp"
 #include "binding/new_array.hpp"
 #include "binding/python_errors.hpp"
+#include "binding/python_function.hpp"
 #include "binding/register.hpp"
 #include "normgraph/runtime/running_statistics.hpp"
 
@@ -116,10 +117,9 @@ bool flag_from_python(const char* argument, py::handle object) {
     return object.cast<bool>();
 }
 
-py::tuple update_running_statistics(const py::object& running_object,
-                                    const py::object& batch_object, const py::object& n,
-                                    const py::object& momentum, const py::object& unbiased,
-                                    const py::object& out) {
+py::tuple update_running_statistics(py::handle running_object, py::handle batch_object,
+                                    py::handle n, py::handle momentum, py::handle unbiased,
+                                    py::handle out) {
     const PairArgument running_pair("running", running_object);
     const PairArgument batch_pair("batch", batch_object);
     const runtime::RunningUpdate update{element_count_from_python(n),
@@ -140,10 +140,10 @@ py::tuple update_running_statistics(const py::object& running_object,
 }  // namespace
 
 void register_running_statistics(py::module_& module) {
-    module.def("update_running_statistics", &update_running_statistics,
-               "The pair of arrays that normgraph.update_running_statistics returns.",
-               py::arg("running"), py::arg("batch"), py::arg("n"), py::arg("momentum"),
-               py::arg("unbiased"), py::arg("out"));
+    define_function<Unpacked<&update_running_statistics>::call>(
+        module, "update_running_statistics",
+        {{"running"}, {"batch"}, {"n"}, {"momentum"}, {"unbiased"}, {"out"}},
+        "The pair of arrays that normgraph.update_running_statistics returns.");
 }
 
 }  // namespace normgraph::binding

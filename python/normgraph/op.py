@@ -1,53 +1,15 @@
 """The op classes: nodes that check their inputs and infer what they put out."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from . import _core
 
-Add = _core.op.Add
-BatchNormInference = _core.op.BatchNormInference
-BatchNormInferenceBackprop = _core.op.BatchNormInferenceBackprop
-BatchNormNode = _core.op.BatchNormNode
-BatchNormTraining = _core.op.BatchNormTraining
-BatchNormTrainingBackprop = _core.op.BatchNormTrainingBackprop
-BatchNormTrainingRelu = _core.op.BatchNormTrainingRelu
-BatchNormTrainingReluBackprop = _core.op.BatchNormTrainingReluBackprop
-Broadcast = _core.op.Broadcast
-Convert = _core.op.Convert
-Divide = _core.op.Divide
-MatrixMultiply = _core.op.MatrixMultiply
-Mean = _core.op.Mean
-MeanBackprop = _core.op.MeanBackprop
-Multiply = _core.op.Multiply
-Negate = _core.op.Negate
-Relu = _core.op.Relu
-ReluBackprop = _core.op.ReluBackprop
-ReluMask = _core.op.ReluMask
-ReluMaskSelect = _core.op.ReluMaskSelect
-SquareRoot = _core.op.SquareRoot
-Subtract = _core.op.Subtract
-Sum = _core.op.Sum
+if TYPE_CHECKING:
+    from ._core.op import *  # noqa: F403
 
-__all__ = [
-    "Add",
-    "BatchNormInference",
-    "BatchNormInferenceBackprop",
-    "BatchNormNode",
-    "BatchNormTraining",
-    "BatchNormTrainingBackprop",
-    "BatchNormTrainingRelu",
-    "BatchNormTrainingReluBackprop",
-    "Broadcast",
-    "Convert",
-    "Divide",
-    "MatrixMultiply",
-    "Mean",
-    "MeanBackprop",
-    "Multiply",
-    "Negate",
-    "Relu",
-    "ReluBackprop",
-    "ReluMask",
-    "ReluMaskSelect",
-    "SquareRoot",
-    "Subtract",
-    "Sum",
-]
+__all__ = ["BatchNormNode"]  # noqa: F405
+__all__ += _core.op.__all__
+
+globals().update({name: getattr(_core.op, name) for name in __all__})

@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 import normgraph as ng
 from normgraph.formats.attributes import ELEMENT_TYPES, in_little_endian
 from normgraph.formats.json import FormatError, dump, dumps, load, loads
-from normgraph.formats.signatures import SIGNATURES
 from tests.ir.graphs import chain, two_layers
 
 from .functions import constants, facts, functions
@@ -140,31 +139,6 @@ def test_there_are_at_most_64_axes() -> None:
     dynamic = ng.Parameter("f32", None)
     with pytest.raises(FormatError, match="kept_axes of 'y': expected at most 64 axes, got 65"):
         dumps(ng.Function([ng.op.Sum(dynamic, range(65), name="y")], [dynamic]))
-
-
-# ---- the table of ops ----------------------------------------------------------------------------
-
-
-def test_every_op_has_a_signature() -> None:
-    ops = [name for name in ng.op.__all__ if name != "BatchNormNode"]
-    assert set(SIGNATURES) == {"Parameter", "Constant", *ops}
-
-
-@pytest.mark.parametrize("name", sorted(set(SIGNATURES) - {"Parameter", "Constant"}))
-def test_a_signature_is_that_of_the_op(name: str) -> None:
-    signature = SIGNATURES[name]
-    inputs = [ng.Parameter("dynamic", None) for _ in signature.inputs]
-    arguments = {"element_type": "f32"} if name == "Convert" else {}
-    node = getattr(ng.op, name)(*inputs, **arguments)
-    assert signature.inputs == tuple(value.name for value in node.inputs)
-    assert list(signature.attributes) == list(node.attributes)
-
-
-def test_signatures_of_what_has_no_inputs() -> None:
-    for node in (ng.Parameter("f32", [1]), ng.Constant(1.0)):
-        signature = SIGNATURES[node.type_name]
-        assert signature.inputs == ()
-        assert list(signature.attributes) == list(node.attributes)
 
 
 def test_every_element_type_is_known() -> None:

@@ -7,7 +7,6 @@ import re
 import pytest
 
 import normgraph as ng
-
 from benchmarks.peers import measurement
 from benchmarks.peers.candidates import CANDIDATES, LeftOut, create
 from benchmarks.peers.cases import ELEMENT_TYPES, FORWARD, OPS, Case

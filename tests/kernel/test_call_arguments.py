@@ -12,20 +12,15 @@ import numpy as np
 import pytest
 
 import normgraph as ng
+from tests.op.signatures import ALL
 
+from .arguments import arguments_of
 from .comparison import assert_same_bits
-from .relu import backward_arguments
 from .samples import Sample
 
 SAMPLE = Sample((4, 3, 5), seed=97)
-MASK = ng.batch_norm_training_relu(*SAMPLE.training()).mask
 INPUTS: dict[str, dict[str, Any]] = {
-    "batch_norm_training": SAMPLE.training()._asdict(),
-    "batch_norm_inference": SAMPLE.inference()._asdict(),
-    "batch_norm_training_backprop": SAMPLE.backprop()._asdict(),
-    "batch_norm_inference_backprop": SAMPLE.backprop()._asdict(),
-    "batch_norm_training_relu": SAMPLE.training()._asdict(),
-    "batch_norm_training_relu_backprop": backward_arguments(SAMPLE.backprop(), MASK),
+    signature.function.__name__: arguments_of(SAMPLE, signature.inputs) for signature in ALL
 }
 EVERY_FUNCTION = pytest.mark.parametrize("function", INPUTS)
 

@@ -7,24 +7,17 @@ from typing import Any
 import pytest
 
 import normgraph as ng
-
+from tests.op.signatures import ALL
 from tests.programs import run
 
+from .arguments import arguments_of
 from .comparison import assert_same_bits
-from .relu import backward_arguments
 from .samples import Sample
 
 SAMPLE = Sample((4, 3, 50), seed=96)
-MASK = ng.batch_norm_training_relu(*SAMPLE.training()).mask
 CALLS: dict[str, Any] = {
-    "batch_norm_training": SAMPLE.training(),
-    "batch_norm_inference": SAMPLE.inference(),
-    "batch_norm_training_backprop": SAMPLE.backprop(),
-    "batch_norm_inference_backprop": SAMPLE.backprop(),
-    "batch_norm_training_relu": SAMPLE.training(),
-    "batch_norm_training_relu_backprop": tuple(
-        backward_arguments(SAMPLE.backprop(), MASK).values()
-    ),
+    signature.function.__name__: tuple(arguments_of(SAMPLE, signature.inputs).values())
+    for signature in ALL
 }
 EVERY_FUNCTION = pytest.mark.parametrize("function", CALLS)
 

@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 
 import normgraph as ng
-
 from tests.programs import assert_succeeds
 
 from .comparison import assert_same_bits

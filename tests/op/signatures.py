@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 import pytest
@@ -15,6 +16,15 @@ class Signature(NamedTuple):
     op: Any
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return str(self.op.__name__)
+
+    @property
+    def function(self) -> Any:
+        """The op as a function on arrays: BatchNormTraining is batch_norm_training."""
+        return getattr(ng, re.sub(r"(?<!^)(?=[A-Z])", "_", self.name).lower())
 
     @property
     def data(self) -> list[str]:
@@ -64,11 +74,38 @@ RELU_BACKPROP = Signature(
 ALL = (TRAINING, INFERENCE, BACKPROP, INFERENCE_BACKPROP, RELU, RELU_BACKPROP)
 
 
+#: The inputs of the primitive ops, and the attributes of all.
+UNARY = dict.fromkeys(("Negate", "SquareRoot", "Relu", "Sum", "Mean", "Convert"), ("value",))
+BINARY = dict.fromkeys(
+    ("Add", "Subtract", "Multiply", "Divide", "MatrixMultiply"), ("left", "right")
+)
+INPUTS: dict[str, tuple[str, ...]] = {
+    **{signature.name: signature.inputs for signature in ALL},
+    **UNARY,
+    **BINARY,
+    "ReluBackprop": ("value", "delta"),
+    "Broadcast": ("value", "like"),
+    "MeanBackprop": ("delta", "like"),
+    "ReluMask": ("input",),
+    "ReluMaskSelect": ("activated_delta", "mask"),
+}
+ATTRIBUTES: dict[str, dict[str, str]] = {
+    **{name: {} for name in INPUTS},
+    **{signature.name: {"epsilon": "number", "channel_axis": "integer"} for signature in ALL},
+    "Sum": {"kept_axes": "axes"},
+    "Mean": {"kept_axes": "axes"},
+    "Broadcast": {"axes": "axes"},
+    "MeanBackprop": {"axes": "axes"},
+    "Convert": {"element_type": "element type"},
+    "MatrixMultiply": {"transpose_left": "flag", "transpose_right": "flag"},
+    "ReluMask": {"channel_axis": "integer"},
+    "ReluMaskSelect": {"channel_axis": "integer"},
+}
+
+
 def parametrize(*signatures: Signature) -> pytest.MarkDecorator:
     """Run a test with each of these ops as its argument `signature`."""
-    return pytest.mark.parametrize(
-        "signature", signatures, ids=lambda signature: str(signature.op.__name__)
-    )
+    return pytest.mark.parametrize("signature", signatures, ids=lambda signature: signature.name)
 
 
 EVERY_OP = parametrize(*ALL)
@@ -76,7 +113,7 @@ EVERY_BACKPROP = parametrize(BACKPROP, INFERENCE_BACKPROP, RELU_BACKPROP)
 EVERY_VECTOR = pytest.mark.parametrize(
     ("signature", "vector"),
     [
-        pytest.param(signature, vector, id=f"{signature.op.__name__}-{vector}")
+        pytest.param(signature, vector, id=f"{signature.name}-{vector}")
         for signature in ALL
         for vector in signature.vectors
     ],
@@ -140,7 +177,7 @@ class Inputs:
         with pytest.raises(ng.NodeValidationFailure) as of_infer:
             self.signature.op.infer(*self.pairs.values(), **attributes)
         header, *lines = str(of_node.value).splitlines()
-        kind = self.signature.op.__name__
+        kind = self.signature.name
         constraints = "1 constraint is" if len(lines) == 1 else f"{len(lines)} constraints are"
         assert header == f"{kind} 'bn' is not valid, {constraints} violated:"
         assert str(of_infer.value) == str(of_node.value).replace(" 'bn'", "", 1)

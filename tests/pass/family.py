@@ -10,27 +10,14 @@ import numpy as np
 import normgraph as ng
 
 from ..kernel import definition
+from ..kernel.arguments import arguments_of as inputs_of
 from ..kernel.definition import Bounded
 from ..kernel.real_types import Array
-from ..kernel.relu import packed
 from ..kernel.samples import Sample
+from ..op.signatures import ALL
 
-OPS = (
-    "BatchNormTraining",
-    "BatchNormInference",
-    "BatchNormTrainingBackprop",
-    "BatchNormInferenceBackprop",
-    "BatchNormTrainingRelu",
-    "BatchNormTrainingReluBackprop",
-)
-FUSED: Mapping[str, Any] = {
-    "BatchNormTraining": ng.batch_norm_training,
-    "BatchNormInference": ng.batch_norm_inference,
-    "BatchNormTrainingBackprop": ng.batch_norm_training_backprop,
-    "BatchNormInferenceBackprop": ng.batch_norm_inference_backprop,
-    "BatchNormTrainingRelu": ng.batch_norm_training_relu,
-    "BatchNormTrainingReluBackprop": ng.batch_norm_training_relu_backprop,
-}
+SIGNATURES = {signature.name: signature for signature in ALL}
+OPS = tuple(SIGNATURES)
 
 
 class Case(NamedTuple):
@@ -47,7 +34,7 @@ class Case(NamedTuple):
 
     def fused(self) -> list[Array]:
         """What the op's own kernel gives."""
-        result = FUSED[self.op](*self.arguments.values(), **self.attributes)
+        result = SIGNATURES[self.op].function(*self.arguments.values(), **self.attributes)
         return [result] if isinstance(result, np.ndarray) else list(result)
 
     def run(self, function: ng.Function, backend: str = "cpu") -> list[Array]:
@@ -76,17 +63,9 @@ def _shape(array: Array, is_dynamic: bool) -> Any:
 
 
 def arguments_of(op: str, sample: Sample) -> dict[str, Array]:
-    if op in ("BatchNormTraining", "BatchNormTrainingRelu"):
-        return sample.training()._asdict()
     if op == "BatchNormInference":
         return sample.inference()._asdict()
-    named = sample.backprop()._asdict()
-    if op == "BatchNormTrainingReluBackprop":
-        bits = np.random.default_rng(sample.seed).random(sample.shape) < 0.5
-        delta = named.pop("normalized_delta")
-        named["mask"] = packed(bits, sample.channel_axis)
-        named["activated_delta"] = delta
-    return named
+    return inputs_of(sample, SIGNATURES[op].inputs)
 
 
 def expected(case: Case) -> list[Bounded]:

@@ -41,8 +41,8 @@ struct ChannelVector {
     std::int64_t stride = 0;
 };
 
-/// A bit for each element of a tensor, which tells whether a rectifier lets it pass, packed as
-/// relu_mask.hpp describes. A null address means "absent": there is no rectifier.
+/// A bit for each element of a tensor, which tells whether ReLU lets it pass, packed as
+/// relu_mask.hpp describes. A null address means "absent".
 struct ConstReluMask {
     const std::byte* address = nullptr;
 };
@@ -97,30 +97,27 @@ struct BatchNormInferenceArguments {
     Tensor normalized;
 };
 
+/// What mean and variance are to a backward pass: computed from the batch, so that gradients flow
+/// through them, or given.
+enum class Statistics : std::uint8_t { of_batch, given };
+
 /// With n elements per channel, inv = 1/√(variance + epsilon), x̂ = (input − mean)·inv:
-/// beta_delta = Σ normalized_delta, gamma_delta = Σ normalized_delta·x̂,
-/// input_delta = gamma·inv·(normalized_delta − beta_delta/n − x̂·gamma_delta/n).
+/// beta_delta = Σ normalized_delta, gamma_delta = Σ normalized_delta·x̂, and input_delta =
+/// gamma·inv·(normalized_delta − beta_delta/n − x̂·gamma_delta/n) with the statistics of the batch
+/// (BatchNormTrainingBackprop), gamma·inv·normalized_delta with given ones
+/// (BatchNormInferenceBackprop).
 ///
-/// With a mask, normalized_delta is +0 where the mask's bit is 0, whatever is stored there.
-struct BatchNormTrainingBackpropArguments {
+/// With a mask, normalized_delta is +0 where the mask's bit is 0, whatever is stored there. Only
+/// with the statistics of the batch may there be one.
+struct BatchNormBackpropArguments {
     Problem problem;
+    Statistics statistics;
     ConstTensor input;
     ConstChannelVector gamma, mean, variance;
     ConstTensor normalized_delta;
     Tensor input_delta;
     ChannelVector gamma_delta, beta_delta;
     ConstReluMask mask{};  ///< an input: BatchNormTrainingReluBackprop
-};
-
-/// The same where mean and variance are constants: beta_delta and gamma_delta as above,
-/// input_delta = gamma·inv·normalized_delta.
-struct BatchNormInferenceBackpropArguments {
-    Problem problem;
-    ConstTensor input;
-    ConstChannelVector gamma, mean, variance;
-    ConstTensor normalized_delta;
-    Tensor input_delta;
-    ChannelVector gamma_delta, beta_delta;
 };
 
 }  // namespace normgraph::kernel

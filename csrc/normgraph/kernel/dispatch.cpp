@@ -53,13 +53,9 @@ constexpr Implementation with_micro_kernels(std::string_view name, std::string_v
             [](const BatchNormInferenceArguments& arguments, std::int64_t num_threads) {
                 simd::batch_norm_inference(*table, arguments, num_threads);
             },
-        .batch_norm_training_backprop =
-            [](const BatchNormTrainingBackpropArguments& arguments, std::int64_t num_threads) {
-                simd::batch_norm_training_backprop(*table, arguments, num_threads);
-            },
-        .batch_norm_inference_backprop =
-            [](const BatchNormInferenceBackpropArguments& arguments, std::int64_t num_threads) {
-                simd::batch_norm_inference_backprop(*table, arguments, num_threads);
+        .batch_norm_backprop =
+            [](const BatchNormBackpropArguments& arguments, std::int64_t num_threads) {
+                simd::batch_norm_backprop(*table, arguments, num_threads);
             },
         .primitives = &primitives_with_micro_kernels<table>,
     };
@@ -86,10 +82,7 @@ constexpr std::array implementations{
         .runs_here = always,
         .batch_norm_training = reference::share_channels<reference::batch_norm_training>,
         .batch_norm_inference = reference::share_channels<reference::batch_norm_inference>,
-        .batch_norm_training_backprop =
-            reference::share_channels<reference::batch_norm_training_backprop>,
-        .batch_norm_inference_backprop =
-            reference::share_channels<reference::batch_norm_inference_backprop>,
+        .batch_norm_backprop = reference::share_channels<reference::batch_norm_backprop>,
         .primitives = &reference::primitive_kernels,
     },
 };
@@ -164,14 +157,9 @@ void batch_norm_inference(const BatchNormInferenceArguments& arguments, std::int
     run(implementation.batch_norm_inference, arguments, num_threads);
 }
 
-void batch_norm_training_backprop(const BatchNormTrainingBackpropArguments& arguments,
-                                  std::int64_t num_threads, const Implementation& implementation) {
-    run(implementation.batch_norm_training_backprop, arguments, num_threads);
-}
-
-void batch_norm_inference_backprop(const BatchNormInferenceBackpropArguments& arguments,
-                                   std::int64_t num_threads, const Implementation& implementation) {
-    run(implementation.batch_norm_inference_backprop, arguments, num_threads);
+void batch_norm_backprop(const BatchNormBackpropArguments& arguments, std::int64_t num_threads,
+                         const Implementation& implementation) {
+    run(implementation.batch_norm_backprop, arguments, num_threads);
 }
 
 }  // namespace normgraph::kernel

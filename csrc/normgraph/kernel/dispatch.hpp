@@ -19,10 +19,7 @@ struct Implementation {
     bool (*runs_here)();           ///< whether it has, and the operating system lets us use it
     void (*batch_norm_training)(const BatchNormTrainingArguments&, std::int64_t num_threads);
     void (*batch_norm_inference)(const BatchNormInferenceArguments&, std::int64_t num_threads);
-    void (*batch_norm_training_backprop)(const BatchNormTrainingBackpropArguments&,
-                                         std::int64_t num_threads);
-    void (*batch_norm_inference_backprop)(const BatchNormInferenceBackpropArguments&,
-                                          std::int64_t num_threads);
+    void (*batch_norm_backprop)(const BatchNormBackpropArguments&, std::int64_t num_threads);
     const PrimitiveKernels* primitives;  ///< not null
 };
 
@@ -46,11 +43,8 @@ void batch_norm_training(const BatchNormTrainingArguments& arguments,
 void batch_norm_inference(const BatchNormInferenceArguments& arguments,
                           std::int64_t num_threads = get_num_threads(),
                           const Implementation& implementation = chosen_implementation());
-void batch_norm_training_backprop(const BatchNormTrainingBackpropArguments& arguments,
-                                  std::int64_t num_threads = get_num_threads(),
-                                  const Implementation& implementation = chosen_implementation());
-void batch_norm_inference_backprop(const BatchNormInferenceBackpropArguments& arguments,
-                                   std::int64_t num_threads = get_num_threads(),
-                                   const Implementation& implementation = chosen_implementation());
+void batch_norm_backprop(const BatchNormBackpropArguments& arguments,
+                         std::int64_t num_threads = get_num_threads(),
+                         const Implementation& implementation = chosen_implementation());
 
 }  // namespace normgraph::kernel

@@ -42,21 +42,21 @@ struct ChannelSource {
 
 using ChannelSources = std::vector<ChannelSource>;
 
-NamedTensors& part_of(std::string_view name, Inputs& inputs) {
-    if (name == "input" || name == "normalized_delta" || name == "activated_delta") {
+NamedTensors& part_of(Role role, Inputs& inputs) {
+    if (is_data(role)) {
         return inputs.data;
     }
-    return name == "mask" ? inputs.masks : inputs.vectors;
+    return role == Role::mask ? inputs.masks : inputs.vectors;
 }
 
-Inputs sort_into_parts(std::string_view type_name, std::span<const std::string_view> names,
+Inputs sort_into_parts(std::string_view type_name, std::span<const Port> ports,
                        const std::vector<TensorType>& types) {
-    check_one_type_per_input(type_name, names, types);
+    check_one_type_per_input(type_name, ports, types);
     Inputs inputs;
-    inputs.data.reserve(names.size());
-    inputs.vectors.reserve(names.size());
-    for (std::size_t index = 0; index < names.size(); ++index) {
-        part_of(names[index], inputs).push_back({names[index], &types[index]});
+    inputs.data.reserve(ports.size());
+    inputs.vectors.reserve(ports.size());
+    for (std::size_t index = 0; index < ports.size(); ++index) {
+        part_of(ports[index].role, inputs).push_back({ports[index].name, &types[index]});
     }
     return inputs;
 }
@@ -486,6 +486,32 @@ std::optional<Shapes> check_shapes(const Inputs& inputs, std::int64_t channel_ax
 
 }  // namespace
 
+std::vector<std::string_view> constraints_of(SignatureView signature, bool has_epsilon) {
+    const bool has_input = has(signature.inputs, Role::input);
+    const bool has_delta = has(signature.inputs, Role::delta);
+    const bool has_vectors = std::ranges::any_of(signature.inputs, is_channel_vector, &Port::role);
+    const bool has_mask = has(signature.inputs, Role::mask);
+    const std::pair<std::string_view, bool> of_family[] = {{"C1", has_epsilon},
+                                                           {"C2", true},
+                                                           {"C3", has_input && has_delta},
+                                                           {"C4", has_vectors},
+                                                           {"C5", true},
+                                                           {"C6", true},
+                                                           {"C7", has_input && has_delta},
+                                                           {"C8", has_vectors},
+                                                           {"C9", has_vectors},
+                                                           {"C10", true},
+                                                           {"C11", has_mask},
+                                                           {"C12", has_mask}};
+    std::vector<std::string_view> labels;
+    for (const auto& [label, applies] : of_family) {
+        if (applies) {
+            labels.push_back(label);
+        }
+    }
+    return labels;
+}
+
 // C1: epsilon is finite and >= 0.
 Result check_epsilon(double epsilon) {
     if (std::isfinite(epsilon) && epsilon >= 0) {
@@ -494,11 +520,10 @@ Result check_epsilon(double epsilon) {
     return Violation{"C1", "epsilon: expected a finite number >= 0, got " + format_number(epsilon)};
 }
 
-BatchNormTypes infer_batch_norm(std::string_view type_name,
-                                std::span<const std::string_view> input_names,
-                                const std::vector<TensorType>& inputs, double epsilon,
-                                std::int64_t channel_axis) {
-    const Inputs parts = sort_into_parts(type_name, input_names, inputs);
+std::vector<TensorType> infer_batch_norm(std::string_view type_name, SignatureView signature,
+                                         const std::vector<TensorType>& inputs, double epsilon,
+                                         std::int64_t channel_axis) {
+    const Inputs parts = sort_into_parts(type_name, signature.inputs, inputs);
     Report report;
     report.holds(check_epsilon(epsilon));  // C1
     check_element_types(parts, report);
@@ -511,9 +536,18 @@ BatchNormTypes infer_batch_norm(std::string_view type_name,
     report.throw_if_violated(type_name);
 
     const auto& [data, channels] = shapes.value();
-    return {.data = {infer_data_type(parts), data},
-            .channel = {infer_vector_type(parts), PartialShape{channels}},
-            .mask = {element::u8, relu_mask_shape(data, channel_axis, channels)}};
+    std::vector<TensorType> outputs;
+    outputs.reserve(signature.outputs.size());
+    for (const Port& output : signature.outputs) {
+        if (output.role == Role::mask) {
+            outputs.push_back({element::u8, relu_mask_shape(data, channel_axis, channels)});
+        } else if (is_channel_vector(output.role)) {
+            outputs.push_back({infer_vector_type(parts), PartialShape{channels}});
+        } else {
+            outputs.push_back({infer_data_type(parts), data});
+        }
+    }
+    return outputs;
 }
 
 }  // namespace normgraph::op

@@ -1,50 +1,13 @@
 #include "normgraph/op/batch_norm_inference_backprop.hpp"
 
-#include <utility>
-
 #include "normgraph/op/adjoints.hpp"
-#include "normgraph/op/batch_norm_constraints.hpp"
 #include "normgraph/op/batch_norm_stages.hpp"
 
 namespace normgraph::op {
 
-BatchNormInferenceBackprop::BatchNormInferenceBackprop(const Output& input, const Output& gamma,
-                                                       const Output& beta, const Output& mean,
-                                                       const Output& variance,
-                                                       const Output& normalized_delta,
-                                                       double epsilon, std::int64_t channel_axis,
-                                                       std::string friendly_name)
-    : BatchNormNode{{input, gamma, beta, mean, variance, normalized_delta},
-                    epsilon,
-                    channel_axis,
-                    std::move(friendly_name)} {
-    validate_and_infer_types();
-}
-
-std::vector<TensorType> BatchNormInferenceBackprop::infer(const std::vector<TensorType>& inputs,
-                                                          double epsilon,
-                                                          std::int64_t channel_axis) {
-    const BatchNormTypes types =
-        infer_batch_norm(class_name, names_of_inputs, inputs, epsilon, channel_axis);
-    return {types.data, types.channel, types.channel};
-}
-
-std::vector<TensorType> BatchNormInferenceBackprop::infer_types(
-    const std::vector<TensorType>& inputs) const {
-    return infer(inputs, epsilon(), channel_axis());
-}
-
-std::shared_ptr<Node> BatchNormInferenceBackprop::make_clone(
-    const std::vector<Output>& inputs, const std::string& friendly_name) const {
-    return std::make_shared<BatchNormInferenceBackprop>(inputs[0], inputs[1], inputs[2], inputs[3],
-                                                        inputs[4], inputs[5], epsilon(),
-                                                        channel_axis(), friendly_name);
-}
-
 std::optional<std::vector<Output>> BatchNormInferenceBackprop::decompose(
     element::Type compute_type) {
-    return BatchNormStages(*this, compute_type)
-        .backprop(input("normalized_delta").source(), Statistics::constants);
+    return BatchNormStages(*this, compute_type).backprop(source(Role::delta), statistics);
 }
 
 Deltas BatchNormInferenceBackprop::make_adjoints(const Deltas& deltas) {

@@ -3,8 +3,6 @@
 #include <optional>
 #include <utility>
 
-#include "normgraph/op/batch_norm_constraints.hpp"
-
 namespace normgraph::op {
 
 BatchNormNode::BatchNormNode(std::vector<Output> inputs, double epsilon, std::int64_t channel_axis,
@@ -18,11 +16,6 @@ void BatchNormNode::set_epsilon(double epsilon) {
         throw NodeValidationFailure(description(), friendly_name(), {*std::move(violation)});
     }
     epsilon_ = epsilon;
-}
-
-void BatchNormNode::visit_attributes(AttributeVisitor& visitor) const {
-    visitor.on_attribute("epsilon", epsilon_);
-    visitor.on_attribute("channel_axis", channel_axis_);
 }
 
 }  // namespace normgraph::op

@@ -1,16 +1,61 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
+#include <tuple>
+#include <utility>
 #include <vector>
 
-#include "normgraph/ir/node.hpp"
+#include "normgraph/op/batch_norm_constraints.hpp"
+#include "normgraph/op/op_node.hpp"
 
 namespace normgraph::op {
 
-/// What the ops of the family have in common: the attributes epsilon and channel_axis.
+inline constexpr double default_epsilon = 1e-5;
+inline constexpr std::int64_t default_channel_axis = 1;
+inline constexpr std::string_view channel_axis_sentence =
+    "which axis of input has length C; a negative one counts from the last";
+
+/// The inputs and outputs that several ops of the family have.
+namespace ports {
+
+inline constexpr std::string_view like_input = "shape and element type of input";
+inline constexpr std::string_view vector_like_input =
+    "(C), of input's element type, or f32 where input is f16 or bf16";
+inline constexpr std::string_view vector_like_gamma = "(C), the element type of gamma and beta";
+inline constexpr std::string_view statistics_of_forward_op =
+    "(C), like gamma: the statistics that the forward op normalized with, used as given";
+
+inline constexpr Port input{"input", Role::input, "(., C, ...), of f16, bf16, f32 or f64"};
+inline constexpr Port gamma{"gamma", Role::gamma, vector_like_input};
+inline constexpr Port beta{"beta", Role::beta, vector_like_input};
+inline constexpr Port given_mean{"mean", Role::mean, vector_like_input};
+inline constexpr Port given_variance{"variance", Role::variance, vector_like_input};
+inline constexpr Port batch_mean{"mean", Role::mean, vector_like_gamma};
+inline constexpr Port batch_variance{"variance", Role::variance, vector_like_gamma};
+
+inline constexpr Port unread_beta{"beta", Role::beta,
+                                  "(C), like gamma; checked, and not read: the gradients do not "
+                                  "depend on it"};
+inline constexpr Port forward_mean{"mean", Role::mean, statistics_of_forward_op};
+inline constexpr Port forward_variance{"variance", Role::variance, statistics_of_forward_op};
+inline constexpr Port normalized_delta{
+    "normalized_delta", Role::delta, "shape and element type of input: the gradient of normalized"};
+inline constexpr Port input_delta{"input_delta", Role::result, like_input};
+inline constexpr Port gamma_delta{"gamma_delta", Role::gamma_delta, vector_like_gamma};
+inline constexpr Port beta_delta{"beta_delta", Role::beta_delta, vector_like_gamma};
+
+}  // namespace ports
+
+/// The base class of the family's ops, with their attributes epsilon and channel_axis.
 class BatchNormNode : public Node {
 public:
+    static constexpr std::tuple attributes{
+        Attribute<double>{"epsilon", "finite number >= 0", default_epsilon},
+        Attribute<std::int64_t>{"channel_axis", channel_axis_sentence, default_channel_axis}};
+
     double epsilon() const noexcept { return epsilon_; }
     /// Throws NodeValidationFailure (C1) and keeps the old value unless epsilon is finite and >= 0.
     void set_epsilon(double epsilon);
@@ -18,15 +63,64 @@ public:
     /// As it was given: a negative one counts from the last axis, -1 being the last.
     std::int64_t channel_axis() const noexcept { return channel_axis_; }
 
-    void visit_attributes(AttributeVisitor& visitor) const override;
+    virtual SignatureView ports() const noexcept = 0;
+    /// The source of the first input with this role, which the op has.
+    const Output& source(Role role) const { return input_values()[index_of(ports().inputs, role)]; }
 
 protected:
     BatchNormNode(std::vector<Output> inputs, double epsilon, std::int64_t channel_axis,
                   std::string friendly_name);
 
+    std::tuple<double, std::int64_t> attribute_values() const { return {epsilon_, channel_axis_}; }
+
 private:
     double epsilon_;
     std::int64_t channel_axis_;
 };
+
+/// The type of each constructor argument that is an input, whatever its index.
+template <std::size_t>
+using InputArgument = const Output&;
+
+template <typename Derived, typename Inputs>
+class BatchNormOpWith;
+
+/// An op of the family. Besides what OpNode asks for, Derived has
+///
+///     function_name   what the op is called as a function on arrays
+///     documentation   a summary in one line, an empty line, and the formula, as Python shows them
+///     decompose and make_adjoints
+template <typename Derived, std::size_t... index>
+class BatchNormOpWith<Derived, std::index_sequence<index...>>
+    : public OpNode<Derived, BatchNormNode> {
+public:
+    /// Input and gradient are (., C, ...) with C at channel_axis, channel vectors are (C), a mask
+    /// is what BatchNormTrainingRelu puts out. Throws NodeValidationFailure. An empty friendly name
+    /// stands for a generated one.
+    BatchNormOpWith(InputArgument<index>... inputs, double epsilon,
+                    std::int64_t channel_axis = default_channel_axis,
+                    std::string friendly_name = {})
+        : OpNode<Derived, BatchNormNode>{
+              {inputs...}, epsilon, channel_axis, std::move(friendly_name)} {
+        this->validate_and_infer_types();
+    }
+
+    /// The types of the outputs for inputs of these types, in the order of the signature.
+    /// Throws NodeValidationFailure, std::invalid_argument for a wrong number of inputs.
+    static std::vector<TensorType> infer(const std::vector<TensorType>& inputs, double epsilon,
+                                         std::int64_t channel_axis) {
+        return infer_batch_norm(Derived::class_name, Derived::signature, inputs, epsilon,
+                                channel_axis);
+    }
+
+    SignatureView ports() const noexcept final { return Derived::signature; }
+};
+
+template <typename Derived, std::size_t input_count>
+using BatchNormOp = BatchNormOpWith<Derived, std::make_index_sequence<input_count>>;
+
+/// What mean and variance are to a backward pass: computed from the batch, so that gradients flow
+/// through them, or given.
+enum class Statistics : std::uint8_t { of_batch, given };
 
 }  // namespace normgraph::op

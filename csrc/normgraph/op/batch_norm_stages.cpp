@@ -1,5 +1,7 @@
 #include "normgraph/op/batch_norm_stages.hpp"
 
+#include <algorithm>
+#include <span>
 #include <stdexcept>
 #include <string>
 
@@ -17,8 +19,20 @@ element::Type known_type(const Node& node, const char* of_what, element::Type ty
 
 /// Each op of the family has gamma; an op without channel outputs has inferred it all the same.
 element::Type channel_type_of(BatchNormNode& node) {
-    return node.output_names().size() > 1 ? node.output_type(1).element_type
-                                          : node.input("gamma").element_type();
+    const std::span<const Port> outputs = node.ports().outputs;
+    const auto vector = std::ranges::find_if(outputs, is_channel_vector, &Port::role);
+    return vector == outputs.end()
+               ? node.source(Role::gamma).element_type()
+               : node.output_type(static_cast<std::size_t>(vector - outputs.begin())).element_type;
+}
+
+/// The sum of those that are there; nullopt if neither is.
+std::optional<Output> sum_of(const std::optional<Output>& left,
+                             const std::optional<Output>& right) {
+    if (left && right) {
+        return *left + *right;
+    }
+    return left ? left : right;
 }
 
 }  // namespace
@@ -29,9 +43,9 @@ BatchNormStages::BatchNormStages(BatchNormNode& node, element::Type compute_type
       data_type_{known_type(node, "data", node.output_type(0).element_type)},
       channel_type_{known_type(node, "channel vectors", channel_type_of(node))},
       compute_type_{compute_type.is_dynamic() ? channel_type_ : compute_type} {
-    for (const Input& input : node.inputs()) {
-        if (input.name() != "mask") {
-            inputs_.emplace(input.name(), in_compute_type(input.source()));
+    for (const Port& port : node.ports().inputs) {
+        if (port.role != Role::mask) {
+            inputs_.emplace(port.role, in_compute_type(node.source(port.role)));
         }
     }
 }
@@ -41,7 +55,7 @@ Output BatchNormStages::for_each_element(const Output& vector) const {
 }
 
 Output BatchNormStages::centered(const Output& mean) const {
-    return named(input("input") - for_each_element(mean), "centered");
+    return named(input(Role::input) - for_each_element(mean), "centered");
 }
 
 Output BatchNormStages::inverse_root(const Output& variance) const {
@@ -51,16 +65,16 @@ Output BatchNormStages::inverse_root(const Output& variance) const {
 }
 
 Output BatchNormStages::normed(const Output& centered, const Output& variance) const {
-    const Output gmul = named(input("gamma") * inverse_root(variance), "gmul");
-    return named(centered * for_each_element(gmul) + for_each_element(input("beta")), "normed");
+    const Output gmul = named(input(Role::gamma) * inverse_root(variance), "gmul");
+    return named(centered * for_each_element(gmul) + for_each_element(input(Role::beta)), "normed");
 }
 
 std::vector<Output> BatchNormStages::backprop(const Output& normed_delta,
                                               Statistics statistics) const {
     const Output delta = in_compute_type(normed_delta);
-    const Output gamma = input("gamma");
-    const Output variance = input("variance");
-    const Output centered = this->centered(input("mean"));
+    const Output gamma = input(Role::gamma);
+    const Output variance = input(Role::variance);
+    const Output centered = this->centered(input(Role::mean));
     const Output invsqrt = inverse_root(variance);
     const Output gmul = named(gamma * invsqrt, "gmul");
 
@@ -84,7 +98,7 @@ std::vector<Output> BatchNormStages::backprop(const Output& normed_delta,
 
 TrainingStages training_stages(BatchNormNode& node, element::Type compute_type) {
     const BatchNormStages stages(node, compute_type);
-    const Output mean = named(stages.mean_per_channel(stages.input("input")), "mean");
+    const Output mean = named(stages.mean_per_channel(stages.input(Role::input)), "mean");
     const Output centered = stages.centered(mean);
     const Output square = named(centered * centered, "square");
     const Output variance = named(stages.mean_per_channel(square), "variance");
@@ -93,9 +107,10 @@ TrainingStages training_stages(BatchNormNode& node, element::Type compute_type) 
             stages.in_channel_type(variance)};
 }
 
-std::optional<Output> input_delta_of_statistics(BatchNormNode& node,
-                                                const std::optional<Output>& mean_delta,
-                                                const std::optional<Output>& variance_delta) {
+/// The gradient of the input for deltas of the outputs mean and variance; nullopt for neither.
+static std::optional<Output> input_delta_of_statistics(
+    BatchNormNode& node, const std::optional<Output>& mean_delta,
+    const std::optional<Output>& variance_delta) {
     if (!mean_delta && !variance_delta) {
         return std::nullopt;
     }
@@ -105,19 +120,24 @@ std::optional<Output> input_delta_of_statistics(BatchNormNode& node,
         input_delta = stages.share_of_mean(stages.in_compute_type(*mean_delta));
     }
     if (variance_delta) {
-        const Output centered = stages.centered(stages.mean_per_channel(stages.input("input")));
+        const Output centered = stages.centered(stages.mean_per_channel(stages.input(Role::input)));
         const Output square_delta = stages.share_of_mean(stages.in_compute_type(*variance_delta));
         input_delta = sum_of(input_delta, (centered + centered) * square_delta);
     }
     return stages.in_data_type(*input_delta);
 }
 
-std::optional<Output> sum_of(const std::optional<Output>& left,
-                             const std::optional<Output>& right) {
-    if (left && right) {
-        return *left + *right;
+Deltas training_adjoints(BatchNormNode& node, const Deltas& deltas,
+                         const std::shared_ptr<Node>& backprop) {
+    Deltas adjoints(node.input_values().size());
+    if (backprop != nullptr) {
+        adjoints = {backprop->output(0), backprop->output(1), backprop->output(2)};
     }
-    return left ? left : right;
+    const std::span<const Port> outputs = node.ports().outputs;
+    adjoints[0] =
+        sum_of(adjoints[0], input_delta_of_statistics(node, deltas[index_of(outputs, Role::mean)],
+                                                      deltas[index_of(outputs, Role::variance)]));
+    return adjoints;
 }
 
 }  // namespace normgraph::op

@@ -2,17 +2,14 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
-#include <string_view>
 #include <vector>
 
 #include "normgraph/op/batch_norm_node.hpp"
 #include "normgraph/op/expressions.hpp"
 
 namespace normgraph::op {
-
-/// What mean and variance are to a backward pass.
-enum class Statistics : std::uint8_t { of_batch, constants };
 
 /// The stages that the ops of the family are made of, as primitive nodes that are named after their
 /// symbols. Per channel, with sums over its n elements:
@@ -35,7 +32,7 @@ public:
     BatchNormStages(BatchNormNode& node, element::Type compute_type);
 
     /// An input of the node, other than a mask, in the type that is computed in.
-    const Output& input(std::string_view name) const { return inputs_.at(name); }
+    const Output& input(Role role) const { return inputs_.at(role); }
     /// A value in the type that is computed in.
     Output in_compute_type(const Output& value) const { return convert(value, compute_type_); }
     Output in_data_type(const Output& value) const { return convert(value, data_type_); }
@@ -57,8 +54,8 @@ public:
     /// centered · gmul + beta, in the type that is computed in.
     Output normed(const Output& centered, const Output& variance) const;
 
-    /// input_delta, gamma_delta and beta_delta, in the op's types. With constant statistics
-    /// input_delta is centered_delta.
+    /// input_delta, gamma_delta and beta_delta, in the op's types. With statistics that
+    /// are given, input_delta is centered_delta.
     std::vector<Output> backprop(const Output& normed_delta, Statistics statistics) const;
 
 private:
@@ -67,10 +64,10 @@ private:
     element::Type data_type_;
     element::Type channel_type_;
     element::Type compute_type_;
-    std::map<std::string_view, Output> inputs_;  // converted once, however often they are read
+    std::map<Role, Output> inputs_;  // converted once, however often they are read
 };
 
-/// The outputs of a training op, in its types, before any rectifier.
+/// The outputs of a training op, in its types, before any ReLU.
 struct TrainingStages {
     Output normed, mean, variance;
 };
@@ -78,13 +75,10 @@ struct TrainingStages {
 /// From a node with the inputs input, gamma and beta.
 TrainingStages training_stages(BatchNormNode& node, element::Type compute_type);
 
-/// The gradient of a training op's input for deltas of its outputs mean and variance; nullopt for
-/// neither. Computed in f64, in the type of the input.
-std::optional<Output> input_delta_of_statistics(BatchNormNode& node,
-                                                const std::optional<Output>& mean_delta,
-                                                const std::optional<Output>& variance_delta);
-
-/// The sum of what is there; nullopt for nothing.
-std::optional<Output> sum_of(const std::optional<Output>& left, const std::optional<Output>& right);
+/// The adjoints of a training op. `deltas` are those of its outputs; `backprop` computes the
+/// gradients for the first of them, and is null where that does not arrive. Those of mean and
+/// variance are computed in f64, in the type of the input.
+Deltas training_adjoints(BatchNormNode& node, const Deltas& deltas,
+                         const std::shared_ptr<Node>& backprop);
 
 }  // namespace normgraph::op

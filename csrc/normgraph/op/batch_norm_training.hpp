@@ -1,57 +1,38 @@
 #pragma once
 
-#include <array>
-#include <cstdint>
-#include <memory>
 #include <optional>
-#include <span>
-#include <string>
 #include <string_view>
 #include <vector>
 
 #include "normgraph/op/batch_norm_node.hpp"
-#include "normgraph/op/tensor_type.hpp"
 
 namespace normgraph::op {
 
-/// Normalizes each channel with the statistics of this batch. For the n elements of a channel,
-///
-///     mean       = sum(input) / n
-///     variance   = sum((input - mean)^2) / n                              (biased)
-///     normalized = gamma * (input - mean) / sqrt(variance + epsilon) + beta
+/// Normalizes each channel with the statistics of this batch: see `documentation`.
 ///
 /// Constraints: C1, C2, C4, C5, C6, C8, C9, C10 (see batch_norm_constraints.hpp).
-class BatchNormTraining final : public BatchNormNode {
+class BatchNormTraining final : public BatchNormOp<BatchNormTraining, 3> {
 public:
     static constexpr std::string_view class_name = "BatchNormTraining";
-    static constexpr std::array<std::string_view, 3> names_of_inputs{"input", "gamma", "beta"};
-    static constexpr std::array<std::string_view, 3> names_of_outputs{"normalized", "mean",
-                                                                      "variance"};
+    static constexpr std::string_view function_name = "batch_norm_training";
+    static constexpr std::string_view documentation =
+        R"(Normalize each channel with the statistics of this batch.
 
-    /// input is (., C, ...) with C at channel_axis; gamma and beta are (C).
-    /// Throws NodeValidationFailure. An empty friendly name stands for a generated one.
-    BatchNormTraining(const Output& input, const Output& gamma, const Output& beta, double epsilon,
-                      std::int64_t channel_axis = 1, std::string friendly_name = {});
+Per channel, over its n elements:
 
-    /// The types of the outputs for inputs of these types, in the order of the names above.
-    /// Throws NodeValidationFailure, std::invalid_argument for a wrong number of inputs.
-    static std::vector<TensorType> infer(const std::vector<TensorType>& inputs, double epsilon,
-                                         std::int64_t channel_axis);
+    mean       = sum(input) / n
+    variance   = sum((input - mean)**2) / n                                (biased)
+    normalized = gamma * (input - mean) / sqrt(variance + epsilon) + beta)";
+    static constexpr Signature<3, 3> signature{{{ports::input, ports::gamma, ports::beta}},
+                                               {{{"normalized", Role::result, ports::like_input},
+                                                 ports::batch_mean,
+                                                 ports::batch_variance}}};
 
-    std::string_view type_name() const noexcept override { return class_name; }
-    std::span<const std::string_view> input_names() const noexcept override {
-        return names_of_inputs;
-    }
-    std::span<const std::string_view> output_names() const noexcept override {
-        return names_of_outputs;
-    }
+    using BatchNormOpWith::BatchNormOpWith;
 
     std::optional<std::vector<Output>> decompose(element::Type compute_type) override;
 
 private:
-    std::vector<TensorType> infer_types(const std::vector<TensorType>& inputs) const override;
-    std::shared_ptr<Node> make_clone(const std::vector<Output>& inputs,
-                                     const std::string& friendly_name) const override;
     Deltas make_adjoints(const Deltas& deltas) override;
 };
 

@@ -1,64 +1,41 @@
 #pragma once
 
-#include <array>
-#include <cstdint>
-#include <memory>
 #include <optional>
-#include <span>
-#include <string>
 #include <string_view>
 #include <vector>
 
 #include "normgraph/op/batch_norm_node.hpp"
-#include "normgraph/op/tensor_type.hpp"
 
 namespace normgraph::op {
 
-/// The gradients of BatchNormTraining's output `normalized`. For the n elements of a channel, with
-/// scale = 1 / sqrt(variance + epsilon), centered = (input - mean) * scale, d = normalized_delta:
-///
-///     beta_delta  = sum(d)
-///     gamma_delta = sum(d * centered)
-///     input_delta = gamma * scale * (d - beta_delta / n - centered * gamma_delta / n)
-///
-/// mean and variance are BatchNormTraining's outputs of these names and are used as given; beta is
-/// not read.
+/// The gradients of BatchNormTraining's output normalized: see `documentation`. mean and variance
+/// are that op's outputs of these names.
 ///
 /// Constraints: C1 to C10 (see batch_norm_constraints.hpp).
-class BatchNormTrainingBackprop final : public BatchNormNode {
+class BatchNormTrainingBackprop final : public BatchNormOp<BatchNormTrainingBackprop, 6> {
 public:
     static constexpr std::string_view class_name = "BatchNormTrainingBackprop";
-    static constexpr std::array<std::string_view, 6> names_of_inputs{
-        "input", "gamma", "beta", "mean", "variance", "normalized_delta"};
-    static constexpr std::array<std::string_view, 3> names_of_outputs{"input_delta", "gamma_delta",
-                                                                      "beta_delta"};
+    static constexpr std::string_view function_name = "batch_norm_training_backprop";
+    static constexpr std::string_view documentation =
+        R"(Gradients of BatchNormTraining's output normalized.
 
-    /// input and normalized_delta are (., C, ...) with C at channel_axis; the others are (C).
-    /// Throws NodeValidationFailure. An empty friendly name stands for a generated one.
-    BatchNormTrainingBackprop(const Output& input, const Output& gamma, const Output& beta,
-                              const Output& mean, const Output& variance,
-                              const Output& normalized_delta, double epsilon,
-                              std::int64_t channel_axis = 1, std::string friendly_name = {});
+Per channel, over its n elements, with inv = 1/sqrt(variance + epsilon) and
+xhat = (input - mean) * inv:
 
-    /// The types of the outputs for inputs of these types, in the order of the names above.
-    /// Throws NodeValidationFailure, std::invalid_argument for a wrong number of inputs.
-    static std::vector<TensorType> infer(const std::vector<TensorType>& inputs, double epsilon,
-                                         std::int64_t channel_axis);
+    beta_delta  = sum(normalized_delta)
+    gamma_delta = sum(normalized_delta * xhat)
+    input_delta = gamma * inv * (normalized_delta - beta_delta/n - xhat * gamma_delta/n))";
+    static constexpr Signature<6, 3> signature{
+        {{ports::input, ports::gamma, ports::unread_beta, ports::forward_mean,
+          ports::forward_variance, ports::normalized_delta}},
+        {{ports::input_delta, ports::gamma_delta, ports::beta_delta}}};
+    static constexpr Statistics statistics = Statistics::of_batch;
 
-    std::string_view type_name() const noexcept override { return class_name; }
-    std::span<const std::string_view> input_names() const noexcept override {
-        return names_of_inputs;
-    }
-    std::span<const std::string_view> output_names() const noexcept override {
-        return names_of_outputs;
-    }
+    using BatchNormOpWith::BatchNormOpWith;
 
     std::optional<std::vector<Output>> decompose(element::Type compute_type) override;
 
 private:
-    std::vector<TensorType> infer_types(const std::vector<TensorType>& inputs) const override;
-    std::shared_ptr<Node> make_clone(const std::vector<Output>& inputs,
-                                     const std::string& friendly_name) const override;
     Deltas make_adjoints(const Deltas& deltas) override;
 };
 

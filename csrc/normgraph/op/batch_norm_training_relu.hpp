@@ -1,62 +1,46 @@
 #pragma once
 
-#include <array>
-#include <cstdint>
-#include <memory>
 #include <optional>
-#include <span>
-#include <string>
 #include <string_view>
 #include <vector>
 
 #include "normgraph/op/batch_norm_node.hpp"
-#include "normgraph/op/tensor_type.hpp"
 
 namespace normgraph::op {
 
-/// BatchNormTraining and a rectifier in one. With normalized as BatchNormTraining gives it, rounded
-/// to its element type:
-///
-///     activated = 0 where normalized <= 0, else normalized               (a NaN stays)
-///     mask      = a bit for each element: 1 where activated is not 0
-///
-/// mask is all of the output that the backward pass needs. It has the element type u8; its bits are
-/// packed, the least significant first, along the axes behind the channel axis, merged into one, or
-/// along the channel axis if that is the last one (see relu_mask_shape in relu_mask.hpp).
+/// BatchNormTraining and ReLU in one: see `documentation`. Bits of the mask beyond the last element
+/// are 0 (see relu_mask_shape in relu_mask.hpp).
 ///
 /// Constraints: C1, C2, C4, C5, C6, C8, C9, C10 (see batch_norm_constraints.hpp).
-class BatchNormTrainingRelu final : public BatchNormNode {
+class BatchNormTrainingRelu final : public BatchNormOp<BatchNormTrainingRelu, 3> {
 public:
     static constexpr std::string_view class_name = "BatchNormTrainingRelu";
-    static constexpr std::array<std::string_view, 3> names_of_inputs{"input", "gamma", "beta"};
-    static constexpr std::array<std::string_view, 4> names_of_outputs{"activated", "mean",
-                                                                      "variance", "mask"};
+    static constexpr std::string_view function_name = "batch_norm_training_relu";
+    static constexpr std::string_view documentation =
+        R"(Normalize each channel with the statistics of this batch, and apply ReLU.
 
-    /// input is (., C, ...) with C at channel_axis; gamma and beta are (C).
-    /// Throws NodeValidationFailure. An empty friendly name stands for a generated one.
-    BatchNormTrainingRelu(const Output& input, const Output& gamma, const Output& beta,
-                          double epsilon, std::int64_t channel_axis = 1,
-                          std::string friendly_name = {});
+With normalized as BatchNormTraining gives it, rounded to its element type:
 
-    /// The types of the outputs for inputs of these types, in the order of the names above.
-    /// Throws NodeValidationFailure, std::invalid_argument for a wrong number of inputs.
-    static std::vector<TensorType> infer(const std::vector<TensorType>& inputs, double epsilon,
-                                         std::int64_t channel_axis);
+    activated = 0 where normalized <= 0, else normalized            (a NaN stays)
+    mask      = a bit for each element: 1 where activated is not 0
 
-    std::string_view type_name() const noexcept override { return class_name; }
-    std::span<const std::string_view> input_names() const noexcept override {
-        return names_of_inputs;
-    }
-    std::span<const std::string_view> output_names() const noexcept override {
-        return names_of_outputs;
-    }
+mask is all of the output that the backward pass needs. Its bits are packed, eight to a byte, the
+least significant first. With outer and inner the products of the lengths before and after the
+channel axis, its shape is {outer, ceil(C/8)} if the channel axis is the last one, else
+{outer, C, ceil(inner/8)}: numpy.packbits(bits, axis=-1, bitorder="little"), where bits is
+(activated != 0) in the shape (outer, C) or (outer, C, inner).)";
+    static constexpr Signature<3, 4> signature{
+        {{ports::input, ports::gamma, ports::beta}},
+        {{{"activated", Role::result, ports::like_input},
+          ports::batch_mean,
+          ports::batch_variance,
+          {"mask", Role::mask, "u8, packed as said above"}}}};
+
+    using BatchNormOpWith::BatchNormOpWith;
 
     std::optional<std::vector<Output>> decompose(element::Type compute_type) override;
 
 private:
-    std::vector<TensorType> infer_types(const std::vector<TensorType>& inputs) const override;
-    std::shared_ptr<Node> make_clone(const std::vector<Output>& inputs,
-                                     const std::string& friendly_name) const override;
     Deltas make_adjoints(const Deltas& deltas) override;
 };
 

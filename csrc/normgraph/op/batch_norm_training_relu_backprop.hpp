@@ -1,62 +1,46 @@
 #pragma once
 
-#include <array>
-#include <cstdint>
-#include <memory>
 #include <optional>
-#include <span>
-#include <string>
 #include <string_view>
 #include <vector>
 
 #include "normgraph/op/batch_norm_node.hpp"
-#include "normgraph/op/tensor_type.hpp"
 
 namespace normgraph::op {
 
-/// The gradients of BatchNormTrainingRelu's output `activated`: those of BatchNormTraining with
-///
-///     normalized_delta = activated_delta where the bit of mask is 1, else 0
-///
-/// What activated_delta holds where the bit is 0 does not count, be it NaN or infinity. mean,
-/// variance and mask are BatchNormTrainingRelu's outputs of these names; beta is not read.
+/// The gradients of BatchNormTrainingRelu's output activated: see `documentation`.
 ///
 /// Constraints: C1 to C12 (see batch_norm_constraints.hpp).
-class BatchNormTrainingReluBackprop final : public BatchNormNode {
+class BatchNormTrainingReluBackprop final : public BatchNormOp<BatchNormTrainingReluBackprop, 7> {
 public:
     static constexpr std::string_view class_name = "BatchNormTrainingReluBackprop";
-    static constexpr std::array<std::string_view, 7> names_of_inputs{
-        "input", "gamma", "beta", "mean", "variance", "mask", "activated_delta"};
-    static constexpr std::array<std::string_view, 3> names_of_outputs{"input_delta", "gamma_delta",
-                                                                      "beta_delta"};
+    static constexpr std::string_view function_name = "batch_norm_training_relu_backprop";
+    static constexpr std::string_view documentation =
+        R"(Gradients of BatchNormTrainingRelu's output activated.
 
-    /// input and activated_delta are (., C, ...) with C at channel_axis; mask is what
-    /// BatchNormTrainingRelu puts out; the others are (C).
-    /// Throws NodeValidationFailure. An empty friendly name stands for a generated one.
-    BatchNormTrainingReluBackprop(const Output& input, const Output& gamma, const Output& beta,
-                                  const Output& mean, const Output& variance, const Output& mask,
-                                  const Output& activated_delta, double epsilon,
-                                  std::int64_t channel_axis = 1, std::string friendly_name = {});
+They are those of BatchNormTraining with
 
-    /// The types of the outputs for inputs of these types, in the order of the names above.
-    /// Throws NodeValidationFailure, std::invalid_argument for a wrong number of inputs.
-    static std::vector<TensorType> infer(const std::vector<TensorType>& inputs, double epsilon,
-                                         std::int64_t channel_axis);
+    normalized_delta = activated_delta where the bit of mask is 1, else 0
 
-    std::string_view type_name() const noexcept override { return class_name; }
-    std::span<const std::string_view> input_names() const noexcept override {
-        return names_of_inputs;
-    }
-    std::span<const std::string_view> output_names() const noexcept override {
-        return names_of_outputs;
-    }
+What activated_delta holds where the bit is 0 does not count, be it NaN or infinity. What is not
+known of the inputs is not inferred from mask.)";
+    static constexpr Signature<7, 3> signature{
+        {{ports::input,
+          ports::gamma,
+          ports::unread_beta,
+          ports::forward_mean,
+          ports::forward_variance,
+          {"mask", Role::mask, "u8, C-contiguous: BatchNormTrainingRelu's output of this name"},
+          {"activated_delta", Role::delta,
+           "shape and element type of input: the gradient of activated"}}},
+        {{ports::input_delta, ports::gamma_delta, ports::beta_delta}}};
+    static constexpr Statistics statistics = Statistics::of_batch;
+
+    using BatchNormOpWith::BatchNormOpWith;
 
     std::optional<std::vector<Output>> decompose(element::Type compute_type) override;
 
 private:
-    std::vector<TensorType> infer_types(const std::vector<TensorType>& inputs) const override;
-    std::shared_ptr<Node> make_clone(const std::vector<Output>& inputs,
-                                     const std::string& friendly_name) const override;
     Deltas make_adjoints(const Deltas& deltas) override;
 };
 

@@ -10,32 +10,19 @@
 namespace normgraph::op {
 
 Convert::Convert(const Output& value, element::Type element_type, std::string friendly_name)
-    : Node{{value}, std::move(friendly_name)}, element_type_{element_type} {
+    : OpNode{{value}, element_type, std::move(friendly_name)} {
     validate_and_infer_types();
 }
 
 std::vector<TensorType> Convert::infer(const std::vector<TensorType>& inputs,
                                        element::Type element_type) {
-    check_one_type_per_input(class_name, names_of_inputs, inputs);
+    check_one_type_per_input(class_name, input_names_of<Convert>, inputs);
     if (!element_type.is_real()) {
         throw NodeValidationFailure(std::string(class_name), "",
                                     {{"P1", "element_type: expected f16, bf16, f32 or f64, got " +
                                                 std::string(element_type.name())}});
     }
     return {{element_type, inputs.front().partial_shape}};
-}
-
-void Convert::visit_attributes(AttributeVisitor& visitor) const {
-    visitor.on_attribute("element_type", element_type_);
-}
-
-std::vector<TensorType> Convert::infer_types(const std::vector<TensorType>& inputs) const {
-    return infer(inputs, element_type_);
-}
-
-std::shared_ptr<Node> Convert::make_clone(const std::vector<Output>& inputs,
-                                          const std::string& friendly_name) const {
-    return std::make_shared<Convert>(inputs[0], element_type_, friendly_name);
 }
 
 Deltas Convert::make_adjoints(const Deltas& deltas) {

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <string_view>
 
 #include "normgraph/op/elementwise_node.hpp"
@@ -13,8 +12,7 @@ namespace normgraph::op {
 class Add final : public BinaryNode<Add> {
 public:
     static constexpr std::string_view class_name = "Add";
-    static constexpr std::array<std::string_view, 2> names_of_inputs{"left", "right"};
-    static constexpr std::array<std::string_view, 1> names_of_outputs{"result"};
+    static constexpr std::string_view documentation = "left + right, element by element.";
     using BinaryNode::BinaryNode;
 
 private:
@@ -25,8 +23,7 @@ private:
 class Subtract final : public BinaryNode<Subtract> {
 public:
     static constexpr std::string_view class_name = "Subtract";
-    static constexpr std::array<std::string_view, 2> names_of_inputs{"left", "right"};
-    static constexpr std::array<std::string_view, 1> names_of_outputs{"result"};
+    static constexpr std::string_view documentation = "left - right, element by element.";
     using BinaryNode::BinaryNode;
 
 private:
@@ -37,8 +34,7 @@ private:
 class Multiply final : public BinaryNode<Multiply> {
 public:
     static constexpr std::string_view class_name = "Multiply";
-    static constexpr std::array<std::string_view, 2> names_of_inputs{"left", "right"};
-    static constexpr std::array<std::string_view, 1> names_of_outputs{"result"};
+    static constexpr std::string_view documentation = "left * right, element by element.";
     using BinaryNode::BinaryNode;
 
 private:
@@ -49,8 +45,7 @@ private:
 class Divide final : public BinaryNode<Divide> {
 public:
     static constexpr std::string_view class_name = "Divide";
-    static constexpr std::array<std::string_view, 2> names_of_inputs{"left", "right"};
-    static constexpr std::array<std::string_view, 1> names_of_outputs{"result"};
+    static constexpr std::string_view documentation = "left / right, element by element.";
     using BinaryNode::BinaryNode;
 
 private:
@@ -61,8 +56,7 @@ private:
 class Negate final : public UnaryNode<Negate> {
 public:
     static constexpr std::string_view class_name = "Negate";
-    static constexpr std::array<std::string_view, 1> names_of_inputs{"value"};
-    static constexpr std::array<std::string_view, 1> names_of_outputs{"result"};
+    static constexpr std::string_view documentation = "-value, element by element.";
     using UnaryNode::UnaryNode;
 
 private:
@@ -73,33 +67,35 @@ private:
 class SquareRoot final : public UnaryNode<SquareRoot> {
 public:
     static constexpr std::string_view class_name = "SquareRoot";
-    static constexpr std::array<std::string_view, 1> names_of_inputs{"value"};
-    static constexpr std::array<std::string_view, 1> names_of_outputs{"result"};
+    static constexpr std::string_view documentation = "The square root of each element.";
     using UnaryNode::UnaryNode;
 
 private:
     Deltas make_adjoints(const Deltas& deltas) override;
 };
 
-/// The rectifier: +0 where value <= 0, else value (a NaN stays).
+/// ReLU: +0 where value <= 0, else value (a NaN stays).
 class Relu final : public UnaryNode<Relu> {
 public:
     static constexpr std::string_view class_name = "Relu";
-    static constexpr std::array<std::string_view, 1> names_of_inputs{"value"};
-    static constexpr std::array<std::string_view, 1> names_of_outputs{"result"};
+    static constexpr std::string_view documentation =
+        "ReLU: 0 where value <= 0, else value (a NaN stays).";
     using UnaryNode::UnaryNode;
 
 private:
     Deltas make_adjoints(const Deltas& deltas) override;
 };
 
-/// The gradient of a rectifier: +0 where value <= 0, whatever delta holds there, else delta.
-/// value is the rectifier's input or its output. It only selects: nothing is differentiated by it.
+/// The gradient of ReLU: +0 where value <= 0, whatever delta holds there, else delta.
+/// value is ReLU's input or its output. It only selects: nothing is differentiated by it.
 class ReluBackprop final : public BinaryNode<ReluBackprop> {
 public:
     static constexpr std::string_view class_name = "ReluBackprop";
-    static constexpr std::array<std::string_view, 2> names_of_inputs{"value", "delta"};
-    static constexpr std::array<std::string_view, 1> names_of_outputs{"result"};
+    static constexpr std::string_view documentation =
+        "The gradient of ReLU.\n\n"
+        "0 where value <= 0, whatever delta holds there, else delta. value is ReLU's input or its\n"
+        "output; it only selects: nothing is differentiated by it.";
+    static constexpr Signature<2, 1> signature{{{{"value"}, {"delta"}}}, {{{"result"}}}};
     using BinaryNode::BinaryNode;
 
 private:

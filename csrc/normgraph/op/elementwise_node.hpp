@@ -1,80 +1,62 @@
 #pragma once
 
-#include <memory>
-#include <span>
+#include <array>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
-#include "normgraph/ir/node.hpp"
+#include "normgraph/op/op_node.hpp"
 #include "normgraph/op/primitive_constraints.hpp"
-#include "normgraph/op/tensor_type.hpp"
 
 namespace normgraph::op {
 
 /// What the element-wise ops have in common: inputs of one real element type and one shape, one
-/// output of both, no attributes. Derived has class_name, names_of_inputs and names_of_outputs.
+/// output of both, no attributes.
 ///
-/// Constraints: P1, P2, P3 (see primitive_constraints.hpp).
+/// Constraints: P1, P2, P3 (see constraints.hpp).
 template <typename Derived>
-class ElementwiseNode : public Node {
+class ElementwiseNode : public OpNode<Derived> {
 public:
+    static constexpr std::array<std::string_view, 3> constraint_labels{"P1", "P2", "P3"};
+    static constexpr std::string_view remark =
+        "All inputs have one real element type and one shape, without broadcasting, and the "
+        "output\n"
+        "has them too. f16 and bf16 are computed in f32 and rounded once.";
+
     /// Throws NodeValidationFailure, std::invalid_argument for a wrong number of inputs.
     static std::vector<TensorType> infer(const std::vector<TensorType>& inputs) {
-        return {infer_elementwise(Derived::class_name, Derived::names_of_inputs, inputs)};
+        return {infer_elementwise(Derived::class_name, input_names_of<Derived>, inputs)};
     }
-
-    std::string_view type_name() const noexcept final { return Derived::class_name; }
-    std::span<const std::string_view> input_names() const noexcept final {
-        return Derived::names_of_inputs;
-    }
-    std::span<const std::string_view> output_names() const noexcept final {
-        return Derived::names_of_outputs;
-    }
-    void visit_attributes(AttributeVisitor& /*visitor*/) const final {}
 
 protected:
     ElementwiseNode(std::vector<Output> inputs, std::string friendly_name)
-        : Node{std::move(inputs), std::move(friendly_name)} {}
-
-private:
-    std::vector<TensorType> infer_types(const std::vector<TensorType>& inputs) const final {
-        return infer(inputs);
-    }
+        : OpNode<Derived>{std::move(inputs), std::move(friendly_name)} {}
 };
 
-/// Of one value.
+/// An element-wise op on one value.
 template <typename Derived>
 class UnaryNode : public ElementwiseNode<Derived> {
 public:
+    static constexpr Signature<1, 1> signature{{{{"value"}}}, {{{"result"}}}};
+
     /// Throws NodeValidationFailure. An empty friendly name stands for a generated one.
     explicit UnaryNode(const Output& value, std::string friendly_name = {})
         : ElementwiseNode<Derived>{{value}, std::move(friendly_name)} {
         this->validate_and_infer_types();
     }
-
-private:
-    std::shared_ptr<Node> make_clone(const std::vector<Output>& inputs,
-                                     const std::string& friendly_name) const final {
-        return std::make_shared<Derived>(inputs[0], friendly_name);
-    }
 };
 
-/// Of two values.
+/// An element-wise op on two values.
 template <typename Derived>
 class BinaryNode : public ElementwiseNode<Derived> {
 public:
+    static constexpr Signature<2, 1> signature{{{{"left"}, {"right"}}}, {{{"result"}}}};
+
     /// Throws NodeValidationFailure. An empty friendly name stands for a generated one.
     BinaryNode(const Output& first, const Output& second, std::string friendly_name = {})
         : ElementwiseNode<Derived>{{first, second}, std::move(friendly_name)} {
         this->validate_and_infer_types();
-    }
-
-private:
-    std::shared_ptr<Node> make_clone(const std::vector<Output>& inputs,
-                                     const std::string& friendly_name) const final {
-        return std::make_shared<Derived>(inputs[0], inputs[1], friendly_name);
     }
 };
 

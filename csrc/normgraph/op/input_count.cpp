@@ -1,5 +1,7 @@
 #include "normgraph/op/input_count.hpp"
 
+#include <algorithm>
+#include <iterator>
 #include <stdexcept>
 #include <string>
 
@@ -16,6 +18,13 @@ void check_one_type_per_input(std::string_view type_name,
                                     format_count(names.size(), "input") + " (" + join(names, ", ") +
                                     "), got " + std::to_string(inputs.size()));
     }
+}
+
+void check_one_type_per_input(std::string_view type_name, std::span<const Port> input_ports,
+                              const std::vector<TensorType>& inputs) {
+    std::vector<std::string_view> names;
+    std::ranges::transform(input_ports, std::back_inserter(names), &Port::name);
+    check_one_type_per_input(type_name, names, inputs);
 }
 
 }  // namespace normgraph::op

@@ -1,26 +1,51 @@
 #pragma once
 
 #include <array>
-#include <memory>
-#include <span>
 #include <string>
 #include <string_view>
+#include <tuple>
+#include <utility>
 #include <vector>
 
-#include "normgraph/ir/node.hpp"
-#include "normgraph/op/tensor_type.hpp"
+#include "normgraph/op/op_node.hpp"
 
 namespace normgraph::op {
+
+/// The base class of MatrixMultiply: which of the matrices are transposed first.
+class MatrixMultiplyAttributes : public Node {
+public:
+    static constexpr std::tuple attributes{
+        Attribute<bool>{"transpose_left", "whether left is transposed first"},
+        Attribute<bool>{"transpose_right", "whether right is transposed first"}};
+
+    bool transpose_left() const noexcept { return transpose_left_; }
+    bool transpose_right() const noexcept { return transpose_right_; }
+
+protected:
+    MatrixMultiplyAttributes(std::vector<Output> inputs, bool transpose_left, bool transpose_right,
+                             std::string friendly_name)
+        : Node{std::move(inputs), std::move(friendly_name)},
+          transpose_left_{transpose_left},
+          transpose_right_{transpose_right} {}
+
+    std::tuple<bool, bool> attribute_values() const { return {transpose_left_, transpose_right_}; }
+
+private:
+    bool transpose_left_;
+    bool transpose_right_;
+};
 
 /// The product of two matrices, each transposed first if asked for. Products are summed in double
 /// and rounded once.
 ///
 /// Constraints: P1, P2, P6, P7 (see primitive_constraints.hpp).
-class MatrixMultiply final : public Node {
+class MatrixMultiply final : public OpNode<MatrixMultiply, MatrixMultiplyAttributes> {
 public:
     static constexpr std::string_view class_name = "MatrixMultiply";
-    static constexpr std::array<std::string_view, 2> names_of_inputs{"left", "right"};
-    static constexpr std::array<std::string_view, 1> names_of_outputs{"result"};
+    static constexpr std::string_view documentation =
+        "The product of two matrices.\n\nProducts are summed in double and rounded once.";
+    static constexpr std::array<std::string_view, 4> constraint_labels{"P1", "P2", "P6", "P7"};
+    static constexpr Signature<2, 1> signature{{{{"left"}, {"right"}}}, {{{"result"}}}};
 
     /// Throws NodeValidationFailure. An empty friendly name stands for a generated one.
     MatrixMultiply(const Output& left, const Output& right, bool transpose_left = false,
@@ -30,26 +55,8 @@ public:
     static std::vector<TensorType> infer(const std::vector<TensorType>& inputs, bool transpose_left,
                                          bool transpose_right);
 
-    bool transpose_left() const noexcept { return transpose_left_; }
-    bool transpose_right() const noexcept { return transpose_right_; }
-
-    std::string_view type_name() const noexcept override { return class_name; }
-    std::span<const std::string_view> input_names() const noexcept override {
-        return names_of_inputs;
-    }
-    std::span<const std::string_view> output_names() const noexcept override {
-        return names_of_outputs;
-    }
-    void visit_attributes(AttributeVisitor& visitor) const override;
-
 private:
-    std::vector<TensorType> infer_types(const std::vector<TensorType>& inputs) const override;
-    std::shared_ptr<Node> make_clone(const std::vector<Output>& inputs,
-                                     const std::string& friendly_name) const override;
     Deltas make_adjoints(const Deltas& deltas) override;
-
-    bool transpose_left_;
-    bool transpose_right_;
 };
 
 }  // namespace normgraph::op

@@ -9,15 +9,7 @@
 
 namespace normgraph::op {
 
-/// The constraints of the primitive ops. An op has those that speak of what it has.
-///
-///     P1   the element type is real: f16, bf16, f32 or f64
-///     P2   the inputs have one element type
-///     P3   the inputs have one shape (no broadcasting)
-///     P4   the axes lie within the rank and ascend
-///     P5   value has one axis for each of the listed ones, of the length that `like` has there
-///     P6   a matrix has rank 2
-///     P7   the inner lengths of a product agree
+/// The constraints P1 to P7 (see constraints.hpp). An op has those that speak of what it has.
 ///
 /// What is not known yet violates nothing. Each function throws NodeValidationFailure with every
 /// violated constraint, std::invalid_argument if there are not as many inputs as names.

@@ -7,6 +7,11 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <utility>
+
+#include "normgraph/kernel/relu_mask.hpp"
+#include "normgraph/op/batch_norm_family.hpp"
+#include "normgraph/runtime/kernel_arguments.hpp"
 
 namespace normgraph::runtime {
 namespace {
@@ -38,7 +43,7 @@ std::vector<TensorType> validate_anew(const KernelCall& call, std::span<const Op
                                       double epsilon, std::int64_t channel_axis) {
     std::vector<TensorType> outputs = call.infer(tensor_types(inputs), epsilon, channel_axis);
     const Array& input = *inputs[0];
-    if (call.needs_elements && input.is_empty()) {
+    if (call.needs_elements() && input.is_empty()) {
         throw std::invalid_argument(
             "input: expected at least one element per channel, since an empty batch has no "
             "statistics, got shape " +
@@ -113,7 +118,145 @@ struct Remembered {
     }
 };
 
+/// Memory for an output that the kernel needs and nobody wants: it makes activation and mask
+/// together or not at all.
+class Scratch {
+public:
+    kernel::ReluMask mask(const kernel::Problem& problem) {
+        bytes_.resize(static_cast<std::size_t>(kernel::ReluMaskLayout(problem).byte_count()));
+        return {bytes_.data()};
+    }
+    kernel::Tensor tensor(const kernel::Problem& problem) {
+        auto stride = static_cast<std::int64_t>(kernel::size_of(problem.data_type));
+        strides_.resize(problem.shape.size());
+        for (std::size_t axis = strides_.size(); axis-- > 0;) {
+            strides_[axis] = stride;
+            stride *= problem.shape[axis];
+        }
+        bytes_.resize(static_cast<std::size_t>(stride));
+        return {bytes_.data(), strides_};
+    }
+
+private:
+    std::vector<std::byte> bytes_;
+    std::vector<std::int64_t> strides_;
+};
+
+/// What a call is given, by role; arrays of roles that the op has not are absent.
+template <typename Op>
+class Arrays {
+public:
+    Arrays(std::span<const OptionalArray> inputs, std::span<const OptionalArray> outputs)
+        : inputs_(inputs), outputs_(outputs) {}
+
+    kernel::ConstTensor tensor(op::Role role) const { return const_tensor(input(role)); }
+    kernel::ConstChannelVector vector(op::Role role) const {
+        return const_channel_vector(input(role));
+    }
+    kernel::ConstReluMask mask() const {
+        return {relu_mask("mask", input(op::Role::mask)).address};
+    }
+    kernel::Tensor result() const { return runtime::tensor(output(op::Role::result)); }
+    kernel::ChannelVector vector_result(op::Role role) const {
+        return channel_vector(output(role));
+    }
+    kernel::ReluMask mask_result() const {
+        return relu_mask("out[3] (mask)", output(op::Role::mask));
+    }
+
+private:
+    static const OptionalArray& find(std::span<const OptionalArray> arrays,
+                                     std::span<const op::Port> ports, op::Role role) {
+        static constinit const OptionalArray absent = std::nullopt;
+        const std::size_t index = op::index_of(ports, role);
+        return index < arrays.size() ? arrays[index] : absent;
+    }
+    const OptionalArray& input(op::Role role) const {
+        return find(inputs_, Op::signature.inputs, role);
+    }
+    const OptionalArray& output(op::Role role) const {
+        return find(outputs_, Op::signature.outputs, role);
+    }
+
+    std::span<const OptionalArray> inputs_, outputs_;
+};
+
+constexpr kernel::Statistics kernel_statistics(op::Statistics statistics) {
+    return statistics == op::Statistics::of_batch ? kernel::Statistics::of_batch
+                                                  : kernel::Statistics::given;
+}
+
+/// The op's kernel, on arrays: a gradient tells a backward pass, statistics among the inputs tell
+/// inference.
+template <typename Op>
+void run(std::span<const OptionalArray> inputs, std::span<const OptionalArray> outputs,
+         double epsilon, std::int64_t channel_axis, std::int64_t num_threads,
+         const kernel::Implementation& implementation) {
+    using op::Role;
+    const kernel::Problem problem = problem_of(inputs, outputs, epsilon, channel_axis);
+    const Arrays<Op> arrays(inputs, outputs);
+    if constexpr (op::has(Op::signature.inputs, Role::delta)) {
+        kernel::batch_norm_backprop({.problem = problem,
+                                     .statistics = kernel_statistics(Op::statistics),
+                                     .input = arrays.tensor(Role::input),
+                                     .gamma = arrays.vector(Role::gamma),
+                                     .mean = arrays.vector(Role::mean),
+                                     .variance = arrays.vector(Role::variance),
+                                     .normalized_delta = arrays.tensor(Role::delta),
+                                     .input_delta = arrays.result(),
+                                     .gamma_delta = arrays.vector_result(Role::gamma_delta),
+                                     .beta_delta = arrays.vector_result(Role::beta_delta),
+                                     .mask = arrays.mask()},
+                                    num_threads, implementation);
+    } else if constexpr (op::has(Op::signature.inputs, Role::mean)) {
+        kernel::batch_norm_inference({.problem = problem,
+                                      .input = arrays.tensor(Role::input),
+                                      .gamma = arrays.vector(Role::gamma),
+                                      .beta = arrays.vector(Role::beta),
+                                      .mean = arrays.vector(Role::mean),
+                                      .variance = arrays.vector(Role::variance),
+                                      .normalized = arrays.result()},
+                                     num_threads, implementation);
+    } else {
+        Scratch scratch;
+        kernel::Tensor normalized = arrays.result();
+        kernel::ReluMask mask = arrays.mask_result();
+        if constexpr (op::has(Op::signature.outputs, Role::mask)) {
+            if (normalized.address != nullptr && mask.address == nullptr) {
+                mask = scratch.mask(problem);
+            }
+            if (normalized.address == nullptr && mask.address != nullptr) {
+                normalized = scratch.tensor(problem);
+            }
+        }
+        kernel::batch_norm_training({.problem = problem,
+                                     .input = arrays.tensor(Role::input),
+                                     .gamma = arrays.vector(Role::gamma),
+                                     .beta = arrays.vector(Role::beta),
+                                     .normalized = normalized,
+                                     .mean = arrays.vector_result(Role::mean),
+                                     .variance = arrays.vector_result(Role::variance),
+                                     .mask = mask},
+                                    num_threads, implementation);
+    }
+}
+
+template <typename... Ops>
+struct KernelCalls {
+    static constexpr std::array calls{KernelCall{.name = Ops::function_name,
+                                                 .op_class = Ops::class_name,
+                                                 .inputs = Ops::signature.inputs,
+                                                 .outputs = Ops::signature.outputs,
+                                                 .documentation = Ops::documentation,
+                                                 .infer = Ops::infer,
+                                                 .run = run<Ops>}...};
+};
+
 }  // namespace
+
+std::span<const KernelCall> kernel_calls() {
+    return op::BatchNormFamily<KernelCalls>::calls;
+}
 
 std::shared_ptr<const std::vector<TensorType>> validate(const KernelCall& call,
                                                         std::span<const OptionalArray> inputs,

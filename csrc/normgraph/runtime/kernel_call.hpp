@@ -9,6 +9,7 @@
 
 #include "normgraph/ir/tensor_type.hpp"
 #include "normgraph/kernel/dispatch.hpp"
+#include "normgraph/op/signature.hpp"
 #include "normgraph/runtime/array.hpp"
 
 /// The ops of the family called on arrays: the IR's rules checked, then the kernel run.
@@ -19,28 +20,30 @@ using OptionalArray = std::optional<Array>;
 
 /// One op as a function on arrays; inputs and outputs are in the op's order.
 struct KernelCall {
-    std::string_view name;  ///< the op's stem, batch_norm_training_backprop
-    std::span<const std::string_view> input_names;
-    std::span<const std::string_view> output_names;
-    bool needs_elements;  ///< whether an empty batch is refused
+    std::string_view name;      ///< the op's stem, batch_norm_training_backprop
+    std::string_view op_class;  ///< its class, BatchNormTrainingBackprop
+    std::span<const op::Port> inputs;
+    std::span<const op::Port> outputs;
+    std::string_view documentation;  ///< the op's, see BatchNormOp
+
+    /// Whether an empty batch is refused, since it has no statistics.
+    bool needs_elements() const {
+        return !op::has(inputs, op::Role::mean) && !op::has(inputs, op::Role::delta);
+    }
 
     /// The op's validation (see its `infer`).
     std::vector<TensorType> (*infer)(const std::vector<TensorType>& inputs, double epsilon,
                                      std::int64_t channel_axis);
     /// Runs the implementation's kernel, on at most num_threads threads, on what `validate` and
     /// `check_output` have accepted. Throws std::invalid_argument, before it writes anything, for a
-    /// mask that does not lie in C order without gaps.
+    /// mask that is not C-contiguous.
     void (*run)(std::span<const OptionalArray> inputs, std::span<const OptionalArray> outputs,
                 double epsilon, std::int64_t channel_axis, std::int64_t num_threads,
                 const kernel::Implementation& implementation);
 };
 
-extern const KernelCall batch_norm_training;
-extern const KernelCall batch_norm_inference;
-extern const KernelCall batch_norm_training_backprop;
-extern const KernelCall batch_norm_inference_backprop;
-extern const KernelCall batch_norm_training_relu;
-extern const KernelCall batch_norm_training_relu_backprop;
+/// A call for each op of the family (see batch_norm_family.hpp).
+std::span<const KernelCall> kernel_calls();
 
 /// Element types and shapes of the outputs, all static. Channel vectors of which no input knows the
 /// type (16-bit data, gamma and beta absent) are f32.

@@ -12,12 +12,7 @@
 #include <utility>
 
 #include "normgraph/ir/constant.hpp"
-#include "normgraph/op/batch_norm_inference.hpp"
-#include "normgraph/op/batch_norm_inference_backprop.hpp"
-#include "normgraph/op/batch_norm_training.hpp"
-#include "normgraph/op/batch_norm_training_backprop.hpp"
-#include "normgraph/op/batch_norm_training_relu.hpp"
-#include "normgraph/op/batch_norm_training_relu_backprop.hpp"
+#include "normgraph/op/batch_norm_family.hpp"
 #include "normgraph/op/convert.hpp"
 #include "normgraph/op/elementwise.hpp"
 #include "normgraph/op/matrix_multiply.hpp"
@@ -176,12 +171,16 @@ bool is_empty(const Lengths& shape) {
     return std::ranges::find(shape, 0) != shape.end();
 }
 
-/// The strides of the input decide about the order of its sums. Of activated and mask, a kernel
+const KernelCall& call_of(const Node& node) {
+    return *std::ranges::find(kernel_calls(), node.type_name(), &KernelCall::op_class);
+}
+
+/// The strides of the input decide about the order of its sums. Of activation and mask, a kernel
 /// makes both or none.
-template <const KernelCall* call>
 Views batch_norm(const NodeLowering& lowering) {
     const auto& node = static_cast<const op::BatchNormNode&>(lowering.node);
-    if (call->needs_elements && is_empty(lowering.input_shape(0))) {
+    const KernelCall& call = call_of(node);
+    if (call.needs_elements() && is_empty(lowering.input_shape(0))) {
         throw std::invalid_argument(
             node.description() + " '" + node.friendly_name() +
             "': input: expected at least one element per channel, since an empty batch has no "
@@ -190,7 +189,7 @@ Views batch_norm(const NodeLowering& lowering) {
     }
     std::vector<std::size_t> inputs = lowering.inputs;
     for (std::size_t index = 0; index < inputs.size(); ++index) {
-        if (call->input_names[index] == "mask") {
+        if (call.inputs[index].role == op::Role::mask) {
             inputs[index] = lowering.builder.in_order(inputs[index]);
         }
     }
@@ -200,17 +199,18 @@ Views batch_norm(const NodeLowering& lowering) {
     for (std::size_t index = 0; index < results.size(); ++index) {
         if (lowering.is_needed[index]) {
             views[index] = lowering.new_output(index);
-            results[index] = call->output_names[index] == "mask"
+            results[index] = call.outputs[index].role == op::Role::mask
                                  ? lowering.builder.in_order(views[index])
                                  : views[index];
         }
     }
-    if (results.size() == 4 && results[0].has_value() != results[3].has_value()) {
-        const std::size_t other = results[0] ? 3 : 0;
+    const std::size_t mask = op::index_of(call.outputs, op::Role::mask);
+    if (mask < results.size() && results[0].has_value() != results[mask].has_value()) {
+        const std::size_t other = results[0] ? mask : 0;
         results[other] = lowering.builder.add_scratch(lowering.output_types[other]);
     }
     lowering.builder.add_step(std::make_unique<BatchNormStep>(
-        *call, std::move(inputs), std::move(results), node.epsilon(), node.channel_axis()));
+        call, std::move(inputs), std::move(results), node.epsilon(), node.channel_axis()));
     return views;
 }
 
@@ -228,10 +228,10 @@ struct Kind {
 
 template <typename Op>
 constexpr Kind kind(Views (*lower)(const NodeLowering&)) {
-    return {Op::class_name, lower, Op::names_of_inputs.size()};
+    return {Op::class_name, lower, Op::signature.inputs.size()};
 }
 
-constexpr std::array kinds{
+constexpr std::array primitive_kinds{
     Kind{Constant::class_name, constant, 0},
     kind<op::Add>(element_wise<ElementWiseOperation::add>),
     kind<op::Subtract>(element_wise<ElementWiseOperation::subtract>),
@@ -249,18 +249,25 @@ constexpr std::array kinds{
     kind<op::MatrixMultiply>(matrix_multiply),
     kind<op::ReluMask>(relu_mask),
     kind<op::ReluMaskSelect>(relu_mask_select),
-    kind<op::BatchNormTraining>(batch_norm<&batch_norm_training>),
-    kind<op::BatchNormInference>(batch_norm<&batch_norm_inference>),
-    kind<op::BatchNormTrainingBackprop>(batch_norm<&batch_norm_training_backprop>),
-    kind<op::BatchNormInferenceBackprop>(batch_norm<&batch_norm_inference_backprop>),
-    kind<op::BatchNormTrainingRelu>(batch_norm<&batch_norm_training_relu>),
-    kind<op::BatchNormTrainingReluBackprop>(batch_norm<&batch_norm_training_relu_backprop>),
 };
+
+template <typename... Ops>
+struct BatchNormKinds {
+    static constexpr std::array kinds{kind<Ops>(batch_norm)...};
+};
+
+constexpr auto& batch_norm_kinds = op::BatchNormFamily<BatchNormKinds>::kinds;
 
 /// Null if no kernel computes nodes of this kind.
 const Kind* kind_of(const Node& node) {
-    const auto* const found = std::ranges::find(kinds, node.type_name(), &Kind::name);
-    return found == kinds.end() ? nullptr : found;
+    for (const std::span<const Kind> kinds :
+         {std::span<const Kind>(primitive_kinds), std::span<const Kind>(batch_norm_kinds)}) {
+        const auto found = std::ranges::find(kinds, node.type_name(), &Kind::name);
+        if (found != kinds.end()) {
+            return &*found;
+        }
+    }
+    return nullptr;
 }
 
 bool is_parameter(const Node& node) {

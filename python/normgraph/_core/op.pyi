@@ -1,8 +1,34 @@
+# Written by `python -m tests.op_stubs`.
 from collections.abc import Sequence
-from typing import final
+from typing import ClassVar, final
 
 from . import Node, PartialShape, _ShapeLike, _TypeLike, _Value
 from .element import Type
+
+__all__ = [
+    "Add",
+    "BatchNormInference",
+    "BatchNormInferenceBackprop",
+    "BatchNormTraining",
+    "BatchNormTrainingBackprop",
+    "BatchNormTrainingRelu",
+    "BatchNormTrainingReluBackprop",
+    "Broadcast",
+    "Convert",
+    "Divide",
+    "MatrixMultiply",
+    "Mean",
+    "MeanBackprop",
+    "Multiply",
+    "Negate",
+    "Relu",
+    "ReluBackprop",
+    "ReluMask",
+    "ReluMaskSelect",
+    "SquareRoot",
+    "Subtract",
+    "Sum",
+]
 
 class BatchNormNode(Node):
     @property
@@ -13,27 +39,27 @@ class BatchNormNode(Node):
     def channel_axis(self) -> int: ...
 
 @final
-class BatchNormTraining(BatchNormNode):
+class Add(Node):
+    input_names: ClassVar[tuple[str, ...]]
+    output_names: ClassVar[tuple[str, ...]]
+    attribute_kinds: ClassVar[dict[str, str]]
     def __init__(
         self,
-        input: _Value,
-        gamma: _Value,
-        beta: _Value,
-        epsilon: float = 1e-5,
-        channel_axis: int = 1,
+        left: _Value,
+        right: _Value,
         name: str | None = None,
     ) -> None: ...
     @staticmethod
     def infer(
-        input: tuple[_TypeLike, _ShapeLike],
-        gamma: tuple[_TypeLike, _ShapeLike],
-        beta: tuple[_TypeLike, _ShapeLike],
-        epsilon: float = 1e-5,
-        channel_axis: int = 1,
+        left: tuple[_TypeLike, _ShapeLike],
+        right: tuple[_TypeLike, _ShapeLike],
     ) -> tuple[tuple[Type, PartialShape], ...]: ...
 
 @final
 class BatchNormInference(BatchNormNode):
+    input_names: ClassVar[tuple[str, ...]]
+    output_names: ClassVar[tuple[str, ...]]
+    attribute_kinds: ClassVar[dict[str, str]]
     def __init__(
         self,
         input: _Value,
@@ -57,7 +83,10 @@ class BatchNormInference(BatchNormNode):
     ) -> tuple[tuple[Type, PartialShape], ...]: ...
 
 @final
-class BatchNormTrainingBackprop(BatchNormNode):
+class BatchNormInferenceBackprop(BatchNormNode):
+    input_names: ClassVar[tuple[str, ...]]
+    output_names: ClassVar[tuple[str, ...]]
+    attribute_kinds: ClassVar[dict[str, str]]
     def __init__(
         self,
         input: _Value,
@@ -83,7 +112,33 @@ class BatchNormTrainingBackprop(BatchNormNode):
     ) -> tuple[tuple[Type, PartialShape], ...]: ...
 
 @final
-class BatchNormInferenceBackprop(BatchNormNode):
+class BatchNormTraining(BatchNormNode):
+    input_names: ClassVar[tuple[str, ...]]
+    output_names: ClassVar[tuple[str, ...]]
+    attribute_kinds: ClassVar[dict[str, str]]
+    def __init__(
+        self,
+        input: _Value,
+        gamma: _Value,
+        beta: _Value,
+        epsilon: float = 1e-5,
+        channel_axis: int = 1,
+        name: str | None = None,
+    ) -> None: ...
+    @staticmethod
+    def infer(
+        input: tuple[_TypeLike, _ShapeLike],
+        gamma: tuple[_TypeLike, _ShapeLike],
+        beta: tuple[_TypeLike, _ShapeLike],
+        epsilon: float = 1e-5,
+        channel_axis: int = 1,
+    ) -> tuple[tuple[Type, PartialShape], ...]: ...
+
+@final
+class BatchNormTrainingBackprop(BatchNormNode):
+    input_names: ClassVar[tuple[str, ...]]
+    output_names: ClassVar[tuple[str, ...]]
+    attribute_kinds: ClassVar[dict[str, str]]
     def __init__(
         self,
         input: _Value,
@@ -110,6 +165,9 @@ class BatchNormInferenceBackprop(BatchNormNode):
 
 @final
 class BatchNormTrainingRelu(BatchNormNode):
+    input_names: ClassVar[tuple[str, ...]]
+    output_names: ClassVar[tuple[str, ...]]
+    attribute_kinds: ClassVar[dict[str, str]]
     def __init__(
         self,
         input: _Value,
@@ -130,6 +188,9 @@ class BatchNormTrainingRelu(BatchNormNode):
 
 @final
 class BatchNormTrainingReluBackprop(BatchNormNode):
+    input_names: ClassVar[tuple[str, ...]]
+    output_names: ClassVar[tuple[str, ...]]
+    attribute_kinds: ClassVar[dict[str, str]]
     def __init__(
         self,
         input: _Value,
@@ -157,145 +218,10 @@ class BatchNormTrainingReluBackprop(BatchNormNode):
     ) -> tuple[tuple[Type, PartialShape], ...]: ...
 
 @final
-class Add(Node):
-    def __init__(
-        self,
-        left: _Value,
-        right: _Value,
-        name: str | None = None,
-    ) -> None: ...
-    @staticmethod
-    def infer(
-        left: tuple[_TypeLike, _ShapeLike],
-        right: tuple[_TypeLike, _ShapeLike],
-    ) -> tuple[tuple[Type, PartialShape], ...]: ...
-
-@final
-class Subtract(Node):
-    def __init__(
-        self,
-        left: _Value,
-        right: _Value,
-        name: str | None = None,
-    ) -> None: ...
-    @staticmethod
-    def infer(
-        left: tuple[_TypeLike, _ShapeLike],
-        right: tuple[_TypeLike, _ShapeLike],
-    ) -> tuple[tuple[Type, PartialShape], ...]: ...
-
-@final
-class Multiply(Node):
-    def __init__(
-        self,
-        left: _Value,
-        right: _Value,
-        name: str | None = None,
-    ) -> None: ...
-    @staticmethod
-    def infer(
-        left: tuple[_TypeLike, _ShapeLike],
-        right: tuple[_TypeLike, _ShapeLike],
-    ) -> tuple[tuple[Type, PartialShape], ...]: ...
-
-@final
-class Divide(Node):
-    def __init__(
-        self,
-        left: _Value,
-        right: _Value,
-        name: str | None = None,
-    ) -> None: ...
-    @staticmethod
-    def infer(
-        left: tuple[_TypeLike, _ShapeLike],
-        right: tuple[_TypeLike, _ShapeLike],
-    ) -> tuple[tuple[Type, PartialShape], ...]: ...
-
-@final
-class Negate(Node):
-    def __init__(
-        self,
-        value: _Value,
-        name: str | None = None,
-    ) -> None: ...
-    @staticmethod
-    def infer(
-        value: tuple[_TypeLike, _ShapeLike],
-    ) -> tuple[tuple[Type, PartialShape], ...]: ...
-
-@final
-class SquareRoot(Node):
-    def __init__(
-        self,
-        value: _Value,
-        name: str | None = None,
-    ) -> None: ...
-    @staticmethod
-    def infer(
-        value: tuple[_TypeLike, _ShapeLike],
-    ) -> tuple[tuple[Type, PartialShape], ...]: ...
-
-@final
-class Relu(Node):
-    def __init__(
-        self,
-        value: _Value,
-        name: str | None = None,
-    ) -> None: ...
-    @staticmethod
-    def infer(
-        value: tuple[_TypeLike, _ShapeLike],
-    ) -> tuple[tuple[Type, PartialShape], ...]: ...
-
-@final
-class ReluBackprop(Node):
-    def __init__(
-        self,
-        value: _Value,
-        delta: _Value,
-        name: str | None = None,
-    ) -> None: ...
-    @staticmethod
-    def infer(
-        value: tuple[_TypeLike, _ShapeLike],
-        delta: tuple[_TypeLike, _ShapeLike],
-    ) -> tuple[tuple[Type, PartialShape], ...]: ...
-
-@final
-class Sum(Node):
-    def __init__(
-        self,
-        value: _Value,
-        kept_axes: Sequence[int] = (),
-        name: str | None = None,
-    ) -> None: ...
-    @property
-    def kept_axes(self) -> tuple[int, ...]: ...
-    @staticmethod
-    def infer(
-        value: tuple[_TypeLike, _ShapeLike],
-        kept_axes: Sequence[int] = (),
-    ) -> tuple[tuple[Type, PartialShape], ...]: ...
-
-@final
-class Mean(Node):
-    def __init__(
-        self,
-        value: _Value,
-        kept_axes: Sequence[int] = (),
-        name: str | None = None,
-    ) -> None: ...
-    @property
-    def kept_axes(self) -> tuple[int, ...]: ...
-    @staticmethod
-    def infer(
-        value: tuple[_TypeLike, _ShapeLike],
-        kept_axes: Sequence[int] = (),
-    ) -> tuple[tuple[Type, PartialShape], ...]: ...
-
-@final
 class Broadcast(Node):
+    input_names: ClassVar[tuple[str, ...]]
+    output_names: ClassVar[tuple[str, ...]]
+    attribute_kinds: ClassVar[dict[str, str]]
     def __init__(
         self,
         value: _Value,
@@ -308,30 +234,15 @@ class Broadcast(Node):
     @staticmethod
     def infer(
         value: tuple[_TypeLike, _ShapeLike],
-        like: tuple[_TypeLike, _ShapeLike],
-        axes: Sequence[int] = (),
-    ) -> tuple[tuple[Type, PartialShape], ...]: ...
-
-@final
-class MeanBackprop(Node):
-    def __init__(
-        self,
-        delta: _Value,
-        like: _Value,
-        axes: Sequence[int] = (),
-        name: str | None = None,
-    ) -> None: ...
-    @property
-    def axes(self) -> tuple[int, ...]: ...
-    @staticmethod
-    def infer(
-        delta: tuple[_TypeLike, _ShapeLike],
         like: tuple[_TypeLike, _ShapeLike],
         axes: Sequence[int] = (),
     ) -> tuple[tuple[Type, PartialShape], ...]: ...
 
 @final
 class Convert(Node):
+    input_names: ClassVar[tuple[str, ...]]
+    output_names: ClassVar[tuple[str, ...]]
+    attribute_kinds: ClassVar[dict[str, str]]
     def __init__(
         self,
         value: _Value,
@@ -347,7 +258,27 @@ class Convert(Node):
     ) -> tuple[tuple[Type, PartialShape], ...]: ...
 
 @final
+class Divide(Node):
+    input_names: ClassVar[tuple[str, ...]]
+    output_names: ClassVar[tuple[str, ...]]
+    attribute_kinds: ClassVar[dict[str, str]]
+    def __init__(
+        self,
+        left: _Value,
+        right: _Value,
+        name: str | None = None,
+    ) -> None: ...
+    @staticmethod
+    def infer(
+        left: tuple[_TypeLike, _ShapeLike],
+        right: tuple[_TypeLike, _ShapeLike],
+    ) -> tuple[tuple[Type, PartialShape], ...]: ...
+
+@final
 class MatrixMultiply(Node):
+    input_names: ClassVar[tuple[str, ...]]
+    output_names: ClassVar[tuple[str, ...]]
+    attribute_kinds: ClassVar[dict[str, str]]
     def __init__(
         self,
         left: _Value,
@@ -369,7 +300,114 @@ class MatrixMultiply(Node):
     ) -> tuple[tuple[Type, PartialShape], ...]: ...
 
 @final
+class Mean(Node):
+    input_names: ClassVar[tuple[str, ...]]
+    output_names: ClassVar[tuple[str, ...]]
+    attribute_kinds: ClassVar[dict[str, str]]
+    def __init__(
+        self,
+        value: _Value,
+        kept_axes: Sequence[int] = (),
+        name: str | None = None,
+    ) -> None: ...
+    @property
+    def kept_axes(self) -> tuple[int, ...]: ...
+    @staticmethod
+    def infer(
+        value: tuple[_TypeLike, _ShapeLike],
+        kept_axes: Sequence[int] = (),
+    ) -> tuple[tuple[Type, PartialShape], ...]: ...
+
+@final
+class MeanBackprop(Node):
+    input_names: ClassVar[tuple[str, ...]]
+    output_names: ClassVar[tuple[str, ...]]
+    attribute_kinds: ClassVar[dict[str, str]]
+    def __init__(
+        self,
+        delta: _Value,
+        like: _Value,
+        axes: Sequence[int] = (),
+        name: str | None = None,
+    ) -> None: ...
+    @property
+    def axes(self) -> tuple[int, ...]: ...
+    @staticmethod
+    def infer(
+        delta: tuple[_TypeLike, _ShapeLike],
+        like: tuple[_TypeLike, _ShapeLike],
+        axes: Sequence[int] = (),
+    ) -> tuple[tuple[Type, PartialShape], ...]: ...
+
+@final
+class Multiply(Node):
+    input_names: ClassVar[tuple[str, ...]]
+    output_names: ClassVar[tuple[str, ...]]
+    attribute_kinds: ClassVar[dict[str, str]]
+    def __init__(
+        self,
+        left: _Value,
+        right: _Value,
+        name: str | None = None,
+    ) -> None: ...
+    @staticmethod
+    def infer(
+        left: tuple[_TypeLike, _ShapeLike],
+        right: tuple[_TypeLike, _ShapeLike],
+    ) -> tuple[tuple[Type, PartialShape], ...]: ...
+
+@final
+class Negate(Node):
+    input_names: ClassVar[tuple[str, ...]]
+    output_names: ClassVar[tuple[str, ...]]
+    attribute_kinds: ClassVar[dict[str, str]]
+    def __init__(
+        self,
+        value: _Value,
+        name: str | None = None,
+    ) -> None: ...
+    @staticmethod
+    def infer(
+        value: tuple[_TypeLike, _ShapeLike],
+    ) -> tuple[tuple[Type, PartialShape], ...]: ...
+
+@final
+class Relu(Node):
+    input_names: ClassVar[tuple[str, ...]]
+    output_names: ClassVar[tuple[str, ...]]
+    attribute_kinds: ClassVar[dict[str, str]]
+    def __init__(
+        self,
+        value: _Value,
+        name: str | None = None,
+    ) -> None: ...
+    @staticmethod
+    def infer(
+        value: tuple[_TypeLike, _ShapeLike],
+    ) -> tuple[tuple[Type, PartialShape], ...]: ...
+
+@final
+class ReluBackprop(Node):
+    input_names: ClassVar[tuple[str, ...]]
+    output_names: ClassVar[tuple[str, ...]]
+    attribute_kinds: ClassVar[dict[str, str]]
+    def __init__(
+        self,
+        value: _Value,
+        delta: _Value,
+        name: str | None = None,
+    ) -> None: ...
+    @staticmethod
+    def infer(
+        value: tuple[_TypeLike, _ShapeLike],
+        delta: tuple[_TypeLike, _ShapeLike],
+    ) -> tuple[tuple[Type, PartialShape], ...]: ...
+
+@final
 class ReluMask(Node):
+    input_names: ClassVar[tuple[str, ...]]
+    output_names: ClassVar[tuple[str, ...]]
+    attribute_kinds: ClassVar[dict[str, str]]
     def __init__(
         self,
         input: _Value,
@@ -386,6 +424,9 @@ class ReluMask(Node):
 
 @final
 class ReluMaskSelect(Node):
+    input_names: ClassVar[tuple[str, ...]]
+    output_names: ClassVar[tuple[str, ...]]
+    attribute_kinds: ClassVar[dict[str, str]]
     def __init__(
         self,
         activated_delta: _Value,
@@ -400,4 +441,55 @@ class ReluMaskSelect(Node):
         activated_delta: tuple[_TypeLike, _ShapeLike],
         mask: tuple[_TypeLike, _ShapeLike],
         channel_axis: int = 1,
+    ) -> tuple[tuple[Type, PartialShape], ...]: ...
+
+@final
+class SquareRoot(Node):
+    input_names: ClassVar[tuple[str, ...]]
+    output_names: ClassVar[tuple[str, ...]]
+    attribute_kinds: ClassVar[dict[str, str]]
+    def __init__(
+        self,
+        value: _Value,
+        name: str | None = None,
+    ) -> None: ...
+    @staticmethod
+    def infer(
+        value: tuple[_TypeLike, _ShapeLike],
+    ) -> tuple[tuple[Type, PartialShape], ...]: ...
+
+@final
+class Subtract(Node):
+    input_names: ClassVar[tuple[str, ...]]
+    output_names: ClassVar[tuple[str, ...]]
+    attribute_kinds: ClassVar[dict[str, str]]
+    def __init__(
+        self,
+        left: _Value,
+        right: _Value,
+        name: str | None = None,
+    ) -> None: ...
+    @staticmethod
+    def infer(
+        left: tuple[_TypeLike, _ShapeLike],
+        right: tuple[_TypeLike, _ShapeLike],
+    ) -> tuple[tuple[Type, PartialShape], ...]: ...
+
+@final
+class Sum(Node):
+    input_names: ClassVar[tuple[str, ...]]
+    output_names: ClassVar[tuple[str, ...]]
+    attribute_kinds: ClassVar[dict[str, str]]
+    def __init__(
+        self,
+        value: _Value,
+        kept_axes: Sequence[int] = (),
+        name: str | None = None,
+    ) -> None: ...
+    @property
+    def kept_axes(self) -> tuple[int, ...]: ...
+    @staticmethod
+    def infer(
+        value: tuple[_TypeLike, _ShapeLike],
+        kept_axes: Sequence[int] = (),
     ) -> tuple[tuple[Type, PartialShape], ...]: ...

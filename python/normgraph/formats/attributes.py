@@ -7,15 +7,17 @@ import binascii
 import math
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from .. import _core
 from .._core import Dimension, PartialShape, element
 from .errors import FormatError
-from .signatures import Kind
 from .strict_json import Value, quoted
+
+#: What an attribute is in Python and, in JSON, how it is written; the core says it of its ops.
+Kind = Literal["number", "integer", "flag", "axes", "element type", "shape", "bytes"]
 
 #: Sizes beyond this cannot be in a file; they are not computed any further.
 HUGE = 2**63

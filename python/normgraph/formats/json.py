@@ -27,15 +27,22 @@ from typing import Any
 from .. import _core
 from .._core import Constant, Function, Node, NodeValidationFailure, Output, Parameter
 from .arguments import check_is_function, path_of
-from .attributes import attributes_from_json, attributes_to_json
+from .attributes import Kind, attributes_from_json, attributes_to_json
 from .errors import FormatError
-from .signatures import SIGNATURES
 from .strict_json import Value, parse
 
 __all__ = ["FormatError", "dump", "dumps", "load", "loads"]
 
 FORMAT = "normgraph"
 VERSION = 1
+
+#: The nodes without inputs, which are no ops, and the kinds of their attributes.
+SOURCES: dict[str, dict[str, Kind]] = {
+    "Parameter": {"element_type": "element type", "shape": "shape"},
+    "Constant": {"element_type": "element type", "shape": "shape", "data": "bytes"},
+}
+#: The op classes by name.
+OPS: dict[str, Any] = {name: getattr(_core.op, name) for name in _core.op.__all__}
 
 
 def dump(function: Function, path: str | PathLike[str]) -> None:
@@ -144,23 +151,22 @@ def node_from_json(value: Value, before: list[Node]) -> Node:
     members = value.members(["id", "op", "name", "inputs", "attributes"])
     if members["id"].integer() != len(before):
         members["id"].expect(f"{len(before)}, its place in the array")
-    signature = SIGNATURES.get(members["op"].string())
-    if signature is None:
+    op = members["op"].string()
+    if op not in SOURCES and op not in OPS:
         members["op"].expect("an op of this version")
+    kinds = SOURCES.get(op) or OPS[op].attribute_kinds
     name = name_from_json(members["name"])
-    inputs = members["inputs"].members(signature.inputs)
+    inputs = members["inputs"].members(() if op in SOURCES else OPS[op].input_names)
     sources = [reference_from_json(source, before) for source in inputs.values()]
-    attributes = attributes_from_json(
-        members["attributes"].members(signature.attributes), signature.attributes
-    )
-    return construct(value, members["op"].string(), sources, attributes, name)
+    attributes = attributes_from_json(members["attributes"].members(kinds), kinds)
+    return construct(value, op, sources, attributes, name)
 
 
 def construct(
     value: Value, op: str, sources: list[Output], attributes: dict[str, Any], name: str
 ) -> Node:
     constructors: dict[str, Any] = {"Parameter": Parameter, "Constant": Constant.from_bytes}
-    constructor = constructors.get(op) or getattr(_core.op, op)
+    constructor = constructors.get(op) or OPS[op]
     try:
         node: Node = constructor(*sources, **attributes, name=name)
     except NodeValidationFailure as failure:

@@ -107,15 +107,17 @@ public:
             threads);
     }
     void training_backprop(const Implementation& implementation, std::int64_t threads) {
-        implementation.batch_norm_training_backprop(
-            {problem(), input_.source(), constant(gamma_), constant(mean_), constant(variance_),
-             delta_.source(), output_.target(), result(first_), result(second_)},
+        implementation.batch_norm_backprop(
+            {problem(), Statistics::of_batch, input_.source(), constant(gamma_), constant(mean_),
+             constant(variance_), delta_.source(), output_.target(), result(first_),
+             result(second_)},
             threads);
     }
     void inference_backprop(const Implementation& implementation, std::int64_t threads) {
-        implementation.batch_norm_inference_backprop(
-            {problem(), input_.source(), constant(gamma_), constant(mean_), constant(variance_),
-             delta_.source(), output_.target(), result(first_), result(second_)},
+        implementation.batch_norm_backprop(
+            {problem(), Statistics::given, input_.source(), constant(gamma_), constant(mean_),
+             constant(variance_), delta_.source(), output_.target(), result(first_),
+             result(second_)},
             threads);
     }
     void training_relu(const Implementation& implementation, std::int64_t threads) {
@@ -126,19 +128,20 @@ public:
     }
     /// Whatever bits the mask holds; those beyond the last element as well.
     void training_relu_backprop(const Implementation& implementation, std::int64_t threads) {
-        implementation.batch_norm_training_backprop(
-            {problem(), input_.source(), constant(gamma_), constant(mean_), constant(variance_),
-             delta_.source(), output_.target(), result(first_), result(second_),
-             ConstReluMask{mask_.data()}},
+        implementation.batch_norm_backprop(
+            {problem(), Statistics::of_batch, input_.source(), constant(gamma_), constant(mean_),
+             constant(variance_), delta_.source(), output_.target(), result(first_),
+             result(second_), ConstReluMask{mask_.data()}},
             threads);
     }
     /// input_delta over the input, or over the delta.
     void training_backprop_in_place(const Implementation& implementation, std::int64_t threads,
                                     bool over_delta) {
         StridedTensor& target = over_delta ? delta_ : input_;
-        implementation.batch_norm_training_backprop(
-            {problem(), input_.source(), constant(gamma_), constant(mean_), constant(variance_),
-             delta_.source(), target.target(), result(first_), result(second_)},
+        implementation.batch_norm_backprop(
+            {problem(), Statistics::of_batch, input_.source(), constant(gamma_), constant(mean_),
+             constant(variance_), delta_.source(), target.target(), result(first_),
+             result(second_)},
             threads);
     }
 

@@ -166,14 +166,27 @@ VALIDATION = Group(
         Mutant(
             "training-of-an-empty-batch",
             "that training refuses an empty batch",
-            "if (call.needs_elements && input.is_empty())",
-            "if (call.needs_elements && input.shape.empty())",
+            "if (call.needs_elements() && input.is_empty())",
+            "if (call.needs_elements() && input.shape.empty())",
         ),
         Mutant(
             "no-empty-batch-at-all",
             "that the other ops take an empty batch",
-            "if (call.needs_elements && input.is_empty())",
+            "if (call.needs_elements() && input.is_empty())",
             "if (input.is_empty())",
+        ),
+    ),
+)
+
+NEEDS_ELEMENTS = Group(
+    RUNTIME + "kernel_call.hpp",
+    "tests/kernel/test_special_values.py -k empty",
+    (
+        Mutant(
+            "inference-of-an-empty-batch",
+            "that inference takes an empty batch",
+            "!op::has(inputs, op::Role::mean) && !op::has(inputs, op::Role::delta)",
+            "!op::has(inputs, op::Role::delta)",
         ),
     ),
 )
@@ -248,80 +261,115 @@ SIGNATURE = Group(
 )
 
 TRAINING = Group(
-    RUNTIME + "batch_norm_training.cpp",
+    RUNTIME + "kernel_call.cpp",
     "tests/kernel/test_batch_norm_training.py",
     (
         Mutant(
             "training-inputs-swapped",
             "which input is gamma and which beta",
-            ".gamma = const_channel_vector(inputs[1]), .beta = const_channel_vector(inputs[2]),",
-            ".gamma = const_channel_vector(inputs[2]), .beta = const_channel_vector(inputs[1]),",
+            ".gamma = arrays.vector(Role::gamma), .beta = arrays.vector(Role::beta), "
+            ".normalized = normalized,",
+            ".gamma = arrays.vector(Role::beta), .beta = arrays.vector(Role::gamma), "
+            ".normalized = normalized,",
         ),
         Mutant(
             "training-outputs-swapped",
             "which output is the mean and which the variance",
-            ".mean = channel_vector(outputs[1]), .variance = channel_vector(outputs[2]),",
-            ".mean = channel_vector(outputs[2]), .variance = channel_vector(outputs[1]),",
+            ".mean = arrays.vector_result(Role::mean), "
+            ".variance = arrays.vector_result(Role::variance),",
+            ".mean = arrays.vector_result(Role::variance), "
+            ".variance = arrays.vector_result(Role::mean),",
         ),
     ),
 )
 
 INFERENCE = Group(
-    RUNTIME + "batch_norm_inference.cpp",
+    RUNTIME + "kernel_call.cpp",
     "tests/kernel/test_batch_norm_inference.py",
     (
         Mutant(
             "inference-inputs-swapped",
             "which input is the mean and which the variance",
-            ".mean = const_channel_vector(inputs[3]), .variance = const_channel_vector(inputs[4]),",
-            ".mean = const_channel_vector(inputs[4]), .variance = const_channel_vector(inputs[3]),",
+            ".beta = arrays.vector(Role::beta), .mean = arrays.vector(Role::mean), "
+            ".variance = arrays.vector(Role::variance),",
+            ".beta = arrays.vector(Role::beta), .mean = arrays.vector(Role::variance), "
+            ".variance = arrays.vector(Role::mean),",
+        ),
+        Mutant(
+            "inference-gamma-and-beta-swapped",
+            "which input is gamma and which beta",
+            ".gamma = arrays.vector(Role::gamma), .beta = arrays.vector(Role::beta), "
+            ".mean = arrays.vector(Role::mean),",
+            ".gamma = arrays.vector(Role::beta), .beta = arrays.vector(Role::gamma), "
+            ".mean = arrays.vector(Role::mean),",
         ),
     ),
 )
 
-
-def backprop(stem: str, prefix: str) -> Group:
-    """The same mutants of each backward op."""
-    return Group(
-        RUNTIME + stem + ".cpp",
-        f"tests/kernel/test_{stem}.py",
-        (
-            Mutant(
-                f"{prefix}-reads-beta-for-gamma",
-                "that beta is not read",
-                ".gamma = const_channel_vector(inputs[1])",
-                ".gamma = const_channel_vector(inputs[2])",
-            ),
-            Mutant(
-                f"{prefix}-statistics-swapped",
-                "which input is the mean and which the variance",
-                ".mean = const_channel_vector(inputs[3]), "
-                ".variance = const_channel_vector(inputs[4]),",
-                ".mean = const_channel_vector(inputs[4]), "
-                ".variance = const_channel_vector(inputs[3]),",
-            ),
-            Mutant(
-                f"{prefix}-input-for-normalized-delta",
-                "that normalized_delta is read",
-                ".normalized_delta = const_tensor(inputs[5])",
-                ".normalized_delta = const_tensor(inputs[0])",
-            ),
+BACKPROP = Group(
+    RUNTIME + "kernel_call.cpp",
+    "tests/kernel/test_batch_norm_training_backprop.py",
+    (
+        Mutant(
+            "backprop-reads-beta-for-gamma",
+            "that beta is not read",
+            ".gamma = arrays.vector(Role::gamma), .mean = arrays.vector(Role::mean),",
+            ".gamma = arrays.vector(Role::beta), .mean = arrays.vector(Role::mean),",
         ),
-    )
+        Mutant(
+            "backprop-statistics-swapped",
+            "which input is the mean and which the variance",
+            ".gamma = arrays.vector(Role::gamma), .mean = arrays.vector(Role::mean), "
+            ".variance = arrays.vector(Role::variance),",
+            ".gamma = arrays.vector(Role::gamma), .mean = arrays.vector(Role::variance), "
+            ".variance = arrays.vector(Role::mean),",
+        ),
+        Mutant(
+            "backprop-input-for-normalized-delta",
+            "that normalized_delta is read",
+            ".normalized_delta = arrays.tensor(Role::delta)",
+            ".normalized_delta = arrays.tensor(Role::input)",
+        ),
+        Mutant(
+            "backprop-outputs-swapped",
+            "which output is gamma_delta and which beta_delta",
+            ".gamma_delta = arrays.vector_result(Role::gamma_delta), "
+            ".beta_delta = arrays.vector_result(Role::beta_delta),",
+            ".gamma_delta = arrays.vector_result(Role::beta_delta), "
+            ".beta_delta = arrays.vector_result(Role::gamma_delta),",
+        ),
+    ),
+)
 
-
-BACKPROP = backprop("batch_norm_training_backprop", "backprop")
-FROZEN_BACKPROP = backprop("batch_norm_inference_backprop", "frozen-backprop")
+WHICH_KERNEL = Group(
+    RUNTIME + "kernel_call.cpp",
+    CPP_TESTS,
+    (
+        Mutant(
+            "kernel-told-by-the-outputs",
+            "that it is inference if statistics are given",
+            "op::has(Op::signature.inputs, Role::mean)",
+            "op::has(Op::signature.outputs, Role::mean)",
+        ),
+        Mutant(
+            "kernels-statistics-exchanged",
+            "which statistics a backward op has",
+            "statistics == op::Statistics::of_batch ?",
+            "statistics == op::Statistics::given ?",
+        ),
+    ),
+)
 
 GROUPS = (
     VIEWS,
     CHECK_OUTPUT,
     VALIDATION,
+    NEEDS_ELEMENTS,
     COUNTING,
     DEFAULT_TYPE,
     SIGNATURE,
     TRAINING,
     INFERENCE,
     BACKPROP,
-    FROZEN_BACKPROP,
+    WHICH_KERNEL,
 )

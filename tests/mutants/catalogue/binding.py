@@ -276,21 +276,40 @@ CALLS = Group(
     ),
 )
 
-REFUSALS = Group(
-    BINDING + "kernel_function.cpp",
+ELEMENT_TYPES = Group(
+    BINDING + "array_argument.cpp",
+    BAD_INPUT_TESTS,
+    (
+        Mutant(
+            "bytes-are-no-mask",
+            "that a mask is of u8",
+            'name.role == op::Role::mask ? "u8" : "f16, bf16, f32 or f64"',
+            '"f16, bf16, f32 or f64"',
+        ),
+    ),
+)
+
+OPTIONAL_INPUTS = Group(
+    "csrc/normgraph/op/signature.hpp",
     BAD_INPUT_TESTS,
     (
         Mutant(
             "gamma-is-required",
             "that gamma may be None",
-            'input_name == "gamma" || input_name == "beta"',
-            'input_name == "beta"',
+            "port.role == Role::gamma || port.role == Role::beta",
+            "port.role == Role::beta",
         ),
         Mutant(
             "beta-is-required",
             "that beta may be None",
-            'input_name == "gamma" || input_name == "beta"',
-            'input_name == "gamma"',
+            "port.role == Role::gamma || port.role == Role::beta",
+            "port.role == Role::gamma",
+        ),
+        Mutant(
+            "mean-is-optional",
+            "that mean may not be None",
+            "port.role == Role::gamma || port.role == Role::beta",
+            "port.role == Role::gamma || port.role == Role::beta || port.role == Role::mean",
         ),
     ),
 )
@@ -324,11 +343,24 @@ OPTIONS = Group(
             "options.epsilon = *next++; options.channel_axis = *next++;",
             "options.channel_axis = *next++; options.epsilon = *next++;",
         ),
+    ),
+)
+
+DEFAULTS = Group(
+    "csrc/normgraph/op/batch_norm_node.hpp",
+    "tests/kernel/test_call_arguments.py tests/op/test_nodes.py",
+    (
         Mutant(
             "another-default-epsilon",
             "the default of epsilon",
             "constexpr double default_epsilon = 1e-5;",
             "constexpr double default_epsilon = 1e-3;",
+        ),
+        Mutant(
+            "another-default-channel-axis",
+            "the default of channel_axis",
+            "constexpr std::int64_t default_channel_axis = 1;",
+            "constexpr std::int64_t default_channel_axis = -1;",
         ),
     ),
 )
@@ -366,6 +398,106 @@ PARAMETERS = Group(
             "that names are equal by their text",
             "return name.equal(keyword);",
             "return name.is(keyword);",
+        ),
+    ),
+)
+
+PARAMETERS_OF_CLASSES = Group(
+    BINDING + "parameters.cpp",
+    "tests/op/test_signatures.py tests/op/test_arguments.py",
+    (
+        Mutant(
+            "named-arguments-of-classes",
+            "that arguments in a dict are read",
+            "if (keywords) {",
+            "if (keywords && count() > 99) {",
+        ),
+        Mutant(
+            "named-arguments-of-classes-in-reverse",
+            "which value belongs to which name",
+            "keyword_names[index] = names[index];",
+            "keyword_names[index] = names[names.size() - 1 - index];",
+        ),
+    ),
+)
+
+OP_CLASSES = Group(
+    BINDING + "op_class.hpp",
+    "tests/op/test_signatures.py",
+    (
+        Mutant(
+            "flags-are-integers",
+            "the kind of a flag",
+            'return "flag";',
+            'return "integer";',
+        ),
+        Mutant(
+            "axes-are-required",
+            "that a list of axes is empty by default",
+            'std::is_same_v<Value, op::Axes> ? "()" : ""',
+            '""',
+        ),
+        Mutant(
+            "infer-takes-a-name",
+            "that infer makes no node",
+            "parameters_of<Op>(false)",
+            "parameters_of<Op>(true)",
+        ),
+        Mutant(
+            "outputs-named-like-inputs",
+            "the names of the outputs",
+            "names(Op::signature.outputs)",
+            "names(Op::signature.inputs)",
+        ),
+        Mutant(
+            "c1-left-out-of-the-documentation",
+            "that the family has C1",
+            "std::derived_from<Op, op::BatchNormNode>);",
+            "false);",
+        ),
+    ),
+)
+
+CONSTRUCTION = Group(
+    BINDING + "op_class.hpp",
+    "tests/op/test_nodes.py tests/op/test_arguments.py",
+    (
+        Mutant(
+            "attributes-are-zero-by-default",
+            "the defaults of attributes",
+            "return attribute.default_value;",
+            "return Value{};",
+        ),
+        Mutant(
+            "name-left-out",
+            "that a node has the name it is given",
+            "name ? friendly_name_from_python(name) : std::string()",
+            "std::string()",
+        ),
+    ),
+)
+
+DOCUMENTATION = Group(
+    BINDING + "documentation.cpp",
+    "tests/op/test_signatures.py",
+    (
+        Mutant(
+            "documentation-without-attributes",
+            "the section of the attributes",
+            'section("Attributes", attributes) +',
+            "",
+        ),
+        Mutant(
+            "documentation-of-the-first-of-several",
+            "that an entry names all that it speaks of",
+            "ports.subspan(begin, end - begin)",
+            "ports.subspan(begin, 1)",
+        ),
+        Mutant(
+            "documentation-of-some-gradient",
+            "that constraints name the gradient",
+            'sentence = replaced(std::move(sentence), "{delta}", inputs[delta].name);',
+            "",
         ),
     ),
 )
@@ -463,10 +595,16 @@ GROUPS = (
     WRITABLE,
     NEW_ARRAYS,
     CALLS,
-    REFUSALS,
+    ELEMENT_TYPES,
+    OPTIONAL_INPUTS,
     INTERPRETER_LOCK,
     OPTIONS,
+    DEFAULTS,
     PARAMETERS,
+    PARAMETERS_OF_CLASSES,
+    OP_CLASSES,
+    CONSTRUCTION,
+    DOCUMENTATION,
     VALUES,
     CONSTANTS,
 )

@@ -449,14 +449,46 @@ MASK = Group(
         Mutant(
             "mask-is-a-channel-vector",
             "that the mask is no channel vector",
-            'name == "mask" ? inputs.masks : inputs.vectors',
+            "role == Role::mask ? inputs.masks : inputs.vectors",
             "inputs.vectors",
         ),
+    ),
+)
+
+ROLE = Group(
+    "csrc/normgraph/op/batch_norm_training_relu_backprop.hpp",
+    TESTS + "'c11 or c12'",
+    (
         Mutant(
             "activated-delta-is-a-channel-vector",
             "that activated_delta is data",
-            ' || name == "activated_delta"',
-            "",
+            '{"activated_delta", Role::delta,',
+            '{"activated_delta", Role::gamma_delta,',
+        ),
+    ),
+)
+
+LABELS = Group(
+    PATH,
+    "tests/op/test_signatures.py tests/op/test_nodes.py",
+    (
+        Mutant(
+            "c3-without-a-gradient",
+            "that C3 needs a gradient",
+            '{"C3", has_input && has_delta}',
+            '{"C3", has_input}',
+        ),
+        Mutant(
+            "c11-of-what-puts-out-a-mask",
+            "that C11 and C12 speak of an input",
+            "has_mask = has(signature.inputs, Role::mask)",
+            "has_mask = has(signature.outputs, Role::mask)",
+        ),
+        Mutant(
+            "c12-left-out-of-the-labels",
+            "the label of C12",
+            '{"C11", has_mask}, {"C12", has_mask}',
+            '{"C11", has_mask}',
         ),
     ),
 )
@@ -489,6 +521,8 @@ GROUPS = (
     C10,
     C10_PREMISE,
     MASK,
+    ROLE,
+    LABELS,
     REPORT,
     C1_OF_THE_SETTER,
 )

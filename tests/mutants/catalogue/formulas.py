@@ -380,7 +380,7 @@ INFERENCE = Group(
 )
 
 BACKPROP = Group(
-    KERNEL + "reference/backprop.hpp",
+    KERNEL + "reference/batch_norm_backprop.cpp",
     BACKPROP_TESTS,
     (
         Mutant(
@@ -480,14 +480,14 @@ FROZEN_COEFFICIENTS = Group(
 )
 
 FROZEN_FORMULA = Group(
-    KERNEL + "reference/batch_norm_inference_backprop.cpp",
+    KERNEL + "reference/batch_norm_backprop.cpp",
     FROZEN_TESTS,
     (
         Mutant(
             "frozen-delta-is-the-input",
             "that input_delta is made of normalized_delta",
-            "(Arithmetic /*input*/, Arithmetic normalized_delta)",
-            "(Arithmetic normalized_delta, Arithmetic /*input*/)",
+            "(Arithmetic /*input*/, Arithmetic delta)",
+            "(Arithmetic delta, Arithmetic /*input*/)",
         ),
     ),
 )

@@ -15,8 +15,8 @@ STAGES = Group(
         Mutant(
             "stage-centered-without-mean",
             "the mean",
-            '"input") - for_each_element(mean)',
-            '"input") - for_each_element(mean - mean)',
+            "input(Role::input) - for_each_element(mean)",
+            "input(Role::input) - for_each_element(mean - mean)",
         ),
         Mutant(
             "stage-invsqrt-without-epsilon",
@@ -33,13 +33,13 @@ STAGES = Group(
         Mutant(
             "stage-gmul-without-gamma",
             "gamma in the forward pass",
-            'input("gamma") * inverse_root(variance)',
+            "input(Role::gamma) * inverse_root(variance)",
             "inverse_root(variance)",
         ),
         Mutant(
             "stage-normed-without-beta",
             "beta",
-            'centered * for_each_element(gmul) + for_each_element(input("beta"))',
+            "centered * for_each_element(gmul) + for_each_element(input(Role::beta))",
             "centered * for_each_element(gmul)",
         ),
         Mutant(
@@ -130,6 +130,12 @@ STAGES = Group(
             "return *left + *right;",
             "return *left;",
         ),
+        Mutant(
+            "stages-in-the-types-of-the-inputs",
+            "that inputs are converted to the type that is computed in",
+            "inputs_.emplace(port.role, in_compute_type(node.source(port.role)));",
+            "inputs_.emplace(port.role, node.source(port.role));",
+        ),
     ),
 )
 
@@ -219,26 +225,26 @@ MATRICES = Group(
         Mutant(
             "left-adjoint-not-transposed",
             "a transposition",
-            "delta, right, false, !transpose_right_",
-            "delta, right, false, transpose_right_",
+            "delta, right, false, !transpose_right()",
+            "delta, right, false, transpose_right()",
         ),
         Mutant(
             "left-adjoint-of-transposed",
             "a transposition",
-            "right, delta, transpose_right_, true",
-            "right, delta, transpose_right_, false",
+            "right, delta, transpose_right(), true",
+            "right, delta, transpose_right(), false",
         ),
         Mutant(
             "right-adjoint-not-transposed",
             "a transposition",
-            "left, delta, !transpose_left_, false",
-            "left, delta, transpose_left_, false",
+            "left, delta, !transpose_left(), false",
+            "left, delta, transpose_left(), false",
         ),
         Mutant(
             "right-adjoint-of-transposed",
             "a transposition",
-            "delta, left, true, transpose_left_",
-            "delta, left, false, transpose_left_",
+            "delta, left, true, transpose_left()",
+            "delta, left, false, transpose_left()",
         ),
     ),
 )
@@ -288,20 +294,21 @@ INFERENCE_ADJOINTS = Group(
 )
 
 TRAINING_ADJOINTS = Group(
-    OP + "batch_norm_training.cpp",
+    OP + "batch_norm_stages.cpp",
     GRADIENT_TESTS,
     (
         Mutant(
             "training-statistics-without-gradient",
             "what arrives at mean and variance",
-            "sum_of(adjoints[0], input_delta_of_statistics(*this, deltas[1], deltas[2]))",
+            "sum_of(adjoints[0], input_delta_of_statistics(node, "
+            "deltas[index_of(outputs, Role::mean)], deltas[index_of(outputs, Role::variance)]))",
             "adjoints[0]",
         ),
         Mutant(
             "training-statistics-exchanged",
             "which statistic a gradient is of",
-            "input_delta_of_statistics(*this, deltas[1], deltas[2])",
-            "input_delta_of_statistics(*this, deltas[2], deltas[1])",
+            "deltas[index_of(outputs, Role::mean)], deltas[index_of(outputs, Role::variance)]",
+            "deltas[index_of(outputs, Role::variance)], deltas[index_of(outputs, Role::mean)]",
         ),
     ),
 )
@@ -313,8 +320,9 @@ RELU_ADJOINTS = Group(
         Mutant(
             "relu-statistics-without-gradient",
             "what arrives at mean and variance",
-            "sum_of(adjoints[0], input_delta_of_statistics(*this, deltas[1], deltas[2]))",
-            "adjoints[0]",
+            "training_adjoints(*this, deltas, backprop)",
+            "training_adjoints(*this, {deltas[0], std::nullopt, std::nullopt, std::nullopt}, "
+            "backprop)",
         ),
         Mutant(
             "decomposed-relu-without-rectifier",
@@ -332,14 +340,14 @@ RELU_BACKPROP = Group(
         Mutant(
             "decomposed-relu-backprop-without-mask",
             "the mask",
-            "backprop(normalized_delta, Statistics::of_batch)",
-            'backprop(input("activated_delta").source(), Statistics::of_batch)',
+            "backprop(normalized_delta, statistics)",
+            "backprop(source(Role::delta), statistics)",
         ),
         Mutant(
             "decomposed-relu-backprop-frozen",
             "that the statistics are the batch's",
-            "Statistics::of_batch",
-            "Statistics::constants",
+            "backprop(normalized_delta, statistics)",
+            "backprop(normalized_delta, Statistics::given)",
         ),
     ),
 )

@@ -1,10 +1,11 @@
-"""What the ops infer for their outputs, and what their clones keep."""
+"""What the ops infer for their outputs, what their clones keep, and what their signatures say."""
 
-from ..mutant import Group, Mutant
+from ..mutant import CPP_TESTS, Group, Mutant
 
 OP = "csrc/normgraph/op/"
 INFERENCE_TESTS = "tests/op/test_inference.py"
 NODE_TESTS = "tests/op/test_nodes.py tests/op/test_inference.py"
+SIGNATURE_TESTS = "tests/op/test_signatures.py"
 
 REFINEMENT = Group(
     OP + "batch_norm_constraints.cpp",
@@ -61,22 +62,10 @@ REFINEMENT = Group(
     ),
 )
 
-ATTRIBUTES = Group(
+CONSTRUCTOR = Group(
     OP + "batch_norm_node.cpp",
     NODE_TESTS,
     (
-        Mutant(
-            "attribute-epsilon",
-            "that epsilon is among the attributes",
-            'visitor.on_attribute("epsilon", epsilon_);',
-            "",
-        ),
-        Mutant(
-            "attribute-channel-axis",
-            "that channel_axis is among the attributes",
-            'visitor.on_attribute("channel_axis", channel_axis_);',
-            "",
-        ),
         Mutant(
             "constructor-without-epsilon",
             "that epsilon is kept",
@@ -92,64 +81,192 @@ ATTRIBUTES = Group(
     ),
 )
 
-TRAINING = Group(
-    OP + "batch_norm_training.cpp",
+FAMILY = Group(
+    OP + "batch_norm_node.hpp",
+    NODE_TESTS,
+    (
+        Mutant(
+            "attribute-epsilon",
+            "that epsilon is among the attributes",
+            'Attribute<double>{"epsilon",',
+            'Attribute<double>{"eps",',
+        ),
+        Mutant(
+            "attribute-channel-axis",
+            "that channel_axis is among the attributes",
+            'Attribute<std::int64_t>{"channel_axis",',
+            'Attribute<std::int64_t>{"axis",',
+        ),
+        Mutant(
+            "training-clone-without-channel-axis",
+            "that a clone keeps channel_axis",
+            "{epsilon_, channel_axis_}",
+            "{epsilon_, default_channel_axis}",
+        ),
+        Mutant(
+            "classes-without-default-epsilon",
+            "the default of epsilon",
+            'Attribute<double>{"epsilon", "finite number >= 0", default_epsilon}',
+            'Attribute<double>{"epsilon", "finite number >= 0"}',
+        ),
+        Mutant(
+            "constructor-without-name",
+            "that the friendly name is kept",
+            "{inputs...}, epsilon, channel_axis, std::move(friendly_name)",
+            "{inputs...}, epsilon, channel_axis, std::string()",
+        ),
+        Mutant(
+            "constructor-does-not-validate",
+            "that a new node is valid and has inferred its outputs",
+            "this->validate_and_infer_types();",
+            "",
+        ),
+    ),
+)
+
+OP_NODE = Group(
+    OP + "op_node.hpp",
     NODE_TESTS,
     (
         Mutant(
             "training-clone-without-epsilon",
             "that a clone keeps epsilon",
-            "inputs[2], epsilon(), channel_axis()",
-            "inputs[2], 1e-5, channel_axis()",
-        ),
-        Mutant(
-            "training-clone-without-channel-axis",
-            "that a clone keeps channel_axis",
-            "inputs[2], epsilon(), channel_axis()",
-            "inputs[2], epsilon(), 1",
+            "return clone(std::make_index_sequence<Derived::signature.inputs.size()>());",
+            "const auto node = "
+            "clone(std::make_index_sequence<Derived::signature.inputs.size()>()); "
+            "if constexpr (requires { node->set_epsilon(1e-5); }) { node->set_epsilon(1e-5); } "
+            "return node;",
         ),
         Mutant(
             "training-clone-swaps-inputs",
             "that a clone keeps the order of the inputs",
-            "inputs[0], inputs[1], inputs[2], epsilon()",
-            "inputs[0], inputs[2], inputs[1], epsilon()",
+            "inputs[index]..., values..., friendly_name",
+            "inputs[Derived::signature.inputs.size() - 1 - index]..., values..., friendly_name",
+        ),
+        Mutant(
+            "clone-without-name",
+            "that a clone has the name it is given",
+            "inputs[index]..., values..., friendly_name",
+            "inputs[index]..., values..., std::string()",
+        ),
+        Mutant(
+            "attributes-named-by-their-sentences",
+            "the names of attributes",
+            "std::get<index>(Derived::attributes).name",
+            "std::get<index>(Derived::attributes).sentence",
+        ),
+    ),
+)
+
+VECTOR_ROLES = Group(
+    OP + "signature.hpp",
+    INFERENCE_TESTS,
+    (
+        Mutant(
+            "last-vector-is-none",
+            "that beta_delta is a channel vector",
+            "role <= Role::beta_delta",
+            "role < Role::beta_delta",
+        ),
+    ),
+)
+
+ROLES_OF_PORTS = Group(
+    OP + "signature.hpp",
+    CPP_TESTS,
+    (
+        Mutant(
+            "last-port-is-not-found",
+            "that the last port of an op counts",
+            "index_of(ports, role) < ports.size()",
+            "index_of(ports, role) + 1 < ports.size()",
+        ),
+    ),
+)
+
+PORTS_OF_TRAINING = Group(
+    OP + "batch_norm_node.hpp",
+    "tests/kernel/test_batch_norm_training.py",
+    (
+        Mutant(
+            "roles-of-batch-statistics-exchanged",
+            "which output is the mean and which the variance",
+            'batch_mean{"mean", Role::mean, vector_like_gamma}; '
+            'inline constexpr Port batch_variance{"variance", Role::variance,',
+            'batch_mean{"mean", Role::variance, vector_like_gamma}; '
+            'inline constexpr Port batch_variance{"variance", Role::mean,',
+        ),
+    ),
+)
+
+PORTS_OF_INFERENCE = Group(
+    OP + "batch_norm_node.hpp",
+    "tests/kernel/test_batch_norm_inference.py",
+    (
+        Mutant(
+            "roles-of-given-statistics-exchanged",
+            "which input is the mean and which the variance",
+            'given_mean{"mean", Role::mean, vector_like_input}; '
+            'inline constexpr Port given_variance{"variance", Role::variance,',
+            'given_mean{"mean", Role::variance, vector_like_input}; '
+            'inline constexpr Port given_variance{"variance", Role::mean,',
+        ),
+    ),
+)
+
+PORTS_OF_BACKPROP = Group(
+    OP + "batch_norm_node.hpp",
+    "tests/kernel/test_batch_norm_training_backprop.py",
+    (
+        Mutant(
+            "mean-of-the-forward-op-is-a-variance",
+            "that a backward op has the mean",
+            'forward_mean{"mean", Role::mean,',
+            'forward_mean{"mean", Role::variance,',
+        ),
+        Mutant(
+            "gamma-delta-is-a-beta-delta",
+            "that a backward op puts out gamma_delta",
+            'gamma_delta{"gamma_delta", Role::gamma_delta,',
+            'gamma_delta{"gamma_delta", Role::beta_delta,',
+        ),
+    ),
+)
+
+TRAINING = Group(
+    OP + "batch_norm_training.hpp",
+    NODE_TESTS,
+    (
+        Mutant(
+            "training-ports-in-another-order",
+            "the order of gamma and beta",
+            "ports::gamma, ports::beta",
+            "ports::beta, ports::gamma",
         ),
         Mutant(
             "training-output-types",
             "that the statistics have the vectors' type",
-            "return {types.data, types.channel, types.channel};",
-            "return {types.data, types.channel, types.data};",
+            "ports::batch_variance",
+            '{"variance", Role::result, ports::vector_like_gamma}',
         ),
     ),
 )
 
 INFERENCE = Group(
-    OP + "batch_norm_inference.cpp",
+    OP + "batch_norm_inference.hpp",
     NODE_TESTS,
     (
         Mutant(
-            "inference-clone-without-epsilon",
-            "that a clone keeps epsilon",
-            "inputs[4], epsilon(), channel_axis()",
-            "inputs[4], 1e-5, channel_axis()",
-        ),
-        Mutant(
-            "inference-clone-without-channel-axis",
-            "that a clone keeps channel_axis",
-            "inputs[4], epsilon(), channel_axis()",
-            "inputs[4], epsilon(), 1",
-        ),
-        Mutant(
-            "inference-clone-swaps-inputs",
-            "that a clone keeps the order of the inputs",
-            "inputs[2], inputs[3], inputs[4], epsilon()",
-            "inputs[2], inputs[4], inputs[3], epsilon()",
+            "inference-ports-in-another-order",
+            "the order of mean and variance",
+            "ports::given_mean, ports::given_variance",
+            "ports::given_variance, ports::given_mean",
         ),
         Mutant(
             "inference-output-type",
             "that normalized has the data's type",
-            "return {types.data};",
-            "return {types.channel};",
+            '{"normalized", Role::result,',
+            '{"normalized", Role::gamma,',
         ),
     ),
 )
@@ -158,38 +275,20 @@ INFERENCE = Group(
 def backprop(stem: str, prefix: str) -> Group:
     """The same mutants of each backward op."""
     return Group(
-        OP + stem + ".cpp",
+        OP + stem + ".hpp",
         NODE_TESTS,
         (
             Mutant(
-                f"{prefix}-clone-without-epsilon",
-                "that a clone keeps epsilon",
-                "inputs[5], epsilon(), channel_axis()",
-                "inputs[5], 1e-5, channel_axis()",
-            ),
-            Mutant(
-                f"{prefix}-clone-without-channel-axis",
-                "that a clone keeps channel_axis",
-                "inputs[5], epsilon(), channel_axis()",
-                "inputs[5], epsilon(), 1",
-            ),
-            Mutant(
-                f"{prefix}-clone-swaps-inputs",
-                "that a clone keeps the order of the inputs",
-                "inputs[1], inputs[2], inputs[3]",
-                "inputs[1], inputs[3], inputs[2]",
-            ),
-            Mutant(
                 f"{prefix}-stores-inputs-in-another-order",
                 "that inputs are stored in the constructor's order",
-                "{input, gamma, beta, mean, variance, normalized_delta}",
-                "{input, gamma, beta, variance, mean, normalized_delta}",
+                "ports::forward_mean, ports::forward_variance",
+                "ports::forward_variance, ports::forward_mean",
             ),
             Mutant(
                 f"{prefix}-output-types",
                 "that the channel gradients have the vectors' type",
-                "return {types.data, types.channel, types.channel};",
-                "return {types.data, types.channel, types.data};",
+                "ports::gamma_delta, ports::beta_delta",
+                'ports::gamma_delta, {"beta_delta", Role::result, ports::vector_like_gamma}',
             ),
         ),
     )
@@ -198,4 +297,114 @@ def backprop(stem: str, prefix: str) -> Group:
 BACKPROP = backprop("batch_norm_training_backprop", "backprop")
 FROZEN_BACKPROP = backprop("batch_norm_inference_backprop", "frozen-backprop")
 
-GROUPS = (REFINEMENT, ATTRIBUTES, TRAINING, INFERENCE, BACKPROP, FROZEN_BACKPROP)
+STATISTICS = Group(
+    OP + "batch_norm_training_backprop.hpp",
+    "tests/kernel/test_batch_norm_training_backprop.py",
+    (
+        Mutant(
+            "backprop-of-given-statistics",
+            "that the statistics are the batch's",
+            "statistics = Statistics::of_batch",
+            "statistics = Statistics::given",
+        ),
+    ),
+)
+
+FROZEN_STATISTICS = Group(
+    OP + "batch_norm_inference_backprop.hpp",
+    "tests/kernel/test_batch_norm_inference_backprop.py",
+    (
+        Mutant(
+            "frozen-backprop-of-the-batch",
+            "that the statistics are given",
+            "statistics = Statistics::given",
+            "statistics = Statistics::of_batch",
+        ),
+    ),
+)
+
+RECTIFIER = Group(
+    OP + "elementwise.hpp",
+    SIGNATURE_TESTS,
+    (
+        Mutant(
+            "rectifiers-gradient-before-its-value",
+            "the order of a rectifier's value and gradient",
+            '{"value"}, {"delta"}',
+            '{"delta"}, {"value"}',
+        ),
+    ),
+)
+
+REDUCTION = Group(
+    OP + "reduction.hpp",
+    SIGNATURE_TESTS,
+    (
+        Mutant(
+            "mean-backprop-names-like-first",
+            "the order of delta and like",
+            '{"delta"}, {"like"}',
+            '{"like"}, {"delta"}',
+        ),
+    ),
+)
+
+MATRICES = Group(
+    OP + "matrix_multiply.hpp",
+    f"{SIGNATURE_TESTS} tests/op/test_primitives.py",
+    (
+        Mutant(
+            "transpositions-exchanged",
+            "the order of the attributes' values",
+            "{transpose_left_, transpose_right_}",
+            "{transpose_right_, transpose_left_}",
+        ),
+        Mutant(
+            "transposed-by-default",
+            "that a matrix is not transposed unless asked for",
+            '{"transpose_left", "whether left is transposed first"}',
+            '{"transpose_left", "whether left is transposed first", true}',
+        ),
+    ),
+)
+
+MASKS = Group(
+    OP + "relu_selection.hpp",
+    "tests/op/test_primitives.py",
+    (
+        Mutant(
+            "mask-without-default-axis",
+            "the default of channel_axis",
+            '{"channel_axis", channel_axis_sentence, default_channel_axis}',
+            '{"channel_axis", channel_axis_sentence}',
+        ),
+        Mutant(
+            "mask-that-is-data",
+            "that a mask has the type and the shape of one",
+            '{{{"mask", Role::mask}}}',
+            '{{{"mask", Role::result}}}',
+        ),
+    ),
+)
+
+GROUPS = (
+    REFINEMENT,
+    CONSTRUCTOR,
+    FAMILY,
+    OP_NODE,
+    VECTOR_ROLES,
+    ROLES_OF_PORTS,
+    PORTS_OF_TRAINING,
+    PORTS_OF_INFERENCE,
+    PORTS_OF_BACKPROP,
+    TRAINING,
+    INFERENCE,
+    BACKPROP,
+    FROZEN_BACKPROP,
+    STATISTICS,
+    FROZEN_STATISTICS,
+    RECTIFIER,
+    REDUCTION,
+    MATRICES,
+    MASKS,
+)

@@ -215,107 +215,106 @@ SHAPE = Group(
 )
 
 FORWARD_NODE = Group(
-    OP + "batch_norm_training_relu.cpp",
+    OP + "batch_norm_training_relu.hpp",
     NODE_TESTS,
     (
         Mutant(
-            "relu-clone-without-epsilon",
-            "that a clone keeps epsilon",
-            "inputs[2], epsilon(), channel_axis()",
-            "inputs[2], 1e-5, channel_axis()",
-        ),
-        Mutant(
-            "relu-clone-without-channel-axis",
-            "that a clone keeps channel_axis",
-            "inputs[2], epsilon(), channel_axis()",
-            "inputs[2], epsilon(), 1",
-        ),
-        Mutant(
             "relu-output-types",
             "which output is the mask",
-            "{types.data, types.channel, types.channel, types.mask}",
-            "{types.data, types.channel, types.mask, types.channel}",
+            'ports::batch_variance, {"mask", Role::mask, "u8, packed as said above"}',
+            '{"mask", Role::mask, "u8, packed as said above"}, ports::batch_variance',
         ),
     ),
 )
 
 BACKWARD_NODE = Group(
-    OP + "batch_norm_training_relu_backprop.cpp",
+    OP + "batch_norm_training_relu_backprop.hpp",
     NODE_TESTS,
     (
         Mutant(
-            "relu-backprop-clone-without-epsilon",
-            "that a clone keeps epsilon",
-            "inputs[6], epsilon(), channel_axis()",
-            "inputs[6], 1e-5, channel_axis()",
-        ),
-        Mutant(
-            "relu-backprop-clone-without-channel-axis",
-            "that a clone keeps channel_axis",
-            "inputs[6], epsilon(), channel_axis()",
-            "inputs[6], epsilon(), 1",
-        ),
-        Mutant(
-            "relu-backprop-clone-swaps-inputs",
-            "that a clone keeps the order of the inputs",
-            "inputs[5], inputs[6]",
-            "inputs[6], inputs[5]",
-        ),
-        Mutant(
             "relu-backprop-stores-inputs-in-another-order",
             "that the mask is stored before the gradient",
-            "{input, gamma, beta, mean, variance, mask, activated_delta}",
-            "{input, gamma, beta, mean, variance, activated_delta, mask}",
+            '{"mask", Role::mask, '
+            '"u8, C-contiguous: BatchNormTrainingRelu\'s output of this name"}, '
+            '{"activated_delta", Role::delta, '
+            '"shape and element type of input: the gradient of activated"}',
+            '{"activated_delta", Role::delta, '
+            '"shape and element type of input: the gradient of activated"}, '
+            '{"mask", Role::mask, '
+            '"u8, C-contiguous: BatchNormTrainingRelu\'s output of this name"}',
+        ),
+    ),
+)
+
+BACKWARD_STATISTICS = Group(
+    OP + "batch_norm_training_relu_backprop.hpp",
+    BACKWARD_TESTS,
+    (
+        Mutant(
+            "relu-backprop-of-given-statistics",
+            "that the statistics are the batch's",
+            "statistics = Statistics::of_batch",
+            "statistics = Statistics::given",
         ),
     ),
 )
 
 FORWARD_CALL = Group(
-    RUNTIME + "batch_norm_training_relu.cpp",
+    RUNTIME + "kernel_call.cpp",
     FORWARD_TESTS,
     (
         Mutant(
             "relu-activated-needs-a-mask",
             "that activated may be selected without mask",
-            "if (outputs[0] && !outputs[3])",
+            "if (normalized.address != nullptr && mask.address == nullptr)",
             "if (false)",
         ),
         Mutant(
             "relu-mask-needs-activated",
             "that mask may be selected without activated",
-            "if (outputs[3] && !outputs[0])",
+            "if (normalized.address == nullptr && mask.address != nullptr)",
             "if (false)",
         ),
+    ),
+)
+
+FORWARD_ELEMENTS = Group(
+    RUNTIME + "kernel_call.hpp",
+    FORWARD_TESTS,
+    (
         Mutant(
             "relu-of-an-empty-batch",
             "that an empty batch is refused",
-            ".needs_elements = true",
-            ".needs_elements = false",
+            "!op::has(inputs, op::Role::mean) && !op::has(inputs, op::Role::delta)",
+            "!op::has(inputs, op::Role::mean) && !op::has(inputs, op::Role::delta) && "
+            "!op::has(outputs, op::Role::mask)",
         ),
     ),
 )
 
 BACKWARD_CALL = Group(
-    RUNTIME + "batch_norm_training_relu_backprop.cpp",
+    RUNTIME + "kernel_call.cpp",
     BACKWARD_TESTS,
     (
         Mutant(
             "relu-backprop-without-mask",
             "that the mask is read",
-            '{relu_mask("mask", inputs[5]).address}',
-            "{}",
+            ".mask = arrays.mask()",
+            ".mask = {}",
         ),
-        Mutant(
-            "relu-backprop-statistics-swapped",
-            "which input is the mean and which the variance",
-            ".mean = const_channel_vector(inputs[3]), .variance = const_channel_vector(inputs[4]),",
-            ".mean = const_channel_vector(inputs[4]), .variance = const_channel_vector(inputs[3]),",
-        ),
+    ),
+)
+
+BACKWARD_ELEMENTS = Group(
+    RUNTIME + "kernel_call.hpp",
+    BACKWARD_TESTS,
+    (
         Mutant(
             "relu-backprop-of-an-empty-batch",
             "that an empty batch has gradients",
-            ".needs_elements = false",
-            ".needs_elements = true",
+            "!op::has(inputs, op::Role::mean) && !op::has(inputs, op::Role::delta)",
+            "(!op::has(inputs, op::Role::mean) && !op::has(inputs, op::Role::delta)) || "
+            "op::has(inputs, op::Role::mask)",
         ),
     ),
 )
@@ -427,7 +426,10 @@ GROUPS = (
     SHAPE,
     FORWARD_NODE,
     BACKWARD_NODE,
+    BACKWARD_STATISTICS,
     FORWARD_CALL,
+    FORWARD_ELEMENTS,
     BACKWARD_CALL,
+    BACKWARD_ELEMENTS,
     CONTIGUITY,
 )

@@ -337,11 +337,37 @@ COPIED_BOXES = Group(
     ),
 )
 
+BACKPROP = Group(
+    SIMD + "batch_norm_backprop.cpp",
+    CPP_TESTS,
+    (
+        Mutant(
+            "vector-frozen-delta-is-the-input",
+            "that input_delta is made of normalized_delta",
+            "set_apply_sources(std::array<std::size_t, 1>{1});",
+            "set_apply_sources(std::array<std::size_t, 1>{0});",
+        ),
+        Mutant(
+            "vector-relu-sums-without-mask",
+            "the mask in the sums of the backward pass",
+            "is_masked ? kernels.relu_deltas : kernels.deltas",
+            "kernels.deltas",
+        ),
+        Mutant(
+            "vector-relu-delta-without-mask",
+            "the mask in input_delta",
+            "is_masked ? kernels.relu_input_delta : kernels.input_delta",
+            "kernels.input_delta",
+        ),
+    ),
+)
+
 GROUPS = (
     TERMS,
     ROWS,
     COLUMNS,
     BLOCKS,
+    BACKPROP,
     PLAN,
     TRAVERSAL,
     JOINED_ROWS,

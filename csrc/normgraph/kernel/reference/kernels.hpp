@@ -8,9 +8,6 @@ namespace normgraph::kernel::reference {
 
 void batch_norm_training(const BatchNormTrainingArguments& arguments, ChannelRange range);
 void batch_norm_inference(const BatchNormInferenceArguments& arguments, ChannelRange range);
-void batch_norm_training_backprop(const BatchNormTrainingBackpropArguments& arguments,
-                                  ChannelRange range);
-void batch_norm_inference_backprop(const BatchNormInferenceBackpropArguments& arguments,
-                                   ChannelRange range);
+void batch_norm_backprop(const BatchNormBackpropArguments& arguments, ChannelRange range);
 
 }  // namespace normgraph::kernel::reference

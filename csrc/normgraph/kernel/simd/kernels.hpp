@@ -14,13 +14,8 @@ void batch_norm_training(const MicroKernelTable& table, const BatchNormTrainingA
                          std::int64_t num_threads);
 void batch_norm_inference(const MicroKernelTable& table,
                           const BatchNormInferenceArguments& arguments, std::int64_t num_threads);
-void batch_norm_training_backprop(const MicroKernelTable& table,
-                                  const BatchNormTrainingBackpropArguments& arguments,
-                                  std::int64_t num_threads);
-
-void batch_norm_inference_backprop(const MicroKernelTable& table,
-                                   const BatchNormInferenceBackpropArguments& arguments,
-                                   std::int64_t num_threads);
+void batch_norm_backprop(const MicroKernelTable& table, const BatchNormBackpropArguments& arguments,
+                         std::int64_t num_threads);
 
 void element_wise(const MicroKernelTable& table, const ElementWiseProgram& program,
                   std::int64_t num_threads);

@@ -1,24 +1,26 @@
-#pragma once
+// Memory traffic: reduce reads input and normalized_delta once; apply reads both again (input only
+// with the statistics of the batch), from a cache where a group of channels fits one, and writes
+// input_delta once.
 
 #include <array>
 
 #include "normgraph/kernel/channel.hpp"
 #include "normgraph/kernel/coefficients.hpp"
+#include "normgraph/kernel/simd/kernels.hpp"
 #include "normgraph/kernel/simd/run.hpp"
 
-/// The backward pass, whether the statistics are the batch's or constants: both have the same sums,
-/// and differ in the formula of one element of input_delta.
 namespace normgraph::kernel::simd {
+namespace {
 
 /// `Formula`: the coefficients of one channel's input_delta, made from BackpropValues.
-template <typename Data, typename Arguments, typename Formula>
+template <typename Data, typename Formula>
 class Backprop {
 public:
     using Arithmetic = arithmetic_t<Data>;
     static constexpr std::size_t coefficient_count = sizeof(Formula) / sizeof(Arithmetic);
 
     Backprop(const RowsAndColumns<Reduce>& reduction, const RowsAndColumns<Apply>& application,
-             const Arguments& arguments, const Traversal& traversal)
+             const BatchNormBackpropArguments& arguments, const Traversal& traversal)
         : reduction_(reduction),
           application_(application),
           arguments_(arguments),
@@ -64,8 +66,47 @@ private:
 
     RowsAndColumns<Reduce> reduction_;
     RowsAndColumns<Apply> application_;
-    const Arguments& arguments_;
+    const BatchNormBackpropArguments& arguments_;
     std::int64_t count_;
 };
+
+/// input_delta of given statistics does not depend on the input.
+void set_apply_sources(Traversal& traversal, Statistics statistics) {
+    if (statistics == Statistics::of_batch) {
+        traversal.set_apply_sources(std::array<std::size_t, 2>{0, 1});
+    } else {
+        traversal.set_apply_sources(std::array<std::size_t, 1>{1});
+    }
+}
+
+}  // namespace
+
+void batch_norm_backprop(const MicroKernelTable& table, const BatchNormBackpropArguments& arguments,
+                         std::int64_t num_threads) {
+    const std::array sources{arguments.input, arguments.normalized_delta};
+    Traversal traversal(arguments.problem, {sources, arguments.input_delta});
+    traversal.set_reduce_sources(std::array<std::size_t, 2>{0, 1});
+    set_apply_sources(traversal, arguments.statistics);
+    const bool is_masked = arguments.mask.address != nullptr;
+    if (is_masked) {
+        // Not written through: it is read.
+        traversal.set_mask(const_cast<std::byte*>(arguments.mask.address), arguments.problem,
+                           false);
+    }
+    const MicroKernels& kernels = table[arguments.problem.data_type];
+    with_data_type(arguments.problem.data_type, [&]<typename Data>() {
+        using OfBatch = Backprop<Data, BackpropCoefficients<arithmetic_t<Data>>>;
+        using Given = Backprop<Data, FrozenBackpropCoefficients<arithmetic_t<Data>>>;
+        if (arguments.statistics == Statistics::given) {
+            run(Given(kernels.deltas, kernels.frozen_input_delta, arguments, traversal), traversal,
+                num_threads);
+        } else {
+            run(OfBatch(is_masked ? kernels.relu_deltas : kernels.deltas,
+                        is_masked ? kernels.relu_input_delta : kernels.input_delta, arguments,
+                        traversal),
+                traversal, num_threads);
+        }
+    });
+}
 
 }  // namespace normgraph::kernel::simd

@@ -1,16 +1,17 @@
-#pragma once
+// Memory traffic: reduce reads input and normalized_delta once; apply reads both again and writes
+// input_delta once. One channel at a time.
 
 #include <cstdint>
 
 #include "normgraph/kernel/channel.hpp"
 #include "normgraph/kernel/coefficients.hpp"
+#include "normgraph/kernel/reference/kernels.hpp"
 #include "normgraph/kernel/reference/relu.hpp"
 #include "normgraph/kernel/reference/summation.hpp"
 #include "normgraph/kernel/threads/interruption.hpp"
 
-/// The backward pass, whether the statistics are the batch's or constants: both have the same sums,
-/// and differ in the formula of one element of input_delta.
 namespace normgraph::kernel::reference {
+namespace {
 
 /// One channel of the tensors: the addresses of its first element.
 struct BackpropChannel {
@@ -19,16 +20,8 @@ struct BackpropChannel {
     std::byte* input_delta;
 };
 
-/// Only where the statistics are the batch's is there a rectifier.
-inline ConstReluMask mask_of(const BatchNormTrainingBackpropArguments& arguments) {
-    return arguments.mask;
-}
-inline ConstReluMask mask_of(const BatchNormInferenceBackpropArguments&) {
-    return {};
-}
-
-template <typename Arguments>
-BackpropChannel channel_of(const Arguments& arguments, const View& view, std::int64_t channel) {
+BackpropChannel channel_of(const BatchNormBackpropArguments& arguments, const View& view,
+                           std::int64_t channel) {
     std::byte* const input_delta = arguments.input_delta.address;
     return {arguments.input.address + channel * view.channel_strides[0],
             arguments.normalized_delta.address + channel * view.channel_strides[1],
@@ -62,10 +55,10 @@ void apply(const View& view, const BackpropChannel& channel, GradientReader<Data
     }
 }
 
-/// `formula_of.template operator()<Arithmetic>(values)` makes the formula of one channel.
-template <typename Data, typename Arguments, typename FormulaOf>
-void run_channel(const Arguments& arguments, const View& view, std::int64_t index,
-                 const FormulaOf& formula_of) {
+template <typename Data>
+void run_channel(const BatchNormBackpropArguments& arguments, const View& view,
+                 std::int64_t index) {
+    using Arithmetic = arithmetic_t<Data>;
     const Problem& problem = arguments.problem;
     const ElementType type = problem.channel_type;
     if (view.elements_per_channel() == 0) {
@@ -77,33 +70,40 @@ void run_channel(const Arguments& arguments, const View& view, std::int64_t inde
     const double mean = channel_value(arguments.mean, type, index, 0.0);
     const double variance = channel_value(arguments.variance, type, index, 0.0);
     const BackpropChannel channel = channel_of(arguments, view, index);
-    const GradientReader<Data> gradient(problem, index, mask_of(arguments));
+    const GradientReader<Data> gradient(problem, index, arguments.mask);
 
     const auto [delta_sum, product_sum] = reduce<Data>(view, channel, gradient, mean);
     const double gamma_delta = product_sum * inverse_standard_deviation(variance, problem.epsilon);
     set_channel_value(arguments.gamma_delta, type, index, gamma_delta);
     set_channel_value(arguments.beta_delta, type, index, delta_sum);
-    if (channel.input_delta != nullptr) {
-        const BackpropValues values{gamma,
-                                    mean,
-                                    variance,
-                                    problem.epsilon,
-                                    gamma_delta,
-                                    delta_sum,
-                                    view.elements_per_channel()};
+    if (channel.input_delta == nullptr) {
+        return;
+    }
+    const BackpropValues values{gamma,
+                                mean,
+                                variance,
+                                problem.epsilon,
+                                gamma_delta,
+                                delta_sum,
+                                view.elements_per_channel()};
+    if (arguments.statistics == Statistics::of_batch) {
+        apply<Data>(view, channel, gradient, BackpropCoefficients<Arithmetic>(values));
+    } else {
+        const FrozenBackpropCoefficients<Arithmetic> input_delta(values);
         apply<Data>(view, channel, gradient,
-                    formula_of.template operator()<arithmetic_t<Data>>(values));
+                    [&](Arithmetic /*input*/, Arithmetic delta) { return input_delta(delta); });
     }
 }
 
-template <typename Arguments, typename FormulaOf>
-void run_channels(const Arguments& arguments, ChannelRange range, const FormulaOf& formula_of) {
+}  // namespace
+
+void batch_norm_backprop(const BatchNormBackpropArguments& arguments, ChannelRange range) {
     const View view =
         make_view(arguments.problem, {arguments.input.strides, arguments.normalized_delta.strides,
                                       arguments.input_delta.strides});
     with_data_type(arguments.problem.data_type, [&]<typename Data>() {
         for (std::int64_t channel = range.begin; channel < range.end; ++channel) {
-            run_channel<Data>(arguments, view, channel, formula_of);
+            run_channel<Data>(arguments, view, channel);
         }
     });
 }

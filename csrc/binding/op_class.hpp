@@ -1,0 +1,257 @@
+#pragma once
+
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <array>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "binding/conversion.hpp"
+#include "binding/documentation.hpp"
+#include "binding/node_conversion.hpp"
+#include "binding/op_conversion.hpp"
+#include "binding/python_function.hpp"
+#include "normgraph/op/batch_norm_node.hpp"
+
+/// The Python class of an op, from the op's signature.
+namespace normgraph::binding {
+
+// How the value of an attribute is read, and what formats call its kind.
+
+inline double attribute_from_python(const op::Attribute<double>&, pybind11::handle object) {
+    return epsilon_from_python(object);
+}
+inline std::int64_t attribute_from_python(const op::Attribute<std::int64_t>&,
+                                          pybind11::handle object) {
+    return channel_axis_from_python(object);
+}
+inline bool attribute_from_python(const op::Attribute<bool>& attribute, pybind11::handle object) {
+    return flag_from_python(std::string(attribute.name), object);
+}
+inline op::Axes attribute_from_python(const op::Attribute<op::Axes>& attribute,
+                                      pybind11::handle object) {
+    return axes_from_python(std::string(attribute.name), object);
+}
+inline element::Type attribute_from_python(const op::Attribute<element::Type>& attribute,
+                                           pybind11::handle object) {
+    return element_type_from_python(std::string(attribute.name), object);
+}
+
+constexpr const char* kind_of(const op::Attribute<double>&) {
+    return "number";
+}
+constexpr const char* kind_of(const op::Attribute<std::int64_t>&) {
+    return "integer";
+}
+constexpr const char* kind_of(const op::Attribute<bool>&) {
+    return "flag";
+}
+constexpr const char* kind_of(const op::Attribute<op::Axes>&) {
+    return "axes";
+}
+constexpr const char* kind_of(const op::Attribute<element::Type>&) {
+    return "element type";
+}
+
+/// As Python writes it; empty for an element type, which is required.
+template <typename Value>
+std::string default_text(const op::Attribute<Value>& attribute) {
+    if constexpr (std::is_arithmetic_v<Value>) {
+        return pybind11::repr(pybind11::cast(attribute.default_value)).template cast<std::string>();
+    } else {
+        return std::is_same_v<Value, op::Axes> ? "()" : "";
+    }
+}
+
+template <typename Value>
+Value attribute_value(const op::Attribute<Value>& attribute, pybind11::handle given) {
+    if (given) {
+        return attribute_from_python(attribute, given);
+    }
+    if constexpr (std::is_arithmetic_v<Value>) {
+        return attribute.default_value;
+    } else {
+        return Value{};
+    }
+}
+
+/// The values of an op's attributes, from the arguments that begin with them.
+template <typename Op>
+auto attribute_values(Arguments arguments) {
+    return [&]<std::size_t... index>(std::index_sequence<index...>) {
+        // Braces convert in the order of the arguments: the first wrong one is reported.
+        return std::tuple{attribute_value(std::get<index>(Op::attributes), arguments[index])...};
+    }(std::make_index_sequence<std::tuple_size_v<decltype(Op::attributes)>>());
+}
+
+template <typename Op>
+inline constexpr std::size_t input_count = Op::signature.inputs.size();
+
+/// What `convert` makes of each input.
+template <typename Op, typename Convert>
+auto converted_inputs(Arguments arguments, const Convert& convert) {
+    return [&]<std::size_t... index>(std::index_sequence<index...>) {
+        return std::array{
+            convert(std::string(Op::signature.inputs[index].name), arguments[index])...};
+    }(std::make_index_sequence<input_count<Op>>());
+}
+
+template <typename Op>
+std::shared_ptr<Op> construct(Arguments arguments) {
+    const auto inputs = converted_inputs<Op>(arguments, output_from_python);
+    const auto values = attribute_values<Op>(arguments.subspan(input_count<Op>));
+    const pybind11::handle name = arguments.back();
+    std::string friendly_name = name ? friendly_name_from_python(name) : std::string();
+    return std::apply(
+        [&](const auto&... parts) {
+            return std::make_shared<Op>(parts..., std::move(friendly_name));
+        },
+        std::tuple_cat(inputs, values));
+}
+
+template <typename Op>
+pybind11::object infer(Arguments arguments) {
+    const auto inputs = converted_inputs<Op>(arguments, tensor_type_from_python);
+    const std::vector<TensorType> types(inputs.begin(), inputs.end());
+    return std::apply([&](const auto&... values) { return to_python(Op::infer(types, values...)); },
+                      attribute_values<Op>(arguments.subspan(input_count<Op>)));
+}
+
+/// The parameters of the constructor; those of `infer` without the name.
+template <typename Op>
+std::vector<Parameter> parameters_of(bool with_name) {
+    std::vector<Parameter> parameters;
+    for (const op::Port& port : Op::signature.inputs) {
+        parameters.push_back({std::string(port.name)});
+    }
+    std::apply(
+        [&](const auto&... attributes) {
+            (parameters.push_back({std::string(attributes.name), default_text(attributes)}), ...);
+        },
+        Op::attributes);
+    if (with_name) {
+        parameters.push_back({"name", "None"});
+    }
+    return parameters;
+}
+
+template <typename Op>
+std::vector<std::string_view> constraint_labels_of() {
+    if constexpr (requires { Op::constraint_labels; }) {
+        return {Op::constraint_labels.begin(), Op::constraint_labels.end()};
+    } else {
+        return op::constraints_of(Op::signature, std::derived_from<Op, op::BatchNormNode>);
+    }
+}
+
+template <typename Op>
+OpText text_of() {
+    OpText text{Op::documentation, {}, Op::signature, {}, constraint_labels_of<Op>()};
+    if constexpr (requires { Op::remark; }) {
+        text.remark = Op::remark;
+    }
+    std::apply(
+        [&](const auto&... attributes) {
+            (text.attributes.emplace_back(attributes.name, attributes.sentence), ...);
+        },
+        Op::attributes);
+    return text;
+}
+
+/// Set where the class is defined. Never deleted: the interpreter may call until the process ends.
+template <typename Op>
+inline const Parameters* constructor_parameters = nullptr;
+
+/// The slot tp_init. CPython calls it once, after tp_new: the class has no method `__init__` of its
+/// own, and no subclasses.
+template <typename Op>
+int initialize(PyObject* self, PyObject* positional, PyObject* keywords) {
+    return call_from_python(
+        [&] {
+            const Parameters& parameters = *constructor_parameters<Op>;
+            std::array<pybind11::handle, most_parameters> arguments;
+            const auto used = std::span(arguments).first(parameters.count());
+            parameters.match(pybind11::handle(positional), keywords, used);
+            const std::shared_ptr<Op> node = construct<Op>(used);
+            auto* const instance = reinterpret_cast<pybind11::detail::instance*>(self);
+            auto holder =
+                instance->get_value_and_holder(pybind11::detail::get_type_info(Py_TYPE(self)));
+            holder.value_ptr() = node.get();
+            holder.type->init_instance(instance, &node);
+            return 0;
+        },
+        -1);
+}
+
+/// The attributes as properties; those of the family are its base class's.
+template <typename Op, typename Class>
+void define_attributes(Class& op_class) {
+    if constexpr (!std::derived_from<Op, op::BatchNormNode>) {
+        [&]<std::size_t... index>(std::index_sequence<index...>) {
+            (op_class.def_property_readonly(
+                 std::get<index>(Op::attributes).name.data(),
+                 [](const Op& self) -> pybind11::object {
+                     const auto value = std::get<index>(self.attribute_values());
+                     if constexpr (std::is_same_v<decltype(value), const op::Axes>) {
+                         return pybind11::tuple(pybind11::cast(value));
+                     } else {
+                         return pybind11::cast(value);
+                     }
+                 },
+                 std::get<index>(Op::attributes).sentence.data()),
+             ...);
+        }(std::make_index_sequence<std::tuple_size_v<decltype(Op::attributes)>>());
+    }
+}
+
+/// What formats and tools ask of a class: the names of inputs and outputs, and the kinds of the
+/// attributes by name.
+template <typename Op>
+void describe_signature(pybind11::handle op_class) {
+    const auto names = [](const auto& ports) {
+        pybind11::tuple result(ports.size());
+        for (std::size_t index = 0; index < ports.size(); ++index) {
+            result[index] = pybind11::str(ports[index].name.data(), ports[index].name.size());
+        }
+        return result;
+    };
+    pybind11::dict kinds;
+    std::apply(
+        [&](const auto&... attributes) {
+            ((kinds[attributes.name.data()] = kind_of(attributes)), ...);
+        },
+        Op::attributes);
+    op_class.attr("input_names") = names(Op::signature.inputs);
+    op_class.attr("output_names") = names(Op::signature.outputs);
+    op_class.attr("attribute_kinds") = kinds;
+}
+
+/// Defines the class of an op in the module.
+template <typename Op, typename Base>
+void define_op_class(pybind11::module_& module) {
+    constructor_parameters<Op> =
+        new Parameters(std::string(Op::class_name), parameters_of<Op>(true));
+    const std::string documentation =
+        with_text_signature(*constructor_parameters<Op>, class_documentation(text_of<Op>()));
+    pybind11::class_<Op, Base, std::shared_ptr<Op>> op_class(
+        module, Op::class_name.data(), documentation.c_str(), pybind11::is_final());
+    op_class.attr("__module__") = "normgraph.op";
+    auto* const type = reinterpret_cast<PyTypeObject*>(op_class.ptr());
+    type->tp_init = initialize<Op>;
+    PyType_Modified(type);
+    define_function<infer<Op>>(op_class, "infer", parameters_of<Op>(false), infer_doc);
+    define_attributes<Op>(op_class);
+    describe_signature<Op>(op_class);
+}
+
+}  // namespace normgraph::binding

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <array>
+#include <string_view>
+
+/// The constraints of the ops, a sentence each.
+namespace normgraph::op {
+
+/// In a sentence, {input} stands for the first data input, {delta} for the gradient.
+struct Constraint {
+    std::string_view label;
+    std::string_view sentence;
+};
+
+/// C1 to C12 are those of the batch-normalization family (checked in batch_norm_constraints.cpp),
+/// P1 to P7 those of the primitive ops (primitive_constraints.cpp).
+inline constexpr std::array constraints{
+    Constraint{"C1", "epsilon is finite and >= 0"},
+    Constraint{"C2", "{input} has a real element type: f16, bf16, f32 or f64"},
+    Constraint{"C3", "{delta} has {input}'s element type"},
+    Constraint{"C4",
+               "the channel vectors share one type: {input}'s, or f32 when it is f16 or bf16"},
+    Constraint{"C5", "the rank of {input} is at least 2"},
+    Constraint{"C6", "channel_axis lies within the rank, -rank to rank - 1"},
+    Constraint{"C7", "the shapes of {delta} and {input} agree, without broadcasting"},
+    Constraint{"C8", "each channel vector has rank 1"},
+    Constraint{"C9", "all agree on the number of channels C"},
+    Constraint{"C10", "C >= 1"},
+    Constraint{"C11", "mask has the element type u8"},
+    Constraint{"C12", "the shape of mask is that of the packed bits of {input}"},
+    Constraint{"P1", "the element type is real: f16, bf16, f32 or f64"},
+    Constraint{"P2", "the inputs have one element type"},
+    Constraint{"P3", "the inputs have one shape, without broadcasting"},
+    Constraint{"P4", "the axes lie within the rank and ascend"},
+    Constraint{"P5",
+               "the first input has one axis for each of the listed ones, of the length that like "
+               "has there"},
+    Constraint{"P6", "the inputs have rank 2"},
+    Constraint{"P7", "the inner lengths agree"},
+};
+
+}  // namespace normgraph::op

@@ -1,0 +1,18 @@
+#pragma once
+
+#include "normgraph/op/convert.hpp"
+#include "normgraph/op/elementwise.hpp"
+#include "normgraph/op/matrix_multiply.hpp"
+#include "normgraph/op/reduction.hpp"
+#include "normgraph/op/relu_selection.hpp"
+
+namespace normgraph::op {
+
+/// The ops that the family is decomposed into and that graphs are made of besides. Each is a class
+/// of Python by being listed here.
+template <template <typename...> typename List>
+using Primitives =
+    List<Add, Subtract, Multiply, Divide, Negate, SquareRoot, Relu, ReluBackprop, Sum, Mean,
+         Broadcast, MeanBackprop, Convert, MatrixMultiply, ReluMask, ReluMaskSelect>;
+
+}  // namespace normgraph::op

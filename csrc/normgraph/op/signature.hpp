@@ -1,0 +1,102 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+/// An op's signature is data: what it takes, what it puts out, and which attributes it has. Names,
+/// inference, cloning, the Python classes with their documentation, and the readers of formats
+/// derive from it.
+namespace normgraph::op {
+
+/// What an input or an output is to its op.
+enum class Role : std::uint8_t {
+    tensor,  ///< a tensor of an op that is defined for any shape
+    // Tensors of the batch-normalization family, which all have the shape (., C, ...).
+    input,   ///< the data that are normalized
+    delta,   ///< the gradient that arrives
+    result,  ///< what is computed for each element
+    // Channel vectors (C).
+    gamma,
+    beta,
+    mean,
+    variance,
+    gamma_delta,
+    beta_delta,
+    mask,  ///< a packed bit for each element (see relu_mask.hpp)
+};
+
+constexpr bool is_data(Role role) {
+    return role == Role::input || role == Role::delta || role == Role::result;
+}
+constexpr bool is_channel_vector(Role role) {
+    return Role::gamma <= role && role <= Role::beta_delta;
+}
+
+/// One input or output.
+struct Port {
+    std::string_view name;
+    Role role = Role::tensor;
+    /// What documentation says of it: shape, element type, origin. The line begins with the name.
+    std::string_view sentence = {};
+};
+
+/// gamma and beta may be left out where an op is called on arrays; they are then 1 and 0.
+constexpr bool is_optional(const Port& port) {
+    return port.role == Role::gamma || port.role == Role::beta;
+}
+
+/// A signature of any size, which lives elsewhere.
+struct SignatureView {
+    std::span<const Port> inputs;
+    std::span<const Port> outputs;
+};
+
+template <std::size_t input_count, std::size_t output_count>
+struct Signature {
+    std::array<Port, input_count> inputs;
+    std::array<Port, output_count> outputs;
+
+    // NOLINTNEXTLINE(google-explicit-constructor)
+    constexpr operator SignatureView() const { return {inputs, outputs}; }
+};
+
+/// The place of the first port with this role; the number of ports if there is none.
+constexpr std::size_t index_of(std::span<const Port> ports, Role role) {
+    return static_cast<std::size_t>(std::ranges::find(ports, role, &Port::role) - ports.begin());
+}
+constexpr bool has(std::span<const Port> ports, Role role) {
+    return index_of(ports, role) < ports.size();
+}
+
+template <std::size_t count>
+constexpr std::array<std::string_view, count> names_of(const std::array<Port, count>& ports) {
+    std::array<std::string_view, count> names;
+    std::ranges::transform(ports, names.begin(), &Port::name);
+    return names;
+}
+
+template <typename Op>
+inline constexpr auto input_names_of = names_of(Op::signature.inputs);
+template <typename Op>
+inline constexpr auto output_names_of = names_of(Op::signature.outputs);
+
+/// One attribute of an op, in the order of its constructor's arguments. A number or a flag has a
+/// default unless it is required; a list of axes is empty by default; an element type is required.
+template <typename Value>
+struct Attribute {
+    struct Empty {};
+
+    std::string_view name;
+    std::string_view sentence;
+    std::conditional_t<std::is_arithmetic_v<Value>, Value, Empty> default_value = {};
+};
+
+using Axes = std::vector<std::int64_t>;
+
+}  // namespace normgraph::op
