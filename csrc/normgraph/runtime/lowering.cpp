@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "normgraph/ir/constant.hpp"
+#include "normgraph/kernel/strided/extents.hpp"
 #include "normgraph/op/batch_norm_inference.hpp"
 #include "normgraph/op/batch_norm_inference_backprop.hpp"
 #include "normgraph/op/batch_norm_training.hpp"

@@ -147,7 +147,7 @@ COEFFICIENTS_ENVIRONMENT = Group(
 )
 
 RESTORING = Group(
-    KERNEL + "floating_point_environment.hpp",
+    KERNEL + "threads/floating_point_environment.hpp",
     CPP_TESTS,
     (
         Mutant(
@@ -160,7 +160,7 @@ RESTORING = Group(
 )
 
 SHARING = Group(
-    KERNEL + "reference/share_channels.hpp",
+    KERNEL + "threads/share_range.hpp",
     CPP_TESTS,
     (
         Mutant(

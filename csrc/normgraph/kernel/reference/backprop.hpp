@@ -6,6 +6,7 @@
 #include "normgraph/kernel/coefficients.hpp"
 #include "normgraph/kernel/reference/relu.hpp"
 #include "normgraph/kernel/reference/summation.hpp"
+#include "normgraph/kernel/reference/view.hpp"
 #include "normgraph/kernel/threads/interruption.hpp"
 
 /// The backward pass, whether the statistics are the batch's or constants: both have the same sums,
@@ -19,7 +20,7 @@ struct BackpropChannel {
     std::byte* input_delta;
 };
 
-/// Only where the statistics are the batch's is there a rectifier.
+/// There is a ReLU only where the statistics are the batch's.
 inline ConstReluMask mask_of(const BatchNormTrainingBackpropArguments& arguments) {
     return arguments.mask;
 }
@@ -39,11 +40,11 @@ BackpropChannel channel_of(const Arguments& arguments, const View& view, std::in
 template <typename Data>
 Sums<2> reduce(const View& view, const BackpropChannel& channel, GradientReader<Data> gradient,
                double mean) {
-    ElementWalker<2> walker(view);
+    ViewCursor place(view.elements);
     return sum_channel<2>(view.order(), [&]() -> Sums<2> {
-        const double input = load<Data>(channel.input + walker.offset(0));
-        const double delta = gradient.next(channel.normalized_delta + walker.offset(1));
-        walker.advance();
+        const double input = load<Data>(channel.input + place.offset(0));
+        const double delta = gradient.next(channel.normalized_delta + place.offset(1));
+        place.advance();
         return {delta, delta * (input - mean)};
     });
 }
@@ -52,13 +53,13 @@ Sums<2> reduce(const View& view, const BackpropChannel& channel, GradientReader<
 template <typename Data, typename Formula>
 void apply(const View& view, const BackpropChannel& channel, GradientReader<Data> gradient,
            const Formula& input_delta) {
-    ElementWalker<3> walker(view);
+    ViewCursor place(view.elements);
     for (std::int64_t element = 0; element < view.elements_per_channel(); ++element) {
         stop_if_interrupted(element);
-        const auto input = load<Data>(channel.input + walker.offset(0));
-        const auto delta = gradient.next(channel.normalized_delta + walker.offset(1));
-        store<Data>(channel.input_delta + walker.offset(2), input_delta(input, delta));
-        walker.advance();
+        const auto input = load<Data>(channel.input + place.offset(0));
+        const auto delta = gradient.next(channel.normalized_delta + place.offset(1));
+        store<Data>(channel.input_delta + place.offset(2), input_delta(input, delta));
+        place.advance();
     }
 }
 
