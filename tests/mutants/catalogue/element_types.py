@@ -197,7 +197,7 @@ ELEMENT_TYPE_OF_KERNELS = Group(
         Mutant(
             "negative-axis-not-resolved",
             "that a negative axis counts from the last",
-            "channel_axis < 0 ? channel_axis + rank : channel_axis",
+            "axis_from_front(channel_axis, rank)",
             "channel_axis < 0 ? rank - 1 : channel_axis",
         ),
     ),

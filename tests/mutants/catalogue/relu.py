@@ -179,8 +179,8 @@ SHAPE = Group(
         Mutant(
             "mask-shape-rounded-down",
             "that a byte may have fewer bits",
-            "bits / 8 + (bits % 8 != 0 ? 1 : 0)",
-            "bits / 8",
+            "normgraph::bytes_for(bits.min_length()),",
+            "bits.min_length() / bits_per_byte,",
         ),
         Mutant(
             "mask-shape-of-an-unknown-last-axis",
@@ -215,7 +215,7 @@ SHAPE = Group(
         Mutant(
             "mask-shape-unbounded",
             "the upper bound of bytes",
-            "bits.has_upper_bound() ? bytes_for(bits.max_length()) : Dimension::unbounded",
+            "bits.has_upper_bound() ? normgraph::bytes_for(bits.max_length()) : Dimension::unbounded",
             "Dimension::unbounded",
         ),
     ),
