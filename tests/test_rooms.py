@@ -9,16 +9,35 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[1]
 SOURCES = REPOSITORY / "csrc"
+KERNEL = "normgraph/kernel"
 
-#: binding -> runtime -> pass -> op -> ir, runtime -> kernel.
+#: binding -> runtime -> pass -> op -> ir -> indices, runtime -> kernel -> indices.
 #: Each room includes itself and what is below.
 BELOW: dict[str, set[str]] = {
-    "ir": set(),
-    "kernel": set(),
-    "op": {"ir"},
-    "pass": {"op", "ir"},
-    "runtime": {"pass", "op", "ir", "kernel"},
-    "binding": {"runtime", "pass", "op", "ir", "kernel"},
+    "indices": set(),
+    "ir": {"indices"},
+    "kernel": {"indices"},
+    "op": {"ir", "indices"},
+    "pass": {"op", "ir", "indices"},
+    "runtime": {"pass", "op", "ir", "kernel", "indices"},
+    "binding": {"runtime", "pass", "op", "ir", "kernel", "indices"},
+}
+
+#: The rooms inside of the kernels, from the lowest on. "numbers" are the files of
+#: csrc/normgraph/kernel itself, but for those of NAMED_FILES.
+BELOW_IN_KERNEL: dict[str, set[str]] = {
+    "element types": set(),
+    "threads": set(),
+    "strided": set(),
+    "numbers": {"element types", "threads", "strided"},
+    "reference": {"element types", "threads", "strided", "numbers"},
+    "simd": {"element types", "threads", "strided", "numbers"},
+    "dispatch": {"element types", "threads", "numbers", "reference", "simd"},
+}
+NAMED_FILES = {
+    "element_type": "element types",
+    "storage_type": "element types",
+    "dispatch": "dispatch",
 }
 
 
@@ -54,6 +73,33 @@ def test_a_room_includes_itself_and_what_is_below(room: str) -> None:
             name = file.relative_to(SOURCES).as_posix()
             assert (SOURCES / path).is_file(), f"{name} includes {path}, which does not exist"
             assert room_of(path) in BELOW[room] | {room}, f"{name} includes {path}"
+
+
+def kernel_room_of(path: str) -> str:
+    """The room of a path in csrc/normgraph/kernel."""
+    *folders, name = path.removeprefix("normgraph/kernel/").split("/")
+    return "/".join(folders) or NAMED_FILES.get(name.split(".")[0], "numbers")
+
+
+def test_every_room_of_the_kernels_is_listed() -> None:
+    paths = [file.relative_to(SOURCES).as_posix() for file in files_of(SOURCES / KERNEL)]
+    assert {kernel_room_of(path) for path in paths} == set(BELOW_IN_KERNEL)
+
+
+def test_rooms_of_the_kernels_know_lower_ones_alone() -> None:
+    rooms = list(BELOW_IN_KERNEL)
+    for room, below in BELOW_IN_KERNEL.items():
+        assert below <= set(rooms[: rooms.index(room)])
+
+
+def test_rooms_of_the_kernels_include_themselves_and_what_is_below() -> None:
+    for file in files_of(SOURCES / KERNEL):
+        name = file.relative_to(SOURCES).as_posix()
+        room = kernel_room_of(name)
+        for path in included_paths(file.read_text(encoding="utf-8")):
+            if path.startswith(KERNEL + "/"):
+                allowed = BELOW_IN_KERNEL[room] | {room}
+                assert kernel_room_of(path) in allowed, f"{name} includes {path}"
 
 
 def test_benchmarks_include_the_kernels_alone() -> None:

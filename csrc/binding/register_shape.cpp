@@ -8,6 +8,7 @@
 #include "binding/conversion.hpp"
 #include "binding/python_errors.hpp"
 #include "binding/register.hpp"
+#include "normgraph/indices/axis.hpp"
 #include "normgraph/ir/partial_shape.hpp"
 
 namespace py = pybind11;
@@ -80,7 +81,7 @@ const Dimension& dimension_at(const PartialShape& shape, const py::object& key) 
                               std::to_string(rank - 1) + " for the shape " + shape.to_string() +
                               ", got " + std::to_string(axis));
     }
-    return shape[static_cast<std::size_t>(axis < 0 ? axis + rank : axis)];
+    return shape[static_cast<std::size_t>(axis_from_front(axis, rank))];
 }
 
 py::list dimensions_of(const PartialShape& shape) {

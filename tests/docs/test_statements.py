@@ -183,7 +183,7 @@ def test_constants_of_the_summation_order() -> None:
     assert f"Version {ng.config()['summation_order_version']}, " in text
     steps, lanes = (
         int(re.search(rf"{name} = (\d+);", order)[1])  # type: ignore[index]
-        for name in ("steps_per_block", "channels_first_lanes")
+        for name in ("steps_per_block", "lanes_per_step")
     )
     assert f"at most {steps} steps in a block" in text
     assert f"one row of outer elements if inner is 1 | {lanes} |" in text

@@ -58,15 +58,6 @@ struct ChannelRange {
     std::int64_t begin, end;
 };
 
-/// The number of elements along axes of these lengths.
-inline std::int64_t product(std::span<const std::int64_t> lengths) {
-    std::int64_t result = 1;
-    for (const std::int64_t length : lengths) {
-        result *= length;
-    }
-    return result;
-}
-
 inline ChannelRange all_channels(const Problem& problem) {
     return {0, problem.shape[static_cast<std::size_t>(problem.channel_axis)]};
 }

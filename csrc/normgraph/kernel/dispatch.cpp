@@ -7,12 +7,12 @@
 #include <string>
 
 #include "normgraph/kernel/cpu_features.hpp"
-#include "normgraph/kernel/floating_point_environment.hpp"
 #include "normgraph/kernel/reference/kernels.hpp"
 #include "normgraph/kernel/reference/primitives.hpp"
-#include "normgraph/kernel/reference/share_channels.hpp"
+#include "normgraph/kernel/reference/share.hpp"
 #include "normgraph/kernel/simd/kernels.hpp"
 #include "normgraph/kernel/simd/tables.hpp"
+#include "normgraph/kernel/threads/floating_point_environment.hpp"
 
 namespace normgraph::kernel {
 namespace {

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "normgraph/indices/counts.hpp"
+
 /// The canonical order in which every kernel makes a Sum or a Mean, whatever the strides.
 ///
 /// The elements that are summed into one element of the result are numbered in logical order. Each
@@ -20,7 +22,7 @@ struct PrimitiveSum {
     static constexpr std::int64_t lanes = 8;
 
     static constexpr std::int64_t block_count(std::int64_t elements) {
-        return elements / block_length + (elements % block_length != 0 ? 1 : 0);
+        return divide_up(elements, block_length);
     }
 };
 

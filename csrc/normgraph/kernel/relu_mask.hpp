@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <span>
 
+#include "normgraph/indices/counts.hpp"
 #include "normgraph/kernel/contract.hpp"
+#include "normgraph/kernel/strided/extents.hpp"
 
 /// How the bits of a ReluMask lie in memory, whatever the strides of the tensors.
 namespace normgraph::kernel {
@@ -19,10 +21,7 @@ struct ReluMaskBit {
 /// axis is the last one it has the shape [outer, ceil(C/8)], else [outer, C, ceil(inner/8)]: bits
 /// are packed along the last axis of [outer, C] or [outer, C, inner], eight to a byte, the first in
 /// the least significant bit. Bits beyond the last element are 0.
-struct ReluMaskLayout {
-    std::int64_t outer;           ///< product of the lengths before the channel axis
-    std::int64_t channels;        ///< length of the channel axis
-    std::int64_t inner;           ///< product of the lengths after it
+struct ReluMaskLayout : Extents {
     bool along_channels;          ///< whether the channel axis is the last one
     std::int64_t channel_stride;  ///< in bytes; 0 where eight channels share a byte
     std::int64_t outer_stride;    ///< in bytes
@@ -32,9 +31,7 @@ struct ReluMaskLayout {
 
     /// 0 <= channel_axis < rank.
     ReluMaskLayout(std::span<const std::int64_t> shape, std::int64_t channel_axis)
-        : outer(product(shape.first(static_cast<std::size_t>(channel_axis)))),
-          channels(shape[static_cast<std::size_t>(channel_axis)]),
-          inner(product(shape.subspan(static_cast<std::size_t>(channel_axis) + 1))),
+        : Extents(extents_of(shape, channel_axis)),
           along_channels(static_cast<std::size_t>(channel_axis) + 1 == shape.size()),
           channel_stride(along_channels ? 0 : bytes_for(inner)),
           outer_stride(along_channels ? bytes_for(channels) : channels * channel_stride) {}
@@ -42,17 +39,14 @@ struct ReluMaskLayout {
     std::int64_t byte_count() const { return outer * outer_stride; }
 
     /// Threads share the channels in multiples of this, so that each byte has one writer.
-    std::int64_t channels_per_byte() const { return along_channels ? 8 : 1; }
+    std::int64_t channels_per_byte() const { return along_channels ? bits_per_byte : 1; }
 
     ReluMaskBit bit_of(std::int64_t outer_index, std::int64_t channel,
                        std::int64_t inner_index) const {
         const std::int64_t position = along_channels ? channel : inner_index;
-        return {outer_index * outer_stride + channel * channel_stride + position / 8,
-                static_cast<int>(position % 8)};
+        return {outer_index * outer_stride + channel * channel_stride + position / bits_per_byte,
+                static_cast<int>(position % bits_per_byte)};
     }
-
-private:
-    static std::int64_t bytes_for(std::int64_t bits) { return bits / 8 + (bits % 8 != 0 ? 1 : 0); }
 };
 
 }  // namespace normgraph::kernel

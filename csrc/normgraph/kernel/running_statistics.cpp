@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "normgraph/kernel/floating_point_environment.hpp"
+#include "normgraph/kernel/threads/floating_point_environment.hpp"
 
 namespace normgraph::kernel {
 namespace {

@@ -4,6 +4,9 @@
 #include <bit>
 #include <cstdint>
 
+#include "normgraph/indices/counts.hpp"
+#include "normgraph/kernel/strided/extents.hpp"
+
 /// The canonical order in which every kernel sums a channel. It depends on the shape and the layout
 /// class alone, so that the bits of a result do not depend on threads or instruction sets.
 ///
@@ -24,8 +27,9 @@ enum class LayoutClass : std::uint8_t { channels_first, channels_last };
 /// the tree it bounds a sum's rounding error by 571 · 2^-53 · Σ|terms| < 6.4e-14 · Σ|terms|.
 inline constexpr std::int64_t steps_per_block = 512;
 
-/// Lanes along a row of channels_first: as many double accumulators as one cache line of f32 fills.
-inline constexpr std::int64_t channels_first_lanes = 16;
+/// Elements side by side that one step along a row takes, and so the lanes of channels_first: as
+/// many double accumulators as one cache line of f32 fills.
+inline constexpr std::int64_t lanes_per_step = 16;
 
 struct SummationOrder {
     std::int64_t row_count;
@@ -34,10 +38,8 @@ struct SummationOrder {
 
     std::int64_t elements_per_block() const { return steps_per_block * lanes; }
     bool rows_are_split() const { return row_length > elements_per_block(); }
-    std::int64_t steps_per_row() const { return (row_length + lanes - 1) / lanes; }
-    std::int64_t blocks_per_row() const {
-        return (row_length + elements_per_block() - 1) / elements_per_block();
-    }
+    std::int64_t steps_per_row() const { return divide_up(row_length, lanes); }
+    std::int64_t blocks_per_row() const { return divide_up(row_length, elements_per_block()); }
     std::int64_t rows_per_block() const { return steps_per_block / steps_per_row(); }
 
     /// Number of blocks of one channel; 0 where a channel is empty.
@@ -46,27 +48,26 @@ struct SummationOrder {
             return 0;
         }
         return rows_are_split() ? row_count * blocks_per_row()
-                                : (row_count + rows_per_block() - 1) / rows_per_block();
+                                : divide_up(row_count, rows_per_block());
     }
 };
 
 /// Few channels side by side leave a vector register idle, so for channels_last several rows get
 /// lanes of their own: the smallest power of two that makes at least 16 accumulators.
 constexpr std::int64_t channels_last_lanes(std::int64_t channels) {
-    const std::int64_t wanted = (channels_first_lanes + channels - 1) / channels;
+    const std::int64_t wanted = divide_up(lanes_per_step, channels);
     return static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(wanted)));
 }
 
-/// `outer`, `inner`: products of the lengths of the axes before and after the channel axis.
-constexpr SummationOrder summation_order(LayoutClass layout_class, std::int64_t outer,
-                                         std::int64_t channels, std::int64_t inner) {
+constexpr SummationOrder summation_order(LayoutClass layout_class, const Extents& extents) {
+    const auto& [outer, channels, inner] = extents;
     if (layout_class == LayoutClass::channels_last) {
         return {1, outer * inner, channels_last_lanes(channels)};
     }
     if (inner == 1) {
-        return {1, outer, channels_first_lanes};
+        return {1, outer, lanes_per_step};
     }
-    return {outer, inner, channels_first_lanes};
+    return {outer, inner, lanes_per_step};
 }
 
 }  // namespace normgraph::kernel

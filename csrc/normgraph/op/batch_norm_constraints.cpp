@@ -7,9 +7,11 @@
 #include <string>
 #include <utility>
 
+#include "normgraph/indices/axis.hpp"
 #include "normgraph/ir/text.hpp"
 #include "normgraph/op/input_count.hpp"
 #include "normgraph/op/relu_mask.hpp"
+#include "normgraph/op/report.hpp"
 
 namespace normgraph::op {
 
@@ -205,7 +207,7 @@ std::optional<std::size_t> resolve_axis(std::int64_t channel_axis, std::size_t r
     if (channel_axis < -signed_rank || channel_axis >= signed_rank) {
         return std::nullopt;
     }
-    return static_cast<std::size_t>(channel_axis < 0 ? channel_axis + signed_rank : channel_axis);
+    return static_cast<std::size_t>(axis_from_front(channel_axis, signed_rank));
 }
 
 // C6: channel_axis lies within the rank; any axis may, as long as no rank is known.
@@ -424,28 +426,6 @@ PartialShape infer_data_shape(const NamedTensors& data, std::int64_t channel_axi
     }
     return merged.with_dimension(resolve_axis(channel_axis, merged.size()).value(), channels);
 }
-
-/// Collects the violations of one node.
-class Report {
-public:
-    /// True if the constraint holds; its violation is kept if it does not.
-    bool holds(Result result) {
-        const bool is_violated = result.has_value();
-        if (result) {
-            violations_.push_back(*std::move(result));
-        }
-        return !is_violated;
-    }
-
-    void throw_if_violated(std::string_view type_name) {
-        if (!violations_.empty()) {
-            throw NodeValidationFailure(std::string(type_name), "", std::move(violations_));
-        }
-    }
-
-private:
-    std::vector<Violation> violations_;
-};
 
 void check_element_types(const Inputs& inputs, Report& report) {
     const bool is_real = report.holds(check_data_type_is_real(inputs.data));  // C2

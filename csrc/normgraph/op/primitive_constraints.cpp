@@ -6,29 +6,13 @@
 #include <string>
 #include <utility>
 
-#include "normgraph/ir/node_validation_failure.hpp"
+#include "normgraph/indices/axis.hpp"
 #include "normgraph/ir/text.hpp"
 #include "normgraph/op/input_count.hpp"
+#include "normgraph/op/report.hpp"
 
 namespace normgraph::op {
 namespace {
-
-/// Collects what is violated.
-class Report {
-public:
-    void add(std::string label, std::string text) {
-        violations_.push_back({std::move(label), std::move(text)});
-    }
-    bool is_empty() const { return violations_.empty(); }
-    void throw_if_violated(std::string_view type_name) const {
-        if (!is_empty()) {
-            throw NodeValidationFailure(std::string(type_name), "", violations_);
-        }
-    }
-
-private:
-    std::vector<Violation> violations_;
-};
 
 std::string text_of(std::string_view name) {
     return std::string(name);
@@ -112,7 +96,7 @@ std::optional<std::vector<std::size_t>> resolve_axes(std::string_view attribute,
     std::vector<std::size_t> resolved;
     std::int64_t previous = -1;
     for (const std::int64_t axis : axes) {
-        const std::int64_t from_front = axis < 0 ? axis + rank : axis;
+        const std::int64_t from_front = axis_from_front(axis, rank);
         if (from_front <= previous || from_front >= rank) {
             report.add("P4", text_of(attribute) + ": expected axes of " + text_of(owner) +
                                  " that ascend, within -" + std::to_string(rank) + " to " +

@@ -1,5 +1,8 @@
 #include "normgraph/op/relu_mask.hpp"
 
+#include "normgraph/indices/axis.hpp"
+#include "normgraph/indices/counts.hpp"
+
 #include <cstddef>
 #include <optional>
 
@@ -38,13 +41,10 @@ Dimension elements_along(const PartialShape& shape, std::size_t begin, std::size
     return count;
 }
 
-std::int64_t bytes_for(std::int64_t bits) {
-    return bits / 8 + (bits % 8 != 0 ? 1 : 0);
-}
-
 Dimension bytes_for(const Dimension& bits) {
-    return {bytes_for(bits.min_length()),
-            bits.has_upper_bound() ? bytes_for(bits.max_length()) : Dimension::unbounded};
+    return {normgraph::bytes_for(bits.min_length()), bits.has_upper_bound()
+                                                         ? normgraph::bytes_for(bits.max_length())
+                                                         : Dimension::unbounded};
 }
 
 /// Of a tensor whose rank is not known.
@@ -67,7 +67,7 @@ PartialShape relu_mask_shape(const PartialShape& data, std::int64_t channel_axis
         return shape_for_unknown_rank(channel_axis, channels);
     }
     const auto axis = static_cast<std::size_t>(
-        channel_axis < 0 ? channel_axis + static_cast<std::int64_t>(data.size()) : channel_axis);
+        axis_from_front(channel_axis, static_cast<std::int64_t>(data.size())));
     const Dimension outer = elements_along(data, 0, axis);
     if (axis + 1 == data.size()) {
         return {outer, bytes_for(channels)};

@@ -1,5 +1,7 @@
 #include "normgraph/runtime/kernel_arguments.hpp"
 
+#include "normgraph/indices/axis.hpp"
+
 namespace normgraph::runtime {
 
 kernel::ElementType kernel_type(element::Type type) {
@@ -61,8 +63,8 @@ kernel::Problem problem_of(std::span<const OptionalArray> inputs,
                            std::int64_t channel_axis) {
     const Array& input = *inputs[0];
     const auto rank = static_cast<std::int64_t>(input.shape.size());
-    return {input.shape, channel_axis < 0 ? channel_axis + rank : channel_axis,
-            kernel_type(input.element_type), channel_type(inputs, outputs), epsilon};
+    return {input.shape, axis_from_front(channel_axis, rank), kernel_type(input.element_type),
+            channel_type(inputs, outputs), epsilon};
 }
 
 kernel::ConstTensor const_tensor(const OptionalArray& array) {

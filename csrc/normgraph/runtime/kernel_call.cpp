@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <limits>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -12,6 +11,8 @@
 #include "normgraph/kernel/relu_mask.hpp"
 #include "normgraph/op/batch_norm_family.hpp"
 #include "normgraph/runtime/kernel_arguments.hpp"
+
+#include "normgraph/indices/element_limit.hpp"
 
 namespace normgraph::runtime {
 namespace {
@@ -26,19 +27,6 @@ std::vector<TensorType> tensor_types(std::span<const OptionalArray> inputs) {
     return types;
 }
 
-/// Views with zero strides have any number of elements in little memory.
-bool elements_are_countable(const Array& array) {
-    constexpr std::int64_t limit = std::numeric_limits<std::int64_t>::max() / 8;
-    std::int64_t count = 1;
-    for (const std::int64_t length : array.shape) {
-        if (length > 0 && count > limit / length) {
-            return false;
-        }
-        count *= length;
-    }
-    return true;
-}
-
 std::vector<TensorType> validate_anew(const KernelCall& call, std::span<const OptionalArray> inputs,
                                       double epsilon, std::int64_t channel_axis) {
     std::vector<TensorType> outputs = call.infer(tensor_types(inputs), epsilon, channel_axis);
@@ -49,8 +37,9 @@ std::vector<TensorType> validate_anew(const KernelCall& call, std::span<const Op
             "statistics, got shape " +
             input.tensor_type().partial_shape.to_string());
     }
-    if (!input.is_empty() && !elements_are_countable(input)) {
-        throw std::invalid_argument("input: expected fewer than 2^60 elements, got shape " +
+    // Views with zero strides have any number of elements in little memory.
+    if (!is_within_element_limit(input.shape)) {
+        throw std::invalid_argument("input: expected fewer than 2^56 elements, got shape " +
                                     input.tensor_type().partial_shape.to_string());
     }
     for (TensorType& output : outputs) {

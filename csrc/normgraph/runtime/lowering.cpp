@@ -11,7 +11,10 @@
 #include <unordered_map>
 #include <utility>
 
+#include "normgraph/indices/axis.hpp"
+#include "normgraph/indices/element_limit.hpp"
 #include "normgraph/ir/constant.hpp"
+#include "normgraph/kernel/strided/extents.hpp"
 #include "normgraph/op/batch_norm_family.hpp"
 #include "normgraph/op/convert.hpp"
 #include "normgraph/op/elementwise.hpp"
@@ -43,7 +46,7 @@ struct NodeLowering {
     }
     /// A negative axis of an input counts from its last.
     std::int64_t axis_of_input(std::size_t index, std::int64_t axis) const {
-        return axis < 0 ? axis + static_cast<std::int64_t>(input_shape(index).size()) : axis;
+        return axis_from_front(axis, static_cast<std::int64_t>(input_shape(index).size()));
     }
 
     static Lengths shape_of(const TensorType& type) {
@@ -299,16 +302,10 @@ Needed needed_outputs(const Function& function) {
 }
 
 void check_size(const Node& node, const TensorType& type) {
-    constexpr std::int64_t limit = std::int64_t{1} << 56;
-    std::int64_t count = 1;
-    const Lengths shape = NodeLowering::shape_of(type);
-    for (const std::int64_t length : is_empty(shape) ? Lengths{} : shape) {
-        if (count > limit / length) {
-            throw std::invalid_argument(node.description() + " '" + node.friendly_name() +
-                                        "': expected fewer than 2^56 elements, got " +
-                                        type.to_string());
-        }
-        count *= length;
+    if (!is_within_element_limit(NodeLowering::shape_of(type))) {
+        throw std::invalid_argument(node.description() + " '" + node.friendly_name() +
+                                    "': expected fewer than 2^56 elements, got " +
+                                    type.to_string());
     }
 }
 

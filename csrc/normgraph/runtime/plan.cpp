@@ -1,6 +1,7 @@
 #include "normgraph/runtime/plan.hpp"
 
-#include "normgraph/kernel/floating_point_environment.hpp"
+#include "normgraph/kernel/strided/extents.hpp"
+#include "normgraph/kernel/threads/floating_point_environment.hpp"
 
 namespace normgraph::runtime {
 namespace {

@@ -1,4 +1,4 @@
-#include "normgraph/kernel/floating_point_environment.hpp"
+#include "normgraph/kernel/threads/floating_point_environment.hpp"
 
 #include <gtest/gtest.h>
 

@@ -15,7 +15,7 @@ constexpr auto first = LayoutClass::channels_first;
 constexpr auto last = LayoutClass::channels_last;
 
 TEST(SummationOrder, ChannelsFirstHasSixteenLanesAlongTheRow) {
-    const SummationOrder order = summation_order(first, 32, 64, 49);
+    const SummationOrder order = summation_order(first, {32, 64, 49});
     EXPECT_EQ(order.row_count, 32);
     EXPECT_EQ(order.row_length, 49);
     EXPECT_EQ(order.lanes, 16);
@@ -24,16 +24,16 @@ TEST(SummationOrder, ChannelsFirstHasSixteenLanesAlongTheRow) {
 }
 
 TEST(SummationOrder, WithoutInnerAxesTheOuterOneIsTheRow) {
-    const SummationOrder order = summation_order(first, 1000, 64, 1);
+    const SummationOrder order = summation_order(first, {1000, 64, 1});
     EXPECT_EQ(order.row_count, 1);
     EXPECT_EQ(order.row_length, 1000);
 }
 
 TEST(SummationOrder, LongRowsAreCutIntoBlocks) {
-    const SummationOrder order = summation_order(first, 3, 2, 8193);
+    const SummationOrder order = summation_order(first, {3, 2, 8193});
     EXPECT_TRUE(order.rows_are_split());
     EXPECT_EQ(order.block_count(), 6);
-    EXPECT_FALSE(summation_order(first, 3, 2, 8192).rows_are_split());
+    EXPECT_FALSE(summation_order(first, {3, 2, 8192}).rows_are_split());
 }
 
 TEST(SummationOrder, FewChannelsSideBySideShareTheAccumulators) {
@@ -42,14 +42,14 @@ TEST(SummationOrder, FewChannelsSideBySideShareTheAccumulators) {
         EXPECT_EQ(channels_last_lanes(static_cast<std::int64_t>(channels)), lanes[channels - 1])
             << channels << " channels";
     }
-    EXPECT_EQ(summation_order(last, 32, 3, 49).row_length, 32 * 49);
-    EXPECT_EQ(summation_order(last, 32, 3, 49).row_count, 1);
+    EXPECT_EQ(summation_order(last, {32, 3, 49}).row_length, 32 * 49);
+    EXPECT_EQ(summation_order(last, {32, 3, 49}).row_count, 1);
 }
 
 TEST(SummationOrder, EmptyChannelsHaveNoBlocks) {
-    EXPECT_EQ(summation_order(first, 0, 3, 5).block_count(), 0);
-    EXPECT_EQ(summation_order(first, 5, 3, 0).block_count(), 0);
-    EXPECT_EQ(summation_order(last, 0, 3, 5).block_count(), 0);
+    EXPECT_EQ(summation_order(first, {0, 3, 5}).block_count(), 0);
+    EXPECT_EQ(summation_order(first, {5, 3, 0}).block_count(), 0);
+    EXPECT_EQ(summation_order(last, {0, 3, 5}).block_count(), 0);
 }
 
 /// The tree as its definition says it.

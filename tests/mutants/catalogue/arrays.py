@@ -192,14 +192,14 @@ NEEDS_ELEMENTS = Group(
 )
 
 COUNTING = Group(
-    RUNTIME + "kernel_call.cpp",
+    "csrc/normgraph/indices/element_limit.hpp",
     "tests/kernel/test_large_index.py -k refused",
     (
         Mutant(
             "more-elements-than-indices-reach",
             "that elements can be counted",
-            "if (length > 0 && count > limit / length)",
-            "if (length > limit)",
+            "if (count > (element_limit - 1) / length)",
+            "if (length > element_limit)",
         ),
     ),
 )

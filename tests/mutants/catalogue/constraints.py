@@ -223,7 +223,7 @@ C6 = Group(
         Mutant(
             "c6-negative-axis-not-resolved",
             "that a negative axis counts from the last",
-            "channel_axis < 0 ? channel_axis + signed_rank : channel_axis",
+            "axis_from_front(channel_axis, signed_rank)",
             "channel_axis < 0 ? -channel_axis - 1 : channel_axis",
         ),
     ),
@@ -494,14 +494,14 @@ LABELS = Group(
 )
 
 REPORT = Group(
-    PATH,
+    "csrc/normgraph/op/report.hpp",
     TESTS + "violations",
     (
         Mutant(
             "first-violation-alone",
             "that all violations are listed",
-            "if (result) { violations_.push_back(*std::move(result)); }",
-            "if (result && violations_.empty()) { violations_.push_back(*result); }",
+            "if (violation) { violations_.push_back(*std::move(violation)); }",
+            "if (violation && violations_.empty()) { violations_.push_back(*violation); }",
         ),
     ),
 )

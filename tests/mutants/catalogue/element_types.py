@@ -147,7 +147,7 @@ COEFFICIENTS_ENVIRONMENT = Group(
 )
 
 RESTORING = Group(
-    KERNEL + "floating_point_environment.hpp",
+    KERNEL + "threads/floating_point_environment.hpp",
     CPP_TESTS,
     (
         Mutant(
@@ -160,7 +160,7 @@ RESTORING = Group(
 )
 
 SHARING = Group(
-    KERNEL + "reference/share_channels.hpp",
+    KERNEL + "threads/share_range.hpp",
     CPP_TESTS,
     (
         Mutant(
@@ -197,7 +197,7 @@ ELEMENT_TYPE_OF_KERNELS = Group(
         Mutant(
             "negative-axis-not-resolved",
             "that a negative axis counts from the last",
-            "channel_axis < 0 ? channel_axis + rank : channel_axis",
+            "axis_from_front(channel_axis, rank)",
             "channel_axis < 0 ? rank - 1 : channel_axis",
         ),
     ),

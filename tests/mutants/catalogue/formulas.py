@@ -278,8 +278,8 @@ TRAINING = Group(
         Mutant(
             "training-terms-without-shift",
             "the shift of the terms",
-            "static_cast<double>(load<Data>(input + walker.offset(0))) - shift;",
-            "static_cast<double>(load<Data>(input + walker.offset(0)));",
+            "static_cast<double>(load<Data>(input + place.offset(0))) - shift;",
+            "static_cast<double>(load<Data>(input + place.offset(0)));",
         ),
         Mutant(
             "training-terms-without-square",

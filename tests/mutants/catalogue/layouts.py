@@ -48,22 +48,29 @@ LAYOUT_CLASS = Group(
             "channel_stride = std::abs(strides[channel_axis])",
             "channel_stride = strides[channel_axis]",
         ),
+    ),
+)
+
+MERGED_AXES = Group(
+    "csrc/normgraph/kernel/strided/axes.hpp",
+    CPP_TESTS,
+    (
         Mutant(
             "axes-never-merged",
             "that axes are merged",
-            "if (view.axis_count > 0 && are_one(view.axes[view.axis_count - 1], axis))",
-            "if (view.axis_count > 64 && are_one(view.axes[view.axis_count - 1], axis))",
+            "else if (are_one(last, axis))",
+            "else if (axis_count_ > 64 && are_one(last, axis))",
         ),
         Mutant(
             "axes-merged-for-the-first-tensor",
             "that axes are merged where all tensors step through them as one",
-            "tensor < outer.strides.size(); ++tensor) { if",
+            "tensor < tensors; ++tensor) { if",
             "tensor < 1; ++tensor) { if",
         ),
         Mutant(
             "axes-merged-for-the-first-two-tensors",
             "that axes are merged where all tensors step through them as one",
-            "tensor < outer.strides.size(); ++tensor) { if",
+            "tensor < tensors; ++tensor) { if",
             "tensor < 2; ++tensor) { if",
         ),
         Mutant(
@@ -73,47 +80,53 @@ LAYOUT_CLASS = Group(
             "{last.length * axis.length, last.strides}",
         ),
         Mutant(
-            "no-axis-for-one-element",
-            "that one element per channel is an axis",
-            "if (view.axis_count == 0)",
-            "if (view.axis_count == 64)",
+            "axis-of-one-element-stays",
+            "that the axis of one element is replaced",
+            "if (last.length == 1)",
+            "if (last.length == 1 && axis_count_ == 64)",
+        ),
+        Mutant(
+            "no-elements-of-many",
+            "that an axis of length 0 leaves no other",
+            "if (element_count_ == 0)",
+            "if (false)",
         ),
     ),
 )
 
 WALK = Group(
-    "csrc/normgraph/kernel/layout.hpp",
+    "csrc/normgraph/kernel/strided/cursor.hpp",
     CPP_TESTS,
     (
         Mutant(
             "walk-keeps-its-place-in-the-run",
-            "that a run is rewound at its end",
-            "rewind(view_.axis_count - 1, run_length_ - 1);",
-            "",
+            "that a run begins anew at its end",
+            "++indices_[axis]; move(axis, 1); } place_in_run_ = indices_[axes.size() - 1];",
+            "++indices_[axis]; move(axis, 1); }",
         ),
         Mutant(
             "walk-does-not-step-outward",
             "the step along the next axis",
-            "rewind(axis, -1);",
+            "move(axis, 1);",
             "",
         ),
         Mutant(
             "walk-keeps-its-place-in-an-axis",
             "that an axis is rewound at its end",
-            "rewind(axis, view_.axes[axis].length - 1);",
+            "move(axis, -indices_[axis]);",
             "",
         ),
         Mutant(
             "walk-keeps-its-index",
             "that an axis starts again at index 0",
-            "indices_[axis] = 0;",
-            "",
+            "indices_[axis--] = 0;",
+            "--axis;",
         ),
     ),
 )
 
 LARGE_INDICES = Group(
-    "csrc/normgraph/kernel/layout.hpp",
+    "csrc/normgraph/kernel/strided/extents.hpp",
     "tests/kernel/test_large_index.py",
     (
         Mutant(
@@ -125,4 +138,4 @@ LARGE_INDICES = Group(
     ),
 )
 
-GROUPS = (LAYOUT_CLASS, WALK, LARGE_INDICES)
+GROUPS = (LAYOUT_CLASS, MERGED_AXES, WALK, LARGE_INDICES)

@@ -95,12 +95,6 @@ LAYOUT = Group(
             "along_channels(inner == 1)",
         ),
         Mutant(
-            "mask-without-last-byte",
-            "that a byte may have fewer bits",
-            "bits / 8 + (bits % 8 != 0 ? 1 : 0)",
-            "bits / 8",
-        ),
-        Mutant(
             "mask-rows-of-one-channel",
             "the channels between two rows of bits",
             "channels * channel_stride)",
@@ -115,8 +109,21 @@ LAYOUT = Group(
     ),
 )
 
+MASK_BYTES = Group(
+    "csrc/normgraph/indices/counts.hpp",
+    BOTH_TESTS,
+    (
+        Mutant(
+            "mask-without-last-byte",
+            "that a byte may have fewer bits",
+            "return divide_up(bits, bits_per_byte);",
+            "return bits / bits_per_byte;",
+        ),
+    ),
+)
+
 SHARING = Group(
-    KERNEL + "reference/share_channels.hpp",
+    KERNEL + "reference/share.hpp",
     CPP_TESTS,
     (
         Mutant(
@@ -134,7 +141,7 @@ SHARING = Group(
         Mutant(
             "last-group-of-channels-left-out",
             "that the last group may be smaller, and is there",
-            "(channels + group - 1) / group",
+            "divide_up(channels, group)",
             "channels / group",
         ),
     ),
@@ -172,8 +179,8 @@ SHAPE = Group(
         Mutant(
             "mask-shape-rounded-down",
             "that a byte may have fewer bits",
-            "bits / 8 + (bits % 8 != 0 ? 1 : 0)",
-            "bits / 8",
+            "normgraph::bytes_for(bits.min_length()),",
+            "bits.min_length() / bits_per_byte,",
         ),
         Mutant(
             "mask-shape-of-an-unknown-last-axis",
@@ -208,7 +215,7 @@ SHAPE = Group(
         Mutant(
             "mask-shape-unbounded",
             "the upper bound of bytes",
-            "bits.has_upper_bound() ? bytes_for(bits.max_length()) : Dimension::unbounded",
+            "bits.has_upper_bound() ? normgraph::bytes_for(bits.max_length()) : Dimension::unbounded",
             "Dimension::unbounded",
         ),
     ),
@@ -343,19 +350,19 @@ BITS_ACROSS = Group(
     FORWARD_TESTS + " -k channels_last_in_memory",
     (
         Mutant(
-            "mask-squares-not-swapped",
+            "mask-blocks-not-swapped",
             "one half of the bits that are swapped",
-            "words[index] ^= swapped << block;",
+            "words[index] ^= swapped << size;",
             "",
         ),
         Mutant(
-            "mask-bits-of-channels-behind-the-square",
+            "mask-bits-of-channels-behind-the-block",
             "where a channel's bits lie behind those of others",
             "word(channel) |= bits << place_of(channel);",
             "word(channel) |= bits;",
         ),
         Mutant(
-            "mask-bits-of-elements-behind-the-square",
+            "mask-bits-of-elements-behind-the-block",
             "where an element's bits lie behind those of others",
             "(words_[index_of(element)] >> place_of(element)) & of_element_",
             "words_[index_of(element)] & of_element_",
@@ -369,7 +376,7 @@ BITS_ACROSS = Group(
         Mutant(
             "mask-bits-not-behind-the-skipped",
             "that a span begins inside of a byte",
-            "const std::int64_t skipped = element % byte_bits;",
+            "const std::int64_t skipped = element % bits_per_byte;",
             "const std::int64_t skipped = element - element;",
         ),
         Mutant(
@@ -421,6 +428,7 @@ GROUPS = (
     BITS_ACROSS,
     RECTIFIER,
     LAYOUT,
+    MASK_BYTES,
     SHARING,
     KERNEL_OPTION,
     SHAPE,

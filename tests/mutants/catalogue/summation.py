@@ -23,8 +23,8 @@ ORDER = Group(
         Mutant(
             "lanes-along-the-row",
             "16 lanes along a row",
-            "channels_first_lanes = 16",
-            "channels_first_lanes = 8",
+            "lanes_per_step = 16",
+            "lanes_per_step = 8",
         ),
         Mutant(
             "one-row-per-block",
@@ -35,14 +35,14 @@ ORDER = Group(
         Mutant(
             "steps-per-row-rounded-down",
             "that an incomplete step of a row counts",
-            "(row_length + lanes - 1) / lanes",
+            "divide_up(row_length, lanes)",
             "(row_length / lanes > 0 ? row_length / lanes : 1)",
         ),
         Mutant(
             "lanes-beside-few-channels-rounded-down",
             "that at least 16 accumulators are made",
-            "(channels_first_lanes + channels - 1) / channels",
-            "(channels_first_lanes > channels ? channels_first_lanes / channels : 1)",
+            "divide_up(lanes_per_step, channels)",
+            "(lanes_per_step > channels ? lanes_per_step / channels : 1)",
         ),
         Mutant(
             "lanes-beside-few-channels-halved",
@@ -84,7 +84,7 @@ BLOCK_COUNT = Group(
         Mutant(
             "blocks-per-row-rounded-down",
             "that the rest of a long row is a block",
-            "(row_length + elements_per_block() - 1) / elements_per_block()",
+            "divide_up(row_length, elements_per_block())",
             "row_length / elements_per_block()",
         ),
     ),

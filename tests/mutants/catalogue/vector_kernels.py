@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ..mutant import CPP_TESTS, Group, Mutant
 
-SIMD = "csrc/normgraph/kernel/simd/"
+KERNEL = "csrc/normgraph/kernel/"
+SIMD = KERNEL + "simd/"
 SHORT_ROWS_TESTS = "tests/kernel/test_short_rows.py"
 MANY_TILES_TESTS = "tests/kernel/test_layouts_of_many_tiles.py"
 
@@ -121,13 +122,13 @@ PLAN = Group(
         Mutant(
             "vector-last-group-left-out",
             "the channels of the last, smaller group",
-            "return (channels + channels_per_group - 1) / channels_per_group;",
+            "return divide_up(channels, channels_per_group);",
             "return std::max<std::int64_t>(1, channels / channels_per_group);",
         ),
         Mutant(
             "vector-last-part-left-out",
             "the blocks of the last, smaller part",
-            "(blocks + blocks_per_part - 1) / blocks_per_part",
+            "divide_up(blocks, blocks_per_part)",
             "std::max<std::int64_t>(1, blocks / blocks_per_part)",
         ),
     ),
@@ -140,7 +141,7 @@ TRAVERSAL = Group(
         Mutant(
             "vector-lanes-not-folded",
             "that the lanes of columns are folded",
-            "fold(block_sums + values, columns_per_channel_, count);",
+            "fold_lanes(block_sums + values, count, columns_per_channel_);",
             "",
         ),
         Mutant(
@@ -264,26 +265,26 @@ TENSOR_ACCESS = Group(
 )
 
 STRIDED_AXES = Group(
-    SIMD + "strided_axes.hpp",
+    KERNEL + "strided/axes.hpp",
     MANY_TILES_TESTS,
     (
         Mutant(
             "runs-beyond-their-axis",
             "that equal runs end where their axis does",
-            "return {std::min(left, count / length), strides_[axis], length};",
-            "return {count / length, strides_[axis], length};",
+            "return {std::min(left, count / length), axis.strides[0], length};",
+            "return {count / length, axis.strides[0], length};",
         ),
         Mutant(
             "runs-from-the-middle",
             "that a run which is begun in the middle is shorter",
-            "last_length() - index % last_length()",
-            "last_length()",
+            "last_length - index % last_length",
+            "last_length",
         ),
     ),
 )
 
 COPIED_BOXES = Group(
-    SIMD + "copy_box.cpp",
+    KERNEL + "strided/copy.cpp",
     MANY_TILES_TESTS,
     (
         Mutant(
@@ -312,19 +313,19 @@ COPIED_BOXES = Group(
         ),
         Mutant(
             "transposed-without-last-rows",
-            "the last rows of a square",
+            "the last rows of a block",
             "i + std::min(row, rows - width)",
             "i + std::min(row, rows / width * width - width)",
         ),
         Mutant(
             "transposed-without-last-columns",
-            "the last columns of a square",
+            "the last columns of a block",
             "j + std::min(column, columns - width)",
             "j + std::min(column, columns / width * width - width)",
         ),
         Mutant(
-            "transposed-without-small-squares",
-            "squares smaller than a vector",
+            "transposed-without-small-blocks",
+            "blocks smaller than a vector",
             "if (rows < width || columns < width) {",
             "if (rows < width || columns < width) { return;",
         ),

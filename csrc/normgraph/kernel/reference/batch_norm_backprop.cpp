@@ -8,6 +8,7 @@
 #include "normgraph/kernel/reference/kernels.hpp"
 #include "normgraph/kernel/reference/relu.hpp"
 #include "normgraph/kernel/reference/summation.hpp"
+#include "normgraph/kernel/reference/view.hpp"
 #include "normgraph/kernel/threads/interruption.hpp"
 
 namespace normgraph::kernel::reference {
@@ -32,11 +33,11 @@ BackpropChannel channel_of(const BatchNormBackpropArguments& arguments, const Vi
 template <typename Data>
 Sums<2> reduce(const View& view, const BackpropChannel& channel, GradientReader<Data> gradient,
                double mean) {
-    ElementWalker<2> walker(view);
+    ViewCursor place(view.elements);
     return sum_channel<2>(view.order(), [&]() -> Sums<2> {
-        const double input = load<Data>(channel.input + walker.offset(0));
-        const double delta = gradient.next(channel.normalized_delta + walker.offset(1));
-        walker.advance();
+        const double input = load<Data>(channel.input + place.offset(0));
+        const double delta = gradient.next(channel.normalized_delta + place.offset(1));
+        place.advance();
         return {delta, delta * (input - mean)};
     });
 }
@@ -45,13 +46,13 @@ Sums<2> reduce(const View& view, const BackpropChannel& channel, GradientReader<
 template <typename Data, typename Formula>
 void apply(const View& view, const BackpropChannel& channel, GradientReader<Data> gradient,
            const Formula& input_delta) {
-    ElementWalker<3> walker(view);
+    ViewCursor place(view.elements);
     for (std::int64_t element = 0; element < view.elements_per_channel(); ++element) {
         stop_if_interrupted(element);
-        const auto input = load<Data>(channel.input + walker.offset(0));
-        const auto delta = gradient.next(channel.normalized_delta + walker.offset(1));
-        store<Data>(channel.input_delta + walker.offset(2), input_delta(input, delta));
-        walker.advance();
+        const auto input = load<Data>(channel.input + place.offset(0));
+        const auto delta = gradient.next(channel.normalized_delta + place.offset(1));
+        store<Data>(channel.input_delta + place.offset(2), input_delta(input, delta));
+        place.advance();
     }
 }
 

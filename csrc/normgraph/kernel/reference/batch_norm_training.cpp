@@ -16,10 +16,10 @@ namespace {
 /// Σ(input − shift) and Σ(input − shift)².
 template <typename Data>
 Sums<2> reduce(const View& view, const std::byte* input, double shift) {
-    ElementWalker<1> walker(view);
+    ViewCursor place(view.elements);
     return sum_channel<2>(view.order(), [&]() -> Sums<2> {
-        const double shifted = static_cast<double>(load<Data>(input + walker.offset(0))) - shift;
-        walker.advance();
+        const double shifted = static_cast<double>(load<Data>(input + place.offset(0))) - shift;
+        place.advance();
         return {shifted, shifted * shifted};
     });
 }
@@ -66,7 +66,7 @@ void batch_norm_training(const BatchNormTrainingArguments& arguments, ChannelRan
                              channel_value(arguments.beta, type, channel, 0.0), batch.mean,
                              batch.variance, problem.epsilon});
             if (arguments.mask.address != nullptr) {
-                rectify<Data>(problem, view, channel, normalized, arguments.mask.address);
+                apply_relu<Data>(problem, view, channel, normalized, arguments.mask.address);
             }
         }
     });

@@ -4,8 +4,9 @@
 #include <vector>
 
 #include "normgraph/kernel/reference/primitives.hpp"
-#include "normgraph/kernel/reference/share_elements.hpp"
-#include "normgraph/kernel/tensor_cursor.hpp"
+#include "normgraph/kernel/reference/share.hpp"
+#include "normgraph/kernel/strided/cursor.hpp"
+#include "normgraph/kernel/strided/extents.hpp"
 #include "normgraph/kernel/threads/interruption.hpp"
 
 namespace normgraph::kernel::reference {
@@ -98,7 +99,7 @@ void run_part(const ElementWiseProgram& program, std::int64_t begin, std::int64_
                         values[value].data(), size_of(type));
         }
         for (TensorCursor& cursor : cursors) {
-            cursor.advance(1);
+            cursor.advance();
         }
     }
 }

@@ -1,5 +1,5 @@
 #include "normgraph/kernel/reference/primitives.hpp"
-#include "normgraph/kernel/reference/share_elements.hpp"
+#include "normgraph/kernel/reference/share.hpp"
 #include "normgraph/kernel/threads/interruption.hpp"
 
 namespace normgraph::kernel::reference {

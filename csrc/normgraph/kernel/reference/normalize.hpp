@@ -1,7 +1,7 @@
 #pragma once
 
 #include "normgraph/kernel/coefficients.hpp"
-#include "normgraph/kernel/layout.hpp"
+#include "normgraph/kernel/reference/view.hpp"
 #include "normgraph/kernel/threads/interruption.hpp"
 
 /// The forward pass's apply phase, with the batch's statistics or with given ones.
@@ -12,12 +12,12 @@ namespace normgraph::kernel::reference {
 template <typename Data>
 void normalize(const View& view, const std::byte* input, std::byte* normalized,
                const ForwardCoefficients<arithmetic_t<Data>>& coefficients) {
-    ElementWalker<2> walker(view);
+    ViewCursor place(view.elements);
     for (std::int64_t element = 0; element < view.elements_per_channel(); ++element) {
         stop_if_interrupted(element);
-        const auto value = load<Data>(input + walker.offset(0));
-        store<Data>(normalized + walker.offset(1), coefficients(value));
-        walker.advance();
+        const auto value = load<Data>(input + place.offset(0));
+        store<Data>(normalized + place.offset(1), coefficients(value));
+        place.advance();
     }
 }
 

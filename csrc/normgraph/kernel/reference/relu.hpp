@@ -1,10 +1,10 @@
 #pragma once
 
-#include "normgraph/kernel/layout.hpp"
+#include "normgraph/kernel/reference/view.hpp"
 #include "normgraph/kernel/relu_mask.hpp"
 #include "normgraph/kernel/threads/interruption.hpp"
 
-/// The rectifier that a mask turns on, after the forward pass and before the backward pass.
+/// The ReLU that a mask turns on, after the forward pass and before the backward pass.
 namespace normgraph::kernel::reference {
 
 /// Walks the bits of one channel in the logical order of its elements.
@@ -38,21 +38,21 @@ inline bool read_bit(const std::byte* mask, ReluMaskBit at) {
     return ((mask[at.byte] >> at.bit) & std::byte{1}) != std::byte{0};
 }
 
-/// Rectifies what is stored in one channel of the output, tensor 1 of the view, and writes its
-/// bits.
+/// Applies the ReLU to what is stored in one channel of the output, tensor 1 of the view, and
+/// writes its bits.
 template <typename Data>
-void rectify(const Problem& problem, const View& view, std::int64_t channel, std::byte* output,
-             std::byte* mask) {
-    ElementWalker<2> walker(view);
+void apply_relu(const Problem& problem, const View& view, std::int64_t channel, std::byte* output,
+                std::byte* mask) {
+    ViewCursor place(view.elements);
     ReluMaskWalker bits(problem, channel);
     for (std::int64_t element = 0; element < view.elements_per_channel(); ++element) {
         stop_if_interrupted(element);
-        std::byte* const address = output + walker.offset(1);
+        std::byte* const address = output + place.offset(1);
         const auto value = load<Data>(address);
         const auto activated = value <= 0 ? 0 : value;  // NaN stays
         store<Data>(address, activated);
         write_bit(mask, bits.next(), activated != 0);
-        walker.advance();
+        place.advance();
     }
 }
 

@@ -1,9 +1,9 @@
 #include <algorithm>
 
 #include "normgraph/kernel/reference/primitives.hpp"
-#include "normgraph/kernel/reference/share_elements.hpp"
+#include "normgraph/kernel/reference/share.hpp"
 #include "normgraph/kernel/relu_mask.hpp"
-#include "normgraph/kernel/tensor_cursor.hpp"
+#include "normgraph/kernel/strided/cursor.hpp"
 #include "normgraph/kernel/threads/interruption.hpp"
 
 namespace normgraph::kernel::reference {
@@ -39,7 +39,7 @@ void relu_mask(const ReluMaskArguments& arguments, std::int64_t num_threads) {
                     load_as_double(arguments.type, arguments.activated.address + cursor.offset());
                 arguments.mask.address[bit.byte] |=
                     static_cast<std::byte>((value != 0 ? 1U : 0U) << bit.bit);
-                cursor.advance(1);
+                cursor.advance();
             });
         });
 }
@@ -63,8 +63,8 @@ void relu_mask_select(const ReluMaskSelectArguments& arguments, std::int64_t num
                            } else {
                                std::memset(to, 0, size);
                            }
-                           source.advance(1);
-                           target.advance(1);
+                           source.advance();
+                           target.advance();
                        });
                    });
 }

@@ -3,9 +3,10 @@
 
 #include "normgraph/kernel/primitive_sum.hpp"
 #include "normgraph/kernel/reference/primitives.hpp"
-#include "normgraph/kernel/reference/share_elements.hpp"
+#include "normgraph/kernel/reference/share.hpp"
 #include "normgraph/kernel/reference/summation.hpp"
-#include "normgraph/kernel/tensor_cursor.hpp"
+#include "normgraph/kernel/strided/cursor.hpp"
+#include "normgraph/kernel/strided/extents.hpp"
 #include "normgraph/kernel/threads/interruption.hpp"
 
 namespace normgraph::kernel::reference {
@@ -33,7 +34,7 @@ double sum_of(ElementType type, const std::byte* address, const TensorAxes& axes
         for (std::int64_t element = 0; element < length; ++element) {
             lanes.add_term(static_cast<std::size_t>(element % PrimitiveSum::lanes),
                            {load_as_double(type, address + cursor.offset())});
-            cursor.advance(1);
+            cursor.advance();
         }
         tree.append(lanes.fold());
     }
@@ -65,8 +66,8 @@ void sum(const SumArguments& arguments, std::int64_t num_threads) {
                     sum_of(arguments.type, arguments.value.address + source.offset(), summed_axes);
                 store_rounded_once(arguments.type, arguments.result.address + target.offset(),
                                    arguments.is_mean ? total / static_cast<double>(count) : total);
-                source.advance(1);
-                target.advance(1);
+                source.advance();
+                target.advance();
             }
         });
 }

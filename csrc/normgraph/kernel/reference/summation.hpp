@@ -1,11 +1,12 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
 
-#include "normgraph/kernel/layout.hpp"
+#include "normgraph/kernel/summation_order.hpp"
 #include "normgraph/kernel/threads/interruption.hpp"
 
 /// The canonical summation order in its plainest form: reduce a block, combine the blocks.
@@ -45,7 +46,7 @@ public:
 
 private:
     std::size_t count_;
-    std::array<Sums<SumCount>, channels_first_lanes> sums_{};
+    std::array<Sums<SumCount>, lanes_per_step> sums_{};
 };
 
 /// Adds blocks as they come, in the tree that splits at the largest power of two: like a binary

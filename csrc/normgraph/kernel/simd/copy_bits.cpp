@@ -44,33 +44,33 @@ void with_bits(std::int64_t bytes, const Function& function) {
     }
 }
 
-/// Bit j of word i becomes bit i of word j, in each square of as many bits as there are words
+/// Bit j of word i becomes bit i of word j, in each block of as many bits as there are words
 /// (Henry S. Warren, Hacker's Delight, section 7-3: rounds that swap ever smaller blocks across the
 /// diagonal).
 template <std::size_t count>
-void transpose_squares(std::uint64_t* words) {
-    for (std::size_t block = count / 2; block > 0; block /= 2) {
-        // The lower half of each 2·block bits.
-        const std::uint64_t lower = ~std::uint64_t{0} / ((std::uint64_t{1} << block) + 1);
-        for (std::size_t pair = 0; pair < count; pair += 2 * block) {
-            for (std::size_t index = pair; index < pair + block; ++index) {
+void transpose_blocks(std::uint64_t* words) {
+    for (std::size_t size = count / 2; size > 0; size /= 2) {
+        // The lower half of each 2·size bits.
+        const std::uint64_t lower = ~std::uint64_t{0} / ((std::uint64_t{1} << size) + 1);
+        for (std::size_t pair = 0; pair < count; pair += 2 * size) {
+            for (std::size_t index = pair; index < pair + size; ++index) {
                 const std::uint64_t swapped =
-                    ((words[index] >> block) ^ words[index + block]) & lower;
-                words[index] ^= swapped << block;
-                words[index + block] ^= swapped;
+                    ((words[index] >> size) ^ words[index + size]) & lower;
+                words[index] ^= swapped << size;
+                words[index + size] ^= swapped;
             }
         }
     }
 }
 
 /// Bits of up to 64 channels and 64 elements, in 8, 16, 32 or 64 words: as many as the fewer of
-/// both need. They are squares side by side, of more channels, or of more elements.
+/// both need. They are square blocks side by side, of more channels, or of more elements.
 class BitMatrix {
 public:
     BitMatrix(std::int64_t channels, std::int64_t elements)
-        : count_(
-              std::min(elements, static_cast<std::int64_t>(std::bit_ceil(
-                                     static_cast<std::uint64_t>(std::max(byte_bits, channels)))))),
+        : count_(std::min(elements,
+                          static_cast<std::int64_t>(std::bit_ceil(
+                              static_cast<std::uint64_t>(std::max(bits_per_byte, channels)))))),
           of_element_(~std::uint64_t{0} >> (elements > count_ ? word_bits - count_ : 0)) {
         std::fill_n(words_.begin(), count_, 0);
     }
@@ -93,13 +93,13 @@ public:
     void transpose() {
         switch (count_) {
             case 64:
-                return transpose_squares<64>(words_.data());
+                return transpose_blocks<64>(words_.data());
             case 32:
-                return transpose_squares<32>(words_.data());
+                return transpose_blocks<32>(words_.data());
             case 16:
-                return transpose_squares<16>(words_.data());
+                return transpose_blocks<16>(words_.data());
             default:
-                return transpose_squares<8>(words_.data());
+                return transpose_blocks<8>(words_.data());
         }
     }
 
@@ -120,10 +120,10 @@ struct Span {
     std::int64_t bytes, skipped, elements;
 
     static Span at(std::int64_t element, std::int64_t left) {
-        const std::int64_t skipped = element % byte_bits;
+        const std::int64_t skipped = element % bits_per_byte;
         const std::int64_t bytes = power_of_two_up_to(
             std::min<std::int64_t>(bytes_for(skipped + left), sizeof(std::uint64_t)));
-        return {bytes, skipped, std::min(left, byte_bits * bytes - skipped)};
+        return {bytes, skipped, std::min(left, bits_per_byte * bytes - skipped)};
     }
 };
 
@@ -168,7 +168,7 @@ void write_rows(const BitMatrix& matrix, const Span& span, const Rows& rows) {
         std::byte* address = rows.first + offset;
         for (std::int64_t index = 0; index < span.elements; ++index, address += rows.stride) {
             store_as<Bits>(address,
-                           matrix.bits_of_element(span.skipped + index) >> byte_bits * offset);
+                           matrix.bits_of_element(span.skipped + index) >> bits_per_byte * offset);
         }
     });
 }
@@ -178,7 +178,7 @@ void read_rows(const Rows& rows, const Span& span, BitMatrix& matrix) {
         const std::byte* address = rows.first + offset;
         for (std::int64_t index = 0; index < span.elements; ++index, address += rows.stride) {
             matrix.set_bits_of_element(span.skipped + index, load_as<Bits>(address)
-                                                                 << byte_bits * offset);
+                                                                 << bits_per_byte * offset);
         }
     });
 }
@@ -246,25 +246,25 @@ std::uint64_t as_bytes(std::uint64_t bits) {
 /// Of channels of one element each, side by side.
 void pack(const std::byte* bytes, std::int64_t channels, std::byte* bits) {
     std::int64_t channel = 0;
-    for (; channel + byte_bits <= channels; channel += byte_bits) {
-        store_as<std::uint8_t>(bits + channel / byte_bits,
+    for (; channel + bits_per_byte <= channels; channel += bits_per_byte) {
+        store_as<std::uint8_t>(bits + channel / bits_per_byte,
                                lowest_bits_of(load_as<std::uint64_t>(bytes + channel)));
     }
     if (channel < channels) {
         std::uint64_t last = 0;
         std::memcpy(&last, bytes + channel, static_cast<std::size_t>(channels - channel));
-        store_as<std::uint8_t>(bits + channel / byte_bits, lowest_bits_of(last));
+        store_as<std::uint8_t>(bits + channel / bits_per_byte, lowest_bits_of(last));
     }
 }
 
 void unpack(const std::byte* bits, std::int64_t channels, std::byte* bytes) {
     std::int64_t channel = 0;
-    for (; channel + byte_bits <= channels; channel += byte_bits) {
+    for (; channel + bits_per_byte <= channels; channel += bits_per_byte) {
         store_as<std::uint64_t>(bytes + channel,
-                                as_bytes(load_as<std::uint8_t>(bits + channel / byte_bits)));
+                                as_bytes(load_as<std::uint8_t>(bits + channel / bits_per_byte)));
     }
     if (channel < channels) {
-        const std::uint64_t last = as_bytes(load_as<std::uint8_t>(bits + channel / byte_bits));
+        const std::uint64_t last = as_bytes(load_as<std::uint8_t>(bits + channel / bits_per_byte));
         std::memcpy(bytes + channel, &last, static_cast<std::size_t>(channels - channel));
     }
 }
@@ -283,9 +283,9 @@ void for_each_span(const ChannelBits& all, std::int64_t first, std::int64_t coun
     while (first < end) {
         const Span span = Span::at(first, end - first);
         for (std::int64_t skipped = 0; skipped < all.channels; skipped += word_bits) {
-            const ChannelBits some{all.address + skipped * all.channel_stride + first / byte_bits,
-                                   all.channel_stride, std::min(word_bits, all.channels - skipped),
-                                   all.elements};
+            const ChannelBits some{
+                all.address + skipped * all.channel_stride + first / bits_per_byte,
+                all.channel_stride, std::min(word_bits, all.channels - skipped), all.elements};
             function(some, span, position, skipped);
         }
         first += span.elements;
@@ -296,7 +296,7 @@ void for_each_span(const ChannelBits& all, std::int64_t first, std::int64_t coun
 Rows rows_at(const ElementBits& elements, std::int64_t position, std::int64_t channels,
              std::int64_t skipped) {
     const std::int64_t stride = bytes_for(channels);
-    const std::int64_t offset = skipped / byte_bits;
+    const std::int64_t offset = skipped / bits_per_byte;
     return {elements.address + position * stride + offset, stride,
             std::min(stride - offset, bytes_for(word_bits))};
 }
@@ -317,7 +317,7 @@ void copy_bits(const ChannelBits& from, std::int64_t first, std::int64_t count,
     for_each_span(
         from, first, count, position,
         [&](const ChannelBits& channels, const Span& span, std::int64_t at, std::int64_t skipped) {
-            BitMatrix matrix(channels.channels, byte_bits * span.bytes);
+            BitMatrix matrix(channels.channels, bits_per_byte * span.bytes);
             read_channels(channels, span, matrix);
             matrix.transpose();
             to.lanes == 1 ? write_rows(matrix, span, rows_at(to, at, from.channels, skipped))
@@ -333,7 +333,7 @@ void copy_bits(const ElementBits& from, std::int64_t position, const ChannelBits
     for_each_span(
         to, first, count, position,
         [&](const ChannelBits& channels, const Span& span, std::int64_t at, std::int64_t skipped) {
-            BitMatrix matrix(channels.channels, byte_bits * span.bytes);
+            BitMatrix matrix(channels.channels, bits_per_byte * span.bytes);
             from.lanes == 1 ? read_rows(rows_at(from, at, to.channels, skipped), span, matrix)
                             : read_lanes(lane_rows_at(from, at, to.channels), span, matrix);
             matrix.transpose();

@@ -3,14 +3,10 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "normgraph/indices/counts.hpp"
+
 /// Bits that lie along channels, to and from bits that lie along elements.
 namespace normgraph::kernel::simd {
-
-inline constexpr std::int64_t byte_bits = 8;
-
-constexpr std::int64_t bytes_for(std::int64_t bits) {
-    return (bits + byte_bits - 1) / byte_bits;
-}
 
 /// Bits of each channel's elements, from element 0 on, the first in the least significant bit.
 struct ChannelBits {
@@ -28,12 +24,12 @@ struct ElementBits {
     std::int64_t lanes;
 };
 
-/// Of elements [first, first + count) of each channel. `position`: where the first one is among
-/// those of `to`. All earlier ones have been written before; padding is 0 afterwards.
+/// Copies the bits of elements [first, first + count) of each channel. `position`: where the first
+/// one is among those of `to`. All earlier ones have been written before; padding is 0 afterwards.
 void copy_bits(const ChannelBits& from, std::int64_t first, std::int64_t count,
                const ElementBits& to, std::int64_t position);
 
-/// The other way round. Sets bits, and clears none.
+/// Copies bits the other way round. Sets bits, and clears none.
 void copy_bits(const ElementBits& from, std::int64_t position, const ChannelBits& to,
                std::int64_t first, std::int64_t count);
 

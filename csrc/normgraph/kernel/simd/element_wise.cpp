@@ -9,7 +9,8 @@
 #include "normgraph/kernel/simd/kernels.hpp"
 #include "normgraph/kernel/simd/scratch.hpp"
 #include "normgraph/kernel/simd/share_work.hpp"
-#include "normgraph/kernel/tensor_cursor.hpp"
+#include "normgraph/kernel/strided/copy.hpp"
+#include "normgraph/kernel/strided/extents.hpp"
 #include "normgraph/kernel/threads/interruption.hpp"
 
 namespace normgraph::kernel::simd {
@@ -214,14 +215,11 @@ void element_wise(const MicroKernelTable& table, const ElementWiseProgram& progr
     const BoundProgram bound(table, program);
     const auto steps =
         static_cast<std::int64_t>(program.sources.size() + program.instructions.size());
-    const std::int64_t threads = threads_for(count * steps, num_threads);
-    const std::int64_t blocks = 1 + (count - 1) / bound.block_length();
-    const std::int64_t tasks = threads <= 1 ? 1 : std::min(blocks, threads * tasks_per_thread);
-    parallel_for(tasks, threads, [&](std::int64_t task) {
-        const IndexRange range = part_of(blocks, task, tasks);
-        bound.run(range.begin * bound.block_length(),
-                  std::min(range.end * bound.block_length(), count));
-    });
+    const std::int64_t length = bound.block_length();
+    share_range(divide_up(count, length), threads_for(count * steps, num_threads),
+                [&](std::int64_t begin, std::int64_t end) {
+                    bound.run(begin * length, std::min(end * length, count));
+                });
 }
 
 }  // namespace normgraph::kernel::simd

@@ -24,10 +24,10 @@ MaskAccess::MaskAccess(std::byte* address, const Problem& problem, LayoutClass l
 MaskTile MaskAccess::tile(const MaskRegion& region) const {
     if (layout_class_ == LayoutClass::channels_first) {
         return {address_ + region.row * layout_.outer_stride +
-                    region.channel * layout_.channel_stride + region.first / byte_bits,
+                    region.channel * layout_.channel_stride + region.first / bits_per_byte,
                 layout_.channel_stride, layout_.outer_stride};
     }
-    return {address_ + region.first * layout_.outer_stride + region.channel / byte_bits, 0,
+    return {address_ + region.first * layout_.outer_stride + region.channel / bits_per_byte, 0,
             layout_.outer_stride};
 }
 
@@ -51,8 +51,8 @@ void MaskAccess::for_each_bit(const MaskRegion& region, const Function& function
                 along_rows ? element : element % lanes_ * region.channels + channel;
             const std::int64_t row =
                 along_rows ? channel * buffer.channel_stride : element / lanes_ * buffer.row_stride;
-            function(bit.byte, bit.bit, row + column / byte_bits,
-                     static_cast<int>(column % byte_bits));
+            function(bit.byte, bit.bit, row + column / bits_per_byte,
+                     static_cast<int>(column % bits_per_byte));
         }
     }
 }

@@ -19,6 +19,11 @@ constexpr std::int64_t tile_columns = 64;
 constexpr std::int64_t tile_depth = 512;
 static_assert(tile_rows % product_rows == 0 && tile_columns % product_columns == 0);
 
+/// The indices from begin up to end.
+struct IndexRange {
+    std::int64_t begin, end;
+};
+
 /// The indices of a tile; depth is the part that one step takes.
 struct Extent {
     IndexRange rows, columns, depth;
@@ -112,16 +117,12 @@ private:
     double* left_;   // [depth][product_rows]
 };
 
-std::int64_t tiles_along(std::int64_t count, std::int64_t tile) {
-    return (count + tile - 1) / tile;
-}
-
 }  // namespace
 
 void matrix_multiply(const MicroKernelTable& table, const MatrixMultiplyArguments& arguments,
                      std::int64_t num_threads) {
-    const std::int64_t across = tiles_along(arguments.columns, tile_columns);
-    const std::int64_t tiles = tiles_along(arguments.rows, tile_rows) * across;
+    const std::int64_t across = divide_up(arguments.columns, tile_columns);
+    const std::int64_t tiles = divide_up(arguments.rows, tile_rows) * across;
     // A product takes about as long as an element-wise operation on four elements.
     const std::int64_t work = arguments.rows * arguments.columns * (1 + arguments.depth / 4);
     parallel_for(tiles, threads_for(work, num_threads), [&](std::int64_t task) {

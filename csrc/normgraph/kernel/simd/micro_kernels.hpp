@@ -5,14 +5,12 @@
 
 #include "normgraph/kernel/element_type.hpp"
 #include "normgraph/kernel/simd/primitive_micro_kernels.hpp"
+#include "normgraph/kernel/summation_order.hpp"
 
 /// The loops over elements, compiled once per instruction set and element type, and called through
 /// tables of function pointers. All else of a kernel (traversal, staging, coefficients, threads) is
 /// compiled once, without wide instructions. Strides are in bytes, lengths in elements.
 namespace normgraph::kernel::simd {
-
-/// Elements side by side that one step of a micro-kernel takes: one per lane of channels_first.
-inline constexpr std::int64_t chunk = 16;
 
 /// Rows of elements that lie side by side; row r of channel c begins at
 /// address + c·channel_stride + r·row_stride. With channels_last a tile is one "channel", its rows
@@ -46,15 +44,15 @@ struct MaskTile {
 
 /// Per-channel (rows) or per-column (columns) values: value k of the tile's channel c is
 /// values[k·stride + first + c].
-/// Of columns, whole chunks are readable beyond the last one.
+/// For columns, whole steps are readable beyond the last one.
 struct ChannelValues {
     const void* values;  ///< double for centers, arithmetic_t<Data> for coefficients
     std::int64_t stride;
     std::int64_t first;
 };
 
-/// `sums`, of rows: 2 · chunk lanes per channel, [channel][sum][lane]. Of columns: [sum][column],
-/// with sum_stride between the two sums. Sums are added to what stands there.
+/// `sums`, of rows: 2 · lanes_per_step lanes per channel, [channel][sum][lane]. Of columns:
+/// [sum][column], with sum_stride between the two sums. Sums are added to what stands there.
 struct SumTile {
     double* sums;
     std::int64_t sum_stride;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "normgraph/kernel/threads/share_range.hpp"
+
 namespace normgraph::kernel::simd {
 namespace {
 
@@ -42,9 +44,6 @@ constexpr std::int64_t elements_per_thread_of_f32_moments = std::int64_t{192} * 
 
 /// Threads that share the columns of rows get so many bytes of each, if there are as many.
 constexpr std::int64_t shortest_shared_row = 512;
-
-/// More tasks than threads, so that one that is late leaves its work to the others.
-constexpr std::int64_t tasks_per_thread = 4;
 
 /// Channels whose rows make a run that is long enough.
 std::int64_t channels_of_run(const Traversal& traversal) {
@@ -88,7 +87,7 @@ void divide_rows(const Traversal& traversal, Plan& plan) {
     }
     const std::int64_t tasks = plan.threads * tasks_per_thread;
     if (traversal.shares_mask_bytes()) {
-        plan.channels_per_group = divide_up(divide_up(plan.channels, tasks), 8) * 8;
+        plan.channels_per_group = round_up(divide_up(plan.channels, tasks), bits_per_byte);
         return;
     }
     if (plan.channels >= tasks) {
@@ -130,9 +129,9 @@ void divide_columns(const Traversal& traversal, Plan& plan) {
     const std::int64_t shortest =
         std::min(shortest_shared_row / static_cast<std::int64_t>(traversal.element_size()),
                  divide_up(channels, plan.threads));
-    // Stripes of whole chunks.
+    // Channel blocks of whole steps.
     const std::int64_t stripe =
-        divide_up(std::max(divide_up(channels, tasks), shortest), chunk) * chunk;
+        round_up(std::max(divide_up(channels, tasks), shortest), lanes_per_step);
     plan.channels_per_group = std::min(plan.channels_per_group, stripe);
 }
 

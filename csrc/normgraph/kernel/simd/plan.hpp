@@ -18,12 +18,8 @@ struct Plan {
     std::int64_t blocks = 0;
     std::int64_t blocks_per_part = 0;  ///< a power of two, or all of them
 
-    std::int64_t group_count() const {
-        return (channels + channels_per_group - 1) / channels_per_group;
-    }
-    std::int64_t part_count() const {
-        return blocks == 0 ? 1 : (blocks + blocks_per_part - 1) / blocks_per_part;
-    }
+    std::int64_t group_count() const { return divide_up(channels, channels_per_group); }
+    std::int64_t part_count() const { return blocks == 0 ? 1 : divide_up(blocks, blocks_per_part); }
     ChannelRange group(std::int64_t index) const {
         const std::int64_t begin = index * channels_per_group;
         return {begin, std::min(begin + channels_per_group, channels)};

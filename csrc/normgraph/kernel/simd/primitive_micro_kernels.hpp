@@ -19,7 +19,7 @@ struct ColumnRows {
     const std::byte* address;
     std::int64_t row_stride, rows, columns;
     std::int64_t first_lane;  ///< of the first row; row r belongs to lane (first_lane + r) mod 8
-    double* lanes;            ///< [8][lane_stride]: added to; whole chunks are writable
+    double* lanes;            ///< [8][lane_stride]: added to; whole steps are writable
     std::int64_t lane_stride;
 };
 

@@ -7,7 +7,7 @@
 #include "normgraph/kernel/simd/kernels.hpp"
 #include "normgraph/kernel/simd/scratch.hpp"
 #include "normgraph/kernel/simd/share_work.hpp"
-#include "normgraph/kernel/tensor_cursor.hpp"
+#include "normgraph/kernel/strided/copy.hpp"
 #include "normgraph/kernel/threads/interruption.hpp"
 
 namespace normgraph::kernel::simd {
@@ -59,8 +59,9 @@ void relu_mask(const MicroKernelTable& table, const ReluMaskArguments& arguments
     }
     const std::size_t size = size_of(arguments.type);
     const auto pack = table[arguments.type].primitives.pack_nonzero;
-    share_work(
-        rows.count, axes.element_count(), num_threads, [&](std::int64_t begin, std::int64_t end) {
+    share_range(
+        rows.count, threads_for(axes.element_count(), num_threads),
+        [&](std::int64_t begin, std::int64_t end) {
             std::byte* const block = take_block(size);
             TensorCursor cursor(axes, begin * rows.length);
             for_each_block(
@@ -90,28 +91,28 @@ void relu_mask_select(const MicroKernelTable& table, const ReluMaskSelectArgumen
     const auto select = table[arguments.type].primitives.select;
     const bool reads_copy = !source_axes.is_contiguous(size);
     const bool writes_copy = !target_axes.is_contiguous(size);
-    share_work(rows.count, source_axes.element_count(), num_threads,
-               [&](std::int64_t begin, std::int64_t end) {
-                   std::byte* const block = take_block(size);
-                   TensorCursor source(source_axes, begin * rows.length);
-                   TensorCursor target(target_axes, begin * rows.length);
-                   for_each_block(
-                       rows, begin, end,
-                       [&](std::int64_t first, std::int64_t length, std::int64_t byte) {
-                           const std::byte* values = block;
-                           if (reads_copy) {
-                               gather(source, arguments.delta.address, size, length, block);
-                           } else {
-                               values = arguments.delta.address + first * step;
-                           }
-                           std::byte* const result =
-                               writes_copy ? block : arguments.result.address + first * step;
-                           select(values, arguments.mask.address + byte, length, result);
-                           if (writes_copy) {
-                               scatter(target, arguments.result.address, size, length, block);
-                           }
-                       });
-               });
+    share_range(rows.count, threads_for(source_axes.element_count(), num_threads),
+                [&](std::int64_t begin, std::int64_t end) {
+                    std::byte* const block = take_block(size);
+                    TensorCursor source(source_axes, begin * rows.length);
+                    TensorCursor target(target_axes, begin * rows.length);
+                    for_each_block(
+                        rows, begin, end,
+                        [&](std::int64_t first, std::int64_t length, std::int64_t byte) {
+                            const std::byte* values = block;
+                            if (reads_copy) {
+                                gather(source, arguments.delta.address, size, length, block);
+                            } else {
+                                values = arguments.delta.address + first * step;
+                            }
+                            std::byte* const result =
+                                writes_copy ? block : arguments.result.address + first * step;
+                            select(values, arguments.mask.address + byte, length, result);
+                            if (writes_copy) {
+                                scatter(target, arguments.result.address, size, length, block);
+                            }
+                        });
+                });
 }
 
 }  // namespace normgraph::kernel::simd

@@ -16,7 +16,7 @@
 /// Along rows of one channel each: coefficients stay in registers, as do the sums.
 namespace normgraph::kernel::simd {
 
-/// The accumulators of one channel: `chunk` lanes for each sum.
+/// The accumulators of one channel: `lanes_per_step` lanes for each sum.
 template <typename Isa>
 class LaneSums {
 public:
@@ -30,7 +30,7 @@ public:
             Isa::store(lanes + index * width, sums_[index]);
         });
     }
-    /// The terms of the vector-th vector of doubles in a chunk.
+    /// The terms of the vector-th vector of doubles in a step.
     NORMGRAPH_ALWAYS_INLINE void add(std::size_t vector,
                                      const std::array<typename Isa::Double, sum_count>& terms) {
         unrolled<Isa, sum_count>([&](std::size_t sum) NORMGRAPH_ALWAYS_INLINE {
@@ -41,7 +41,7 @@ public:
 
 private:
     static constexpr std::size_t width = Isa::double_width;
-    static constexpr std::size_t vectors_per_sum = chunk / width;
+    static constexpr std::size_t vectors_per_sum = lanes_per_step / width;
     static constexpr std::size_t vectors = sum_count * vectors_per_sum;
     std::array<typename Isa::Double, vectors> sums_{};
 };
@@ -53,7 +53,7 @@ public:
                     const double* centers, const SumTile& sums) {
         RowReduction reduction(sources);
         for (std::int64_t channel = 0; channel < extent.channels; ++channel) {
-            double* const lanes = sums.sums + channel * 2 * chunk;
+            double* const lanes = sums.sums + channel * 2 * lanes_per_step;
             reduction.center_ = Isa::broadcast(centers[channel]);
             LaneSums<Isa> totals;
             totals.load(lanes);
@@ -85,9 +85,9 @@ private:
 
     NORMGRAPH_ALWAYS_INLINE void add_row(std::int64_t length, LaneSums<Isa>& totals) {
         std::int64_t position = 0;
-        for (; position + chunk <= length; position += chunk) {
+        for (; position + lanes_per_step <= length; position += lanes_per_step) {
             prefetch(position);
-            add_vectors(position, totals, std::make_index_sequence<chunk / width>());
+            add_vectors(position, totals, std::make_index_sequence<lanes_per_step / width>());
         }
         if (position < length) {
             prefetch(position);
@@ -115,7 +115,7 @@ private:
 
     NORMGRAPH_ALWAYS_INLINE void add_remainder(std::int64_t position, std::int64_t count,
                                                LaneSums<Isa>& totals) {
-        unrolled<Isa, chunk / width>([&](std::size_t vector) NORMGRAPH_ALWAYS_INLINE {
+        unrolled<Isa, lanes_per_step / width>([&](std::size_t vector) NORMGRAPH_ALWAYS_INLINE {
             const std::int64_t before = static_cast<std::int64_t>(vector) * width;
             if (count - before >= width) {
                 add_vector(vector, position + before, totals);
@@ -287,11 +287,11 @@ private:
     NORMGRAPH_ALWAYS_INLINE void apply_run(std::int64_t begin, std::int64_t end,
                                            const Coefficients& coefficients) {
         std::int64_t position = begin;
-        for (; position + chunk <= end; position += chunk) {
+        for (; position + lanes_per_step <= end; position += lanes_per_step) {
             prefetch(position);
             std::uint32_t bits =
-                mask == Mask::reads ? load_mask<Isa>(mask_row_, position, chunk) : 0;
-            for (std::int64_t vector = 0; vector < chunk / width; ++vector) {
+                mask == Mask::reads ? load_mask<Isa>(mask_row_, position, lanes_per_step) : 0;
+            for (std::int64_t vector = 0; vector < lanes_per_step / width; ++vector) {
                 const std::int64_t first = position + vector * width;
                 const Vector result = compute(
                     coefficients,
@@ -303,7 +303,7 @@ private:
                 bypass_cache ? Isa::stream(target, result) : Isa::store(target, result);
             }
             if constexpr (mask == Mask::writes) {
-                store_mask<Isa>(mask_row_, position, chunk, bits);
+                store_mask<Isa>(mask_row_, position, lanes_per_step, bits);
             }
         }
         if (position < end) {

@@ -89,7 +89,7 @@ GroupValues take_group(const Traversal& traversal, std::int64_t channels, Scratc
 
 /// From one kind of joined coefficients to the next: whole vectors can be read from any column on.
 inline std::int64_t joined_stride(const Traversal& traversal, std::int64_t channels) {
-    return (divide_up(traversal.joined_columns(channels), chunk) + 1) * chunk;
+    return round_up(traversal.joined_columns(channels), lanes_per_step) + lanes_per_step;
 }
 
 template <typename Op>

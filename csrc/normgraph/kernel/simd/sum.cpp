@@ -9,10 +9,12 @@
 
 #include "normgraph/kernel/primitive_sum.hpp"
 #include "normgraph/kernel/simd/block_sums.hpp"
+#include "normgraph/kernel/simd/fold_lanes.hpp"
 #include "normgraph/kernel/simd/kernels.hpp"
 #include "normgraph/kernel/simd/scratch.hpp"
 #include "normgraph/kernel/simd/share_work.hpp"
-#include "normgraph/kernel/tensor_cursor.hpp"
+#include "normgraph/kernel/strided/copy.hpp"
+#include "normgraph/kernel/strided/extents.hpp"
 #include "normgraph/kernel/threads/interruption.hpp"
 
 namespace normgraph::kernel::simd {
@@ -88,9 +90,10 @@ public:
           results_(axes_.kept_lengths, axes_.result_strides),
           summed_(axes_.summed_lengths, axes_.summed_strides),
           has_columns_(axes_.columns.length > 1),
-          tiles_per_row_(1 + (axes_.columns.length - 1) / most_columns),
-          tile_width_(has_columns_ ? rounded_to_chunk(std::min(axes_.columns.length, most_columns))
-                                   : 1) {}
+          tiles_per_row_(divide_up(axes_.columns.length, most_columns)),
+          tile_width_(has_columns_
+                          ? round_up(std::min(axes_.columns.length, most_columns), lanes_per_step)
+                          : 1) {}
 
     std::int64_t tile_count() const { return values_.element_count() * tiles_per_row_; }
     std::int64_t block_count() const { return PrimitiveSum::block_count(summed_.element_count()); }
@@ -106,7 +109,7 @@ public:
 
     std::size_t scratch_bytes(std::int64_t blocks) const {
         const std::int64_t levels = BlockSums::levels_for(blocks) + 2 + PrimitiveSum::lanes;
-        return static_cast<std::size_t>(levels * tile_width_ + block_length + chunk) *
+        return static_cast<std::size_t>(levels * tile_width_ + block_length + lanes_per_step) *
                    sizeof(double) +
                4 * Scratch::line;
     }
@@ -149,10 +152,6 @@ public:
     }
 
 private:
-    static std::int64_t rounded_to_chunk(std::int64_t columns) {
-        return (columns + chunk - 1) / chunk * chunk;
-    }
-
     /// The next block of one element's sum. What does not lie side by side is copied first.
     double sum_elements(const Tile& tile, TensorCursor& cursor, std::int64_t length,
                         double* staged) const {
@@ -185,11 +184,7 @@ private:
             cursor.advance(rows);
             row += rows;
         }
-        for (std::int64_t half = lane_count / 2 * tile_width_; half >= tile_width_; half /= 2) {
-            for (std::int64_t index = 0; index < half; ++index) {
-                lanes[index] += lanes[index + half];
-            }
-        }
+        fold_lanes<lane_count>(lanes, tile_width_);
         std::copy_n(lanes, tile_width_, block);
     }
 
@@ -207,13 +202,11 @@ private:
 void run_by_tiles(const Summation& summation, std::int64_t threads) {
     const std::int64_t tiles = summation.tile_count();
     const std::int64_t blocks = summation.block_count();
-    const std::int64_t tasks = threads <= 1 ? 1 : std::min(tiles, threads * tasks_per_thread);
-    parallel_for(tasks, threads, [&](std::int64_t task) {
+    share_range(tiles, threads, [&](std::int64_t begin, std::int64_t end) {
         Scratch& scratch = Scratch::of_this_thread();
         scratch.reserve(summation.scratch_bytes(blocks));
         auto* const sums = scratch.take<double>(summation.tile_width());
-        const IndexRange range = part_of(tiles, task, tasks);
-        for (std::int64_t index = range.begin; index < range.end; ++index) {
+        for (std::int64_t index = begin; index < end; ++index) {
             stop_if_interrupted(index);
             const Tile tile = summation.tile(index);
             summation.add_blocks(tile, 0, blocks, sums, scratch);
@@ -226,7 +219,7 @@ void run_by_tiles(const Summation& summation, std::int64_t threads) {
 void run_by_parts(const Summation& summation, std::int64_t blocks_per_part, std::int64_t threads) {
     const std::int64_t tiles = summation.tile_count();
     const std::int64_t blocks = summation.block_count();
-    const std::int64_t parts = (blocks + blocks_per_part - 1) / blocks_per_part;
+    const std::int64_t parts = divide_up(blocks, blocks_per_part);
     const std::int64_t width = summation.tile_width();
     std::vector<double> part_sums(static_cast<std::size_t>(tiles * parts * width));
     parallel_for(tiles * parts, threads, [&](std::int64_t task) {
@@ -258,14 +251,14 @@ void sum(const MicroKernelTable& table, const SumArguments& arguments, std::int6
         return;
     }
     const std::int64_t threads = threads_for(product(arguments.shape), num_threads);
-    const std::int64_t wanted_parts = (threads * tasks_per_thread + tiles - 1) / tiles;
+    const std::int64_t wanted_parts = divide_up(threads * tasks_per_thread, tiles);
     const std::int64_t blocks = summation.block_count();
     if (threads <= 1 || wanted_parts <= 1 || blocks <= 1) {
         run_by_tiles(summation, threads);
         return;
     }
     const auto blocks_per_part =
-        std::bit_ceil(static_cast<std::uint64_t>((blocks + wanted_parts - 1) / wanted_parts));
+        std::bit_ceil(static_cast<std::uint64_t>(divide_up(blocks, wanted_parts)));
     run_by_parts(summation, static_cast<std::int64_t>(blocks_per_part), threads);
 }
 

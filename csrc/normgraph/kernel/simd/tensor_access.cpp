@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "normgraph/kernel/simd/copy_box.hpp"
+#include "normgraph/kernel/strided/copy.hpp"
 
 namespace normgraph::kernel::simd {
 namespace {
@@ -25,7 +25,7 @@ void TensorAccess::for_each_box(const BufferedTile& buffer, const Tile& tile,
     const std::int64_t step = buffer.element_stride;
     std::int64_t done = 0;
     while (done < tile.count) {
-        const StridedAxes::Runs runs = elements.runs_at(tile.first + done, tile.count - done);
+        const TensorAxes::Runs runs = elements.runs_at(tile.first + done, tile.count - done);
         const CopiedBox box{{
             {tile.channel_count(), buffer.channel_stride, channel_stride},
             {runs.count, runs.length * step, runs.distance},

@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "normgraph/kernel/layout.hpp"
-#include "normgraph/kernel/simd/strided_axes.hpp"
+#include "normgraph/kernel/strided/axes.hpp"
 
 namespace normgraph::kernel::simd {
 
@@ -35,7 +35,7 @@ struct BufferedTile {
 /// One tensor as rows of elements; absent if the address is null.
 struct TensorAccess {
     std::byte* address = nullptr;  ///< written through for targets only
-    StridedAxes rows, elements;
+    TensorAxes rows, elements;
     std::int64_t channel_stride = 0;
     std::size_t element_size = 0;
     const std::byte* readable_end = nullptr;
@@ -49,10 +49,10 @@ struct TensorAccess {
         return distance(tile.begin(), tile.next);
     }
 
-    /// Copies a tile of one row of each channel, and asks for the memory of the next one.
+    /// Copies a tile of one row of each channel, and prefetches the memory of the next one.
     void copy_to(const BufferedTile& buffer, const Tile& tile) const;
     void copy_from(const BufferedTile& buffer, const Tile& tile) const;
-    /// As copy_from, past the cache; `spare` has room for the tile.
+    /// As copy_from, with non-temporal stores; `spare` has room for the tile.
     void stream_from(const BufferedTile& buffer, const Tile& tile, std::byte* spare) const;
 
 private:

@@ -7,7 +7,8 @@
 #include <stdexcept>
 
 #include "normgraph/kernel/simd/block_sums.hpp"
-#include "normgraph/kernel/simd/copy_box.hpp"
+#include "normgraph/kernel/simd/fold_lanes.hpp"
+#include "normgraph/kernel/strided/copy.hpp"
 #include "normgraph/kernel/threads/interruption.hpp"
 
 namespace normgraph::kernel::simd {
@@ -54,29 +55,6 @@ const std::byte* end_of(const Problem& problem, const std::byte* address,
     return address + size;
 }
 
-/// Upper half of the lanes onto the lower half until one is left. `half` is known to the compiler,
-/// so that the lanes stay in registers.
-template <std::size_t half = chunk / 2>
-double folded(std::array<double, chunk> lanes) {
-    for (std::size_t lane = 0; lane < half; ++lane) {
-        lanes[lane] += lanes[lane + half];
-    }
-    if constexpr (half > 1) {
-        return folded<half / 2>(lanes);
-    } else {
-        return lanes[0];
-    }
-}
-
-/// The same where every lane has `width` values side by side, in place.
-void fold(double* lanes, std::int64_t lane_count, std::int64_t width) {
-    for (std::int64_t half = lane_count / 2; half > 0; half /= 2) {
-        for (std::int64_t index = 0; index < half * width; ++index) {
-            lanes[index] += lanes[index + half * width];
-        }
-    }
-}
-
 MaskTile shifted_by(const MaskTile& mask, std::int64_t rows) {
     return {mask.address + rows * mask.row_stride, mask.channel_stride, mask.row_stride};
 }
@@ -88,14 +66,7 @@ Traversal::Traversal(const Problem& problem, const TensorList& tensors)
       channels_(all_channels(problem).end),
       layout_class_(layout_class_of(problem, tensors.sources[0].strides)),
       source_count_(tensors.sources.size()) {
-    const auto channel_axis = static_cast<std::size_t>(problem.channel_axis);
-    std::int64_t outer = 1, inner = 1;
-    for (std::size_t axis = 0; axis < problem.shape.size(); ++axis) {
-        if (axis != channel_axis) {
-            (axis < channel_axis ? outer : inner) *= problem.shape[axis];
-        }
-    }
-    order_ = summation_order(layout_class_, outer, channels_, inner);
+    order_ = summation_order(layout_class_, extents_of(problem));
     columns_per_channel_ = layout_class_ == LayoutClass::channels_last ? order_.lanes : 1;
     if (elements_per_channel() == 0) {
         return;
@@ -131,7 +102,7 @@ void Traversal::read_axes(const Problem& problem, std::span<const std::int64_t> 
         // Without an inner axis the outer ones are the row.
         const bool is_row =
             axis < channel_axis && layout_class_ == LayoutClass::channels_first && has_rows;
-        (is_row ? access.rows : access.elements).append(problem.shape[axis], strides[axis]);
+        (is_row ? access.rows : access.elements).append(problem.shape[axis], {strides[axis]});
     }
     access.channel_stride = strides[channel_axis];
     access.is_direct = can_be_direct(access);
@@ -144,12 +115,12 @@ bool Traversal::is_copied_across(const TensorAccess& access) const {
 
 bool Traversal::can_be_direct(const TensorAccess& access) const {
     const auto size = static_cast<std::int64_t>(size_);
-    const StridedAxes& elements = access.elements;
+    const TensorAxes& elements = access.elements;
     // Tiles end where runs do, so these should be long.
     const std::int64_t run = elements.run_length(0, order_.row_length);
     if (layout_class_ == LayoutClass::channels_first) {
-        const bool is_whole =
-            elements.is_one_axis() || (run % chunk == 0 && run * size >= shortest_direct_run);
+        const bool is_whole = elements.is_one_axis() ||
+                              (run % lanes_per_step == 0 && run * size >= shortest_direct_run);
         return order_.row_length == 1 || (elements.stride() == size && is_whole);
     }
     if (channels_ > 1 && access.channel_stride != size) {
@@ -175,7 +146,8 @@ std::int64_t Traversal::elements_per_block() const {
 
 std::int64_t Traversal::elements_per_staged_tile(std::int64_t channels) const {
     const std::int64_t per_element = channels * static_cast<std::int64_t>(size_);
-    return std::max<std::int64_t>(chunk, staged_tile_bytes / per_element / chunk * chunk);
+    return std::max<std::int64_t>(
+        lanes_per_step, staged_tile_bytes / per_element / lanes_per_step * lanes_per_step);
 }
 
 Traversal::TileSize Traversal::tile_size(std::int64_t channels, std::int64_t elements,
@@ -207,11 +179,11 @@ Traversal::TileSize Traversal::staged_tile_size(std::int64_t channels,
     // Of equal length: the memory of short tiles is read slowly.
     const std::int64_t most = elements_per_staged_tile(side_by_side);
     const std::int64_t tiles = divide_up(elements, most);
-    return {side_by_side, divide_up(elements, tiles * chunk) * chunk};
+    return {side_by_side, round_up(divide_up(elements, tiles), lanes_per_step)};
 }
 
 std::int64_t Traversal::tile_bytes(std::int64_t channels) const {
-    const std::int64_t smallest = channels * static_cast<std::int64_t>(size_) * chunk;
+    const std::int64_t smallest = channels * static_cast<std::int64_t>(size_) * lanes_per_step;
     // And a vector beyond the last element. What fewer channels take is never more.
     return std::max(staged_tile_bytes, smallest) + cache_line;
 }
@@ -219,7 +191,7 @@ std::int64_t Traversal::tile_bytes(std::int64_t channels) const {
 std::size_t Traversal::scratch_bytes(std::int64_t channels, std::int64_t blocks) const {
     const std::int64_t values = values_per_group(channels);
     const std::int64_t lanes =
-        layout_class_ == LayoutClass::channels_first ? 2 * chunk * channels : 2 * values;
+        layout_class_ == LayoutClass::channels_first ? 2 * lanes_per_step * channels : 2 * values;
     const std::int64_t doubles = lanes + 2 * values * (1 + BlockSums::levels_for(blocks));
     return static_cast<std::size_t>(doubles) * sizeof(double) + 3 * Scratch::line +
            3 * Scratch::rounded(static_cast<std::size_t>(tile_bytes(channels))) +
@@ -228,7 +200,7 @@ std::size_t Traversal::scratch_bytes(std::int64_t channels, std::int64_t blocks)
 
 std::int64_t Traversal::mask_bytes(std::int64_t channels) const {
     // As many bits as a staged tile has elements at most, for fewer channels too, and rounding.
-    const std::int64_t elements = std::max(staged_tile_bytes / 2, chunk * channels);
+    const std::int64_t elements = std::max(staged_tile_bytes / 2, lanes_per_step * channels);
     return MaskAccess::buffer_bytes(channels, 0) + elements / 8 + elements;
 }
 
@@ -505,7 +477,7 @@ void Traversal::reduce(const RowsAndColumns<Reduce>& kernel, const ChannelRange&
     const std::int64_t count = channels.end - channels.begin;
     const std::int64_t values = values_per_group(count);
     const bool along_rows = layout_class_ == LayoutClass::channels_first;
-    const std::int64_t lane_count = along_rows ? 2 * chunk * count : 2 * values;
+    const std::int64_t lane_count = along_rows ? 2 * lanes_per_step * count : 2 * values;
     auto* const lanes = scratch.take<double>(lane_count);
     auto* const block_sums = scratch.take<double>(2 * values);
     BlockSums tree(
@@ -530,7 +502,8 @@ void Traversal::reduce(const RowsAndColumns<Reduce>& kernel, const ChannelRange&
             if (along_rows) {
                 const std::int64_t skipped = tile.channels.begin - channels.begin;
                 kernel.rows({tile.channel_count(), tile.rows, tile.count}, sources.data(), mask,
-                            centers + skipped, {totals + 2 * chunk * skipped, chunk});
+                            centers + skipped,
+                            {totals + 2 * lanes_per_step * skipped, lanes_per_step});
                 return;
             }
             call_columns(tile, [&](const TileExtent& extent, std::int64_t first_row) {
@@ -545,14 +518,16 @@ void Traversal::reduce(const RowsAndColumns<Reduce>& kernel, const ChannelRange&
         if (along_rows) {
             for (std::int64_t channel = 0; channel < count; ++channel) {
                 for (std::int64_t sum = 0; sum < 2; ++sum) {
-                    std::array<double, chunk> of_channel;
-                    std::copy_n(lanes + (2 * channel + sum) * chunk, chunk, of_channel.begin());
-                    block_sums[sum * values + channel] = folded(of_channel);
+                    // A copy, which stays in registers.
+                    std::array<double, lanes_per_step> of_channel;
+                    std::copy_n(lanes + (2 * channel + sum) * lanes_per_step, lanes_per_step,
+                                of_channel.begin());
+                    block_sums[sum * values + channel] = fold_lanes(of_channel.data());
                 }
             }
         } else {
-            fold(block_sums, columns_per_channel_, count);
-            fold(block_sums + values, columns_per_channel_, count);
+            fold_lanes(block_sums, count, columns_per_channel_);
+            fold_lanes(block_sums + values, count, columns_per_channel_);
         }
         tree.append(block_sums);
     }

@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 
+#include "normgraph/indices/counts.hpp"
 #include "normgraph/kernel/contract.hpp"
 #include "normgraph/kernel/layout.hpp"
 #include "normgraph/kernel/simd/mask_access.hpp"
@@ -18,10 +19,6 @@
 /// Tensors whose rows are contiguous are used where they lie. Of all others a tile at a time is
 /// copied to (and from) a buffer that fits the first-level cache.
 namespace normgraph::kernel::simd {
-
-constexpr std::int64_t divide_up(std::int64_t value, std::int64_t divisor) {
-    return (value + divisor - 1) / divisor;
-}
 
 /// The blocks, of the canonical order, from begin up to end.
 struct BlockRange {
@@ -69,9 +66,9 @@ public:
 
     /// channels_last gives each of its lanes a column of its own: column lane · channels + channel.
     std::int64_t columns_per_channel() const { return columns_per_channel_; }
-    /// Values that a group of so many channels needs of each kind: whole chunks.
+    /// Values that a group of so many channels needs of each kind: whole steps.
     std::int64_t values_per_group(std::int64_t channels) const {
-        return (channels * columns_per_channel_ + chunk - 1) / chunk * chunk;
+        return round_up(channels * columns_per_channel_, lanes_per_step);
     }
 
     /// Copies of a group's sources that are not direct, each [row][channel][element].
@@ -107,7 +104,7 @@ public:
     std::int64_t joined_columns(std::int64_t channels) const {
         return channels * order_.row_length;
     }
-    /// As apply. Coefficients: one per joined column, and a chunk more of each kind; `stride` from
+    /// As apply. Coefficients: one per joined column, and a step more of each kind; `stride` from
     /// one kind to the next.
     void apply_joined(Apply kernel, const ChannelRange& channels, const void* coefficients,
                       std::int64_t stride) const;

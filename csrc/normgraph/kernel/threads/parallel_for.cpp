@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "normgraph/kernel/floating_point_environment.hpp"
+#include "normgraph/kernel/threads/floating_point_environment.hpp"
 #include "normgraph/kernel/threads/interruption.hpp"
 #include "normgraph/kernel/threads/job.hpp"
 #include "normgraph/kernel/threads/thread_pool.hpp"

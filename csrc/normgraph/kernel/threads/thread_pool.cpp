@@ -8,7 +8,7 @@
 #include <new>
 #include <thread>
 
-#include "normgraph/kernel/floating_point_environment.hpp"
+#include "normgraph/kernel/threads/floating_point_environment.hpp"
 #include "normgraph/kernel/threads/interruption.hpp"
 #include "normgraph/kernel/threads/loaded_module.hpp"
 #include "normgraph/kernel/threads/processors.hpp"

@@ -1,4 +1,4 @@
-#include "normgraph/kernel/simd/copy_box.hpp"
+#include "normgraph/kernel/strided/copy.hpp"
 
 #include <algorithm>
 #include <cstdlib>
@@ -9,7 +9,7 @@
 #include <emmintrin.h>
 #endif
 
-namespace normgraph::kernel::simd {
+namespace normgraph::kernel {
 namespace {
 
 constexpr std::int64_t cache_line = 64;
@@ -36,8 +36,8 @@ void store_vector(std::byte* address, Vector values) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(address), values.bits);
 }
 
-/// To the second-level cache.
-void ask_for(const std::byte* address) {
+/// To the L2 cache.
+void prefetch(const std::byte* address) {
     _mm_prefetch(reinterpret_cast<const char*>(address), _MM_HINT_T1);
 }
 
@@ -48,7 +48,7 @@ Vector high_halves(Vector a, Vector b) {
     return {_mm_unpackhi_epi64(a.bits, b.bits)};
 }
 
-/// Row i of a square of 4-byte units becomes its column i.
+/// Row i of a block of 4-byte units becomes its column i.
 void transpose_fours(const std::array<Vector, 4>& rows, Vector* columns) {
     const Vector low01{_mm_unpacklo_epi32(rows[0].bits, rows[1].bits)};
     const Vector high01{_mm_unpackhi_epi32(rows[0].bits, rows[1].bits)};
@@ -80,7 +80,7 @@ struct Rearranged<2> {
     static Vector every_other(Vector first, Vector second) {
         return {_mm_packs_epi32(_mm_srai_epi32(first.bits, 16), _mm_srai_epi32(second.bits, 16))};
     }
-    /// Row i of a square becomes its column i.
+    /// Row i of a block becomes its column i.
     static void transpose(std::array<Vector, 8>& rows) {
         std::array<Vector, 4> low, high;
         for (std::size_t i = 0; i < 4; ++i) {
@@ -141,8 +141,8 @@ void copy_backwards(std::byte* target, const std::byte* source, std::int64_t cou
     copy_vector(count - width);
 }
 
-/// The same. The last vector is not read from its first element on, since it would reach an element
-/// beyond the row's last, but from the element before.
+/// Whole vectors; the last one overlaps the one before it. It is not read from its first element
+/// on, since it would reach an element beyond the row's last, but from the element before.
 template <typename Element>
 void copy_every_second(std::byte* target, const std::byte* source, std::int64_t count) {
     constexpr auto size = static_cast<std::int64_t>(sizeof(Element));
@@ -159,23 +159,25 @@ void copy_every_second(std::byte* target, const std::byte* source, std::int64_t 
                  Vectors::every_other(load_vector(before), load_vector(before + 16)));
 }
 
-/// Whether there are vectors for this; if so, it is done.
+/// Copies and returns true where there are vector instructions for these strides.
 template <typename Element>
 bool copy_vectors(std::byte* target, const std::byte* source, std::int64_t source_stride,
                   std::int64_t count) {
     constexpr auto size = static_cast<std::int64_t>(sizeof(Element));
-    if (source_stride == -size && count >= vector_width<Element>) {
-        copy_backwards<Element>(target, source, count);
-        return true;
-    }
-    if (source_stride == 2 * size && count > vector_width<Element>) {
-        copy_every_second<Element>(target, source, count);
-        return true;
+    if constexpr (size > 1) {
+        if (source_stride == -size && count >= vector_width<Element>) {
+            copy_backwards<Element>(target, source, count);
+            return true;
+        }
+        if (source_stride == 2 * size && count > vector_width<Element>) {
+            copy_every_second<Element>(target, source, count);
+            return true;
+        }
     }
     return false;
 }
 
-/// Short rows: calling memcpy would take longer than copying.
+/// In short rows a call of memcpy would take longer than copying.
 void copy_bytes(std::byte* target, const std::byte* source, std::int64_t count) {
     constexpr std::int64_t width = 16;
     if (count < width || count > longest_short_row) {
@@ -219,7 +221,7 @@ void stream_bytes(std::byte* target, const std::byte* source, std::int64_t byte_
 
 #else
 
-void ask_for(const std::byte* /*address*/) {}
+void prefetch(const std::byte* /*address*/) {}
 
 template <typename Element>
 constexpr std::int64_t vector_width = 1;
@@ -266,8 +268,7 @@ void fill(std::byte* target, const std::byte* source, std::int64_t count) {
 }
 
 template <typename Element>
-void copy_row(std::byte* target, const std::byte* source, const CopiedAxis& axis,
-              bool bypass_cache) {
+void copy_row(std::byte* target, const std::byte* source, const CopiedAxis& axis, bool streams) {
     constexpr auto size = static_cast<std::int64_t>(sizeof(Element));
     const std::int64_t bytes = axis.length * size;
     if (axis.target_stride != size) {
@@ -275,8 +276,7 @@ void copy_row(std::byte* target, const std::byte* source, const CopiedAxis& axis
                                      axis.length);
     }
     if (axis.source_stride == size) {
-        return bypass_cache ? stream_bytes(target, source, bytes)
-                            : copy_bytes(target, source, bytes);
+        return streams ? stream_bytes(target, source, bytes) : copy_bytes(target, source, bytes);
     }
     if (axis.source_stride == 0) {
         return fill<Element>(target, source, axis.length);
@@ -286,33 +286,32 @@ void copy_row(std::byte* target, const std::byte* source, const CopiedAxis& axis
     }
 }
 
-/// Every cache line once.
-void ask_for_row(const std::byte* source, const CopiedAxis& axis, std::int64_t bytes_ahead) {
+/// Prefetches every cache line once.
+void prefetch_row(const std::byte* source, const CopiedAxis& axis, std::int64_t bytes_ahead) {
     const std::int64_t distance = std::abs(axis.source_stride);
     const std::int64_t reach = axis.length * distance;
     const std::byte* const lowest =
         source + std::min<std::int64_t>(0, (axis.length - 1) * axis.source_stride);
     for (std::int64_t byte = 0; byte < reach; byte += std::max(cache_line, distance)) {
-        ask_for(lowest + bytes_ahead + byte);
+        prefetch(lowest + bytes_ahead + byte);
     }
 }
 
 template <typename Element>
 void copy_rows(std::byte* target, const std::byte* source, const Plane& plane,
-               std::int64_t bytes_ahead, bool bypass_cache) {
+               std::int64_t bytes_ahead, bool streams) {
     for (std::int64_t row = 0; row < plane.outer.length; ++row) {
         const std::byte* const from = source + row * plane.outer.source_stride;
-        copy_row<Element>(target + row * plane.outer.target_stride, from, plane.inner,
-                          bypass_cache);
+        copy_row<Element>(target + row * plane.outer.target_stride, from, plane.inner, streams);
         if (bytes_ahead != 0) {
-            ask_for_row(from, plane.inner, bytes_ahead);
+            prefetch_row(from, plane.inner, bytes_ahead);
         }
     }
 }
 
-/// Elements that follow each other along the outer axis in the target, along the inner one in the
-/// source: by squares, so that each cache line of either is in the first-level cache until it is
-/// done.
+/// Copies elements that follow each other along the outer axis in the target and along the inner
+/// one in the source. It goes block by block, so that each cache line of either stays in the L1
+/// cache until it is done.
 template <typename Element>
 class Transposition {
 public:
@@ -320,12 +319,12 @@ public:
         : target_(target), source_(source), plane_(plane) {}
 
     void run(std::int64_t bytes_ahead) const {
-        for (std::int64_t i = 0; i < plane_.outer.length; i += square) {
-            const std::int64_t rows = std::min(square, plane_.outer.length - i);
-            for (std::int64_t j = 0; j < plane_.inner.length; j += square) {
-                copy_square(i, j, rows, std::min(square, plane_.inner.length - j));
+        for (std::int64_t i = 0; i < plane_.outer.length; i += block) {
+            const std::int64_t rows = std::min(block, plane_.outer.length - i);
+            for (std::int64_t j = 0; j < plane_.inner.length; j += block) {
+                copy_block(i, j, rows, std::min(block, plane_.inner.length - j));
                 for (std::int64_t row = 0; bytes_ahead != 0 && row < rows; ++row) {
-                    ask_for(source_at(i + row, j) + bytes_ahead);
+                    prefetch(source_at(i + row, j) + bytes_ahead);
                 }
             }
         }
@@ -334,10 +333,9 @@ public:
 private:
     static constexpr auto size = static_cast<std::int64_t>(sizeof(Element));
     static constexpr std::int64_t width = vector_width<Element>;
-    static constexpr std::int64_t square = cache_line / size;
+    static constexpr std::int64_t block = cache_line / size;
 
-    void copy_square(std::int64_t i, std::int64_t j, std::int64_t rows,
-                     std::int64_t columns) const {
+    void copy_block(std::int64_t i, std::int64_t j, std::int64_t rows, std::int64_t columns) const {
         if (rows < width || columns < width) {
             for (std::int64_t row = 0; row < rows; ++row) {
                 copy_strided<Element>(target_at(i + row, j), plane_.inner.target_stride,
@@ -397,7 +395,7 @@ std::size_t source_axis(const CopiedBox& box, std::size_t along_target, std::int
 
 template <typename Element>
 void copy_elements(std::byte* target, const std::byte* source, const CopiedBox& box,
-                   std::int64_t bytes_ahead, bool bypass_cache) {
+                   std::int64_t bytes_ahead, bool streams) {
     const std::size_t along_target = target_axis(box);
     const std::size_t along_source = source_axis(box, along_target, sizeof(Element));
     const bool transposes = along_source != along_target;
@@ -418,25 +416,54 @@ void copy_elements(std::byte* target, const std::byte* source, const CopiedBox& 
         if (transposes) {
             Transposition<Element>(to, from, plane).run(bytes_ahead);
         } else {
-            copy_rows<Element>(to, from, plane, bytes_ahead, bypass_cache);
+            copy_rows<Element>(to, from, plane, bytes_ahead, streams);
         }
     }
 }
 
-void copy_any(std::byte* target, const std::byte* source, const CopiedBox& box,
-              std::size_t element_size, std::int64_t bytes_ahead, bool bypass_cache) {
-    switch (element_size) {
+/// Calls `function.template operator()<Element>()` with the unsigned integer of this size.
+template <typename Function>
+void with_element(std::size_t size, const Function& function) {
+    switch (size) {
+        case 1:
+            return function.template operator()<std::uint8_t>();
         case 2:
-            return copy_elements<std::uint16_t>(target, source, box, bytes_ahead, bypass_cache);
+            return function.template operator()<std::uint16_t>();
         case 4:
-            return copy_elements<std::uint32_t>(target, source, box, bytes_ahead, bypass_cache);
+            return function.template operator()<std::uint32_t>();
         default:
-            return copy_elements<std::uint64_t>(target, source, box, bytes_ahead, bypass_cache);
+            return function.template operator()<std::uint64_t>();
     }
 }
 
-/// Rows that follow each other in both become one row.
-CopiedBox with_rows_joined(CopiedBox box) {
+void copy_any(std::byte* target, const std::byte* source, const CopiedBox& box,
+              std::size_t element_size, std::int64_t bytes_ahead, bool streams) {
+    with_element(element_size, [&]<typename Element>() {
+        if constexpr (sizeof(Element) > 1) {
+            copy_elements<Element>(target, source, box, bytes_ahead, streams);
+        }
+    });
+}
+
+/// Calls `function.template operator()<Element>(offset, stride, run, done)` for the cursor's next
+/// `count` elements, run by run; `done`: the bytes of the earlier runs side by side.
+template <typename Function>
+void for_each_run(TensorCursor& cursor, std::size_t size, std::int64_t count,
+                  const Function& function) {
+    with_element(size, [&]<typename Element>() {
+        for (std::int64_t done = 0; done < count;) {
+            const std::int64_t run = std::min(count - done, cursor.run());
+            function.template operator()<Element>(
+                cursor.offset(), cursor.stride(), run,
+                done * static_cast<std::int64_t>(sizeof(Element)));
+            cursor.advance(run);
+            done += run;
+        }
+    });
+}
+
+/// Coalesces rows that follow each other in both source and target.
+CopiedBox with_coalesced_rows(CopiedBox box) {
     for (std::size_t inner = 0; inner < box.size(); ++inner) {
         for (std::size_t outer = 0; outer < box.size(); ++outer) {
             CopiedAxis& row = box[inner];
@@ -454,9 +481,29 @@ CopiedBox with_rows_joined(CopiedBox box) {
 
 }  // namespace
 
+void gather(TensorCursor& cursor, const std::byte* tensor, std::size_t size, std::int64_t count,
+            std::byte* target) {
+    for_each_run(cursor, size, count,
+                 [&]<typename Element>(std::int64_t offset, std::int64_t stride, std::int64_t run,
+                                       std::int64_t done) {
+                     copy_row<Element>(target + done, tensor + offset,
+                                       {run, sizeof(Element), stride}, false);
+                 });
+}
+
+void scatter(TensorCursor& cursor, std::byte* tensor, std::size_t size, std::int64_t count,
+             const std::byte* source) {
+    for_each_run(cursor, size, count,
+                 [&]<typename Element>(std::int64_t offset, std::int64_t stride, std::int64_t run,
+                                       std::int64_t done) {
+                     copy_row<Element>(tensor + offset, source + done,
+                                       {run, stride, sizeof(Element)}, false);
+                 });
+}
+
 void copy_box(std::byte* target, const std::byte* source, const CopiedBox& box,
               std::size_t element_size, std::int64_t bytes_ahead) {
-    copy_any(target, source, with_rows_joined(box), element_size, bytes_ahead, false);
+    copy_any(target, source, with_coalesced_rows(box), element_size, bytes_ahead, false);
 }
 
 void stream_box(std::byte* target, const std::byte* source, const CopiedBox& box,
@@ -464,9 +511,10 @@ void stream_box(std::byte* target, const std::byte* source, const CopiedBox& box
     const auto size = static_cast<std::int64_t>(element_size);
     const std::size_t along = target_axis(box);
     if (source_axis(box, along, size) == along) {
-        return copy_any(target, source, with_rows_joined(box), element_size, 0, true);
+        return copy_any(target, source, with_coalesced_rows(box), element_size, 0, true);
     }
-    // Transposed in the cache first: past it whole lines are written, one after the other.
+    // It is transposed in the cache first: non-temporal stores write whole lines, one after the
+    // other.
     std::array<std::size_t, 3> inner_first{0, 1, 2};
     std::ranges::sort(inner_first, {},
                       [&](std::size_t axis) { return std::abs(box[axis].target_stride); });
@@ -477,8 +525,8 @@ void stream_box(std::byte* target, const std::byte* source, const CopiedBox& box
         to_buffer[axis].target_stride = from_buffer[axis].source_stride = stride;
         stride *= box[axis].length;
     }
-    copy_any(buffer, source, with_rows_joined(to_buffer), element_size, 0, false);
-    copy_any(target, buffer, with_rows_joined(from_buffer), element_size, 0, true);
+    copy_any(buffer, source, with_coalesced_rows(to_buffer), element_size, 0, false);
+    copy_any(target, buffer, with_coalesced_rows(from_buffer), element_size, 0, true);
 }
 
 void finish_streams() {
@@ -487,4 +535,4 @@ void finish_streams() {
 #endif
 }
 
-}  // namespace normgraph::kernel::simd
+}  // namespace normgraph::kernel
