@@ -312,7 +312,7 @@ def test_interrupts_pass_through(
     for place, call in {
         "attributes.Dimension": lambda: formats.json.loads(text),
         "json.parse": lambda: formats.json.loads(text),
-        "stages.Function": lambda: formats.stablehlo.dumps(FUNCTION),
+        "graph_writer.Function": lambda: formats.stablehlo.dumps(FUNCTION),
         "drawing.subprocess.run": lambda: ng.draw(FUNCTION).svg(),
         "onnx.model_of": lambda: formats.onnx.to_model(FUNCTION),
     }.items():
