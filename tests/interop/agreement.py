@@ -61,6 +61,12 @@ def bounds_in_own_type(
     return [factor * value.error for value in values]
 
 
+def make_dynamic(function: ng.Function) -> None:
+    for parameter in function.parameters:
+        parameter.partial_shape = [None] * len(parameter.partial_shape)
+    function.validate_nodes_and_infer_types()
+
+
 def channel_axes(rank: int) -> tuple[int, ...]:
     """Channels first and channels last, and none of them twice."""
     return (1,) if rank == 2 else (1, -1)
