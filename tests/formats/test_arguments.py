@@ -29,7 +29,7 @@ class Odd:
 
 
 class BytesPath:
-    """What os.fspath takes, and pathlib does not."""
+    """A path that os.fspath takes and pathlib does not."""
 
     def __fspath__(self) -> bytes:
         return b"x.svg"

@@ -1,4 +1,4 @@
-"""What StableHLO and ONNX have in common: they are written by one writer of graphs."""
+"""Properties that StableHLO and ONNX share, since one writer of graphs writes both."""
 
 from __future__ import annotations
 

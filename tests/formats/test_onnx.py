@@ -1,4 +1,4 @@
-"""What is written for ONNX, without the package onnx; tests/interop has it checked and run."""
+"""Models of ONNX, without the package onnx; tests/interop has them checked and run."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_running_statistics_are_inputs_and_outputs() -> None:
     assert names == ["norm.running_mean", "norm.running_variance"]
     names = [value.name for value in graph.outputs]
     assert names == ["norm.normalized", "norm.new_running_mean", "norm.new_running_variance"]
-    # What reads the statistics of the batch still gets those.
+    # Readers of the batch's statistics still get those.
     assert operators(graph_of(function, momentum=0.25)).count("BatchNormalization") == 2
 
 

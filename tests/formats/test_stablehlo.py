@@ -16,7 +16,7 @@ from .layers import layer
 
 
 def statements(text: str) -> list[str]:
-    """What each statement does."""
+    """The op of each statement."""
     return re.findall(r"= \"?stablehlo\.(\w+)", text)
 
 

@@ -1,4 +1,4 @@
-"""What another program makes of a function, beside what normgraph makes of it."""
+"""Comparison of another program's results for a function with normgraph's."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ PRIMITIVES = (
 
 
 def network(element_type: str = "f32", rows: int | None = 5) -> tuple[ng.Function, list[Array]]:
-    """Two layers with a rectifier in between, and arguments."""
+    """Two layers with a ReLU in between, and arguments."""
     shapes: Mapping[str, tuple[int, ...]] = {
         "x": (5, 4),
         "weights": (4, 6),

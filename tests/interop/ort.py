@@ -15,7 +15,7 @@ onnx = pytest.importorskip("onnx")
 runtime = pytest.importorskip("onnxruntime")
 reference = pytest.importorskip("onnx.reference")
 
-#: What onnxruntime and numpy know under different names.
+#: The type that onnxruntime and numpy know under different names.
 BF16 = np.dtype(REAL_TYPES["bf16"].dtype)
 
 

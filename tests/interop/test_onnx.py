@@ -98,7 +98,7 @@ def check_same_bits(function: ng.Function, arguments: list[Array]) -> None:
 )
 @pytest.mark.parametrize("is_dynamic", [False, True])
 def test_masks(shape: tuple[int, ...], axis: int, is_dynamic: bool) -> None:
-    """Of no elements, of whole bytes and of others; a NaN passes."""
+    """Rows of no elements, of whole bytes and of others; a NaN passes."""
     x, delta = (ng.Parameter("f32", shape) for _ in range(2))
     mask = ng.op.ReluMask(x, axis)
     function = ng.Function([mask, ng.op.ReluMaskSelect(delta, mask, axis)], [x, delta])
@@ -187,7 +187,7 @@ def test_running_statistics(
         check_within(actual, update, error + more, str(sample))
 
 
-def test_a_rectifier_in_the_op() -> None:
+def test_a_relu_in_the_op() -> None:
     case = family.make_case("BatchNormTrainingRelu", Sample((4, 3, 5)))
     function = case.function
     model = to_model(function)

@@ -240,7 +240,7 @@ def digest_of_call(call: Call, report: Report, implementations: Sequence[str], s
 
 
 def check_layout_class(call: Call, found: str, implementation: str, report: Report) -> None:
-    """The same values in plain memory of the layout class give the same bits."""
+    """Checks the bits against those of equal values in plain memory of the layout class."""
     axis = call.options["channel_axis"]
     last = is_channels_last(call.arguments["input"], axis)
     plain = {key: value if value is None else dense(value) for key, value in call.arguments.items()}

@@ -30,10 +30,10 @@ VECTORS = ("gamma", "beta", "mean", "variance")
 #: everywhere.
 SHAPES = {"channels first": ((2, 17, 71, 63), 1), "channels last": ((2, 71, 63, 17), -1)}
 
-#: Of a sum in double, relative to the sum of its |terms|: at most 512 adds in sequence, then a tree
-#: of fewer than 64 levels, and a few roundings in each term: 600 roundoffs.
+#: Error of a sum in double, relative to the sum of its |terms|: at most 512 adds in sequence, then
+#: a tree of fewer than 64 levels, and a few roundings in each term: 600 roundoffs.
 DOUBLE_SUM_ERROR = 600 * 2.0**-53
-#: What is promised of sums over f16, bf16 and f32 data.
+#: Promised bound for sums over f16, bf16 and f32 data.
 PROMISED_SUM_ERROR = 1e-12
 
 
@@ -85,7 +85,7 @@ def checks() -> Iterator[Check]:
             ("frozen backward", frozen_backward),
         ):
             yield Check(f"{name}, {types}", partial(in_both_layouts, measure, data, vector))
-        yield Check(f"rectified, {types}", partial(rectified_in_both_layouts, data, vector))
+        yield Check(f"with ReLU, {types}", partial(relu_in_both_layouts, data, vector))
     yield Check("backward against finite differences, f64", finite_differences)
 
 
@@ -121,7 +121,7 @@ class Case:
 
     @property
     def sum_error(self) -> float:
-        """What a sum may be off by, relative to the sum of its |terms|."""
+        """The allowed error of a sum, relative to the sum of its |terms|."""
         return DOUBLE_SUM_ERROR if self.data is F64 else PROMISED_SUM_ERROR
 
     def channel_bound(self, expected: Float64Array, absolute_terms: Float64Array) -> Float64Array:
@@ -191,7 +191,7 @@ def forward(case: Case, measured: Measured) -> None:
     x = definition.rows(case.input, case.channel_axis)
     gamma, beta = case.wide("gamma", "beta")
     normalized, mean, variance = definition.training(x, gamma, beta, EPSILON)
-    # What is added: the first element and the differences from it.
+    # The terms that are added: the first element and the differences from it.
     mean_terms = np.abs(x[0]) + np.abs(x - x[0]).mean(axis=0)
     variance_terms = ((x - x[0]) ** 2).mean(axis=0)
     inverse = definition.inverse_deviation(variance, EPSILON)
@@ -236,7 +236,7 @@ def forward_bound(case: Case, normalized: Float64Array, beta: Float64Array) -> F
 
 @dataclass(frozen=True)
 class BackwardTerms:
-    """What both backward passes are measured with, in float64 and in the shapes (n, C) and (C)."""
+    """Terms that both backward passes are measured with, in float64, of shape (n, C) and (C)."""
 
     x: Float64Array
     gamma: Float64Array
@@ -334,17 +334,17 @@ def add_gradients(
         measured.add(name, actual, channel_values, case.channel_bound(channel_values, terms))
 
 
-def rectified_in_both_layouts(data: Format, vector: Format) -> str:
-    """Hold the ops with a rectifier against those without, and numpy's rectifier, to the bit."""
+def relu_in_both_layouts(data: Format, vector: Format) -> str:
+    """Compare the ops with a ReLU with those without and numpy's ReLU, to the bit."""
     for layout, (shape, channel_axis) in SHAPES.items():
         case = make_case(data, vector, shape, channel_axis)
-        for name, actual, expected in rectified_outputs(case):
+        for name, actual, expected in relu_outputs(case):
             if actual.tobytes() != expected.tobytes():
-                raise MismatchError(f"{layout}, {name}: not that of the ops without a rectifier")
-    return "the bits of the ops without a rectifier"
+                raise MismatchError(f"{layout}, {name}: not that of the ops without ReLU")
+    return "the bits of the ops without ReLU"
 
 
-def rectified_outputs(
+def relu_outputs(
     case: Case,
 ) -> Iterator[tuple[str, npt.NDArray[Any], npt.NDArray[Any]]]:
     """Yield (name, actual, expected) for each output of BatchNormTrainingRelu and its gradients."""

@@ -13,7 +13,7 @@ from normgraph.check.outcome import Check, MismatchError
 
 
 class BadCall(NamedTuple):
-    """What differs from a good call; the error it must give, and words of its message."""
+    """The difference from a good call, the error it must give, and words of its message."""
 
     arguments: dict[str, Any]
     error: type[Exception]

@@ -1,4 +1,4 @@
-"""What a primitive node computes, as a formula of the names it reads: `Σ square / n`."""
+"""Formulas of primitive nodes, in terms of the names they read: `Σ square / n`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from .._core import Node, Output
 
-#: How strongly the parts of a formula hold together.
+#: Precedence of the parts of a formula.
 SUM, PRODUCT, ATOM = range(3)
 
 SUPERSCRIPTS = {2: "²", 3: "³", 4: "⁴"}
@@ -35,7 +35,7 @@ class FormulaWriter:
         self.name_of = name_of
 
     def of_node(self, node: Node) -> Formula:
-        """What the node computes."""
+        """The formula of a node."""
         writer = WRITERS.get(node.type_name)
         return writer(self, node) if writer else self.call(node)
 
@@ -46,24 +46,24 @@ class FormulaWriter:
         return self.of_node(looked_through(source).node) if name is None else Formula(name)
 
     def call(self, node: Node) -> Formula:
-        """Of an op that has no sign: Op(a, b)."""
+        """An op that has no sign: Op(a, b)."""
         inputs = (self.of_input(node, index).text for index in range(len(node.inputs)))
         return Formula(f"{node.type_name}({', '.join(inputs)})")
 
     def sum(self, node: Node) -> Formula:
-        """Of Add: a + b, or 2 · a."""
+        """Add: a + b, or 2 · a."""
         left, right = self.of_input(node, 0), self.of_input(node, 1)
         if left == right:
             return self.product(node)
         return Formula(f"{left.text} + {right.text}", SUM)
 
     def difference(self, node: Node) -> Formula:
-        """Of Subtract: a − b."""
+        """Subtract: a − b."""
         left, right = self.of_input(node, 0), self.of_input(node, 1)
         return Formula(f"{left.text} − {right.within(PRODUCT)}", SUM)
 
     def product(self, node: Node) -> Formula:
-        """Of Multiply: a · b², with the factors of factors."""
+        """Multiply: a · b², with the factors of factors."""
         factors = self.factors(node)
         powers = dict.fromkeys(factors, 0)
         for factor in factors:
@@ -77,7 +77,7 @@ class FormulaWriter:
         return Formula(" · ".join(texts), PRODUCT if len(texts) > 1 else ATOM)
 
     def factors(self, node: Node) -> list[Formula]:
-        """What Multiply, or Add of equal values, is the product of."""
+        """The factors of Multiply, or of Add of equal values."""
         if node.type_name == "Add":
             return [Formula("2"), *self.factors_of(node, 0)]
         return [*self.factors_of(node, 0), *self.factors_of(node, 1)]
@@ -93,45 +93,45 @@ class FormulaWriter:
         return [self.of_input(node, index)]
 
     def quotient(self, node: Node) -> Formula:
-        """Of Divide: a / b."""
+        """Divide: a / b."""
         left, right = self.of_input(node, 0), self.of_input(node, 1)
         return Formula(f"{left.within(PRODUCT)} / {right.within(ATOM)}", PRODUCT)
 
     def negative(self, node: Node) -> Formula:
-        """Of Negate: −a."""
+        """Negate: −a."""
         return Formula(f"−{self.of_input(node, 0).within(PRODUCT)}", SUM)
 
     def root(self, node: Node) -> Formula:
-        """Of SquareRoot: √a."""
+        """SquareRoot: √a."""
         return Formula(f"√{self.of_input(node, 0).within(ATOM)}")
 
     def total(self, node: Node) -> Formula:
-        """Of Sum: Σ a."""
+        """Sum: Σ a."""
         return Formula(f"Σ {self.of_input(node, 0).within(PRODUCT)}", PRODUCT)
 
     def mean(self, node: Node) -> Formula:
-        """Of Mean: Σ a / n."""
+        """Mean: Σ a / n."""
         return Formula(f"{self.total(node).text} / n", PRODUCT)
 
     def share(self, node: Node) -> Formula:
-        """Of MeanBackprop: a / n."""
+        """MeanBackprop: a / n."""
         return Formula(f"{self.of_input(node, 0).within(PRODUCT)} / n", PRODUCT)
 
-    def rectified(self, node: Node) -> Formula:
-        """Of Relu: max(a, 0)."""
+    def relu(self, node: Node) -> Formula:
+        """Relu: max(a, 0)."""
         return Formula(f"max({self.of_input(node, 0).text}, 0)")
 
     def where_positive(self, node: Node) -> Formula:
-        """Of ReluBackprop: b where a > 0."""
+        """ReluBackprop: b where a > 0."""
         value, delta = self.of_input(node, 0), self.of_input(node, 1)
         return Formula(f"{delta.text} where {value.text} > 0", SUM)
 
     def mask(self, node: Node) -> Formula:
-        """Of ReluMask: a ≠ 0."""
+        """ReluMask: a ≠ 0."""
         return Formula(f"{self.of_input(node, 0).text} ≠ 0", SUM)
 
     def where_mask(self, node: Node) -> Formula:
-        """Of ReluMaskSelect: a where mask."""
+        """ReluMaskSelect: a where mask."""
         delta, mask = self.of_input(node, 0), self.of_input(node, 1)
         return Formula(f"{delta.text} where {mask.text}", SUM)
 
@@ -146,7 +146,7 @@ WRITERS: dict[str, Callable[[FormulaWriter, Node], Formula]] = {
     "Sum": FormulaWriter.total,
     "Mean": FormulaWriter.mean,
     "MeanBackprop": FormulaWriter.share,
-    "Relu": FormulaWriter.rectified,
+    "Relu": FormulaWriter.relu,
     "ReluBackprop": FormulaWriter.where_positive,
     "ReluMask": FormulaWriter.mask,
     "ReluMaskSelect": FormulaWriter.where_mask,

@@ -152,7 +152,7 @@ class GraphWriter(ABC):
         """A product of matrices; the flags say which of them are transposed."""
 
     def count_of(self, value: Value, axes: Sequence[int], like: Value) -> Value:
-        """How many elements lie along these axes, as an operand beside another in f64."""
+        """The number of elements along these axes, as an operand beside another in f64."""
         count = known_product(value, axes)
         assert count is not None, value
         return self.number(count, like)
@@ -164,7 +164,7 @@ class GraphWriter(ABC):
 
     @abstractmethod
     def relu_backprop(self, node: Node, value: Value, delta: Value) -> Value:
-        """Not by a maximum: a NaN, which is not <= 0, stays, and −0 becomes +0."""
+        """Written without a maximum: a NaN, which is not <= 0, stays, and −0 becomes +0."""
 
     @abstractmethod
     def relu_mask(self, node: Node, value: Value) -> Value: ...
@@ -173,7 +173,7 @@ class GraphWriter(ABC):
     def relu_mask_select(self, node: Node, delta: Value, mask: Value) -> Value: ...
 
     def relu(self, node: Node, value: Value) -> Value:
-        """Not a format's own, which may make 0 of a NaN."""
+        """Written without the format's own ReLU, which may make 0 of a NaN."""
         return self.relu_backprop(node, value, value)
 
     def convert(self, node: Node, value: Value) -> Value:
@@ -193,7 +193,7 @@ class GraphWriter(ABC):
         return self.cast(total, value.element, chosen_name(node))
 
     def mean(self, node: Node, value: Value) -> Value:
-        """Not a format's own, which need not be defined for no elements."""
+        """Written without the format's own mean, which may be undefined for no elements."""
         total, axes = self.sum_in_double(node, value)
         # The name is that of the result in its own type.
         wish = chosen_name(node) if value.element == "f64" else None
@@ -232,7 +232,7 @@ def other_axes(node: Node, like: Value) -> list[int]:
 
 
 def known_product(value: Value, axes: Iterable[int]) -> int | None:
-    """How many elements lie along these axes, None where a length is not known."""
+    """The number of elements along these axes, None where a length is not known."""
     known = [value.shape[axis] for axis in axes]
     return None if None in known else math.prod(known)
 

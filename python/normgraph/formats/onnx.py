@@ -63,7 +63,7 @@ MOST_BYTES = 2**31 - 2**24
 #: The ops that have statistics of a batch.
 TRAINING = ("BatchNormTraining", "BatchNormTrainingRelu")
 
-#: What a model reads and returns for each of them when it keeps running statistics.
+#: The inputs and outputs that a model has for each of them when it keeps running statistics.
 STATISTICS = ("running_mean", "running_variance", "new_running_mean", "new_running_variance")
 
 
@@ -246,7 +246,7 @@ class Writer(GraphWriter):
         super().add_stages(node, outputs)
 
     def add_training(self, node: _core.op.BatchNormNode, outputs: list[Output]) -> None:
-        """BatchNormalization that trains, and a rectifier where the op has one."""
+        """BatchNormalization that trains, and a ReLU where the op has one."""
         values: list[Value] = []
         if self.momentum is None or any(output.index > 0 for output in outputs):
             values = self.normalization(node, is_training=True)
@@ -399,14 +399,14 @@ class Writer(GraphWriter):
         return super().count_of(value, axes, like)
 
     def length_along(self, value: Value, axes: Sequence[int]) -> Value:
-        """How many elements lie along these axes, as a vector of one integer."""
+        """The number of elements along these axes, as a vector of one integer."""
         count = known_product(value, axes)
         if count is not None:
             return self.integers([count])
         return self.product_of_lengths(value, axes, keepdims=1)
 
     def reshape(self, value: Value, lengths: Sequence[Value]) -> Value:
-        """To lengths that are vectors of integers, one after the other."""
+        """A value reshaped to lengths that are vectors of integers, one after the other."""
         shape = self.joined(*lengths)
         result = Value("", value.element, (None,) * len(lengths))
         return self.write("Reshape", [value, shape], result, allowzero=1)
@@ -465,7 +465,7 @@ class Writer(GraphWriter):
         return ([outer], channels) if axis == rank - 1 else ([outer, channels], inner)
 
     def whole_bytes(self, length: Value) -> tuple[Value, Value]:
-        """How many bytes a row takes, and how many bits they have."""
+        """The number of bytes that a row takes, and the number of their bits."""
         one = length._replace(name="")
         eight = self.integers([8])
         more = self.write("Add", [length, self.integers([7])], one)
@@ -515,7 +515,7 @@ class Writer(GraphWriter):
 
 
 def is_short(value: Value) -> bool:
-    """Whether it has 16 bits, and is computed in f32."""
+    """Whether a value has 16 bits, and is computed in f32."""
     return value.element in ("f16", "bf16")
 
 
@@ -526,7 +526,7 @@ def channels_second(axis: int, rank: int) -> tuple[int, ...]:
 
 
 def result_name(result: Output) -> str:
-    """What a result is called: by a name that was given, or as the output of its op."""
+    """The name of a result: the one that was given, or that of the op's output."""
     return output_name(result) if chosen_name(result.node) else result.name
 
 

@@ -357,7 +357,7 @@ def decimal(value: float) -> str:
 
 
 def elements_text(node: Constant) -> str:
-    """What stands in dense<…>: the bits, but a finite real scalar in decimals."""
+    """The text inside dense<…>: the bits, but a finite real scalar in decimals."""
     if math.prod(node.shape) == 0:
         return ""
     if node.element_type.name == "boolean":

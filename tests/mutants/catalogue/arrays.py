@@ -281,7 +281,7 @@ INFERENCE = Group(
 
 
 def backprop(stem: str, prefix: str) -> Group:
-    """The same mutants of each backward op."""
+    """Mutants that each backward op has."""
     return Group(
         RUNTIME + stem + ".cpp",
         f"tests/kernel/test_{stem}.py",

@@ -1,4 +1,4 @@
-"""What the ops infer for their outputs, and what their clones keep."""
+"""The ops' inference of their outputs, and the state that their clones keep."""
 
 from ..mutant import Group, Mutant
 
@@ -156,7 +156,7 @@ INFERENCE = Group(
 
 
 def backprop(stem: str, prefix: str) -> Group:
-    """The same mutants of each backward op."""
+    """Mutants that each backward op has."""
     return Group(
         OP + stem + ".cpp",
         NODE_TESTS,
