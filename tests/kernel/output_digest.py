@@ -38,8 +38,8 @@ from .samples import DIFFICULTIES, STANDARD, BackpropArguments, Sample
 SHAPES, SEED = 12, 1
 THREADS = (1, 2)
 
-# With more elements than the kernels ask for per thread, so that two threads do share the work, by
-# element type: the sums of f32's training ask for most. (shape, channel axis)
+# Large enough that two threads share the work; the sums of f32's training share it from the most
+# elements on. (shape, channel axis)
 LARGE = (((16, 6, 33, 31), 1), ((1500, 70), 1))
 LARGE_OF_F32 = (((12, 6, 75, 73), 1), ((5640, 70), 1))
 
@@ -306,7 +306,7 @@ PRIMITIVES = (
 )
 
 
-# Its data has more elements than the kernels ask for per thread, twice.
+# Large enough that two threads share the work.
 LARGE_LENGTHS = (49, 64, 87)
 
 

@@ -64,7 +64,7 @@ def checks() -> Iterator[Check]:
             {"mask": np.ones((4, 5), np.uint8)}, ValueError, ("C12", "mask")
         ),
         "mask with gaps": BadCall(
-            {"mask": np.ones((4, 2), np.uint8)[:, ::2]}, ValueError, ("mask", "C order")
+            {"mask": np.ones((4, 2), np.uint8)[:, ::2]}, ValueError, ("mask", "strides")
         ),
         "missing mask": BadCall({"mask": None}, TypeError, ("mask",)),
         "delta of another shape": BadCall(

@@ -306,7 +306,7 @@ class StagesBuilder:
                 self.add_box(node, is_adjoint)
 
     def is_drawn(self, node: Node) -> bool:
-        """Whether a node is a box, not looked through, and no nameless step on the way to another."""
+        """Whether a node has a box: not looked through, no nameless step on the way to another."""
         output = node.outputs[0]
         if node.type_name in TRANSPARENT or isinstance(node, Constant):
             return False

@@ -18,7 +18,7 @@ from .reach import reach
 from .report import MISTAKES, Finding, Measurement, Verification
 from .values import bool_of, described, float_of, integer_of
 
-#: Tolerances from here on are reported, since mistakes may hide in them: mistakes change some percent
+#: Tolerances from here on are reported, since mistakes may hide in them: these change some percent
 #: or more of the largest term on the probe.
 BLUNT = 0.01
 
