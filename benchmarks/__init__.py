@@ -1,1 +1,1 @@
-"""What measures normgraph beside the C++ microbenchmarks; run from the root of the repository."""
+"""Measurements beside the C++ microbenchmarks; run them from the root of the repository."""

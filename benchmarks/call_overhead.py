@@ -1,4 +1,4 @@
-"""What a call from Python costs, on arrays so small that the kernel hardly counts."""
+"""The cost of a call from Python, on arrays so small that the kernel hardly counts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Measurement(NamedTuple):
 
 
 def floors(shape: tuple[int, ...]) -> Iterator[Measurement]:
-    """What no call can be faster than: calling at all, and making what it returns."""
+    """Lower bounds of any call: calling at all, and making what it returns."""
     yield Measurement("empty call: len(vector)", "len(vector)", {"vector": np.empty(shape[1])})
     yield Measurement(
         "three new arrays: numpy.empty",
@@ -38,7 +38,7 @@ def floors(shape: tuple[int, ...]) -> Iterator[Measurement]:
 
 
 def mask_of(shape: tuple[int, ...]) -> Any:
-    """A rectifier's mask that lets nothing pass, for channels along axis 1."""
+    """A ReLU's mask that lets nothing pass, for channels along axis 1."""
     inner = int(np.prod(shape[2:]))
     packed = (shape[1] if len(shape) == 2 else inner) + 7
     lengths = (shape[0],) if len(shape) == 2 else shape[:2]

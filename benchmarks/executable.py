@@ -63,7 +63,7 @@ def seconds(call: Callable[[], Any], calls: int) -> float:
 
 
 def medians(calls: list[Callable[[], Any]], size: int, repeats: int) -> list[float]:
-    """The median time of each, taken in turns; the first round warms up."""
+    """The median time of each, interleaved; the first round warms up."""
     count = max(1, 200_000 // (size + 2000))
     samples = [[seconds(call, count) for call in calls] for _ in range(repeats + 1)][1:]
     return [statistics.median(of_call) for of_call in zip(*samples, strict=True)]

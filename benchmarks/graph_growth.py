@@ -1,4 +1,4 @@
-"""What happens to graphs as a whole, at two sizes: a ratio far above the sizes' is not linear."""
+"""Operations on whole graphs, timed at two sizes: a ratio far above the sizes' is not linear."""
 
 from __future__ import annotations
 

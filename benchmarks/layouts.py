@@ -137,7 +137,7 @@ def arguments(shape: Shape, element_type: str, make_input: Make, make_delta: Mak
 
 
 def medians(calls: list[Callable[[], object]], repeats: int) -> list[float]:
-    """The median seconds of each, taken in turns; the first round warms up."""
+    """The median seconds of each, interleaved; the first round warms up."""
     rounds = []
     for _ in range(repeats + 1):
         samples = []

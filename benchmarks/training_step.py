@@ -1,6 +1,6 @@
 """A step of training, compiled from a graph, beside the same step written in numpy.
 
-The network is that of the tests: hidden layers of a matrix product, batch norm and a rectifier, the
+The network is that of the tests: hidden layers of a matrix product, batch norm and a ReLU, the
 mean square of the error as its loss; a step gives the loss and the gradients of all weights.
 """
 
@@ -47,7 +47,7 @@ def make_step(widths: tuple[int, ...], batch: int, threads: int) -> Step:
 
 
 def medians(step: Step, repeats: int) -> tuple[float, float]:
-    """Return the median seconds of both, taken in turns; the first round warms up."""
+    """Return the median seconds of both, interleaved; the first round warms up."""
     samples: list[list[float]] = [[], []]
     for _ in range(repeats + 1):
         for call, times in zip((step.compiled, step.by_numpy), samples, strict=True):

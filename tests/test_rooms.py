@@ -48,7 +48,7 @@ def room_of(path: str) -> str:
 
 
 def included_paths(text: str) -> list[str]:
-    """What a source includes in quotes, or else of this project."""
+    """The paths that a source includes in quotes, or else from this project."""
     quoted = re.findall(r'^\s*#\s*include\s*"([^"]+)"', text, re.M)
     return quoted + re.findall(r"^\s*#\s*include\s*<((?:normgraph|binding)/[^>]+)>", text, re.M)
 

@@ -1,1 +1,1 @@
-"""How far normgraph, PyTorch and JAX are off the exact results: `python -m benchmarks.accuracy`."""
+"""Errors of normgraph, PyTorch and JAX against exact results: `python -m benchmarks.accuracy`."""

@@ -61,7 +61,7 @@ DATA = {
         Data("input 1e18 · normal", normal(0, 1e18)),
         Data("first element 1e6", with_an_outlier(1e6)),
     ),
-    # What has 8 bits cannot be much closer together.
+    # Numbers of 8 bits cannot be much closer together.
     "bf16": (
         Data("standard normal"),
         Data("input 100 ± 1", normal(100, 1)),
@@ -84,7 +84,7 @@ class Arrays:
 
 
 def draw(data: Data, element_type: str, shape: Shape = SHAPE) -> Arrays:
-    """The same arrays in every run."""
+    """Arrays that are the same in every run."""
     generator = np.random.default_rng(SEED)
     dtype = REAL_TYPES[element_type].dtype
     channels = shape[1]

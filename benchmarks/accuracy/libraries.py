@@ -23,7 +23,7 @@ BACKWARD = ("input_delta", "gamma_delta", "beta_delta")
 
 
 class Library(ABC):
-    """What is measured."""
+    """A library that is measured."""
 
     @abstractmethod
     def version(self) -> str: ...

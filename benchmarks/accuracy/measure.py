@@ -12,12 +12,12 @@ from .errors import Error, error_of
 from .inputs import EPSILON, Arrays
 from .libraries import LIBRARIES, Outputs
 
-#: By output, by library.
+#: Errors by output, by library.
 Errors = Mapping[str, Mapping[str, Error]]
 
 
 def forward_errors(arrays: Arrays, what: str) -> Errors:
-    """Of the forward pass; `what` tells which arrays, should normgraph break its promise."""
+    """Errors of the forward pass; `what` names the arrays, should normgraph break its promise."""
     expected = definition.training(
         *(arrays.input, arrays.gamma, arrays.beta),
         epsilon=EPSILON,
@@ -29,7 +29,7 @@ def forward_errors(arrays: Arrays, what: str) -> Errors:
 
 
 def backward_errors(arrays: Arrays, what: str) -> Errors:
-    """Of the backward pass, at the statistics that normgraph's forward pass gives in f32."""
+    """Errors of the backward pass, at the statistics of normgraph's forward pass in f32."""
     statistics = LIBRARIES["normgraph"].forward(arrays)
     given = (statistics["mean"], statistics["variance"])
     expected = definition.training_backprop(

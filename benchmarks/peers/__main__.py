@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
     names = list(CANDIDATES)
     result = argparse.ArgumentParser(
         "python -m benchmarks.peers",
-        description="Measures normgraph and other libraries in turns on the same data.",
+        description="Measures normgraph and other libraries, interleaved, on the same data.",
         epilog="A case is named op/shape/type/layout/threads: forward/small_tiny/f32/"
         "channels_first/1. All cases take about half an hour.",
     )

@@ -57,7 +57,7 @@ def random_pattern(dtype: np.dtype[Any]) -> bytes:
 
 
 def make_case_data(case: Case) -> CaseData:
-    """As many sets as it takes that a cold one has left the caches when its turn comes again."""
+    """Enough sets that a cold one has left the caches when its turn comes again."""
     dtype = DTYPES[case.element_type]
     shape = memory_shape(case)
     size = math.prod(shape) * dtype.itemsize

@@ -1,4 +1,4 @@
-"""What is measured: every op, shape, element type, layout and number of threads."""
+"""The cases: every op, shape, element type, layout and number of threads."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Selection:
-    """Which of all cases to measure."""
+    """A selection of the cases."""
 
     short: bool = False
     only: str = ""
@@ -54,7 +54,7 @@ class Selection:
     thread_counts: Sequence[int] = (1, 2)
 
     def cases(self) -> Iterator[Case]:
-        """Those that are selected; the cases of one number of threads follow each other."""
+        """The selected cases; those of one number of threads follow each other."""
         module = measurement.load()
         for num_threads in self.thread_counts:
             for shape in measurement.shapes():

@@ -1,4 +1,4 @@
-"""What the results were measured on."""
+"""The machine that the results were measured on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from . import measurement
 
 
 def processor_name() -> str:
-    """As the system calls it."""
+    """The name of the processor, as the system calls it."""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):

@@ -38,7 +38,7 @@ SETTINGS: Any = {
     "xtick.color": TEXT,
     "ytick.color": TEXT,
 }
-#: In inches of 72 pixels: a phone's screen.
+#: Inches of 72 pixels: a phone's screen.
 WIDTH = 5.4
 #: Beside the powers of ten, on an axis that spans less than this factor and on a wider one.
 WIDE_SPAN = 12

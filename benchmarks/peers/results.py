@@ -11,7 +11,8 @@ from typing import Any
 
 OURS, TORCH = "normgraph", "torch"
 
-#: In the order of tables and plots. Warm cases measure calls rather than memory: they are not here.
+#: The classes in the order of tables and plots, without warm cases: these measure calls rather than
+#: memory.
 CLASSES = (
     "f32 channels first, long rows",
     "f32 channels first, short rows",
@@ -46,7 +47,7 @@ class Row:
         return min(peers, key=lambda name: self.seconds[name], default=None)
 
     def speed_up(self, name: str) -> float:
-        """How many times as long the candidate takes as normgraph."""
+        """The candidate's time divided by normgraph's."""
         return self.seconds[name] / self.seconds[OURS]
 
 
@@ -102,22 +103,22 @@ class Results:
         return [row for row in self.rows if all(row[key] == value for key, value in wanted.items())]
 
     def floors(self, name: str, **wanted: Any) -> Mean | None:
-        """Of the selected rows that have the candidate."""
+        """Mean over the selected rows that have the candidate."""
         rows = self.select(**wanted)
         return geometric_mean(row.floors(name) for row in rows if name in row.seconds)
 
     def speed_up(self, name: str, **wanted: Any) -> Mean | None:
-        """Of the selected rows that have the candidate."""
+        """Mean over the selected rows that have the candidate."""
         rows = self.select(**wanted)
         return geometric_mean(row.speed_up(name) for row in rows if name in row.seconds)
 
     def speed_up_over_fastest_peer(self, **wanted: Any) -> Mean | None:
-        """Of the selected rows that have any peer; it is another one in each row."""
+        """Mean over the selected rows that have any peer; it is another one in each row."""
         rows = self.select(**wanted)
         return geometric_mean(row.speed_up(row.fastest_peer) for row in rows if row.fastest_peer)
 
     def classes(self) -> Iterator[str]:
-        """Those that have rows."""
+        """The classes that have rows."""
         present = {row["class"] for row in self.rows}
         yield from (name for name in CLASSES if name in present)
 

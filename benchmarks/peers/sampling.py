@@ -1,4 +1,4 @@
-"""Times works in turns, so that whatever disturbs the machine meets all of them."""
+"""Times several works interleaved, so that whatever disturbs the machine meets all of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SHORTEST_STRETCH = 100e-6
 
 
 class Work(Protocol):
-    """What is timed."""
+    """Something to be timed."""
 
     def run(self, set_index: int, calls: int) -> None:
         """Call `calls` times with the arrays of one set."""
@@ -44,7 +44,7 @@ class Plan:
 
 
 def page_faults_so_far() -> int:
-    """Of this process."""
+    """Page faults of this process."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_minflt + usage.ru_majflt
 
@@ -101,7 +101,7 @@ def in_turns(round_number: int, names: Sequence[str]) -> list[str]:
 
 
 def sample(works: Mapping[str, Work], plan: Plan) -> dict[str, Timing]:
-    """In each round every work has one turn."""
+    """Times every work once in each round."""
     samplers = {name: Sampler(work, plan) for name, work in works.items()}
     for sampler in samplers.values():
         sampler.use_every_set()

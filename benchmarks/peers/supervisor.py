@@ -29,7 +29,7 @@ ALLOCATOR_SETTINGS = ":".join(
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be measured, and for how long."""
+    """The cases to be measured, and for how long."""
 
     selection: Selection
     candidates: Sequence[str]
@@ -38,7 +38,7 @@ class Request:
 
 
 def available_processors() -> list[int]:
-    """Those that this process may use, one of each core before the second of any."""
+    """The processors that this process may use, one of each core before the second of any."""
     if not hasattr(os, "sched_getaffinity"):
         return list(range(os.cpu_count() or 1))
     processors = sorted(os.sched_getaffinity(0))
@@ -55,7 +55,7 @@ def _position_in_core(processor: int) -> int:
 
 
 def environment(num_threads: int) -> dict[str, str]:
-    """Of a worker."""
+    """The environment of a worker."""
     count = str(num_threads)
     return {
         **os.environ,
@@ -70,7 +70,7 @@ def environment(num_threads: int) -> dict[str, str]:
 
 
 def lines(request: Request, num_threads: int) -> Iterator[Mapping[str, Any]]:
-    """What a worker writes: first versions, then rows. RuntimeError if it fails."""
+    """The output of a worker: first versions, then rows. RuntimeError if it fails."""
     processors = available_processors()[:num_threads]
 
     def allow_processors() -> None:

@@ -66,7 +66,7 @@ def case_table(results: Results, op: str) -> str:
     table = [["case", "type", "layout"]]
     for count in counts:
         threads = f"{count} thread{'s' if count > 1 else ''}"
-        table[0] += [f"{threads}: time", "floors", "over the fastest peer"]
+        table[0] += [f"{threads}: time", "× floor", "over the fastest peer"]
     rows = results.select(op=op)
     for key, group in grouped(rows, "shape", "element_type", "layout").items():
         shape, element_type, layout = key

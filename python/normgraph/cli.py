@@ -37,7 +37,7 @@ class CommandError(Exception):
 
 
 class UsageError(CommandError):
-    """What the command was given cannot be used."""
+    """The command's arguments cannot be used."""
 
     status = 2
 
@@ -319,9 +319,9 @@ def verify_file(options: argparse.Namespace) -> ng.Verification:
 
 
 class Progress:
-    """Prints on stderr what long work is at: the first time after `PATIENCE` seconds."""
+    """Prints on stderr what long work is at: the first time after `QUIET_SECONDS` seconds."""
 
-    PATIENCE = 5.0
+    QUIET_SECONDS = 5.0
 
     def __init__(self) -> None:
         self.started = self.printed = time.monotonic()
@@ -331,7 +331,7 @@ class Progress:
         """Count a call, and print the text if nothing has been printed for some time."""
         self.calls += 1
         now = time.monotonic()
-        if now - self.printed >= self.PATIENCE:
+        if now - self.printed >= self.QUIET_SECONDS:
             self.printed = now
             seconds = f"{now - self.started:.0f} s, {self.calls} calls"
             print(f"normgraph verify: {text} ({seconds})", file=sys.stderr, flush=True)

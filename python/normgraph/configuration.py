@@ -1,4 +1,4 @@
-"""What was built and what was chosen, to read."""
+"""A readable summary of what was built and what was chosen."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def inference_backprop(
 ) -> tuple[Float64Array, Float64Array, Float64Array]:
     """Return (input_delta, gamma_delta, beta_delta): the derivative of `inference`.
 
-    The statistics are constants: input_delta = gamma/sqrt(variance + epsilon) * normalized_delta.
+    The statistics are given: input_delta = gamma/sqrt(variance + epsilon) * normalized_delta.
     """
     inverse = inverse_deviation(variance, epsilon)
     gamma_delta = channel_sums(normalized_delta * ((x - mean) * inverse))
@@ -94,7 +94,7 @@ def inference_backprop(
 
 
 def packed_bits(passes: npt.NDArray[np.bool_], channel_axis: int) -> npt.NDArray[np.uint8]:
-    """Return the mask of a rectifier, from whether it lets each element pass.
+    """Return the mask of a ReLU, from whether it lets each element pass.
 
     Eight bits to a byte, the first in the least significant one, along the axes behind the channel
     axis merged into one; along the channel axis if that is the last one.

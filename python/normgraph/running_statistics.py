@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class RunningStatistics(NamedTuple):
-    """What update_running_statistics() returns."""
+    """The result of update_running_statistics()."""
 
     mean: Any
     variance: Any

@@ -262,8 +262,8 @@ def test_table_of_classes(results: Results) -> None:
 def test_table_of_cases(results: Results) -> None:
     heading, _, *lines = cells(tables.case_table(results, FORWARD))
     assert heading[3:] == [
-        *("1 thread: time", "floors", "over the fastest peer"),
-        *("2 threads: time", "floors", "over the fastest peer"),
+        *("1 thread: time", "× floor", "over the fastest peer"),
+        *("2 threads: time", "× floor", "over the fastest peer"),
     ]
     assert lines == [
         [

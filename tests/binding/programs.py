@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.programs import assert_succeeds
 
-#: What every program begins with.
+#: The beginning of every program.
 SETTING = """\
 import gc, os, pickle, signal, sys, threading
 import numpy as np
@@ -26,5 +26,5 @@ def outcome(call):
 
 
 def run_program(program: str, timeout: float = 120) -> str:
-    """What the program prints; fails if it does not end in time, or not well."""
+    """The program's output; fails if it does not end in time, or not well."""
     return assert_succeeds(SETTING + program, timeout)

@@ -133,7 +133,7 @@ VALUES: dict[str, Any] = {
 }
 
 
-#: What is a good value of an argument.
+#: Good values of arguments.
 TAKEN = {
     "epsilon": ("too large",),
     "name": ("text",),

@@ -1,4 +1,4 @@
-"""What is meant for the program, not for the call, passes through: Ctrl-C above all."""
+"""Interrupts meant for the program, not for the call, pass through: Ctrl-C above all."""
 
 from __future__ import annotations
 

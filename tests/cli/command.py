@@ -22,7 +22,7 @@ def run(*arguments: str, directory: Path) -> subprocess.CompletedProcess[str]:
 
 
 def run_without(module: str, *arguments: str, directory: Path) -> subprocess.CompletedProcess[str]:
-    """The same where `import module` fails."""
+    """Runs a command where `import module` fails."""
     return start([sys.executable, "-c", WITHOUT_MODULE, module, *arguments], directory)
 
 

@@ -34,7 +34,7 @@ def test_without_ml_dtypes_the_bf16_checks_are_skipped_with_the_reason(tmp_path:
 #: The arguments of all kernels; each takes the first few.
 ARGUMENTS = ("input", "gamma", "beta", "mean", "variance", "normalized_delta")
 
-#: What a broken kernel makes of the right result and the arguments by name.
+#: A broken kernel's result, from the right one and the arguments by name.
 Fault = Callable[[Any, dict[str, Any]], Any]
 
 
@@ -101,8 +101,8 @@ def nan_in_one_element(result: Any, arguments: dict[str, Any]) -> Any:
         ),
         ("batch_norm_inference", nan_in_one_element, "inference, f16"),
         ("batch_norm_inference_backprop", last_bits_of_input_delta, "frozen backward, f32"),
-        ("batch_norm_training_relu", one_bit_of_the_mask, "rectified, f16"),
-        ("batch_norm_training_relu_backprop", last_bits_of_input_delta, "rectified, f64"),
+        ("batch_norm_training_relu", one_bit_of_the_mask, "with ReLU, f16"),
+        ("batch_norm_training_relu_backprop", last_bits_of_input_delta, "with ReLU, f64"),
     ],
 )
 def test_a_wrong_kernel_fails(

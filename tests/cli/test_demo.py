@@ -113,7 +113,7 @@ def test_output_that_cannot_be_written(output: str, reason: str, tmp_path: Path)
 
 
 def test_output_without_permission(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Not by a locked directory, since root may write to it."""
+    """A locked directory would not do, since root may write to it."""
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(plot.PlotError, match=r"no permission to write '.*curves\.png'"):
         plot.require_savable(tmp_path / "curves.png")

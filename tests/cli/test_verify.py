@@ -274,7 +274,7 @@ def test_a_report_that_cannot_be_written_is_no_verdict(tmp_path: Path) -> None:
 def test_long_work_reports_on_stderr(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(cli.Progress, "PATIENCE", 0.0)
+    monkeypatch.setattr(cli.Progress, "QUIET_SECONDS", 0.0)
     path = tmp_path / write(tmp_path, RIGHT)
     assert cli.main(["verify", str(path)]) == 0
     output = capsys.readouterr()

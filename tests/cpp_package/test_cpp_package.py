@@ -78,7 +78,7 @@ def test_a_program_links_the_kernels_alone_from_a_moved_package(
     moved = tmp_path / "moved"
     for folder in ("include", "lib"):
         shutil.copytree(installed / folder, moved / folder)
-    # Of the libraries, the other one is not even there.
+    # The other library is not even there.
     (moved / "lib" / "libnormgraph.a").write_bytes(b"")
     program = build(tmp_path, "kernel", f"-DCMAKE_PREFIX_PATH={moved}")
     assert run(program) == OUTPUT_OF_KERNEL

@@ -1,4 +1,4 @@
-"""What it costs to round mean and variance to f32 between forward and backward: the docs' table.
+"""The cost of rounding mean and variance to f32 between forward and backward: the docs' table.
 
 The truth is the definition in float64 (`normgraph.definition`) with unrounded statistics. Errors of
 input_delta are in units of its largest element, errors of gamma_delta in units of Σ|δ·x̂|, and each

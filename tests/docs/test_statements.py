@@ -1,4 +1,4 @@
-"""What the pages say of the source is true of the source."""
+"""The statements of the pages about the source are true."""
 
 from __future__ import annotations
 

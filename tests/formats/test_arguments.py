@@ -29,7 +29,7 @@ class Odd:
 
 
 class BytesPath:
-    """What os.fspath takes, and pathlib does not."""
+    """A path that os.fspath takes and pathlib does not."""
 
     def __fspath__(self) -> bytes:
         return b"x.svg"
@@ -312,7 +312,7 @@ def test_interrupts_pass_through(
     for place, call in {
         "attributes.Dimension": lambda: formats.json.loads(text),
         "json.parse": lambda: formats.json.loads(text),
-        "stages.Function": lambda: formats.stablehlo.dumps(FUNCTION),
+        "graph_writer.Function": lambda: formats.stablehlo.dumps(FUNCTION),
         "drawing.subprocess.run": lambda: ng.draw(FUNCTION).svg(),
         "onnx.model_of": lambda: formats.onnx.to_model(FUNCTION),
     }.items():

@@ -4,29 +4,19 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
 
 import normgraph as ng
 from normgraph.formats import NotExpressibleError, stablehlo
-from normgraph.formats.stablehlo import NATIVE, TYPE_NAMES, WRITERS, decimal, symbol
-from tests.op.signatures import INPUTS
+from normgraph.formats.stablehlo import decimal, symbol
 
-from .functions import ELEMENT_TYPES, functions
-
-
-def layer(element_type: str = "f32", vectors: str = "f32", **attributes: Any) -> ng.Function:
-    x = ng.Parameter(element_type, [4, 3, 2], name="x")
-    gamma, beta = (ng.Parameter(vectors, [3], name=name) for name in ("gamma", "beta"))
-    norm = ng.op.BatchNormTraining(x, gamma, beta, name="norm", **attributes)
-    return ng.Function(norm.outputs, [x, gamma, beta], name="layer")
+from .layers import layer
 
 
 def statements(text: str) -> list[str]:
-    """What each statement does."""
+    """The op of each statement."""
     return re.findall(r"= \"?stablehlo\.(\w+)", text)
 
 
@@ -52,13 +42,6 @@ module @sums {
     )
 
 
-def test_every_op_and_element_type_has_a_form() -> None:
-    assert {element_type.name for element_type in ELEMENT_TYPES} == set(TYPE_NAMES)
-    family = {name for name in INPUTS if name.startswith("BatchNorm")}
-    assert set(INPUTS) - family == set(WRITERS)
-    assert set(NATIVE) < family
-
-
 def test_the_family_is_written_as_stages_in_f64() -> None:
     text = stablehlo.dumps(layer())
     assert "batch_norm" not in text
@@ -72,20 +55,12 @@ def test_or_as_the_ops_that_there_are() -> None:
     assert statements(text) == ["batch_norm_training"]
     assert "feature_index = 1 : i64" in text
     assert "return %norm#0, %norm#1, %norm#2 : " in text
-    gradients = stablehlo.dumps(ng.gradients(layer("f64", "f64")), family="native")
-    assert "batch_norm_grad" in gradients
+    gradients = ng.gradients(layer(element_type="f64", vectors="f64"))
+    assert "batch_norm_grad" in stablehlo.dumps(gradients, family="native")
 
 
-@pytest.mark.parametrize(
-    "function",
-    [
-        layer("bf16", "f32"),
-        layer(epsilon=1e300),
-        layer(epsilon=1e-60),
-    ],
-    ids=["mixed types", "a large epsilon", "a small epsilon"],
-)
-def test_what_the_native_ops_cannot_say_is_written_as_stages(function: ng.Function) -> None:
+def test_types_that_the_native_ops_cannot_say_are_written_as_stages() -> None:
+    function = layer(element_type="bf16")
     assert stablehlo.dumps(function, family="native") == stablehlo.dumps(function)
 
 
@@ -97,37 +72,10 @@ def test_outputs_that_nobody_reads_are_left_out() -> None:
     assert "shift_left" in stablehlo.dumps(ng.Function([norm.output("mask")], [x, vector]))
 
 
-def constants_of(text: str) -> list[str]:
-    """The names of constants that hold three elements."""
-    return re.findall(r"(%\S+) = stablehlo\.constant dense<\S+ : tensor<3xf32>", text)
-
-
-@pytest.mark.parametrize("family", ["native", "stages"])
-@pytest.mark.parametrize(
-    ("names", "expected"),
-    [
-        (["conv1.weight", "_b-$"], ["%conv1.weight", "%_b-$"]),
-        (["w", "w", "w_1", "w"], ["%w", "%w_1", "%w_1_1", "%w_2"]),
-        # A stage has a constant of this name, which is no one's choice.
-        (["v", "epsilon", "mean"], ["%v", "%epsilon", "%mean"]),
-        (["x"], ["%x_1"]),
-    ],
-)
-def test_constants_keep_their_names(
-    family: stablehlo.Family, names: list[str], expected: list[str]
-) -> None:
-    x = ng.Parameter("f32", [4, 3], name="x")
-    output = x.output(0)
-    for name in names:
-        gamma = ng.Constant([1.0] * 3, "f32", name=name)
-        output = ng.op.BatchNormTraining(output, gamma, gamma, name="norm").output(0)
-    assert constants_of(stablehlo.dumps(ng.Function([output], [x]), family)) == expected
-
-
 @pytest.mark.parametrize("name", ["fc/weight:0", "σ", "a b", "1", "a\nb", "%x", "\0", "x,y"])
 def test_what_mlir_does_not_spell_is_a_number(name: str) -> None:
     constant = ng.Constant([1.0] * 3, "f32", name=name)
-    assert constants_of(stablehlo.dumps(ng.Function([constant], []))) == ["%0"]
+    assert "    %0 = stablehlo.constant " in stablehlo.dumps(ng.Function([constant], []))
 
 
 def test_shapes_must_be_static() -> None:
@@ -147,42 +95,9 @@ def test_shapes_must_be_static() -> None:
     assert "tensor<2x3xf32>" in stablehlo.dumps(function)
 
 
-def test_element_types_must_be_known() -> None:
-    x = ng.Parameter("dynamic", [2], name="x")
-    message = "Parameter 'x': expected a known element type of output, got dynamic"
-    with pytest.raises(NotExpressibleError, match=message):
-        stablehlo.dumps(ng.Function([x], [x]))
-
-
-def test_what_is_not_what_it_should_be_is_refused() -> None:
-    with pytest.raises(TypeError, match="function: expected a Function, got str"):
-        stablehlo.dumps("x")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match='family: expected "stages" or "native", got \'fast\''):
-        stablehlo.dumps(layer(), family="fast")  # type: ignore[arg-type]
-
-
 def test_a_file_holds_the_text(tmp_path: Path) -> None:
     stablehlo.dump(layer(), tmp_path / "layer.mlir")
     assert (tmp_path / "layer.mlir").read_text(encoding="utf-8") == stablehlo.dumps(layer())
-
-
-@settings(max_examples=100)
-@given(function=functions())
-def test_a_function_is_written_or_refused(function: ng.Function) -> None:
-    try:
-        text = stablehlo.dumps(function)
-    except NotExpressibleError as error:
-        if "fewer than 2^63 elements" in str(error):
-            return
-        assert any(
-            output.element_type.is_dynamic or output.partial_shape.is_dynamic
-            for node in function.nodes
-            for output in node.outputs
-        )
-    else:
-        # No name is given twice.
-        names = re.findall(r"^ +(%\S+) =", text, flags=re.MULTILINE)
-        assert len(names) == len(set(names))
 
 
 def test_numbers_and_names() -> None:

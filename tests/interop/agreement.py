@@ -1,4 +1,4 @@
-"""What another program makes of a function, beside what normgraph makes of it."""
+"""Comparison of another program's results for a function with normgraph's."""
 
 from __future__ import annotations
 
@@ -59,6 +59,12 @@ def bounds_in_own_type(
     """`factor` times the bounds of the stages computed in another type."""
     values: list[Value] = evaluate(ng.decompose(function, in_type), arguments)
     return [factor * value.error for value in values]
+
+
+def make_dynamic(function: ng.Function) -> None:
+    for parameter in function.parameters:
+        parameter.partial_shape = [None] * len(parameter.partial_shape)
+    function.validate_nodes_and_infer_types()
 
 
 def channel_axes(rank: int) -> tuple[int, ...]:
@@ -157,7 +163,7 @@ PRIMITIVES = (
 
 
 def network(element_type: str = "f32", rows: int | None = 5) -> tuple[ng.Function, list[Array]]:
-    """Two layers with a rectifier in between, and arguments."""
+    """Two layers with a ReLU in between, and arguments."""
     shapes: Mapping[str, tuple[int, ...]] = {
         "x": (5, 4),
         "weights": (4, 6),

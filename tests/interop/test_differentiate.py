@@ -46,7 +46,7 @@ def tensors(arrays: list[Array]) -> list[Any]:
 
 @pytest.mark.parametrize("which", [[0], [1], [2], [0, 1, 2]])
 def test_gradients_and_their_gradients(which: list[int]) -> None:
-    """Those that arrive at mean and variance, too."""
+    """Gradients that arrive at mean and variance, too."""
     random = np.random.default_rng(13)
     arguments = make_arguments()
     function = make_function(which)

@@ -7,10 +7,8 @@ in that type as well.
 
 from __future__ import annotations
 
-import ctypes
 import dataclasses
 import importlib
-import math
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +33,13 @@ from .agreement import (
     channel_axes,
     check_agreement,
     check_within,
+    make_dynamic,
     network,
-    special,
 )
+from .ort import run, run_reference
 
 pytestmark = pytest.mark.interop
 onnx = pytest.importorskip("onnx")
-runtime = pytest.importorskip("onnxruntime")
-reference = pytest.importorskip("onnx.reference")
 
 # `pass` is a word of the language, which cannot stand in an import.
 family: Any = importlib.import_module("tests.pass.family")
@@ -51,59 +48,6 @@ LAYOUTS = [(shape, axis) for rank, shape in RANKS.items() for axis in channel_ax
 LAYOUTS.append(((3, 4, 2), 0))
 NATIVE = ("BatchNormTraining", "BatchNormInference")
 EXACT = dataclasses.replace(STANDARD, epsilon=2.0**-17)
-
-#: What onnxruntime and numpy know under different names.
-BF16 = np.dtype(REAL_TYPES["bf16"].dtype)
-
-
-def run(model: Any, arguments: list[Array]) -> list[Array]:
-    """The results of a checked model by onnxruntime."""
-    onnx.checker.check_model(model, full_check=True)
-    options = runtime.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = 1
-    session = runtime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-    binding = session.io_binding()
-    for value, array in zip(model.graph.input, arguments, strict=True):
-        binding.bind_ortvalue_input(value.name, lent(array, value.type.tensor_type.elem_type))
-    for value in model.graph.output:
-        binding.bind_output(value.name)
-    session.run_with_iobinding(binding)
-    return [
-        received(value, result.type.tensor_type.elem_type)
-        for value, result in zip(binding.get_outputs(), model.graph.output, strict=True)
-    ]
-
-
-def run_reference(model: Any, arguments: list[Array]) -> list[Array]:
-    """The results of a checked model by ONNX' own evaluator."""
-    onnx.checker.check_model(model, full_check=True)
-    names = [value.name for value in model.graph.input]
-    evaluator = reference.ReferenceEvaluator(model)
-    with np.errstate(divide="ignore"):
-        results: list[Array] = evaluator.run(None, dict(zip(names, arguments, strict=True)))
-    return results
-
-
-def lent(array: Array, element_type: int) -> Any:
-    array = np.ascontiguousarray(array).reshape(array.shape)
-    if array.dtype == BF16:
-        return runtime.OrtValue.ortvalue_from_numpy_with_onnx_type(
-            array.view(np.uint16), element_type
-        )
-    return runtime.OrtValue.ortvalue_from_numpy(array)
-
-
-def received(value: Any, element_type: int) -> Array:
-    if element_type == onnx.TensorProto.BFLOAT16:
-        # No way of handing it out knows this type; but its memory is there.
-        count = math.prod(value.shape())
-        data = ctypes.string_at(value.data_ptr(), 2 * count) if count else b""
-        return np.frombuffer(data, BF16).reshape(value.shape())
-    array: Array = value.numpy()
-    return array
 
 
 def check(function: ng.Function, arguments: list[Array], **options: Any) -> None:
@@ -137,43 +81,10 @@ def test_means_and_sums_of_nothing_and_negative_zeros(
     check_same_bits(function, arguments)
 
 
-@pytest.mark.parametrize("element_type", REAL_TYPES)
-@pytest.mark.parametrize("op", ["Relu", "ReluBackprop"])
-def test_rectifiers_keep_nan_and_make_positive_zeros(op: str, element_type: str) -> None:
-    values = special(element_type)
-    arguments = [values, values[::-1].copy()][: 1 if op == "Relu" else 2]
-    parameters = [ng.Parameter(element_type, values.shape) for _ in arguments]
-    check_same_bits(ng.Function([getattr(ng.op, op)(*parameters)], parameters), arguments)
-
-
-@pytest.mark.parametrize("to", REAL_TYPES)
-@pytest.mark.parametrize("element_type", [*REAL_TYPES, "boolean", "i8", "u8", "i64", "u32"])
-def test_conversions(element_type: str, to: str) -> None:
-    if element_type in REAL_TYPES:
-        values = special(element_type)
-    else:
-        values = np.array([0, 1, 1, 0, 77, 127]).astype(ng.element.Type(element_type).dtype)
-    parameter = ng.Parameter(element_type, values.shape)
-    check_same_bits(ng.Function([ng.op.Convert(parameter, to)], [parameter]), [values])
-
-
 def check_same_bits(function: ng.Function, arguments: list[Array]) -> None:
     results = run(to_model(function), arguments)
     for actual, expected in zip(results, ng.compile(function)(*arguments), strict=True):
         assert_same_bits(actual, expected, str(function))
-
-
-@pytest.mark.parametrize(("shape", "axis"), LAYOUTS)
-@pytest.mark.parametrize(("data_type", "channel_type"), TYPE_PAIRS)
-@pytest.mark.parametrize("op", family.OPS)
-def test_the_family_as_stages(
-    op: str, data_type: str, channel_type: str, shape: tuple[int, ...], axis: int
-) -> None:
-    """With the masks of the fused ops, whose bits are the same."""
-    case = family.make_case(op, Sample(shape, data_type, channel_type, axis))
-    check(case.function, list(case.arguments.values()), family="stages")
-    make_dynamic(case.function)
-    check(case.function, list(case.arguments.values()), family="stages")
 
 
 @pytest.mark.parametrize(
@@ -187,7 +98,7 @@ def test_the_family_as_stages(
 )
 @pytest.mark.parametrize("is_dynamic", [False, True])
 def test_masks(shape: tuple[int, ...], axis: int, is_dynamic: bool) -> None:
-    """Of no elements, of whole bytes and of others; a NaN passes."""
+    """Rows of no elements, of whole bytes and of others; a NaN passes."""
     x, delta = (ng.Parameter("f32", shape) for _ in range(2))
     mask = ng.op.ReluMask(x, axis)
     function = ng.Function([mask, ng.op.ReluMaskSelect(delta, mask, axis)], [x, delta])
@@ -217,12 +128,6 @@ def test_batch_normalization(
     assert [node.op_type for node in model.graph.node].count("BatchNormalization") == 1
     arguments = list(case.arguments.values())
     check_native(run(model, arguments), case, arguments)
-
-
-def make_dynamic(function: ng.Function) -> None:
-    for parameter in function.parameters:
-        parameter.partial_shape = [None] * len(parameter.partial_shape)
-    function.validate_nodes_and_infer_types()
 
 
 def native_bounds(case: Any, arguments: list[Array]) -> list[Array]:
@@ -282,26 +187,7 @@ def test_running_statistics(
         check_within(actual, update, error + more, str(sample))
 
 
-@pytest.mark.parametrize("element_type", REAL_TYPES)
-@pytest.mark.parametrize("rows", [5, None])
-def test_a_network_and_its_gradients(element_type: str, rows: int | None) -> None:
-    function, arguments = network(element_type, rows)
-    check(function, arguments, family="stages")
-    gradients = ng.gradients(function)
-    deltas = [array * array.dtype.type(0.5) for array in ng.compile(function)(*arguments)]
-    check(gradients, [*arguments, *deltas], family="stages")
-
-
-def test_second_derivatives() -> None:
-    function, arguments = network("f64")
-    twice = ng.gradients(ng.gradients(function))
-    random = np.random.default_rng(4)
-    shapes = [parameter.partial_shape.to_python() for parameter in twice.parameters]
-    deltas = [random.standard_normal(shape) for shape in shapes[len(arguments) :]]
-    check(twice, [*arguments, *deltas], family="stages")
-
-
-def test_a_rectifier_in_the_op() -> None:
+def test_a_relu_in_the_op() -> None:
     case = family.make_case("BatchNormTrainingRelu", Sample((4, 3, 5)))
     function = case.function
     model = to_model(function)

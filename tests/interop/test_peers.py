@@ -23,7 +23,7 @@ PEERS = [name for name in CANDIDATES if name != "normgraph"]
 
 
 def leaves_out(name: str, case: Case) -> bool:
-    """What a candidate says it cannot do."""
+    """A candidate may say what it cannot do."""
     return (
         (name == "numpy" and case.element_type != "f32")
         or (name == "torch autograd" and case.op == FORWARD)

@@ -20,7 +20,7 @@ from normgraph.formats import stablehlo
 
 from ..formats.functions import NAMES, constants
 from ..kernel.comparison import assert_same_bits
-from ..kernel.real_types import REAL_TYPES, TYPE_PAIRS, Array
+from ..kernel.real_types import REAL_TYPES, Array
 from ..kernel.samples import STANDARD, Sample
 from ..runtime.test_random_graphs import Graph, random_arrays
 from .agreement import (
@@ -31,8 +31,6 @@ from .agreement import (
     channel_axes,
     check_agreement,
     check_within,
-    network,
-    special,
 )
 from .xla import parsed, run
 
@@ -67,41 +65,10 @@ def test_a_mean_of_nothing_and_a_sum_of_negative_zeros(element_type: str) -> Non
     check_same_bits(function, arguments)
 
 
-@pytest.mark.parametrize("element_type", REAL_TYPES)
-@pytest.mark.parametrize("op", ["Relu", "ReluBackprop"])
-def test_rectifiers_keep_nan_and_make_positive_zeros(op: str, element_type: str) -> None:
-    values = special(element_type)
-    arguments = [values, values[::-1].copy()][: 1 if op == "Relu" else 2]
-    parameters = [ng.Parameter(element_type, values.shape) for _ in arguments]
-    check_same_bits(ng.Function([getattr(ng.op, op)(*parameters)], parameters), arguments)
-
-
-@pytest.mark.parametrize("to", REAL_TYPES)
-@pytest.mark.parametrize("element_type", [*REAL_TYPES, "boolean", "i8", "u8", "i64", "u32"])
-def test_conversions(element_type: str, to: str) -> None:
-    if element_type in REAL_TYPES:
-        values = special(element_type)
-    else:
-        values = np.array([0, 1, 1, 0, 77, 127]).astype(ng.element.Type(element_type).dtype)
-    parameter = ng.Parameter(element_type, values.shape)
-    check_same_bits(ng.Function([ng.op.Convert(parameter, to)], [parameter]), [values])
-
-
 def check_same_bits(function: ng.Function, arguments: list[Array]) -> None:
     results = run(stablehlo.dumps(function), arguments)
     for actual, expected in zip(results, ng.compile(function)(*arguments), strict=True):
         assert_same_bits(actual, expected, str(function))
-
-
-@pytest.mark.parametrize(("shape", "axis"), LAYOUTS)
-@pytest.mark.parametrize(("data_type", "channel_type"), TYPE_PAIRS)
-@pytest.mark.parametrize("op", family.OPS)
-def test_the_family_as_stages(
-    op: str, data_type: str, channel_type: str, shape: tuple[int, ...], axis: int
-) -> None:
-    """With the masks of the fused ops, whose bits are the same."""
-    case = family.make_case(op, Sample(shape, data_type, channel_type, axis))
-    check(case.function, list(case.arguments.values()))
 
 
 @pytest.mark.parametrize(("shape", "axis"), LAYOUTS)
@@ -135,23 +102,6 @@ def test_an_empty_batch_gives_what_the_stages_give(op: str) -> None:
     results = run(stablehlo.dumps(case.function), arguments)
     for actual, expected in zip(results, stages, strict=True):
         assert_same_bits(actual, expected, op)
-
-
-@pytest.mark.parametrize("element_type", REAL_TYPES)
-def test_a_network_and_its_gradients(element_type: str) -> None:
-    function, arguments = network(element_type)
-    check(function, arguments)
-    gradients = ng.gradients(function)
-    deltas = [array * array.dtype.type(0.5) for array in ng.compile(function)(*arguments)]
-    check(gradients, [*arguments, *deltas])
-
-
-def test_second_derivatives() -> None:
-    function, arguments = network("f64")
-    twice = ng.gradients(ng.gradients(function))
-    random = np.random.default_rng(4)
-    shapes = [parameter.partial_shape.to_python() for parameter in twice.parameters]
-    check(twice, [*arguments, *[random.standard_normal(s) for s in shapes[len(arguments) :]]])
 
 
 @pytest.mark.parametrize("element_type", ["f32", "bf16"])

@@ -122,7 +122,7 @@ def test_expanded_tensor_as_out_is_refused() -> None:
 
 @pytest.mark.parametrize("name", ["input", "gamma", "mean", "normalized_delta"])
 def test_tensors_that_do_not_lend_their_memory_are_named(name: str) -> None:
-    """Those that require gradients, are sparse, conjugate or on another device."""
+    """Tensors that require gradients, are sparse, conjugate or on another device."""
     arguments = Sample((4, 3, 5), seed=96).backprop()
     values = tensor(getattr(arguments, name))
     for refused in (
@@ -253,7 +253,7 @@ def test_frozen_statistics_agree_with_torch_in_double(affine: bool) -> None:
 
 
 @pytest.mark.parametrize("last", [False, True], ids=["channels_first", "channels_last"])
-def test_the_rectifier_agrees_with_torch_in_double(last: bool) -> None:
+def test_relu_agrees_with_torch_in_double(last: bool) -> None:
     """batch_norm, then relu, and autograd through both; with a mask that is a tensor."""
     sample = Sample((6, 3, 7, 5), "f64", "f64", seed=100)
     arguments = sample.backprop()
@@ -277,7 +277,7 @@ def test_the_rectifier_agrees_with_torch_in_double(last: bool) -> None:
         torch.from_numpy(forward.mask),
         arguments.normalized_delta,
     )
-    # The bounds of the test without a rectifier, which only takes terms away.
+    # The bounds of the test without a ReLU, which only takes terms away.
     allowed, sums = 2 * 300 * 100 * 2.0**-53, 210 * 16 * 300 * 2.0**-53
     assert np.abs(forward.activated - torch.relu(y).detach().numpy()).max() < allowed
     for value, leaf, bound in zip(backward, (x, gamma, beta), (allowed, sums, sums), strict=True):

@@ -37,7 +37,7 @@ def test_a_copied_function_is_equal_and_shares_no_node(copied: Callable[[Any], A
     assert not set(map(id, twin.nodes)) & set(map(id, function.nodes))
     assert [type(node) for node in twin.nodes] == [type(node) for node in function.nodes]
     assert [node.attributes for node in twin.nodes] == [node.attributes for node in function.nodes]
-    # What was one node is one node in the copy as well.
+    # A shared node is one node in the copy as well.
     first, second = twin.nodes[-2:]
     assert first.input("gamma").source == second.input("gamma").source
     assert twin.parameters[1] is first.input("gamma").source.node

@@ -38,7 +38,7 @@ _absolute = np.frompyfunc(abs, 1, 1)
 
 @dataclass(frozen=True)
 class Bounded:
-    """What an output must be (mpf elements in the output's own shape) and how far off it may be.
+    """The exact output (mpf elements in the output's own shape) and how far off it may be.
 
     `terms` is what errors are measured in: of an element-wise output the largest term of the
     element, of a channel output the sum of the magnitudes of its terms.
@@ -256,7 +256,7 @@ def inference(
 
 @dataclass(frozen=True)
 class _Backprop:
-    """What both backward passes have in common: x̂, the sums over each channel, and their errors."""
+    """Common parts of both backward passes: x̂, the sums over each channel, and their errors."""
 
     input: Array
     data_type: RealType
@@ -296,7 +296,7 @@ class _Backprop:
 
     @cached_property
     def product_error(self) -> Array:
-        """Of Σδ·(x − mean), times inv."""
+        """Error of Σδ·(x − mean), times inv."""
         return np.asarray(sum_error(self.data_type, self.count) * self.gamma_terms)
 
     @cached_property
@@ -393,7 +393,7 @@ def inference_backprop(
     epsilon: float,
     channel_axis: int,
 ) -> Mapping[str, Bounded]:
-    """BatchNormInferenceBackprop: mean and variance are constants; beta is not read."""
+    """BatchNormInferenceBackprop: mean and variance are given; beta is not read."""
     one = _backprop(input, gamma, mean, variance, normalized_delta, epsilon, channel_axis)
     input_delta = one.scale * one.delta
     # In float the coefficient and the product are rounded once each: 2u, and what is left of the

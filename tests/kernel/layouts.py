@@ -50,7 +50,7 @@ STYLES: tuple[Style, ...] = (dense, sliced, padded, backwards, misaligned)
 
 
 def in_memory_order(values: Array, order: tuple[int, ...], style: Style) -> Array:
-    """The same values, the axes stored in the given order (outermost first), in the given style."""
+    """Equal values, with the axes stored in the given order (outermost first), in a given style."""
     return style(values.transpose(order)).transpose(np.argsort(order))
 
 

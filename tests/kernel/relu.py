@@ -1,4 +1,4 @@
-"""The rectifier by its definition, on the plain kernels' results: numpy's packbits and where."""
+"""The ReLU by its definition, on the plain kernels' results: numpy's packbits and where."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .real_types import Array
 from .samples import BackpropArguments
 
 
-def rectified(normalized: Array) -> Array:
+def relu(normalized: Array) -> Array:
     """(y <= 0) ? +0 : y, so that a NaN stays and -0 becomes +0."""
     with np.errstate(invalid="ignore"):
         return np.where(normalized <= 0, np.zeros((), normalized.dtype), normalized)
@@ -32,7 +32,7 @@ def forward(
 ) -> tuple[Array, Array, Array, Array]:
     """(activated, mean, variance, mask) from batch_norm_training."""
     plain = ng.batch_norm_training(input, gamma, beta, epsilon=epsilon, channel_axis=channel_axis)
-    activated = rectified(plain.normalized)
+    activated = relu(plain.normalized)
     return activated, plain.mean, plain.variance, packed(activated != 0, channel_axis)
 
 

@@ -1,4 +1,4 @@
-"""What is refused, how the message names it, and that nothing is written."""
+"""Bad input is refused, the message names it, and nothing is written."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ def assert_same_as_infer(function: str, message: str, **changes: Any) -> None:
     }
     with pytest.raises(ng.NodeValidationFailure) as failure:
         OPERATIONS[function].infer(*map(type_of, arguments.values()), **options)
-    # Of arrays, and of arrays alone, it is said how to convert them.
+    # For arrays, and for arrays alone, the message says how to convert them.
     message, *advice = message.split("\n  converted arrays fit: ")
     assert lines(str(failure.value)) == lines(message)
     assert message == str(failure.value)

@@ -52,7 +52,7 @@ def assert_composed(
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=str)
-def test_is_training_and_a_rectifier(sample: Sample) -> None:
+def test_is_training_and_a_relu(sample: Sample) -> None:
     assert_composed(sample.training(), sample.options, str(sample))
 
 

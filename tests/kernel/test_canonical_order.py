@@ -88,7 +88,7 @@ def check_all(sample: Sample, what: str) -> None:
 
 
 def check_order(arguments: BackpropArguments, sample: Sample, what: str) -> None:
-    """Of cancelling arguments: the backward's two sums, and the forward's over the deltas."""
+    """Check, for cancelling arguments, the backward sums, and the forward's over the deltas."""
     check_backprop(arguments, sample, f"{what}, cancelling")
     forward = TrainingArguments(arguments.normalized_delta, None, arguments.beta)
     check_training(forward, sample, f"{what}, cancelling")
@@ -177,7 +177,7 @@ def test_channels_last_memory_of_any_rank(data_type: str, channel_type: str) -> 
 
 @pytest.mark.parametrize("blocks", range(1, 10))
 def test_tree_of_blocks(blocks: int) -> None:
-    """Blocks whose sums are 1 and 2**-53 in turns: another association rounds apart."""
+    """Blocks whose sums are 1 or 2**-53: another association rounds apart."""
     random = np.random.default_rng(blocks)
     delta = np.zeros((1, 1, 8192 * blocks))
     delta[0, 0, ::8192] = random.choice([1.0, 2.0**-53, 3 * 2.0**-53, -1.0], blocks)

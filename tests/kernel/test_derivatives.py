@@ -77,7 +77,7 @@ def tolerance(problem: Problem) -> Gradients:
     count = problem.x.shape[1]
     roundings = 4 * (count + 50) * UNIT_ROUNDOFF
     delta_sum = np.abs(problem.delta).sum(axis=1, keepdims=True)
-    # Of x̂ the mean's error matters, too: |mean|·inv units of it.
+    # The mean's error matters for x̂, too: |mean|·inv units of it.
     x_hat = np.abs(problem.x_hat) + np.abs(problem.mean[:, np.newaxis]) * problem.inverse
     product_sum = (np.abs(problem.delta) * x_hat).sum(axis=1, keepdims=True)
     magnitude = np.abs(problem.delta) + delta_sum / count + x_hat * product_sum / count

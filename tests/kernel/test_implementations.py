@@ -52,7 +52,7 @@ def test_what_is_no_text_is_a_type_error(function: str, name: object) -> None:
 
 
 def test_it_counts_more_than_the_environment() -> None:
-    """What NORMGRAPH_ISA names is not even asked for."""
+    """The implementation that NORMGRAPH_ISA names is not even looked up."""
     program = (
         "import normgraph as ng, numpy as np\n"
         "x = np.ones((2, 3), np.float32)\n"

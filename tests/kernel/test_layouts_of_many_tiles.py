@@ -66,7 +66,7 @@ CASES = (
     Case((2, 70, 23, 25), ("f2", "f4", "f8"), "more channels than a tile has"),
     Case((2, 3, 10, 272), ("f4", "f8"), "rows of an image that are used where they are"),
     Case((3, 17, 9, 15), ("f2", "f4", "f8"), "channels of more than a vector"),
-    Case((2, 16, 180, 190), ("f4",), "outputs that bypass the cache"),
+    Case((2, 16, 180, 190), ("f4",), "outputs written by non-temporal stores"),
 )
 ARRANGEMENTS: dict[str, tuple[Arrangement, Arrangement]] = {
     "mixed, channels last input": (channels_last, dense),

@@ -60,7 +60,7 @@ def test_new_outputs_are_aligned_where_they_are_large(shape: tuple[int, ...], dt
 
 @pytest.mark.parametrize("channel_axis", [1, -1])
 def test_new_masks_are_aligned_where_they_are_large(channel_axis: int) -> None:
-    """Of 2 or 3 axes, in C order."""
+    """Masks of 2 or 3 axes, C-contiguous."""
     input = np.ones((40, 128, 128), np.float32)
     mask = ng.batch_norm_training_relu(input, None, None, channel_axis=channel_axis).mask
     assert mask.shape == ((40, 128, 16) if channel_axis == 1 else (5120, 16))

@@ -43,7 +43,7 @@ FUNCTIONS = [
 
 
 def empty_out() -> tuple[Array, Array, Array]:
-    """What an output still holds if nothing was written: 7, 8 and 9."""
+    """An output filled with 7, 8 and 9, which it still holds if nothing was written."""
     shapes = (SAMPLE.shape, (3,), (3,))
     first, second, third = (
         np.full(shape, value, np.float32) for shape, value in zip(shapes, (7, 8, 9), strict=True)
@@ -353,7 +353,7 @@ class Buffer:
         )
 
 
-# What overlaps: (entries of out, index of the one refused, the argument it overlaps).
+# Overlapping outputs: (entries of out, index of the one refused, the argument it overlaps).
 OVERLAPS: dict[str, tuple[Callable[[Buffer], tuple[Any, Any, Any]], int, str]] = {
     "input shifted by one": (lambda b: (b.tensor(1), None, None), 0, "input"),
     "input shifted by one byte": (

@@ -69,7 +69,7 @@ def test_another_type_or_shape_gives_outputs_of_its_own(function: str) -> None:
 
 
 def test_an_absent_vector_is_not_taken_for_a_given_one() -> None:
-    """Given and absent ones in turn, types and lengths that look like each other's ranks."""
+    """Given and absent ones alternate, types and lengths that look like each other's ranks."""
     input = np.arange(4, dtype=np.float32).reshape(4, 1)
     one = np.ones(1, np.float32)
     expected = ng.batch_norm_training(input, one, np.zeros_like(one)).normalized

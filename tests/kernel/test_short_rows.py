@@ -19,8 +19,8 @@ VECTOR_IMPLEMENTATIONS = [name for name in ng.implementations() if name != "refe
 TYPES = {"f16": "f2", "bf16": ml_dtypes.bfloat16, "f32": "f4", "f64": "f8"}
 SHAPES = {
     "in the cache": (9, 40, 7, 7),
-    "past the cache": (24, 896, 7, 7),
-    "past the cache, whose rows begin anywhere": (24, 901, 7, 7),
+    "non-temporal stores": (24, 896, 7, 7),
+    "non-temporal stores, whose rows begin anywhere": (24, 901, 7, 7),
     "too few to be joined": (7, 40, 7, 7),
     "of one dimension": (16, 70, 15),
     "of two elements": (33, 600, 2),
@@ -85,7 +85,7 @@ def test_memory_beside_the_channels_is_left_alone(implementation: str) -> None:
 
 @pytest.mark.parametrize("implementation", VECTOR_IMPLEMENTATIONS)
 def test_output_whose_elements_never_begin_a_cache_line(implementation: str) -> None:
-    shape = SHAPES["past the cache"]
+    shape = SHAPES["non-temporal stores"]
     input = np.random.default_rng(42).standard_normal(shape).astype("f4")
     out = misaligned(np.zeros_like(input))
     outs = (out, None, None)

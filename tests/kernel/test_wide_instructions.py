@@ -46,7 +46,7 @@ def run(*command: str) -> dict[str, list[str]]:
 
 
 def test_wide_sources_define_nothing_that_others_could_take() -> None:
-    """Of functions that several sources define, the linker keeps any: it must not be a wide one."""
+    """If several sources define a function, the linker keeps any: it must not be a wide one."""
     called = run("nm", "--undefined-only", str(kernel_library()))
     if any("san_init" in line for lines in called.values() for line in lines):
         pytest.skip("sanitizers keep functions that are otherwise inlined")

@@ -1,4 +1,4 @@
-"""What a mutant is, and how it is found in its file."""
+"""A mutant, and how it is found in its file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 CPP_TESTS = "C++"
-"""In place of pytest's arguments: the GoogleTests."""
+"""Stands in place of pytest's arguments for the GoogleTests."""
 
 
 class OutOfDateError(Exception):

@@ -18,7 +18,7 @@ from .mutant import CPP_TESTS, Group, Mutant, mutated
 
 PROJECT = Path(__file__).resolve().parents[2]
 COPIED = ("CMakeLists.txt", "pyproject.toml", "cmake", "csrc", "python", "tests")
-# What is left out looks at the installed libraries, and nothing is installed here.
+# The tests left out look at the installed libraries, and nothing is installed here.
 PYTHON_TESTS = (
     "tests/ir tests/op tests/kernel tests/published_errors "
     "--ignore=tests/kernel/test_wide_instructions.py"
@@ -45,7 +45,7 @@ def limit_memory() -> None:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a run of tests has shown. `failed` names the first failing test; empty if all passed."""
+    """The outcome of a run of tests. `failed` names the first failing test; empty if all passed."""
 
     failed: str
 
@@ -70,7 +70,7 @@ class Workspace:
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 copy.write_bytes(content)
         configure = ["cmake", "-S", str(self._tree), "-B", str(self._build), "-G", "Ninja"]
-        # Optimised as little as the tests' patience allows: most of the time goes into compiling.
+        # Optimised as little as the tests' time limits allow: most of the time goes into compiling.
         configure += ["-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_CXX_FLAGS_RELEASE=-O1"]
         configure += ["-DNORMGRAPH_BASELINE_ONLY=ON"]
         configure += ["-DNORMGRAPH_BUILD_TESTS=ON", "-DNORMGRAPH_WARNINGS_AS_ERRORS=OFF"]

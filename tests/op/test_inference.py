@@ -1,4 +1,4 @@
-"""What is inferred where not all is known: types and shapes flow in both directions."""
+"""Inference from partial information: types and shapes flow in both directions."""
 
 from __future__ import annotations
 

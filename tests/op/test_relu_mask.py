@@ -1,4 +1,4 @@
-"""The shape of a rectifier's mask, inferred from whatever is known of the data."""
+"""The shape of a ReLU's mask, inferred from whatever is known of the data."""
 
 from __future__ import annotations
 

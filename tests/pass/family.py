@@ -33,12 +33,12 @@ class Case(NamedTuple):
         return {"epsilon": self.sample.epsilon, "channel_axis": self.sample.channel_axis}
 
     def fused(self) -> list[Array]:
-        """What the op's own kernel gives."""
+        """The results of the op's own kernel."""
         result = SIGNATURES[self.op].function(*self.arguments.values(), **self.attributes)
         return [result] if isinstance(result, np.ndarray) else list(result)
 
     def run(self, function: ng.Function, backend: str = "cpu") -> list[Array]:
-        """What a function of the same parameters gives."""
+        """The results of a function of the same parameters."""
         return list(ng.compile(function, backend=backend)(*self.arguments.values()))
 
 
@@ -56,7 +56,7 @@ def make_case(op: str, sample: Sample, is_dynamic: bool = False) -> Case:
 
 
 def _shape(array: Array, is_dynamic: bool) -> Any:
-    """Of the data not even the rank is known, of the vectors not the length."""
+    """A case in which neither the data's rank nor the vectors' length is known."""
     if not is_dynamic:
         return array.shape
     return [None] if array.ndim == 1 else None

@@ -59,7 +59,7 @@ def test_it_keeps_the_bound_of_its_stages(
 
 
 @pytest.mark.parametrize("op", ["BatchNormTrainingRelu", "BatchNormTrainingReluBackprop"])
-def test_masks_of_rectifiers_are_made_and_used_alike(op: str) -> None:
+def test_masks_of_relus_are_made_and_used_alike(op: str) -> None:
     for shape, axis in SHAPES:
         case = make_case(op, Sample(shape, "f32", "f32", axis))
         for array, fused in zip(case.run(decomposed(case, "f64")), case.fused(), strict=True):
@@ -95,14 +95,14 @@ def test_parameters_and_what_is_primitive_stay_the_same() -> None:
     vectors = [ng.Parameter("f32", [3], name=name) for name in ("gamma", "beta")]
     product = ng.op.Multiply(x, y, name="product")
     node = ng.op.BatchNormTraining(product, *vectors)
-    rectified = ng.op.Relu(node.output(0), name="rectified")
-    function = ng.Function([rectified], [x, y, *vectors], name="layer")
+    activated = ng.op.Relu(node.output(0), name="activated")
+    function = ng.Function([activated], [x, y, *vectors], name="layer")
     result = ng.decompose(function)
     assert result.parameters == function.parameters
     assert result.friendly_name == "layer"
     assert product in result.nodes
-    assert result.results[0].node.friendly_name == "rectified"
-    assert result.results[0].partial_shape == rectified.output(0).partial_shape
+    assert result.results[0].node.friendly_name == "activated"
+    assert result.results[0].partial_shape == activated.output(0).partial_shape
     unchanged = ng.Function([product], [x, y])
     assert ng.decompose(unchanged).nodes == unchanged.nodes
 

@@ -61,7 +61,7 @@ def smooth_case(op: str) -> tuple[ng.Function, list[Array]]:
 
 @pytest.mark.parametrize("op", OPS[:4])
 def test_every_gradient_of_an_op_is_its_derivative(op: str) -> None:
-    """Those that arrive at mean and variance included."""
+    """Gradients include those that arrive at mean and variance."""
     check_by_differences(*smooth_case(op))
 
 
@@ -108,13 +108,13 @@ def test_the_gradient_of_the_decomposition_is_the_fused_one(
             assert error <= 200 * u * scale, f"{name} {sample}"
 
 
-def test_rectified_ops_follow_the_plain_ones() -> None:
+def test_ops_with_relu_follow_the_plain_ones() -> None:
     """BatchNormTrainingRelu's gradients are those of BatchNormTraining and Relu."""
     sample = Sample((4, 3, 5), "f64", "f64", seed=2)
     fused = make_case("BatchNormTrainingRelu", sample).function
     plain = make_case("BatchNormTraining", sample).function
-    rectified = ng.op.Relu(plain.results[0])
-    results = [[fused.results[0], *fused.results[1:3]], [rectified, *plain.results[1:]]]
+    activated = ng.op.Relu(plain.results[0])
+    results = [[fused.results[0], *fused.results[1:3]], [activated, *plain.results[1:]]]
     functions = [
         ng.Function(outputs, function.parameters)
         for outputs, function in zip(results, (fused, plain), strict=True)
@@ -153,7 +153,7 @@ def test_primitives_by_differences() -> None:
     ]
     function = ng.Function(results, [x, y, v])
     check_by_differences(function, arguments)
-    # Of the second derivative: the gradients are a function of the same kind.
+    # The second derivative: the gradients are a function of the same kind.
     deltas = random_deltas(ng.compile(function)(*arguments), seed=5)
     check_by_differences(ng.gradients(function), [*arguments, *deltas])
 
@@ -169,7 +169,7 @@ def test_matrix_products_by_differences(transpose_left: bool, transpose_right: b
     check_by_differences(ng.Function([product], [left, right]), arguments)
 
 
-def test_rectifiers_let_pass_what_is_positive() -> None:
+def test_relu_lets_pass_what_is_positive() -> None:
     x = ng.Parameter("f32", [5], name="x")
     function = ng.gradients(ng.Function([ng.op.Relu(x)], [x]))
     values = np.array([-1, -0.0, 0, 2, np.nan], np.float32)

@@ -1,4 +1,4 @@
-"""Rectifiers become part of the batch norm before them, and no bit changes."""
+"""ReLUs become part of the batch norm before them, and no bit changes."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_forward_and_backward_are_fused_and_give_the_same_bits(
         assert_same_bits(together, plain, f"result {index}")
 
 
-def test_what_is_read_unrectified_stays() -> None:
+def test_what_is_read_before_the_relu_stays() -> None:
     layer = make_layer()
     normalized = layer.norm.output(0)
     for results in ([layer.relu, normalized], [layer.relu, ng.op.Negate(normalized)]):

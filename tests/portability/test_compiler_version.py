@@ -15,7 +15,7 @@ from tests.portability.cmake import SOURCE_TREE, configure, run
 NOT_CLANG = "-U__clang__"
 CLANG = "-D__clang__=1 -D__clang_minor__=0 -D__clang_patchlevel__=0 -U__clang_major__"
 
-#: What makes this machine's compiler pass for another one, and how CMake calls that.
+#: Flags that make this machine's compiler pass for another one, and CMake's name for that.
 TOO_OLD = {
     "GNU 10": f"{NOT_CLANG} -U__GNUC__ -D__GNUC__=10",
     "Clang 13": f"{CLANG} -D__clang_major__=13",

@@ -9,7 +9,7 @@ import pytest
 
 from tests.portability.cmake import configure
 
-#: Those for which CMake looks for modules unless it is told not to.
+#: Compilers for which CMake looks for modules unless it is told not to.
 SCANNING = ("clang++-16", "clang++-17", "clang++-18", "clang++-19", "g++-14", "g++-15")
 COMPILER = next((name for name in SCANNING if shutil.which(name)), None)
 

@@ -27,7 +27,7 @@ TOLERANCE = 1e-7
 
 @dataclass(frozen=True)
 class Channel:
-    """What the forward pass is given, and the gradient that arrives at its output.
+    """The arguments of the forward pass, and the gradient that arrives at its output.
 
     `variance_divisor` is n for the biased variance, n - 1 for the unbiased one.
     """

@@ -509,7 +509,7 @@ WRONG = [formula for formula in ALL if formula.corrected is not None]
 
 
 def values_for(formula: Published) -> SimpleNamespace:
-    """What the formulas of this page refer to."""
+    """The values that the formulas of this page refer to."""
     if formula.source == "nGraph":
         return ngraph_values()
     if formula.source == "derivation":

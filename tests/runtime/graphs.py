@@ -28,12 +28,12 @@ def results_of(
     backend: str = "cpu",
     **options: Any,
 ) -> tuple[Array, ...]:
-    """What the results are for these arrays."""
+    """The results for these arrays."""
     return ng.compile(ng.Function(results, inputs), backend)(*arrays, **options)
 
 
 def chain(length: int) -> ng.Function:
-    """x, with y multiplied, subtracted, rectified and added in turns, `length` times in all."""
+    """x times y, minus y, through a ReLU, plus y, and so on: `length` ops in all."""
     x, y = parameters("x y")
     value: Any = x
     for index in range(length):
@@ -44,7 +44,7 @@ def chain(length: int) -> ng.Function:
 
 
 def numpy_chain(length: int, x: Array, y: Array) -> Array:
-    """The same by numpy."""
+    """The result of chain() by numpy."""
     value = x
     for index in range(length):
         value = [value * y, value - y, np.maximum(value, 0), value + y][index % 4]

@@ -16,7 +16,7 @@ EPSILON = 1e-5
 def build(widths: tuple[int, ...], element_type: str = "f32") -> tuple[ng.Function, list[Array]]:
     """(inputs, classes → loss and the layers' statistics) and the initial weights.
 
-    Each hidden layer is a matrix product, BatchNormTraining and a rectifier; the loss is the mean
+    Each hidden layer is a matrix product, BatchNormTraining and a ReLU; the loss is the mean
     over the batch of the squared differences to the classes, which are rows of 0 and 1.
     """
     random = np.random.default_rng(0)
@@ -57,7 +57,7 @@ def training_step(network: ng.Function) -> ng.Function:
 
 
 def numpy_step(images: Array, classes: Array, weights: list[Array]) -> tuple[float, list[Array]]:
-    """The same by hand, as one would write it in numpy."""
+    """The network by hand, as one would write it in numpy."""
     caches = []
     value = images
     for start in range(0, len(weights) - 1, 3):

@@ -106,7 +106,7 @@ def test_batch_norm_over_its_input() -> None:
 
 @EVERY_BACKEND
 def test_what_a_kernel_makes_in_vain_counts(backend: str) -> None:
-    """Of activated and mask the kernel makes both, also where one alone is a result."""
+    """The kernel makes both activated and mask, even where only one is a result."""
     x = ng.Parameter("f32", [None, 8], name="x")
     gamma, beta = parameters("gamma beta", [8])
     node = ng.op.BatchNormTrainingRelu(x, gamma, beta)

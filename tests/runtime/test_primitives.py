@@ -1,4 +1,4 @@
-"""What executables compute, beside numpy and exact sums; both backends, to the bit."""
+"""Results of executables, beside numpy and exact sums; both backends, to the bit."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ INTEGERS: dict[str, Any] = {
 EVERY_TYPE = pytest.mark.parametrize("element_type", DTYPES)
 EVERY_BACKEND = pytest.mark.parametrize("backend", BACKENDS)
 
-#: Values at which rectifiers, signs and roundings go wrong.
+#: Values at which ReLUs, signs and roundings go wrong.
 SPECIAL = [0.0, -0.0, np.nan, np.inf, -np.inf, 1.0, -1.0, 1e-40, -1e-40, 65504.0, 3.0, 0.1]
 
 BINARY: dict[str, Callable[[Array, Array], Array]] = {
@@ -247,7 +247,7 @@ def test_the_adjoint_of_a_mean_divides_in_double(element_type: str, backend: str
 def test_products_of_matrices(
     transpose_left: bool, transpose_right: bool, element_type: str
 ) -> None:
-    """Of integers they are exact; of others both backends agree, and with numpy nearly."""
+    """Products of integers are exact; for others both backends agree, and with numpy nearly."""
     numbers = np.random.default_rng(10).integers(-3, 4, (5, 37)).astype(DTYPES[element_type])
     others = np.random.default_rng(11).integers(-3, 4, (37, 19)).astype(DTYPES[element_type])
     random = normals((5, 37), 12, DTYPES[element_type]), normals((37, 19), 13, DTYPES[element_type])
@@ -278,7 +278,7 @@ MASKED = [((3, 5, 7, 9), 1), ((3, 5, 7, 9), -1), ((6, 13), 1), ((2, 3, 0), 1), (
 @EVERY_BACKEND
 @EVERY_TYPE
 @pytest.mark.parametrize(("shape", "channel_axis"), MASKED)
-def test_rectifier_masks_pack_bits(
+def test_relu_masks_pack_bits(
     shape: tuple[int, ...], channel_axis: int, element_type: str, backend: str
 ) -> None:
     value = np.maximum(normals(shape, 14), 0).astype(DTYPES[element_type])

@@ -47,7 +47,7 @@ def closed_form(dout: Array, cache: Any) -> tuple[Array, Array, Array]:
 
 
 def unbiased_forward(x: Array, gamma: Array, beta: Array, eps: float) -> tuple[Array, Any]:
-    """The same with the variance divided by n - 1."""
+    """A right pair with the variance divided by n - 1."""
     inv = 1 / np.sqrt(x.var(axis=0, ddof=1) + eps)
     xhat = (x - x.mean(axis=0)) * inv
     return gamma * xhat + beta, (xhat, gamma, None, inv)

@@ -22,7 +22,7 @@ def example(*shape: int) -> Array:
 
 
 def mistakes_in(verification: ng.Verification) -> Mistakes:
-    """What was found, as (output, mistake)."""
+    """The findings, as (output, mistake)."""
     assert verification.passed == (not verification.findings) == bool(verification)
     assert all(finding.mistake in MISTAKES for finding in verification.findings)
     return {(finding.output, finding.mistake) for finding in verification.findings}
@@ -406,7 +406,7 @@ def test_functions_in_float32_are_judged_by_their_precision() -> None:
 
 
 def gradient_check(backward: Backward, delta_of: Callable[[Array], Array]) -> float:
-    """What many do: compare with differences for one loss, relative to gamma·inv·delta."""
+    """A common check: compare with differences for one loss, relative to gamma·inv·delta."""
     x, gamma, beta = example(12, 5), np.full(5, 1.3), np.zeros(5)
     _, cache = right.forward(x, gamma, beta, 1e-5)
     delta = delta_of(cache[0])

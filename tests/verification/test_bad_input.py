@@ -1,4 +1,4 @@
-"""What cannot be verified is an error that names the argument, what was expected and what came."""
+"""Input that cannot be verified is an error: it names the argument, what was expected and came."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ ONE_PASS, STAGED = (one_pass, right.closed_form), (right.forward, right.staged)
 def test_right_functions_pass_on_any_magnitude(
     functions: Functions, scale: float, shape: tuple[int, ...]
 ) -> None:
-    """Of tiny x, y is beta, and its change by a step in gamma is lost in the rounding of beta."""
+    """If x is tiny, y is beta, and its change by a step in gamma is lost in beta's rounding."""
     for seed in range(3):
         verification = ng.verify(*functions, scale * example(*shape), seed=seed)
         assert verification.passed, f"seed {seed}\n{verification}"

@@ -32,7 +32,7 @@ def forward(x: Array, gamma: Array, beta: Array, eps: float) -> tuple[Array, Any
 
 
 def values_of(channel: Channel) -> SimpleNamespace:
-    """What the formulas refer to, under every page's names."""
+    """The values that the formulas refer to, under every page's names."""
     s = stages_of(WITH_GMUL, channel)
     s.d = s.dout = s.normalized_delta
     s.xhat = s.centered * s.invsqrt

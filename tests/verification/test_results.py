@@ -22,7 +22,7 @@ Function = Callable[..., Any]
 
 
 class NoArray:
-    """What numpy cannot read, like a torch tensor that requires its gradient."""
+    """An array that numpy cannot read, like a torch tensor that requires its gradient."""
 
     def __array__(self, *_: Any, **__: Any) -> Array:
         raise RuntimeError("cannot be read")

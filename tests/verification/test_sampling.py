@@ -23,7 +23,7 @@ from .test_backward import mistakes_in
 
 
 def forward(x: Array, gamma: Array, beta: Array, epsilon: float, channel_axis: int) -> Any:
-    """Of any rank and channel axis."""
+    """A forward pass for any rank and channel axis."""
     axes = tuple(axis for axis in range(x.ndim) if axis != channel_axis)
     shape = [-1 if axis == channel_axis else 1 for axis in range(x.ndim)]
     inv = 1 / np.sqrt(x.var(axes, keepdims=True) + epsilon)

@@ -1,4 +1,4 @@
-"""What is measured: normgraph and other libraries, a module per library."""
+"""The candidates: normgraph and other libraries, a module per library."""
 
 from __future__ import annotations
 

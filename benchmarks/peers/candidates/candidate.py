@@ -1,4 +1,4 @@
-"""What a library must offer to be measured."""
+"""The interface that a library must offer to be measured."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Candidate(ABC):
 
     @abstractmethod
     def outputs(self, case: Case, result: Any) -> Sequence[Array]:
-        """What a call has returned: (normalized,), or (input_delta, gamma_delta, beta_delta).
+        """The arrays of a result: (normalized,), or (input_delta, gamma_delta, beta_delta).
 
         The first one in the order of memory, as in CaseData.
         """

@@ -1,4 +1,4 @@
-"""As much of oneDNN's C interface (version 3) as batch normalization needs."""
+"""The part of oneDNN's C interface (version 3) that batch normalization needs."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class OneDnn:
         return f"{version.major}.{version.minor}.{version.patch}"
 
     def _created(self, function: str, *arguments: object) -> c_void_p:
-        """What a function stores where its first argument points to."""
+        """The value that a function stores where its first argument points to."""
         created = c_void_p()
         status = getattr(self._library, function)(byref(created), *arguments)
         if status != 0:
@@ -117,7 +117,7 @@ class OneDnn:
         return self._created("dnnl_primitive_create", descriptor)
 
     def arguments(self, memories: Mapping[str, c_void_p]) -> ctypes.Array[_Argument]:
-        """What a primitive is executed with."""
+        """An argument that a primitive is executed with."""
         arguments = [_Argument(ARGUMENTS[name], memory) for name, memory in memories.items()]
         return (_Argument * len(arguments))(*arguments)
 

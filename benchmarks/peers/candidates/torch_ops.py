@@ -14,7 +14,7 @@ from ..case_data import DTYPES, EPSILON, Array, CaseData
 from ..cases import FORWARD, Case
 from .candidate import Call, Candidate, LeftOut
 
-#: Of the running statistics, of which there are none.
+#: The momentum of running statistics, of which there are none.
 MOMENTUM = 0.1
 
 
@@ -31,7 +31,7 @@ def data_tensor(array: Array, data: CaseData) -> Any:
 
 
 def numpy_array(value: Any) -> Array:
-    """In float, which holds what bfloat16 holds."""
+    """A tensor's elements in float, which holds every bfloat16."""
     array: Array = value.detach().float().numpy()
     return array
 
@@ -74,12 +74,12 @@ class TorchOps(_Torch):
         return data_tensor(array, data)
 
     def _statistics(self, data: CaseData) -> tuple[Any, Any]:
-        """What the forward pass hands to the backward pass."""
+        """The values that the forward pass hands to the backward pass."""
         return tensor(data.mean), 1 / torch.sqrt(tensor(data.variance) + EPSILON)
 
 
 class TorchMkldnn(TorchOps):
-    """The same ops on tensors of torch's layout for oneDNN, which is never channels last.
+    """Torch's ops on tensors of its layout for oneDNN, which is never channels last.
 
     It shows the oneDNN that torch was built with, newer than the package that OneDnnPrimitives
     takes.

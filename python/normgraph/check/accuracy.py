@@ -24,15 +24,16 @@ from normgraph.check.outcome import Check, MismatchError, UnavailableError
 from normgraph.definition import Float64Array
 
 EPSILON = 1e-5
+VECTORS = ("gamma", "beta", "mean", "variance")
 
 #: Longer than the 8192 elements of a channel that one block of the canonical order sums, and odd
 #: everywhere.
 SHAPES = {"channels first": ((2, 17, 71, 63), 1), "channels last": ((2, 71, 63, 17), -1)}
 
-#: Of a sum in double, relative to the sum of its |terms|: at most 512 adds in sequence, then a tree
-#: of fewer than 64 levels, and a few roundings in each term: 600 roundoffs.
+#: Error of a sum in double, relative to the sum of its |terms|: at most 512 adds in sequence, then
+#: a tree of fewer than 64 levels, and a few roundings in each term: 600 roundoffs.
 DOUBLE_SUM_ERROR = 600 * 2.0**-53
-#: What is promised of sums over f16, bf16 and f32 data.
+#: Promised bound for sums over f16, bf16 and f32 data.
 PROMISED_SUM_ERROR = 1e-12
 
 
@@ -77,13 +78,14 @@ def checks() -> Iterator[Check]:
     """Yield one check per op and pair of types, each in both layouts; then finite differences."""
     for data, vector in TYPE_PAIRS:
         types = data.name if data is vector else f"{data.name} with {vector.name} vectors"
-        yield Check(f"forward, {types}", partial(in_both_layouts, forward, data, vector))
-        yield Check(f"inference, {types}", partial(in_both_layouts, inference, data, vector))
-        yield Check(f"backward, {types}", partial(in_both_layouts, backward, data, vector))
-        yield Check(
-            f"frozen backward, {types}", partial(in_both_layouts, frozen_backward, data, vector)
-        )
-        yield Check(f"rectified, {types}", partial(rectified_in_both_layouts, data, vector))
+        for name, measure in (
+            ("forward", forward),
+            ("inference", inference),
+            ("backward", backward),
+            ("frozen backward", frozen_backward),
+        ):
+            yield Check(f"{name}, {types}", partial(in_both_layouts, measure, data, vector))
+        yield Check(f"with ReLU, {types}", partial(relu_in_both_layouts, data, vector))
     yield Check("backward against finite differences, f64", finite_differences)
 
 
@@ -101,6 +103,15 @@ class Case:
     mean: npt.NDArray[Any]
     variance: npt.NDArray[Any]
 
+    def call(self, function: Callable[..., Any], *names: str) -> Any:
+        """Call a kernel function with these arrays."""
+        arrays = [getattr(self, name) for name in names]
+        return function(*arrays, epsilon=EPSILON, channel_axis=self.channel_axis)
+
+    def wide(self, *names: str) -> list[Float64Array]:
+        """Return channel vectors in float64."""
+        return [getattr(self, name).astype(np.float64) for name in names]
+
     def element_bound(self, units: int, largest_term: Float64Array) -> Float64Array:
         """Return `units` roundoffs of the largest term, of float arithmetic or, for f64, double.
 
@@ -110,7 +121,7 @@ class Case:
 
     @property
     def sum_error(self) -> float:
-        """What a sum may be off by, relative to the sum of its |terms|."""
+        """The allowed error of a sum, relative to the sum of its |terms|."""
         return DOUBLE_SUM_ERROR if self.data is F64 else PROMISED_SUM_ERROR
 
     def channel_bound(self, expected: Float64Array, absolute_terms: Float64Array) -> Float64Array:
@@ -176,13 +187,11 @@ def in_both_layouts(measure: Callable[[Case, Measured], None], data: Format, vec
 
 def forward(case: Case, measured: Measured) -> None:
     """Measure BatchNormTraining."""
-    result = ng.batch_norm_training(
-        case.input, case.gamma, case.beta, epsilon=EPSILON, channel_axis=case.channel_axis
-    )
+    result = case.call(ng.batch_norm_training, "input", "gamma", "beta")
     x = definition.rows(case.input, case.channel_axis)
-    gamma, beta = (v.astype(np.float64) for v in (case.gamma, case.beta))
+    gamma, beta = case.wide("gamma", "beta")
     normalized, mean, variance = definition.training(x, gamma, beta, EPSILON)
-    # What is added: the first element and the differences from it.
+    # The terms that are added: the first element and the differences from it.
     mean_terms = np.abs(x[0]) + np.abs(x - x[0]).mean(axis=0)
     variance_terms = ((x - x[0]) ** 2).mean(axis=0)
     inverse = definition.inverse_deviation(variance, EPSILON)
@@ -207,19 +216,9 @@ def forward(case: Case, measured: Measured) -> None:
 
 def inference(case: Case, measured: Measured) -> None:
     """Measure BatchNormInference."""
-    result = ng.batch_norm_inference(
-        case.input,
-        case.gamma,
-        case.beta,
-        case.mean,
-        case.variance,
-        epsilon=EPSILON,
-        channel_axis=case.channel_axis,
-    )
+    result = case.call(ng.batch_norm_inference, "input", *VECTORS)
     x = definition.rows(case.input, case.channel_axis)
-    gamma, beta, mean, variance = (
-        v.astype(np.float64) for v in (case.gamma, case.beta, case.mean, case.variance)
-    )
+    gamma, beta, mean, variance = case.wide(*VECTORS)
     normalized = definition.inference(x, gamma, beta, mean, variance, EPSILON)
     measured.add(
         "normalized",
@@ -237,7 +236,7 @@ def forward_bound(case: Case, normalized: Float64Array, beta: Float64Array) -> F
 
 @dataclass(frozen=True)
 class BackwardTerms:
-    """What both backward passes are measured with, in float64 and in the shapes (n, C) and (C)."""
+    """Terms that both backward passes are measured with, in float64, of shape (n, C) and (C)."""
 
     x: Float64Array
     gamma: Float64Array
@@ -274,22 +273,13 @@ class BackwardTerms:
 def backward_terms(case: Case) -> BackwardTerms:
     """Return the case's arrays in float64."""
     x, delta = (definition.rows(a, case.channel_axis) for a in (case.input, case.normalized_delta))
-    gamma, mean, variance = (v.astype(np.float64) for v in (case.gamma, case.mean, case.variance))
+    gamma, mean, variance = case.wide("gamma", "mean", "variance")
     return BackwardTerms(x, gamma, mean, variance, delta)
 
 
 def backward(case: Case, measured: Measured) -> None:
     """Measure BatchNormTrainingBackprop."""
-    result = ng.batch_norm_training_backprop(
-        case.input,
-        case.gamma,
-        case.beta,
-        case.mean,
-        case.variance,
-        case.normalized_delta,
-        epsilon=EPSILON,
-        channel_axis=case.channel_axis,
-    )
+    result = case.call(ng.batch_norm_training_backprop, "input", *VECTORS, "normalized_delta")
     one = backward_terms(case)
     expected = definition.training_backprop(
         one.x, one.gamma, one.mean, one.variance, one.delta, EPSILON
@@ -311,16 +301,7 @@ def backward(case: Case, measured: Measured) -> None:
 
 def frozen_backward(case: Case, measured: Measured) -> None:
     """Measure BatchNormInferenceBackprop."""
-    result = ng.batch_norm_inference_backprop(
-        case.input,
-        case.gamma,
-        case.beta,
-        case.mean,
-        case.variance,
-        case.normalized_delta,
-        epsilon=EPSILON,
-        channel_axis=case.channel_axis,
-    )
+    result = case.call(ng.batch_norm_inference_backprop, "input", *VECTORS, "normalized_delta")
     one = backward_terms(case)
     expected = definition.inference_backprop(
         one.x, one.gamma, one.mean, one.variance, one.delta, EPSILON
@@ -353,17 +334,17 @@ def add_gradients(
         measured.add(name, actual, channel_values, case.channel_bound(channel_values, terms))
 
 
-def rectified_in_both_layouts(data: Format, vector: Format) -> str:
-    """Hold the ops with a rectifier against those without, and numpy's rectifier, to the bit."""
+def relu_in_both_layouts(data: Format, vector: Format) -> str:
+    """Compare the ops with a ReLU with those without and numpy's ReLU, to the bit."""
     for layout, (shape, channel_axis) in SHAPES.items():
         case = make_case(data, vector, shape, channel_axis)
-        for name, actual, expected in rectified_outputs(case):
+        for name, actual, expected in relu_outputs(case):
             if actual.tobytes() != expected.tobytes():
-                raise MismatchError(f"{layout}, {name}: not that of the ops without a rectifier")
-    return "the bits of the ops without a rectifier"
+                raise MismatchError(f"{layout}, {name}: not that of the ops without ReLU")
+    return "the bits of the ops without ReLU"
 
 
-def rectified_outputs(
+def relu_outputs(
     case: Case,
 ) -> Iterator[tuple[str, npt.NDArray[Any], npt.NDArray[Any]]]:
     """Yield (name, actual, expected) for each output of BatchNormTrainingRelu and its gradients."""
@@ -404,11 +385,8 @@ def finite_differences() -> str:
     delta = generator.normal(size=(n, channels))
     gamma, beta = generator.normal(size=channels) + 1.5, generator.normal(size=channels)
 
-    def normalize(x: Float64Array, gamma: Float64Array, beta: Float64Array) -> Float64Array:
-        normalized: Float64Array = ng.batch_norm_training(
-            x, gamma, beta, epsilon=EPSILON
-        ).normalized
-        return normalized
+    def normalize(x: Float64Array, gamma: Float64Array, beta: Float64Array) -> Any:
+        return ng.batch_norm_training(x, gamma, beta, epsilon=EPSILON).normalized
 
     forward_result = ng.batch_norm_training(x, gamma, beta, epsilon=EPSILON)
     result = ng.batch_norm_training_backprop(

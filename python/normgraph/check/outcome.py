@@ -1,4 +1,4 @@
-"""What a check is: a subject, and a function that returns a figure or raises an objection."""
+"""A check: a subject, and a function that returns a figure or raises an objection."""
 
 from __future__ import annotations
 

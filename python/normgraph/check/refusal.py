@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from normgraph.check.outcome import Check, MismatchError
 
 
 class BadCall(NamedTuple):
-    """What differs from a good call; the error it must give, and words of its message."""
+    """The difference from a good call, the error it must give, and words of its message."""
 
     arguments: dict[str, Any]
     error: type[Exception]
@@ -64,7 +64,7 @@ def checks() -> Iterator[Check]:
             {"mask": np.ones((4, 5), np.uint8)}, ValueError, ("C12", "mask")
         ),
         "mask with gaps": BadCall(
-            {"mask": np.ones((4, 2), np.uint8)[:, ::2]}, ValueError, ("mask", "C order")
+            {"mask": np.ones((4, 2), np.uint8)[:, ::2]}, ValueError, ("mask", "strides")
         ),
         "missing mask": BadCall({"mask": None}, TypeError, ("mask",)),
         "delta of another shape": BadCall(
@@ -75,71 +75,25 @@ def checks() -> Iterator[Check]:
     statistics = {"mean": ones, "variance": ones}
     delta = {"normalized_delta": np.ones((4, 5), np.float32)}
     mask = {"mask": np.zeros((4, 1), np.uint8)}
-    yield Check(
-        "bad input refused, batch_norm_training", partial(all_refused, training, good, of_training)
-    )
-    yield Check(
-        "bad input refused, batch_norm_inference",
-        partial(all_refused, inference, good | statistics, of_inference),
-    )
-    yield Check(
-        "bad input refused, batch_norm_training_backprop",
-        partial(all_refused, training_backprop, good | statistics | delta, of_backprop),
-    )
-    yield Check(
-        "bad input refused, batch_norm_inference_backprop",
-        partial(all_refused, inference_backprop, good | statistics | delta, of_backprop),
-    )
-    yield Check(
-        "bad input refused, batch_norm_training_relu",
-        partial(all_refused, training_relu, good, of_training),
-    )
-    yield Check(
-        "bad input refused, batch_norm_training_relu_backprop",
-        partial(
-            all_refused,
-            training_relu_backprop,
+    functions: dict[str, tuple[dict[str, Any], dict[str, BadCall]]] = {
+        "batch_norm_training": (good, of_training),
+        "batch_norm_inference": (good | statistics, of_inference),
+        "batch_norm_training_backprop": (good | statistics | delta, of_backprop),
+        "batch_norm_inference_backprop": (good | statistics | delta, of_backprop),
+        "batch_norm_training_relu": (good, of_training),
+        "batch_norm_training_relu_backprop": (
             good | statistics | mask | {"activated_delta": delta["normalized_delta"]},
             of_mask,
         ),
-    )
+    }
+    for name, (arguments, bad_calls) in functions.items():
+        yield Check(f"bad input refused, {name}", partial(all_refused, name, arguments, bad_calls))
     yield Check("overlapping output refused and not written", overlapping_output)
 
 
-def training(**arguments: Any) -> None:
-    """batch_norm_training, looked up at the call."""
-    ng.batch_norm_training(**arguments)
-
-
-def inference(**arguments: Any) -> None:
-    """batch_norm_inference, looked up at the call."""
-    ng.batch_norm_inference(**arguments)
-
-
-def training_backprop(**arguments: Any) -> None:
-    """batch_norm_training_backprop, looked up at the call."""
-    ng.batch_norm_training_backprop(**arguments)
-
-
-def inference_backprop(**arguments: Any) -> None:
-    """batch_norm_inference_backprop, looked up at the call."""
-    ng.batch_norm_inference_backprop(**arguments)
-
-
-def training_relu(**arguments: Any) -> None:
-    """batch_norm_training_relu, looked up at the call."""
-    ng.batch_norm_training_relu(**arguments)
-
-
-def training_relu_backprop(**arguments: Any) -> None:
-    """batch_norm_training_relu_backprop, looked up at the call."""
-    ng.batch_norm_training_relu_backprop(**arguments)
-
-
-def all_refused(
-    function: Callable[..., None], good: dict[str, Any], bad_calls: dict[str, BadCall]
-) -> str:
+def all_refused(name: str, good: dict[str, Any], bad_calls: dict[str, BadCall]) -> str:
     """Raise MismatchError unless the good call succeeds and each bad one gives its error."""
+    function = getattr(ng, name)
     function(**good)
     for subject, bad in bad_calls.items():
         try:

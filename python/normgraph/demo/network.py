@@ -1,6 +1,6 @@
 """A small classifier in numpy that uses normgraph's kernels: how to train with them, in one page.
 
-Each hidden layer is dense -> batch normalization (or a bias) -> rectifier. Three calls do the
+Each hidden layer is dense -> batch normalization (or a bias) -> ReLU. Three calls do the
 normalization:
 - training forward: `batch_norm_training` normalizes with the statistics of the batch and returns
   them;
@@ -42,7 +42,7 @@ class Layer(Protocol):
 
 
 class Dense:
-    """x @ weight, initialized for rectifiers: variance 2/inputs (He et al., 2015)."""
+    """x @ weight, initialized for ReLUs: variance 2/inputs (He et al., 2015)."""
 
     def __init__(self, inputs: int, outputs: int, generator: np.random.Generator) -> None:
         self.weight = (generator.normal(size=(inputs, outputs)) * np.sqrt(2 / inputs)).astype(
@@ -141,7 +141,7 @@ class BatchNorm:
         self.beta -= rate * self.beta_delta
 
 
-class Rectifier:
+class Relu:
     """max(x, 0)."""
 
     def forward(self, x: Float32Array) -> Float32Array:
@@ -151,8 +151,8 @@ class Rectifier:
 
     def infer(self, x: Float32Array) -> Float32Array:
         """Return max(x, 0)."""
-        rectified: Float32Array = np.maximum(x, np.float32(0))
-        return rectified
+        activated: Float32Array = np.maximum(x, np.float32(0))
+        return activated
 
     def backward(self, delta: Float32Array) -> Float32Array:
         """Let the gradient pass where x was positive."""
@@ -178,7 +178,7 @@ class Network:
             self.layers += [
                 Dense(inputs, outputs, generator),
                 BatchNorm(outputs) if normalized else Bias(outputs),
-                Rectifier(),
+                Relu(),
             ]
         self.layers += [Dense([features, *hidden][-1], classes, generator), Bias(classes)]
 

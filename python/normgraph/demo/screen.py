@@ -1,4 +1,4 @@
-"""What the demo prints: a hundred columns, alive in a terminal, plain lines in a pipe."""
+"""The demo's output: a hundred columns, alive in a terminal, plain lines in a pipe."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ Kind = Literal["number", "integer", "flag", "axes", "element type", "shape", "by
 #: Sizes beyond this cannot be in a file; they are not computed any further.
 HUGE = 2**63
 
-#: As many as an array of numpy can have. A bound there must be: every node has its own copy of a
+#: The limit of numpy's arrays. There must be a limit: every node has its own copy of a
 #: shape, so that a short text could else ask for any amount of memory.
 MOST_AXES = 64
 
@@ -60,7 +60,7 @@ def to_json(value: object) -> Any:
 
 
 def attributes_from_json(values: dict[str, Value], kinds: dict[str, Kind]) -> dict[str, Any]:
-    """What the constructor takes, from an object's members. Raises FormatError."""
+    """The constructor's arguments, from an object's members. Raises FormatError."""
     attributes = {name: READERS[kind](values[name]) for name, kind in kinds.items()}
     if "data" in attributes:
         attributes["data"] = elements(
@@ -136,7 +136,7 @@ def static_shape(value: Value) -> list[int]:
 
 
 def elements(value: Value, type_: element.Type, lengths: list[int]) -> bytes:
-    """As many elements as the shape has, in this machine's byte order, from base64."""
+    """The elements of a shape, in this machine's byte order, from base64."""
     if type_.is_dynamic:
         value.fail("expected elements of a known type, got dynamic")
     text = value.string()
@@ -159,7 +159,7 @@ def elements(value: Value, type_: element.Type, lengths: list[int]) -> bytes:
 
 
 def number_of_bytes(type_: element.Type, lengths: list[int]) -> int:
-    """How many bytes the elements take; some number from HUGE on if that is more."""
+    """The number of bytes that the elements take; some number from HUGE on if that is more."""
     if 0 in lengths:
         return 0
     size = type_.size

@@ -18,7 +18,7 @@ __all__ = ["dot_of"]
 
 
 class Colors(NamedTuple):
-    """Of a box: dark text on a light ground, which reads the same on white and on black paper."""
+    """Colours of a box: dark text on a light ground, legible on white and on black paper."""
 
     fill: str
     line: str
@@ -29,7 +29,7 @@ FORWARD = Colors("#cfe3ff", "#3f7cc4", "#10243f")
 ADJOINT = Colors("#ffdcb3", "#c8741a", "#3d2000")
 CONSTANT = Colors("#e9e9e4", "#8b8b83", "#2b2b28")
 
-#: Of what stands on the paper itself: as far from white as from black.
+#: The colour of text on the paper itself: as far from white as from black.
 PAPER_TEXT = "#7b8088"
 FRAME, FRAME_FILL = "#7b8088", "#7b80881c"
 
@@ -100,7 +100,7 @@ def rows(box: Box) -> Iterator[str]:
     """The lines of a box: the title in bold, the others smaller."""
     if box.title:
         text = escaped(printable(box.title))
-        # What has no other line is a name, or all that there is to say.
+        # A single line is a name, or all that there is to say.
         yield f"<b>{text}</b>" if box.kind != "constant" else text
     for line in box.lines:
         text = escaped(printable(line, longest=80))

@@ -47,7 +47,7 @@ class Drawing:
     def svg(self) -> str:
         """The image as SVG. Raises GraphvizError if Graphviz is not installed."""
         text = run_dot(self.dot, "svg").decode()
-        # What stands before is for files, and names the version of Graphviz.
+        # The part before is for files, and names the version of Graphviz.
         return text[text.index("<svg") :]
 
     def save(self, path: str | PathLike[str]) -> None:

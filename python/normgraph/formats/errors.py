@@ -1,4 +1,4 @@
-"""What reading a text, and writing for other programs, raises."""
+"""Errors of reading a text and of writing for other programs."""
 
 from __future__ import annotations
 

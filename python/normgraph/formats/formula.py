@@ -1,4 +1,4 @@
-"""What a primitive node computes, as a formula of the names it reads: `Σ square / n`."""
+"""Formulas of primitive nodes, in terms of the names they read: `Σ square / n`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from .._core import Node, Output
 
-#: How strongly the parts of a formula hold together.
+#: Precedence of the parts of a formula.
 SUM, PRODUCT, ATOM = range(3)
 
 SUPERSCRIPTS = {2: "²", 3: "³", 4: "⁴"}
@@ -35,9 +35,15 @@ class FormulaWriter:
         self.name_of = name_of
 
     def of_node(self, node: Node) -> Formula:
-        """What the node computes."""
-        writer = WRITERS.get(node.type_name)
-        return writer(self, node) if writer else self.call(node)
+        """The formula of a node: Op(a, b) if its op has no sign."""
+        if node.type_name in ("Add", "Multiply"):
+            return self.sum(node) if node.type_name == "Add" else self.product(node)
+        if node.type_name not in FORMS:
+            inputs = (self.of_input(node, index).text for index in range(len(node.inputs)))
+            return Formula(f"{node.type_name}({', '.join(inputs)})")
+        form = FORMS[node.type_name]
+        parts = (self.of_input(node, i).within(least) for i, least in enumerate(form.inputs))
+        return Formula(form.text.format(*parts), form.strength)
 
     def of_input(self, node: Node, index: int) -> Formula:
         """The name of what the node reads there, or its formula."""
@@ -45,25 +51,15 @@ class FormulaWriter:
         name = self.name_of(source)
         return self.of_node(looked_through(source).node) if name is None else Formula(name)
 
-    def call(self, node: Node) -> Formula:
-        """Of an op that has no sign: Op(a, b)."""
-        inputs = (self.of_input(node, index).text for index in range(len(node.inputs)))
-        return Formula(f"{node.type_name}({', '.join(inputs)})")
-
     def sum(self, node: Node) -> Formula:
-        """Of Add: a + b, or 2 · a."""
+        """Add: a + b, or 2 · a."""
         left, right = self.of_input(node, 0), self.of_input(node, 1)
         if left == right:
             return self.product(node)
         return Formula(f"{left.text} + {right.text}", SUM)
 
-    def difference(self, node: Node) -> Formula:
-        """Of Subtract: a − b."""
-        left, right = self.of_input(node, 0), self.of_input(node, 1)
-        return Formula(f"{left.text} − {right.within(PRODUCT)}", SUM)
-
     def product(self, node: Node) -> Formula:
-        """Of Multiply: a · b², with the factors of factors."""
+        """Multiply: a · b², with the factors of factors."""
         factors = self.factors(node)
         powers = dict.fromkeys(factors, 0)
         for factor in factors:
@@ -77,7 +73,7 @@ class FormulaWriter:
         return Formula(" · ".join(texts), PRODUCT if len(texts) > 1 else ATOM)
 
     def factors(self, node: Node) -> list[Formula]:
-        """What Multiply, or Add of equal values, is the product of."""
+        """The factors of Multiply, or of Add of equal values."""
         if node.type_name == "Add":
             return [Formula("2"), *self.factors_of(node, 0)]
         return [*self.factors_of(node, 0), *self.factors_of(node, 1)]
@@ -92,64 +88,27 @@ class FormulaWriter:
             return self.factors(inner)
         return [self.of_input(node, index)]
 
-    def quotient(self, node: Node) -> Formula:
-        """Of Divide: a / b."""
-        left, right = self.of_input(node, 0), self.of_input(node, 1)
-        return Formula(f"{left.within(PRODUCT)} / {right.within(ATOM)}", PRODUCT)
 
-    def negative(self, node: Node) -> Formula:
-        """Of Negate: −a."""
-        return Formula(f"−{self.of_input(node, 0).within(PRODUCT)}", SUM)
+class Form(NamedTuple):
+    """The formula of an op: its inputs are put in these places, within these strengths."""
 
-    def root(self, node: Node) -> Formula:
-        """Of SquareRoot: √a."""
-        return Formula(f"√{self.of_input(node, 0).within(ATOM)}")
-
-    def total(self, node: Node) -> Formula:
-        """Of Sum: Σ a."""
-        return Formula(f"Σ {self.of_input(node, 0).within(PRODUCT)}", PRODUCT)
-
-    def mean(self, node: Node) -> Formula:
-        """Of Mean: Σ a / n."""
-        return Formula(f"{self.total(node).text} / n", PRODUCT)
-
-    def share(self, node: Node) -> Formula:
-        """Of MeanBackprop: a / n."""
-        return Formula(f"{self.of_input(node, 0).within(PRODUCT)} / n", PRODUCT)
-
-    def rectified(self, node: Node) -> Formula:
-        """Of Relu: max(a, 0)."""
-        return Formula(f"max({self.of_input(node, 0).text}, 0)")
-
-    def where_positive(self, node: Node) -> Formula:
-        """Of ReluBackprop: b where a > 0."""
-        value, delta = self.of_input(node, 0), self.of_input(node, 1)
-        return Formula(f"{delta.text} where {value.text} > 0", SUM)
-
-    def mask(self, node: Node) -> Formula:
-        """Of ReluMask: a ≠ 0."""
-        return Formula(f"{self.of_input(node, 0).text} ≠ 0", SUM)
-
-    def where_mask(self, node: Node) -> Formula:
-        """Of ReluMaskSelect: a where mask."""
-        delta, mask = self.of_input(node, 0), self.of_input(node, 1)
-        return Formula(f"{delta.text} where {mask.text}", SUM)
+    text: str
+    strength: int
+    inputs: tuple[int, ...]
 
 
-WRITERS: dict[str, Callable[[FormulaWriter, Node], Formula]] = {
-    "Add": FormulaWriter.sum,
-    "Subtract": FormulaWriter.difference,
-    "Multiply": FormulaWriter.product,
-    "Divide": FormulaWriter.quotient,
-    "Negate": FormulaWriter.negative,
-    "SquareRoot": FormulaWriter.root,
-    "Sum": FormulaWriter.total,
-    "Mean": FormulaWriter.mean,
-    "MeanBackprop": FormulaWriter.share,
-    "Relu": FormulaWriter.rectified,
-    "ReluBackprop": FormulaWriter.where_positive,
-    "ReluMask": FormulaWriter.mask,
-    "ReluMaskSelect": FormulaWriter.where_mask,
+FORMS = {
+    "Subtract": Form("{} − {}", SUM, (SUM, PRODUCT)),
+    "Divide": Form("{} / {}", PRODUCT, (PRODUCT, ATOM)),
+    "Negate": Form("−{}", SUM, (PRODUCT,)),
+    "SquareRoot": Form("√{}", ATOM, (ATOM,)),
+    "Sum": Form("Σ {}", PRODUCT, (PRODUCT,)),
+    "Mean": Form("Σ {} / n", PRODUCT, (PRODUCT,)),
+    "MeanBackprop": Form("{} / n", PRODUCT, (PRODUCT,)),
+    "Relu": Form("max({}, 0)", ATOM, (SUM,)),
+    "ReluBackprop": Form("{1} where {0} > 0", SUM, (SUM, SUM)),
+    "ReluMask": Form("{} ≠ 0", SUM, (SUM,)),
+    "ReluMaskSelect": Form("{} where {}", SUM, (SUM, SUM)),
 }
 
 #: They change the shape or the element type of a value, and not what it is.

@@ -92,7 +92,7 @@ def elements_of(constant: Constant) -> npt.NDArray[Any]:
 
 
 def number_text(value: float | bool) -> str:
-    """As short as can be: 1 for 1.0, and a true minus sign."""
+    """The shortest text of a number: 1 for 1.0, and a true minus sign."""
     text = f"{value:.9g}" if isinstance(value, float) else str(value)
     return f"−{text[1:]}" if text.startswith("-") else text
 

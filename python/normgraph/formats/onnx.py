@@ -10,27 +10,31 @@ What is here writes statements of its own; only to_model needs the package onnx.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 
 from .. import _core
-from .._core import Constant, Function, Node, Output, Parameter
+from .._core import Constant, Function, Node, Output
 from .arguments import check_choice, check_is_function, path_of, weight_of
 from .attributes import in_little_endian
 from .errors import NotExpressibleError
-from .names import UniqueNames, chosen_name, in_one_line, output_name
-from .stages import (
+from .graph_writer import (
+    GraphWriter,
+    Value,
+    axes_of,
+    check_outputs,
     check_sizes,
     check_types_are_known,
     described,
     float_of_32_bits,
-    read_outputs,
-    stages_of,
+    known_product,
+    other_axes,
+    value_of,
 )
+from .names import chosen_name, in_one_line, output_name
 
 if TYPE_CHECKING:
     import onnx
@@ -59,10 +63,8 @@ MOST_BYTES = 2**31 - 2**24
 #: The ops that have statistics of a batch.
 TRAINING = ("BatchNormTraining", "BatchNormTrainingRelu")
 
-#: What a model reads and returns for each of them when it keeps running statistics.
+#: The inputs and outputs that a model has for each of them when it keeps running statistics.
 STATISTICS = ("running_mean", "running_variance", "new_running_mean", "new_running_variance")
-
-Shape: TypeAlias = tuple[int | None, ...]
 
 
 def save(
@@ -118,16 +120,15 @@ def to_model(
 
 def check_is_expressible(function: Function) -> None:
     """Raise NotExpressibleError that lists element types and ranks that are not known."""
-    nodes = function.nodes
-    check_types_are_known(nodes)
-    found = [
-        f"{described(node)}: expected a known rank, got {output.partial_shape}"
-        for node in nodes
-        for output in node.outputs
-        if output.partial_shape.rank.is_dynamic
-    ]
-    if found:
-        raise NotExpressibleError("\n".join(found))
+    check_types_are_known(function.nodes)
+    check_outputs(
+        function.nodes,
+        lambda output: (
+            f"expected a known rank, got {output.partial_shape}"
+            if output.partial_shape.rank.is_dynamic
+            else None
+        ),
+    )
     check_sizes(function)
 
 
@@ -143,14 +144,6 @@ def check_fits_a_file(graph: Graph) -> None:
 
 
 # ---- statements ----------------------------------------------------------------------------------
-
-
-class Value(NamedTuple):
-    """A value of the model; lengths that are not known are None."""
-
-    name: str
-    element: str
-    shape: Shape
 
 
 class Statement(NamedTuple):
@@ -181,38 +174,31 @@ class Graph(NamedTuple):
     statements: list[Statement]
 
 
-def value_of(output: Output, name: str) -> Value:
-    lengths = output.partial_shape
-    shape = tuple(length.length if length.is_static else None for length in lengths)
-    return Value(name, output.element_type.name, shape)
+class Writer(GraphWriter):
+    """Writes statements and initializers."""
 
-
-class Writer:
-    """Writes statements; `values` says which value each output of a node has become."""
+    ELEMENT_WISE: ClassVar = {
+        "Add": "Add",
+        "Subtract": "Sub",
+        "Multiply": "Mul",
+        "Divide": "Div",
+        "Negate": "Neg",
+        "SquareRoot": "Sqrt",
+    }
 
     def __init__(self, family: Family, momentum: float | None) -> None:
-        self.family = family
+        super().__init__(family)
         self.momentum = momentum
         self.inputs: list[Value] = []
         self.outputs: list[Value] = []
         self.initializers: list[Initializer] = []
         self.statements: list[Statement] = []
-        self.values: dict[Output, Value] = {}
-        self.constants: dict[tuple[str, Any], Value] = {}
-        self.names = UniqueNames("_", 1)
-        self.names_of_constants: dict[Node, str] = {}
         self.names_of_statistics: dict[Node, tuple[str, ...]] = {}
-        # As keys, outputs are the same only as long as the Python objects of their nodes live.
-        self.nodes: list[Node] = []
 
     def graph_of(self, function: Function) -> Graph:
         """The whole model."""
         check_is_expressible(function)
-        for parameter in function.parameters:
-            name = self.new_name(chosen_name(parameter) or "input")
-            value = value_of(parameter.output(0), name)
-            self.values[parameter.output(0)] = value
-            self.inputs.append(value)
+        self.inputs = self.add_parameters(function, "input")
         # Before any node takes them: what others read of a model are the names of its results.
         names = [self.new_name(result_name(result)) for result in function.results]
         self.reserve_names(function)
@@ -226,66 +212,41 @@ class Writer:
         return Graph(name, self.inputs, self.outputs, self.initializers, self.statements)
 
     def reserve_names(self, function: Function) -> None:
-        """Names that are promised, before stages take them for what nobody has named."""
-        # As keys, nodes are the same only as long as their Python objects live.
-        self.nodes += function.nodes
+        """Names that are promised: those of running statistics as well."""
+        nodes = function.nodes
         if self.momentum is not None:
-            for node in self.nodes:
+            for node in nodes:
                 if node.type_name in TRAINING:
                     names = (f"{node.friendly_name}.{name}" for name in STATISTICS)
                     self.names_of_statistics[node] = tuple(map(self.new_name, names))
-        for node in self.nodes:
-            name = chosen_name(node) if isinstance(node, Constant) else None
-            if name is not None:
-                self.names_of_constants[node] = self.new_name(name)
+        super().reserve_names(function)
 
-    def new_name(self, wish: str | None) -> str:
-        """A name that nothing else has: the one that is wished for, if it can be had."""
+    def new_name(self, wish: str | None = None) -> str:
         return self.names.new(in_one_line(wish) if wish else "value")
 
-    # ---- nodes -----------------------------------------------------------------------------------
+    # ---- the family ------------------------------------------------------------------------------
 
-    def add_nodes(self, function: Function) -> None:
-        nodes = function.nodes
-        self.nodes += nodes
-        read = read_outputs(function, nodes)
-        for node in nodes:
-            if isinstance(node, Parameter):
-                continue
-            if isinstance(node, _core.op.BatchNormNode):
-                self.add_family(node, [output for output in node.outputs if output in read])
-            elif isinstance(node, Constant):
-                self.values[node.output(0)] = self.constant_of(node)
-            else:
-                inputs = [self.values[value.source] for value in node.inputs]
-                value = WRITERS[node.type_name](self, node, *inputs)
-                self.values[node.output(0)] = value
-
-    def add_family(self, node: _core.op.BatchNormNode, outputs: list[Output]) -> None:
-        is_native = self.family == "native" and float_of_32_bits(node.epsilon) is not None
-        is_training = node.type_name in TRAINING
-        if is_native and is_training:
+    def add_native(self, node: _core.op.BatchNormNode, outputs: list[Output]) -> bool:
+        if float_of_32_bits(node.epsilon) is None:
+            return False
+        if node.type_name in TRAINING:
             self.add_training(node, outputs)
-        elif is_native and node.type_name == "BatchNormInference":
+            return True
+        if node.type_name == "BatchNormInference":
             self.values[node.output(0)] = self.normalization(node, is_training=False)[0]
-        elif is_training and self.momentum is not None:
+            return True
+        return False
+
+    def add_stages(self, node: _core.op.BatchNormNode, outputs: list[Output]) -> None:
+        if self.momentum is not None and node.type_name in TRAINING:
             raise NotExpressibleError(
                 f"{described(node)}: running statistics are those of BatchNormalization, got an op "
                 "that is written as stages"
             )
-        elif outputs:
-            self.add_stages(node, outputs)
-
-    def add_stages(self, node: _core.op.BatchNormNode, outputs: list[Output]) -> None:
-        stages = stages_of(node, outputs, "f64")
-        for parameter, source in zip(stages.function.parameters, stages.sources, strict=True):
-            self.values[parameter.output(0)] = self.values[source]
-        self.add_nodes(stages.function)
-        for output, result in zip(outputs, stages.function.results, strict=True):
-            self.values[output] = self.values[result]
+        super().add_stages(node, outputs)
 
     def add_training(self, node: _core.op.BatchNormNode, outputs: list[Output]) -> None:
-        """BatchNormalization that trains, and a rectifier where the op has one."""
+        """BatchNormalization that trains, and a ReLU where the op has one."""
         values: list[Value] = []
         if self.momentum is None or any(output.index > 0 for output in outputs):
             values = self.normalization(node, is_training=True)
@@ -293,13 +254,11 @@ class Writer:
             # The statistics of this one are not the batch's.
             values[:1] = self.normalization(node, is_training=True, momentum=self.momentum)[:1]
         if node.type_name == "BatchNormTrainingRelu":
-            values[0] = relu(self, node, values[0])
+            values[0] = self.relu(node, values[0])
         if any(output.name == "mask" for output in outputs):
-            values.append(relu_mask(self, node, values[0]))
+            values.append(self.relu_mask(node, values[0]))
         for output, value in zip(node.outputs, values, strict=False):
             self.values[output] = value
-
-    # ---- BatchNormalization ----------------------------------------------------------------------
 
     def normalization(
         self, node: _core.op.BatchNormNode, is_training: bool, momentum: float | None = None
@@ -311,12 +270,11 @@ class Writer:
         """
         data, *vectors = (self.values[value.source] for value in node.inputs)
         channel_type = vectors[0].element
-        wide = "f32" if is_short(data) else data.element
         order = channels_second(node.channel_axis % len(data.shape), len(data.shape))
-        moved = self.transpose(self.cast(data, wide), order)
-        vectors = [self.cast(vector, wide) for vector in vectors]
+        moved = self.transpose(self.widened(data), order)
+        vectors = [self.cast(vector, moved.element) for vector in vectors]
         attributes: dict[str, Any] = {"epsilon": node.epsilon}
-        results = [moved._replace(name=self.new_name(None))]
+        results = [moved._replace(name=self.new_name())]
         if is_training:
             # ONNX weights the old value, which does not count with weight 0. The two old values may
             # not be one, since onnxruntime writes the new ones over them.
@@ -329,8 +287,8 @@ class Writer:
                 if momentum is None
                 else self.running_statistics(node, vectors[0], channel_type)
             )
-            results += [vectors[0]._replace(name=self.new_name(None)) for _ in range(2)]
-        self.add("BatchNormalization", [moved, *vectors], results, attributes)
+            results += [vectors[0]._replace(name=self.new_name()) for _ in range(2)]
+        self.add_statement("BatchNormalization", [moved, *vectors], results, attributes)
         back = tuple(int(axis) for axis in np.argsort(order))
         normalized = self.cast(self.transpose(results[0], back), data.element)
         statistics = [self.cast(value, channel_type) for value in results[1:]]
@@ -340,7 +298,7 @@ class Writer:
 
     def filled(self, number: float, like: Value) -> Value:
         """A number for each element of a vector in f32 or f64."""
-        return self.expand(self.scalar(like.element, number), self.shape_of(like), like.shape)
+        return self.expand(self.number(number, like), like)
 
     def running_statistics(self, node: Node, like: Value, channel_type: str) -> list[Value]:
         """Two more inputs of the model."""
@@ -359,7 +317,7 @@ class Writer:
 
     # ---- statements ------------------------------------------------------------------------------
 
-    def add(
+    def add_statement(
         self,
         op: str,
         inputs: Sequence[Value],
@@ -372,8 +330,8 @@ class Writer:
     def write(self, op: str, inputs: Sequence[Value], result: Value, **attributes: Any) -> Value:
         """A statement that makes one value; without a name, it gets one."""
         if not result.name:
-            result = result._replace(name=self.new_name(None))
-        self.add(op, inputs, [result], attributes)
+            result = result._replace(name=self.new_name())
+        self.add_statement(op, inputs, [result], attributes)
         return result
 
     def initializer(
@@ -388,12 +346,12 @@ class Writer:
         name = self.names_of_constants.get(node)
         return self.initializer(node.element_type.name, node.shape, data, name)
 
-    def scalar(self, element: str, number: float) -> Value:
-        """A number in f32 or f64, written once."""
-        key = (element, number)
+    def number(self, number: float, like: Value) -> Value:
+        """A scalar, written once."""
+        key = (like.element, float(number))
         if key not in self.constants:
-            data = np.array(number, "<f4" if element == "f32" else "<f8").tobytes()
-            self.constants[key] = self.initializer(element, (), data)
+            data = np.array(number, "<f4" if like.element == "f32" else "<f8").tobytes()
+            self.constants[key] = self.initializer(like.element, (), data)
         return self.constants[key]
 
     def integers(self, numbers: Sequence[int]) -> Value:
@@ -404,10 +362,14 @@ class Writer:
             self.constants[key] = self.initializer("i64", (len(numbers),), data)
         return self.constants[key]
 
-    def cast(self, value: Value, element: str) -> Value:
+    def cast(self, value: Value, element: str, wish: str | None = None) -> Value:
         if value.element == element:
             return value
         return self.write("Cast", [value], Value("", element, value.shape), to=element)
+
+    def widened(self, value: Value) -> Value:
+        """A value of 16 bits in f32, in which it is computed."""
+        return self.cast(value, "f32") if is_short(value) else value
 
     def transpose(self, value: Value, order: tuple[int, ...]) -> Value:
         if order == tuple(range(len(order))):
@@ -418,35 +380,33 @@ class Writer:
     def shape_of(self, value: Value) -> Value:
         """The lengths: a constant if they are known."""
         if None not in value.shape:
-            return self.integers([length or 0 for length in value.shape])
+            return self.integers(value.shape)
         return self.write("Shape", [value], Value("", "i64", (len(value.shape),)))
 
-    def expand(self, value: Value, lengths: Value, shape: Shape) -> Value:
-        return self.write("Expand", [value, lengths], Value("", value.element, shape))
+    def expand(self, value: Value, like: Value) -> Value:
+        result = Value("", value.element, like.shape)
+        return self.write("Expand", [value, self.shape_of(like)], result)
 
     def product_of_lengths(self, value: Value, axes: Sequence[int], keepdims: int) -> Value:
         some = Value("", "i64", (len(axes),))
         lengths = self.write("Gather", [self.shape_of(value), self.integers(axes)], some, axis=0)
-        shape = (1,) if keepdims else ()
-        result = Value("", "i64", shape)
+        result = Value("", "i64", (1,) * keepdims)
         return self.write("ReduceProd", [lengths], result, keepdims=keepdims)
 
-    def count_of(self, value: Value, axes: Sequence[int]) -> Value:
-        """How many elements lie along these axes, as a scalar in f64."""
-        count = known_product(value, axes)
-        if count is not None:
-            return self.scalar("f64", float(count))
-        return self.cast(self.product_of_lengths(value, axes, keepdims=0), "f64")
+    def count_of(self, value: Value, axes: Sequence[int], like: Value) -> Value:
+        if known_product(value, axes) is None:
+            return self.cast(self.product_of_lengths(value, axes, keepdims=0), "f64")
+        return super().count_of(value, axes, like)
 
     def length_along(self, value: Value, axes: Sequence[int]) -> Value:
-        """How many elements lie along these axes, as a vector of one integer."""
+        """The number of elements along these axes, as a vector of one integer."""
         count = known_product(value, axes)
         if count is not None:
             return self.integers([count])
         return self.product_of_lengths(value, axes, keepdims=1)
 
     def reshape(self, value: Value, lengths: Sequence[Value]) -> Value:
-        """To lengths that are vectors of integers, one after the other."""
+        """A value reshaped to lengths that are vectors of integers, one after the other."""
         shape = self.joined(*lengths)
         result = Value("", value.element, (None,) * len(lengths))
         return self.write("Reshape", [value, shape], result, allowzero=1)
@@ -455,21 +415,107 @@ class Writer:
         """Vectors of integers one after the other."""
         return self.write("Concat", lengths, Value("", "i64", (None,)), axis=0)
 
-    def compute(self, op: str, *operands: Value) -> Value:
-        """An element-wise op, of 16 bits in f32."""
-        first = operands[0]
-        wide = [self.cast(value, "f32" if is_short(first) else first.element) for value in operands]
-        return self.cast(self.write(op, wide, wide[0]._replace(name="")), first.element)
+    def compute(self, op: str, *operands: Value, wish: str | None = None) -> Value:
+        wide = [self.widened(value) for value in operands]
+        result = self.write(self.ELEMENT_WISE[op], wide, wide[0]._replace(name=""))
+        return self.cast(result, operands[0].element)
 
+    def sum_along(self, value: Value, axes: Sequence[int]) -> Value:
+        shape = tuple(length for axis, length in enumerate(value.shape) if axis not in axes)
+        result = Value("", value.element, shape)
+        return self.write("ReduceSum", [value, self.integers(axes)], result, keepdims=0)
 
-def known_product(value: Value, axes: Sequence[int]) -> int | None:
-    """How many elements lie along these axes, None where a length is not known."""
-    known = [value.shape[axis] for axis in axes]
-    return None if None in known else math.prod(length or 0 for length in known)
+    def product(self, left: Value, right: Value, flags: Sequence[bool]) -> Value:
+        factors = [
+            self.transpose(value, (1, 0) if flag else (0, 1))
+            for value, flag in zip((left, right), flags, strict=True)
+        ]
+        shape = (factors[0].shape[0], factors[1].shape[1])
+        return self.write("MatMul", factors, Value("", "f64", shape))
+
+    # ---- primitive ops ---------------------------------------------------------------------------
+
+    def relu_backprop(self, node: Node, value: Value, delta: Value) -> Value:
+        value, wide_delta = self.widened(value), self.widened(delta)
+        zero = self.number(0.0, value)
+        stopped = self.write("LessOrEqual", [value, zero], Value("", "boolean", value.shape))
+        result = self.write("Where", [stopped, zero, wide_delta], value._replace(name=""))
+        return self.cast(result, delta.element)
+
+    def broadcast(self, node: Node, value: Value, like: Value) -> Value:
+        axes = axes_of(node, like)
+        wide = self.widened(value)
+        new = other_axes(node, like)
+        if new and axes:
+            shape = tuple(length if axis in axes else 1 for axis, length in enumerate(like.shape))
+            result = Value("", wide.element, shape)
+            wide = self.write("Unsqueeze", [wide, self.integers(new)], result)
+        return self.cast(self.expand(wide, like), value.element)
+
+    # ---- masks -----------------------------------------------------------------------------------
+
+    def rows_of(self, node: Node, value: Value) -> tuple[list[Value], Value]:
+        """The lengths of the rows that bits are packed in: all but the last one, and the last."""
+        rank = len(value.shape)
+        axis = node.attributes["channel_axis"] % rank
+        before, after = range(axis), range(axis + 1, rank)
+        outer, channels, inner = (
+            self.length_along(value, list(axes)) for axes in (before, [axis], after)
+        )
+        return ([outer], channels) if axis == rank - 1 else ([outer, channels], inner)
+
+    def whole_bytes(self, length: Value) -> tuple[Value, Value]:
+        """The number of bytes that a row takes, and the number of their bits."""
+        one = length._replace(name="")
+        eight = self.integers([8])
+        more = self.write("Add", [length, self.integers([7])], one)
+        count = self.write("Div", [more, eight], one)
+        return count, self.write("Mul", [count, eight], one)
+
+    def powers(self, element: str) -> Value:
+        """1 to 128, what each bit of a byte counts."""
+        return self.cast(self.integers([1 << place for place in range(8)]), element)
+
+    def relu_mask(self, node: Node, value: Value) -> Value:
+        """A byte of each eight bits, as a sum of powers of two, which is exact in f32."""
+        rows, length = self.rows_of(node, value)
+        count, whole = self.whole_bytes(length)
+        wide = self.widened(value)
+        zero = self.number(0.0, wide)
+        blocked = self.write("Equal", [wide, zero], Value("", "boolean", value.shape))
+        bits = self.cast(self.write("Not", [blocked], blocked._replace(name="")), "f32")
+        bits = self.reshape(bits, [*rows, length])
+        missing = self.write("Sub", [whole, length], length._replace(name=""))
+        pads = self.joined(self.integers([0] * (2 * len(rows) + 1)), missing)
+        bits = self.write("Pad", [bits, pads], bits._replace(name=""))
+        bits = self.reshape(bits, [*rows, count, self.integers([8])])
+        bits = self.write("Mul", [bits, self.powers("f32")], bits._replace(name=""))
+        result = value_of(node.output("mask" if len(node.outputs) > 1 else 0))
+        last = self.integers([len(rows) + 1])
+        total = self.write("ReduceSum", [bits, last], result._replace(element="f32"), keepdims=0)
+        return self.cast(total, "u8")
+
+    def relu_mask_select(self, node: Node, delta: Value, mask: Value) -> Value:
+        rows, length = self.rows_of(node, delta)
+        integers = self.cast(mask, "i32")
+        last = self.integers([len(rows) + 1])
+        repeated = Value("", "i32", (*integers.shape, 1))
+        integers = self.write("Unsqueeze", [integers, last], repeated)
+        bits = self.write("Div", [integers, self.powers("i32")], repeated)
+        two = self.cast(self.integers([2]), "i32")
+        bits = self.write("Mod", [bits, two], repeated)
+        bits = self.reshape(bits, [*rows, self.whole_bytes(length)[1]])
+        ends = [self.integers([0]), length, self.integers([len(rows)])]
+        bits = self.write("Slice", [bits, *ends], bits._replace(name=""))
+        same = Value("", "i32", delta.shape)
+        bits = self.write("Reshape", [bits, self.shape_of(delta)], same, allowzero=1)
+        wide = self.widened(delta)
+        operands = [self.cast(bits, "boolean"), wide, self.number(0.0, wide)]
+        return self.cast(self.write("Where", operands, wide._replace(name="")), delta.element)
 
 
 def is_short(value: Value) -> bool:
-    """Whether it has 16 bits, and is computed in f32."""
+    """Whether a value has 16 bits, and is computed in f32."""
     return value.element in ("f16", "bf16")
 
 
@@ -480,184 +526,8 @@ def channels_second(axis: int, rank: int) -> tuple[int, ...]:
 
 
 def result_name(result: Output) -> str:
-    """What a result is called: by a name that was given, or as the output of its op."""
+    """The name of a result: the one that was given, or that of the op's output."""
     return output_name(result) if chosen_name(result.node) else result.name
-
-
-def axes_of(node: Node, rank: int) -> tuple[int, ...]:
-    """The axes of a reduction or a broadcast, counted from the first."""
-    axes = node.attributes["kept_axes" if "kept_axes" in node.attributes else "axes"]
-    return tuple(axis % rank for axis in axes)
-
-
-# ---- primitive ops -------------------------------------------------------------------------------
-
-
-def element_wise(op: str) -> Callable[..., Value]:
-    def write(writer: Writer, node: Node, *inputs: Value) -> Value:
-        return writer.compute(op, *inputs)
-
-    return write
-
-
-def relu(writer: Writer, node: Node, value: Value) -> Value:
-    """Not Relu, which may make 0 of a NaN."""
-    return relu_backprop(writer, node, value, value)
-
-
-def relu_backprop(writer: Writer, node: Node, value: Value, delta: Value) -> Value:
-    wide = "f32" if is_short(value) else value.element
-    zero = writer.scalar(wide, 0.0)
-    value, wide_delta = writer.cast(value, wide), writer.cast(delta, wide)
-    stopped = writer.write("LessOrEqual", [value, zero], Value("", "boolean", value.shape))
-    result = writer.write("Where", [stopped, zero, wide_delta], value._replace(name=""))
-    return writer.cast(result, delta.element)
-
-
-def convert(writer: Writer, node: Node, value: Value) -> Value:
-    return writer.cast(value, node.outputs[0].element_type.name)
-
-
-def sum_in_double(writer: Writer, node: Node, value: Value) -> tuple[Value, list[int]]:
-    """The sum, and the axes that it goes along."""
-    kept = axes_of(node, len(value.shape))
-    axes = [axis for axis in range(len(value.shape)) if axis not in kept]
-    wide = writer.cast(value, "f64")
-    if not axes:
-        # A sum begins with +0, so that the sum of −0 is +0.
-        return writer.compute("Add", wide, writer.scalar("f64", 0.0)), axes
-    shape = tuple(wide.shape[axis] for axis in kept)
-    result = Value("", "f64", shape)
-    return writer.write("ReduceSum", [wide, writer.integers(axes)], result, keepdims=0), axes
-
-
-def sum_of(writer: Writer, node: Node, value: Value) -> Value:
-    return writer.cast(sum_in_double(writer, node, value)[0], value.element)
-
-
-def mean(writer: Writer, node: Node, value: Value) -> Value:
-    """Not ReduceMean, which is not defined for no elements."""
-    total, axes = sum_in_double(writer, node, value)
-    return writer.cast(writer.compute("Div", total, writer.count_of(value, axes)), value.element)
-
-
-def broadcast(writer: Writer, node: Node, value: Value, like: Value) -> Value:
-    rank = len(like.shape)
-    axes = axes_of(node, rank)
-    wide = writer.cast(value, "f32" if is_short(value) else value.element)
-    new = [axis for axis in range(rank) if axis not in axes]
-    if new and axes:
-        shape = tuple(like.shape[axis] if axis in axes else 1 for axis in range(rank))
-        result = Value("", wide.element, shape)
-        wide = writer.write("Unsqueeze", [wide, writer.integers(new)], result)
-    return writer.cast(writer.expand(wide, writer.shape_of(like), like.shape), value.element)
-
-
-def mean_backprop(writer: Writer, node: Node, delta: Value, like: Value) -> Value:
-    axes = axes_of(node, len(like.shape))
-    others = [axis for axis in range(len(like.shape)) if axis not in axes]
-    wide = writer.cast(delta, "f64")
-    share = writer.compute("Div", wide, writer.count_of(like, others))
-    return broadcast(writer, node, writer.cast(share, delta.element), like)
-
-
-def matrix_multiply(writer: Writer, node: Node, left: Value, right: Value) -> Value:
-    wide = [writer.cast(value, "f64") for value in (left, right)]
-    flags = ("transpose_left", "transpose_right")
-    factors = [
-        writer.transpose(value, (1, 0) if node.attributes[flag] else (0, 1))
-        for value, flag in zip(wide, flags, strict=True)
-    ]
-    shape = (factors[0].shape[0], factors[1].shape[1])
-    product = writer.write("MatMul", factors, Value("", "f64", shape))
-    return writer.cast(product, left.element)
-
-
-# ---- masks ---------------------------------------------------------------------------------------
-
-
-def rows_of(writer: Writer, node: Node, value: Value) -> tuple[list[Value], Value]:
-    """The lengths of the rows that bits are packed in: those before the last one, and the last."""
-    rank = len(value.shape)
-    axis = node.attributes["channel_axis"] % rank
-    before, after = range(axis), range(axis + 1, rank)
-    outer, channels, inner = (
-        writer.length_along(value, list(axes)) for axes in (before, [axis], after)
-    )
-    return ([outer], channels) if axis == rank - 1 else ([outer, channels], inner)
-
-
-def whole_bytes(writer: Writer, length: Value) -> tuple[Value, Value]:
-    """How many bytes a row takes, and how many bits they have."""
-    one = length._replace(name="")
-    eight = writer.integers([8])
-    more = writer.write("Add", [length, writer.integers([7])], one)
-    count = writer.write("Div", [more, eight], one)
-    return count, writer.write("Mul", [count, eight], one)
-
-
-def relu_mask(writer: Writer, node: Node, value: Value) -> Value:
-    """A byte of each eight bits, as a sum of powers of two, which is exact in f32."""
-    rows, length = rows_of(writer, node, value)
-    count, whole = whole_bytes(writer, length)
-    wide = writer.cast(value, "f32" if is_short(value) else value.element)
-    zero = writer.scalar(wide.element, 0.0)
-    blocked = writer.write("Equal", [wide, zero], Value("", "boolean", value.shape))
-    bits = writer.cast(writer.write("Not", [blocked], blocked._replace(name="")), "f32")
-    bits = writer.reshape(bits, [*rows, length])
-    missing = writer.write("Sub", [whole, length], length._replace(name=""))
-    pads = writer.joined(writer.integers([0] * (2 * len(rows) + 1)), missing)
-    bits = writer.write("Pad", [bits, pads], bits._replace(name=""))
-    bits = writer.reshape(bits, [*rows, count, writer.integers([8])])
-    bits = writer.write("Mul", [bits, powers(writer, "f32")], bits._replace(name=""))
-    result = value_of(node.output("mask" if len(node.outputs) > 1 else 0), "")
-    last = writer.integers([len(rows) + 1])
-    total = writer.write("ReduceSum", [bits, last], result._replace(element="f32"), keepdims=0)
-    return writer.cast(total, "u8")
-
-
-def relu_mask_select(writer: Writer, node: Node, delta: Value, mask: Value) -> Value:
-    rows, length = rows_of(writer, node, delta)
-    integers = writer.cast(mask, "i32")
-    last = writer.integers([len(rows) + 1])
-    repeated = Value("", "i32", (*integers.shape, 1))
-    integers = writer.write("Unsqueeze", [integers, last], repeated)
-    bits = writer.write("Div", [integers, powers(writer, "i32")], repeated)
-    two = writer.cast(writer.integers([2]), "i32")
-    bits = writer.write("Mod", [bits, two], repeated)
-    bits = writer.reshape(bits, [*rows, whole_bytes(writer, length)[1]])
-    ends = [writer.integers([0]), length, writer.integers([len(rows)])]
-    bits = writer.write("Slice", [bits, *ends], bits._replace(name=""))
-    same = Value("", "i32", delta.shape)
-    bits = writer.write("Reshape", [bits, writer.shape_of(delta)], same, allowzero=1)
-    wide = writer.cast(delta, "f32" if is_short(delta) else delta.element)
-    operands = [writer.cast(bits, "boolean"), wide, writer.scalar(wide.element, 0.0)]
-    return writer.cast(writer.write("Where", operands, wide._replace(name="")), delta.element)
-
-
-def powers(writer: Writer, element: str) -> Value:
-    """1 to 128, what each bit of a byte counts."""
-    return writer.cast(writer.integers([1 << place for place in range(8)]), element)
-
-
-WRITERS: Mapping[str, Callable[..., Value]] = {
-    "Add": element_wise("Add"),
-    "Subtract": element_wise("Sub"),
-    "Multiply": element_wise("Mul"),
-    "Divide": element_wise("Div"),
-    "Negate": element_wise("Neg"),
-    "SquareRoot": element_wise("Sqrt"),
-    "Relu": relu,
-    "ReluBackprop": relu_backprop,
-    "Convert": convert,
-    "Sum": sum_of,
-    "Mean": mean,
-    "Broadcast": broadcast,
-    "MeanBackprop": mean_backprop,
-    "MatrixMultiply": matrix_multiply,
-    "ReluMask": relu_mask,
-    "ReluMaskSelect": relu_mask_select,
-}
 
 
 # ---- the model -----------------------------------------------------------------------------------

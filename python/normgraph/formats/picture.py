@@ -26,7 +26,7 @@ ORDERED = ("Subtract", "Divide", "MatrixMultiply", "ReluBackprop", "ReluMaskSele
 
 @dataclass(frozen=True)
 class Box:
-    """What is drawn for a node, or for several in one."""
+    """A box that is drawn for a node, or for several in one."""
 
     key: str
     kind: Kind
@@ -38,7 +38,7 @@ class Box:
 
 
 class End(NamedTuple):
-    """Where an arrow starts: a box, a place of it ("" for the whole), what the value is."""
+    """The start of an arrow: a box, a place of it ("" for the whole), what the value is."""
 
     key: str
     place: str
@@ -211,7 +211,7 @@ class PictureBuilder:
         self.picture.arrows += arrows
 
     def end_of(self, output: Output, boxes: list[Box]) -> End:
-        """Where arrows of this value start; a scalar gets its small box when it is first read."""
+        """The start of this value's arrows; a scalar gets its small box when it is first read."""
         if output in self.stands_for:
             return self.end_of(self.stands_for[output], self.picture.boxes)
         end = self.ends.get(output)
@@ -306,7 +306,7 @@ class StagesBuilder:
                 self.add_box(node, is_adjoint)
 
     def is_drawn(self, node: Node) -> bool:
-        """Not what is looked through, and not a nameless step on the way to one other stage."""
+        """Whether a node has a box: not looked through, no nameless step on the way to another."""
         output = node.outputs[0]
         if node.type_name in TRANSPARENT or isinstance(node, Constant):
             return False
@@ -314,7 +314,7 @@ class StagesBuilder:
         return chosen_name(node) is not None or len(readers) != 1 or None in readers
 
     def name_of(self, output: Output) -> str | None:
-        """What stands for a value in a formula; a nameless step is written out."""
+        """The text for a value in a formula; a nameless step is written out."""
         constant = self.builder.folded_constant(output)
         if constant is not None:
             return chosen_name(output.node) or constant_text(constant)
@@ -334,7 +334,7 @@ class StagesBuilder:
         self.builder.ends[output] = End(box.key, "", tensor_type(output))
 
     def collect(self, node: Node, sources: dict[End, None]) -> None:
-        """Where the values come from that the node, and the steps written out in it, read."""
+        """The sources of the values that the node, and the steps written out in it, read."""
         for value in reads_of(node):
             source = self.builder.looked_through(value.source)
             if isinstance(source.node, Constant):

@@ -10,24 +10,26 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from os import PathLike
-from typing import Literal, NamedTuple, TypeAlias, TypeGuard, get_args
+from typing import ClassVar, Literal, TypeAlias, get_args
 
 from .. import _core
-from .._core import Constant, Function, Node, Output, Parameter
+from .._core import Constant, Function, Node, Output
 from .arguments import check_choice, check_is_function, path_of
 from .attributes import in_little_endian
 from .errors import NotExpressibleError
-from .names import UniqueNames, chosen_name, elements_of
-from .stages import (
+from .graph_writer import (
+    GraphWriter,
+    Value,
+    axes_of,
+    check_outputs,
     check_sizes,
     check_types_are_known,
-    described,
     float_of_32_bits,
-    read_outputs,
-    stages_of,
+    value_of,
 )
+from .names import chosen_name, elements_of
 
 __all__ = ["NotExpressibleError", "dump", "dumps"]
 
@@ -79,36 +81,30 @@ def check_is_static(function: Function) -> None:
     """Raise NotExpressibleError that lists what is not known before anything runs."""
     check_types_are_known(function.nodes)
     for group in (function.parameters, function.nodes):
-        dynamic = [
-            f"{described(output.node)}: expected a static shape, got {output.partial_shape}"
-            for node in group
-            for output in node.outputs
-            if output.partial_shape.is_dynamic
-        ]
-        if dynamic:
-            advice = (
-                "Set the partial_shape of the parameters, then call "
-                "validate_nodes_and_infer_types() of the function."
-            )
-            raise NotExpressibleError("\n".join([*dynamic, advice]))
+        check_outputs(
+            group,
+            lambda output: (
+                f"expected a static shape, got {output.partial_shape}"
+                if output.partial_shape.is_dynamic
+                else None
+            ),
+            "Set the partial_shape of the parameters, then call "
+            "validate_nodes_and_infer_types() of the function.",
+        )
 
 
-class Value(NamedTuple):
-    """A value of the text: its name and its type."""
-
-    name: str
-    element: str
-    shape: tuple[int, ...]
-
-    @property
-    def type(self) -> str:
-        return f"tensor<{''.join(f'{length}x' for length in self.shape)}{self.element}>"
+def type_of(value: Value) -> str:
+    """MLIR's type of a value."""
+    lengths = "".join(f"{length}x" for length in value.shape)
+    return f"tensor<{lengths}{TYPE_NAMES[value.element]}>"
 
 
-def type_of(output: Output) -> tuple[str, tuple[int, ...]]:
-    """MLIR's name of the element type, and the lengths."""
-    lengths = tuple(dimension.length for dimension in output.partial_shape)
-    return TYPE_NAMES[output.element_type.name], lengths
+def types_of(values: Sequence[Value]) -> str:
+    return ", ".join(map(type_of, values))
+
+
+def names_of(values: Sequence[Value]) -> str:
+    return ", ".join(value.name for value in values)
 
 
 def symbol(name: str) -> str:
@@ -122,41 +118,35 @@ def symbol(name: str) -> str:
     return f'@"{"".join(plain)}"'
 
 
-def is_spelled(name: str | None) -> TypeGuard[str]:
-    """Whether MLIR can spell a value's name, which has no quotes."""
-    return name is not None and bool(re.fullmatch(r"[A-Za-z_][A-Za-z0-9_$.-]*", name))
+class Writer(GraphWriter):
+    """Writes lines of text."""
 
-
-class Writer:
-    """Writes statements; `values` says which value each output of a node has become."""
+    ELEMENT_WISE: ClassVar = {
+        "Add": "add",
+        "Subtract": "subtract",
+        "Multiply": "multiply",
+        "Divide": "divide",
+        "Negate": "negate",
+        "SquareRoot": "sqrt",
+    }
 
     def __init__(self, family: Family) -> None:
-        self.family = family
+        super().__init__(family)
         self.lines: list[str] = []
-        self.values: dict[Output, Value] = {}
-        self.constants: dict[tuple[str, str], Value] = {}
-        self.names = UniqueNames("_", 1)
-        self.names_of_constants: dict[Node, str] = {}
         self.count = 0
-        # As keys, outputs are the same only as long as the Python objects of their nodes live.
-        self.nodes: list[Node] = []
 
     # ---- the text --------------------------------------------------------------------------------
 
     def module_of(self, function: Function) -> str:
         """The text of the whole module."""
-        for index, parameter in enumerate(function.parameters):
-            output = parameter.output(0)
-            name = self.new_name(chosen_name(parameter) or f"arg{index}")
-            self.values[output] = Value(name, *type_of(output))
-        parameters = [self.values[parameter.output(0)] for parameter in function.parameters]
+        parameters = self.add_parameters(function, "arg{}")
         self.reserve_names(function)
         self.add_nodes(function)
         results = [self.values[result] for result in function.results]
-        arguments = ", ".join(f"{value.name}: {value.type}" for value in parameters)
-        types = ", ".join(value.type for value in results)
-        names = ", ".join(value.name for value in results)
-        body = "".join(f"    {line}\n" for line in [*self.lines, f"return {names} : {types}"])
+        arguments = ", ".join(f"{value.name}: {type_of(value)}" for value in parameters)
+        types = types_of(results)
+        lines = [*self.lines, f"return {names_of(results)} : {types}"]
+        body = "".join(f"    {line}\n" for line in lines)
         return (
             f"module {symbol(function.friendly_name)} {{\n"
             f"  func.func public @main({arguments}) -> ({types}) {{\n"
@@ -164,95 +154,61 @@ class Writer:
             "}\n"
         )
 
-    def reserve_names(self, function: Function) -> None:
-        """Names of constants, before stages take them for what nobody has named."""
-        # As keys, nodes are the same only as long as their Python objects live.
-        self.nodes += function.nodes
-        for node in self.nodes:
-            name = chosen_name(node) if isinstance(node, Constant) else None
-            if is_spelled(name):
-                self.names_of_constants[node] = self.new_name(name)
+    def can_spell(self, name: str) -> bool:
+        """Whether MLIR can spell a value's name, which has no quotes."""
+        return bool(re.fullmatch(r"[A-Za-z_][A-Za-z0-9_$.-]*", name))
 
     def new_name(self, wish: str | None = None) -> str:
-        """The name of a value: the one that is wished for if MLIR spells it, else a number."""
-        if is_spelled(wish):
+        """The name that is wished for if MLIR spells it, else a number."""
+        if wish and self.can_spell(wish):
             return f"%{self.names.new(wish)}"
         self.count += 1
         return f"%{self.count - 1}"
 
-    def write(
-        self, text: str, element: str, shape: Sequence[int], wish: str | None = None
-    ) -> Value:
-        """A statement that makes one value."""
-        value = Value(self.new_name(wish), element, tuple(shape))
+    # ---- statements ------------------------------------------------------------------------------
+
+    def write(self, text: str, result: Value) -> Value:
+        """A statement that makes one value, whose name is a wish."""
+        value = result._replace(name=self.new_name(result.name))
         self.lines.append(f"{value.name} = {text}")
         return value
 
-    # ---- nodes -----------------------------------------------------------------------------------
+    def write_typed(self, text: str, operands: Sequence[Value], result: Value) -> Value:
+        """A statement that ends with the types of its operands and of its result."""
+        return self.write(f"stablehlo.{text} : ({types_of(operands)}) -> {type_of(result)}", result)
 
-    def add_nodes(self, function: Function) -> None:
-        nodes = function.nodes
-        self.nodes += nodes
-        read = read_outputs(function, nodes)
-        for node in nodes:
-            if isinstance(node, Parameter):
-                continue
-            if isinstance(node, _core.op.BatchNormNode):
-                self.add_family(node, [output for output in node.outputs if output in read])
-            elif isinstance(node, Constant):
-                self.values[node.output(0)] = self.constant_of(node)
-            else:
-                inputs = [self.values[value.source] for value in node.inputs]
-                self.values[node.output(0)] = WRITERS[node.type_name](self, node, *inputs)
-
-    def add_family(self, node: _core.op.BatchNormNode, outputs: list[Output]) -> None:
-        epsilon = float_of_32_bits(node.epsilon)
-        types = {value.element_type for value in node.inputs}
-        name = NATIVE.get(node.type_name)
-        if self.family == "native" and name and epsilon is not None and len(types) == 1:
-            self.add_native(node, name, epsilon)
-        elif outputs:
-            self.add_stages(node, outputs)
-
-    def add_native(self, node: _core.op.BatchNormNode, name: str, epsilon: float) -> None:
+    def add_native(self, node: _core.op.BatchNormNode, outputs: list[Output]) -> bool:
         """One op, of which the inputs that StableHLO's has not are left out."""
+        epsilon = float_of_32_bits(node.epsilon)
+        name = NATIVE.get(node.type_name)
+        types = {value.element_type for value in node.inputs}
+        if epsilon is None or name is None or len(types) > 1:
+            return False
         reads_beta = node.type_name != "BatchNormTrainingBackprop"
         inputs = [
             self.values[value.source] for value in node.inputs if value.name != "beta" or reads_beta
         ]
-        results = [Value("", *type_of(output)) for output in node.outputs]
+        results = list(map(value_of, node.outputs))
         axis = node.channel_axis % len(results[0].shape)
         attributes = f"epsilon = {decimal(epsilon)} : f32, feature_index = {axis} : i64"
-        operands = ", ".join(value.name for value in inputs)
-        types = ", ".join(value.type for value in inputs)
-        result_types = ", ".join(value.type for value in results)
-        result_types = f"({result_types})" if len(results) > 1 else result_types
         whole = self.new_name(chosen_name(node))
         several = len(results) > 1
         left = f"{whole}:{len(results)}" if several else whole
+        result_types = f"({types_of(results)})" if several else types_of(results)
         self.lines.append(
-            f'{left} = "stablehlo.{name}"({operands}) <{{{attributes}}}> : '
-            f"({types}) -> {result_types}"
+            f'{left} = "stablehlo.{name}"({names_of(inputs)}) <{{{attributes}}}> : '
+            f"({types_of(inputs)}) -> {result_types}"
         )
         for index, (output, result) in enumerate(zip(node.outputs, results, strict=True)):
             place = f"{whole}#{index}" if several else whole
             self.values[output] = result._replace(name=place)
-
-    def add_stages(self, node: _core.op.BatchNormNode, outputs: list[Output]) -> None:
-        stages = stages_of(node, outputs, "f64")
-        for parameter, source in zip(stages.function.parameters, stages.sources, strict=True):
-            self.values[parameter.output(0)] = self.values[source]
-        self.add_nodes(stages.function)
-        for output, result in zip(outputs, stages.function.results, strict=True):
-            self.values[output] = self.values[result]
-
-    # ---- statements ------------------------------------------------------------------------------
+        return True
 
     def constant_of(self, node: Constant) -> Value:
         name = self.names_of_constants.get(node) or self.new_name(chosen_name(node))
-        value = Value(name, *type_of(node.output(0)))
+        value = value_of(node.output(0), name)
         self.lines.append(
-            f"{name} = stablehlo.constant dense<{elements_text(node)}> : {value.type}"
+            f"{name} = stablehlo.constant dense<{elements_text(node)}> : {type_of(value)}"
         )
         return value
 
@@ -260,163 +216,117 @@ class Writer:
         """A scalar, written once."""
         key = (element, text)
         if key not in self.constants:
+            value = Value("", element, ())
             self.constants[key] = self.write(
-                f"stablehlo.constant dense<{text}> : tensor<{element}>", element, ()
+                f"stablehlo.constant dense<{text}> : {type_of(value)}", value
             )
         return self.constants[key]
 
     def filled(self, text: str, like: Value) -> Value:
         """A scalar for each element."""
-        return self.broadcast(self.scalar(like.element, text), like.shape, ())
+        return self.repeat(self.scalar(like.element, text), like.shape, ())
+
+    def number(self, number: float, like: Value) -> Value:
+        return self.filled(decimal(number), like)
 
     def apply(self, name: str, *operands: Value, wish: str | None = None) -> Value:
-        """An element-wise op on operands of one type."""
+        """An element-wise op of StableHLO on operands of one type."""
         first = operands[0]
-        names = ", ".join(value.name for value in operands)
-        text = f"stablehlo.{name} {names} : {first.type}"
-        return self.write(text, first.element, first.shape, wish)
+        text = f"stablehlo.{name} {names_of(operands)} : {type_of(first)}"
+        return self.write(text, first._replace(name=wish or ""))
 
-    def reshaped(self, name: str, value: Value, result: Value, detail: str = "") -> Value:
-        """An op of one operand whose result has another type."""
-        text = f"stablehlo.{name} {value.name}{detail} : ({value.type}) -> {result.type}"
-        return self.write(text, result.element, result.shape, result.name or None)
+    def compute(self, op: str, *operands: Value, wish: str | None = None) -> Value:
+        return self.apply(self.ELEMENT_WISE[op], *operands, wish=wish)
 
-    def convert(self, value: Value, element: str, wish: str | None = None) -> Value:
+    def cast(self, value: Value, element: str, wish: str | None = None) -> Value:
         if value.element == element:
             return value
-        return self.reshaped("convert", value, Value(wish or "", element, value.shape))
+        result = Value(wish or "", element, value.shape)
+        return self.write_typed(f"convert {value.name}", [value], result)
 
     def reshape(self, value: Value, shape: Sequence[int]) -> Value:
-        return self.reshaped("reshape", value, Value("", value.element, tuple(shape)))
+        result = Value("", value.element, tuple(shape))
+        return self.write_typed(f"reshape {value.name}", [value], result)
 
-    def broadcast(
+    def repeat(
         self, value: Value, shape: Sequence[int], axes: Sequence[int], wish: str | None = None
     ) -> Value:
         """A value repeated to a shape, in which its axes stand at these places."""
-        detail = f", dims = [{', '.join(map(str, axes))}]"
-        result = Value(wish or "", value.element, tuple(shape))
-        return self.reshaped("broadcast_in_dim", value, result, detail)
+        text = f"broadcast_in_dim {value.name}, dims = [{', '.join(map(str, axes))}]"
+        return self.write_typed(text, [value], Value(wish or "", value.element, tuple(shape)))
 
     def compare(self, direction: str, value: Value) -> Value:
         """Each element beside zero."""
-        zero = self.filled("0.0" if "f" in value.element else "0", value)
-        kind = "FLOAT" if "f" in value.element else "UNSIGNED"
-        result = Value("", "i1", value.shape)
-        return self.write(
-            f"stablehlo.compare {direction}, {value.name}, {zero.name}, {kind} : "
-            f"({value.type}, {value.type}) -> {result.type}",
-            "i1",
-            value.shape,
-        )
+        is_real = "f" in value.element
+        operands = [value, self.filled("0.0" if is_real else "0", value)]
+        kind = "FLOAT" if is_real else "UNSIGNED"
+        text = f"compare {direction}, {names_of(operands)}, {kind}"
+        return self.write_typed(text, operands, Value("", "boolean", value.shape))
 
     def select(self, condition: Value, yes: Value, no: Value, wish: str | None = None) -> Value:
-        operands = f"{condition.name}, {yes.name}, {no.name}"
-        text = f"stablehlo.select {operands} : {condition.type}, {yes.type}"
-        return self.write(text, yes.element, yes.shape, wish)
+        text = f"stablehlo.select {names_of([condition, yes, no])} : {types_of([condition, yes])}"
+        return self.write(text, yes._replace(name=wish or ""))
 
-    def reduce(self, value: Value, axes: Sequence[int]) -> Value:
-        """The sum along these axes, which are not in the result."""
+    def sum_along(self, value: Value, axes: Sequence[int]) -> Value:
         zero = self.scalar(value.element, "0.0" if "f" in value.element else "0")
-        shape = [length for axis, length in enumerate(value.shape) if axis not in axes]
-        result = Value("", value.element, tuple(shape))
-        return self.write(
-            f"stablehlo.reduce({value.name} init: {zero.name}) applies stablehlo.add "
-            f"across dimensions = [{', '.join(map(str, axes))}] : "
-            f"({value.type}, {zero.type}) -> {result.type}",
-            value.element,
-            shape,
+        shape = tuple(length for axis, length in enumerate(value.shape) if axis not in axes)
+        text = (
+            f"reduce({value.name} init: {zero.name}) applies stablehlo.add "
+            f"across dimensions = [{', '.join(map(str, axes))}]"
         )
+        return self.write_typed(text, [value, zero], Value("", value.element, shape))
 
+    def product(self, left: Value, right: Value, flags: Sequence[bool]) -> Value:
+        of_left, of_right = (0 if flags[0] else 1), (1 if flags[1] else 0)
+        text = (
+            f"dot_general {names_of([left, right])}, contracting_dims = [{of_left}] x [{of_right}]"
+        )
+        shape = (left.shape[1 - of_left], right.shape[1 - of_right])
+        return self.write_typed(text, [left, right], Value("", "f64", shape))
 
-def axes_of(node: Node, rank: int) -> tuple[int, ...]:
-    """The axes of a reduction or a broadcast, counted from the first."""
-    axes = node.attributes["kept_axes" if "kept_axes" in node.attributes else "axes"]
-    return tuple(axis % rank for axis in axes)
+    # ---- primitive ops ---------------------------------------------------------------------------
 
+    def relu_backprop(self, node: Node, value: Value, delta: Value) -> Value:
+        stopped = self.compare("LE", value)
+        return self.select(stopped, self.filled("0.0", delta), delta, chosen_name(node))
 
-# ---- element-wise ----------------------------------------------------------------------------
+    def broadcast(self, node: Node, value: Value, like: Value) -> Value:
+        return self.repeat(value, like.shape, axes_of(node, like), chosen_name(node))
 
+    def places(self, shape: Sequence[int]) -> Value:
+        """0 to 7, which bit of its byte each element is."""
+        result = Value("", "u8", tuple(shape))
+        return self.write(f"stablehlo.iota dim = {len(shape) - 1} : {type_of(result)}", result)
 
-def element_wise(name: str) -> Callable[..., Value]:
-    def write(writer: Writer, node: Node, *inputs: Value) -> Value:
-        return writer.apply(name, *inputs, wish=chosen_name(node))
+    def relu_mask(self, node: Node, value: Value) -> Value:
+        """A byte of each eight bits, the first of which is the least significant one."""
+        *rows, length = rows_of(node, value.shape)
+        bits = self.reshape(self.cast(self.compare("NE", value), "u8"), [*rows, length])
+        count = -(-length // 8)
+        zero = self.scalar("u8", "0")
+        none = ", ".join(["0"] * len(bits.shape))
+        after = ", ".join([*["0"] * len(rows), str(8 * count - length)])
+        text = (
+            f"pad {bits.name}, {zero.name}, low = [{none}], high = [{after}], interior = [{none}]"
+        )
+        bits = self.write_typed(text, [bits, zero], Value("", "u8", (*rows, 8 * count)))
+        bits = self.reshape(bits, [*rows, count, 8])
+        shifted = self.apply("shift_left", bits, self.places(bits.shape))
+        return self.sum_along(shifted, [len(shifted.shape) - 1])
 
-    return write
-
-
-def relu(writer: Writer, node: Node, value: Value) -> Value:
-    return relu_backprop(writer, node, value, value)
-
-
-def relu_backprop(writer: Writer, node: Node, value: Value, delta: Value) -> Value:
-    """Not a maximum: a NaN, which is not <= 0, stays, and −0 becomes +0."""
-    stopped = writer.compare("LE", value)
-    return writer.select(stopped, writer.filled("0.0", delta), delta, chosen_name(node))
-
-
-def convert(writer: Writer, node: Node, value: Value) -> Value:
-    return writer.convert(value, type_of(node.output(0))[0], chosen_name(node))
-
-
-# ---- sums, broadcasts, products --------------------------------------------------------------
-
-
-def sum_in_double(writer: Writer, node: Node, value: Value) -> tuple[Value, int]:
-    """The sum, and how many elements it is made of."""
-    kept = axes_of(node, len(value.shape))
-    axes = [axis for axis in range(len(value.shape)) if axis not in kept]
-    wide = writer.convert(value, "f64")
-    count = math.prod(value.shape[axis] for axis in axes)
-    if not axes:
-        # A sum begins with +0, so that the sum of −0 is +0; a reduction along nothing does not.
-        return writer.apply("add", wide, writer.filled("0.0", wide)), count
-    return writer.reduce(wide, axes), count
-
-
-def sum_of(writer: Writer, node: Node, value: Value) -> Value:
-    total, _count = sum_in_double(writer, node, value)
-    return writer.convert(total, value.element, chosen_name(node))
-
-
-def mean(writer: Writer, node: Node, value: Value) -> Value:
-    total, count = sum_in_double(writer, node, value)
-    # The name is that of the result in its own type.
-    wish = chosen_name(node) if value.element == "f64" else None
-    quotient = writer.apply("divide", total, writer.filled(decimal(count), total), wish=wish)
-    return writer.convert(quotient, value.element, chosen_name(node))
-
-
-def broadcast(writer: Writer, node: Node, value: Value, like: Value) -> Value:
-    axes = axes_of(node, len(like.shape))
-    return writer.broadcast(value, like.shape, axes, chosen_name(node))
-
-
-def mean_backprop(writer: Writer, node: Node, delta: Value, like: Value) -> Value:
-    axes = axes_of(node, len(like.shape))
-    count = math.prod(length for axis, length in enumerate(like.shape) if axis not in axes)
-    wide = writer.convert(delta, "f64")
-    quotient = writer.apply("divide", wide, writer.filled(decimal(count), wide))
-    share = writer.convert(quotient, delta.element)
-    return writer.broadcast(share, like.shape, axes, chosen_name(node))
-
-
-def matrix_multiply(writer: Writer, node: Node, left: Value, right: Value) -> Value:
-    """A product in f64, rounded once."""
-    of_left = 0 if node.attributes["transpose_left"] else 1
-    of_right = 1 if node.attributes["transpose_right"] else 0
-    wide = [writer.convert(value, "f64") for value in (left, right)]
-    shape = (left.shape[1 - of_left], right.shape[1 - of_right])
-    product = writer.write(
-        f"stablehlo.dot_general {wide[0].name}, {wide[1].name}, "
-        f"contracting_dims = [{of_left}] x [{of_right}] : "
-        f"({wide[0].type}, {wide[1].type}) -> {Value('', 'f64', shape).type}",
-        "f64",
-        shape,
-    )
-    return writer.convert(product, left.element, chosen_name(node))
-
-
-# ---- masks -----------------------------------------------------------------------------------
+    def relu_mask_select(self, node: Node, delta: Value, mask: Value) -> Value:
+        *rows, length = rows_of(node, delta.shape)
+        count = -(-length // 8)
+        bytes_shape = [*rows, count, 8]
+        repeated = self.repeat(mask, bytes_shape, range(len(rows) + 1))
+        bits = self.apply("shift_right_logical", repeated, self.places(bytes_shape))
+        bits = self.apply("and", bits, self.filled("1", bits))
+        bits = self.reshape(bits, [*rows, 8 * count])
+        limits = ", ".join(f"0:{limit}" for limit in (*rows, length))
+        used = Value("", "u8", (*rows, length))
+        bits = self.write_typed(f"slice {bits.name} [{limits}]", [bits], used)
+        passes = self.reshape(self.compare("NE", bits), delta.shape)
+        return self.select(passes, delta, self.filled("0.0", delta), chosen_name(node))
 
 
 def rows_of(node: Node, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -427,67 +337,6 @@ def rows_of(node: Node, shape: tuple[int, ...]) -> tuple[int, ...]:
         return outer, channels
     return outer, channels, math.prod(shape[axis + 1 :])
 
-
-def places(writer: Writer, shape: Sequence[int]) -> Value:
-    """0 to 7, which bit of its byte each element is."""
-    result = Value("", "ui8", tuple(shape))
-    axis = len(shape) - 1
-    return writer.write(f"stablehlo.iota dim = {axis} : {result.type}", "ui8", shape)
-
-
-def relu_mask(writer: Writer, node: Node, value: Value) -> Value:
-    """A byte of each eight bits, the first of which is the least significant one."""
-    *rows, length = rows_of(node, value.shape)
-    bits = writer.reshape(writer.convert(writer.compare("NE", value), "ui8"), [*rows, length])
-    count = -(-length // 8)
-    zero = writer.scalar("ui8", "0")
-    none = ", ".join(["0"] * len(bits.shape))
-    after = ", ".join([*["0"] * len(rows), str(8 * count - length)])
-    filled = Value("", "ui8", (*rows, 8 * count))
-    bits = writer.write(
-        f"stablehlo.pad {bits.name}, {zero.name}, low = [{none}], high = [{after}], "
-        f"interior = [{none}] : ({bits.type}, {zero.type}) -> {filled.type}",
-        "ui8",
-        filled.shape,
-    )
-    bits = writer.reshape(bits, [*rows, count, 8])
-    shifted = writer.apply("shift_left", bits, places(writer, bits.shape))
-    return writer.reduce(shifted, [len(shifted.shape) - 1])
-
-
-def relu_mask_select(writer: Writer, node: Node, delta: Value, mask: Value) -> Value:
-    *rows, length = rows_of(node, delta.shape)
-    count = -(-length // 8)
-    bytes_shape = [*rows, count, 8]
-    repeated = writer.broadcast(mask, bytes_shape, range(len(rows) + 1))
-    bits = writer.apply("shift_right_logical", repeated, places(writer, bytes_shape))
-    bits = writer.apply("and", bits, writer.filled("1", bits))
-    bits = writer.reshape(bits, [*rows, 8 * count])
-    limits = ", ".join(f"0:{limit}" for limit in (*rows, length))
-    used = Value("", "ui8", (*rows, length))
-    bits = writer.reshaped("slice", bits, used, f" [{limits}]")
-    passes = writer.reshape(writer.compare("NE", bits), delta.shape)
-    return writer.select(passes, delta, writer.filled("0.0", delta), chosen_name(node))
-
-
-WRITERS: Mapping[str, Callable[..., Value]] = {
-    "Add": element_wise("add"),
-    "Subtract": element_wise("subtract"),
-    "Multiply": element_wise("multiply"),
-    "Divide": element_wise("divide"),
-    "Negate": element_wise("negate"),
-    "SquareRoot": element_wise("sqrt"),
-    "Relu": relu,
-    "ReluBackprop": relu_backprop,
-    "Convert": convert,
-    "Sum": sum_of,
-    "Mean": mean,
-    "Broadcast": broadcast,
-    "MeanBackprop": mean_backprop,
-    "MatrixMultiply": matrix_multiply,
-    "ReluMask": relu_mask,
-    "ReluMaskSelect": relu_mask_select,
-}
 
 #: The ops that StableHLO has, by ours. Its gradient reads no beta.
 NATIVE = {
@@ -508,7 +357,7 @@ def decimal(value: float) -> str:
 
 
 def elements_text(node: Constant) -> str:
-    """What stands in dense<…>: the bits, but a finite real scalar in decimals."""
+    """The text inside dense<…>: the bits, but a finite real scalar in decimals."""
     if math.prod(node.shape) == 0:
         return ""
     if node.element_type.name == "boolean":

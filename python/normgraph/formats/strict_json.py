@@ -186,7 +186,7 @@ def end_of_string(text: str, start: int) -> int:
     """The index behind the quote that ends a string; the text's length if there is none."""
     while match := PART_OF_STRING.match(text, start):
         start = match.end()
-    # What matches no part is a quote, the end of the text, or a backslash there.
+    # Where no part matches, there is a quote, the end of the text, or a backslash there.
     return start + 1 if text.startswith('"', start) else len(text)
 
 

@@ -18,8 +18,8 @@ from .reach import reach
 from .report import MISTAKES, Finding, Measurement, Verification
 from .values import bool_of, described, float_of, integer_of
 
-#: From this tolerance on, it is said that mistakes may hide in it: they change some percent or more
-#: of the largest term on the probe.
+#: Tolerances from here on are reported, since mistakes may hide in them: these change some percent
+#: or more of the largest term on the probe.
 BLUNT = 0.01
 
 __all__ = ["MISTAKES", "Finding", "Measurement", "UnusableError", "Verification", "verify"]

@@ -1,4 +1,4 @@
-"""How the user's two functions are called, and what is said of one that cannot be.
+"""Calls of the user's two functions, and the errors for one that cannot be called.
 
 A function's parameters are recognised by their names; where a name is not known, by their number;
 else the caller names what each stands for.
@@ -30,7 +30,7 @@ from .values import (
     unit_roundoff,
 )
 
-#: What a function can be given, and the names of parameters that stand for it.
+#: The quantities that a function can be given, and the names of parameters that stand for them.
 PARAMETER_NAMES = {
     "x": ("x", "input", "inputs", "data"),
     "gamma": ("gamma", "weight", "scale"),
@@ -54,7 +54,7 @@ QUANTITIES = {
     "backward": tuple(PARAMETER_NAMES),
 }
 
-#: What parameters stand for whose names are not known, by how many there are.
+#: The meaning of parameters whose names are not known, by how many there are.
 BY_NUMBER: dict[str, dict[int, tuple[str, ...]]] = {
     "forward": {
         1: ("x",),
@@ -70,7 +70,7 @@ BY_NUMBER: dict[str, dict[int, tuple[str, ...]]] = {
     },
 }
 
-#: Which array of a case each output is the gradient in.
+#: The array of a case that each output is the gradient in.
 VARIABLES = {"input_delta": "x", "gamma_delta": "gamma", "beta_delta": "beta"}
 OUTPUTS = tuple(VARIABLES)
 
@@ -88,7 +88,7 @@ class UnusableError(ValueError):
 
 @dataclass(frozen=True)
 class Binding:
-    """What a function is given: quantities by position, then quantities by parameter name."""
+    """The arguments of a function: quantities by position, then quantities by parameter name."""
 
     positional: tuple[str, ...]
     keywords: Mapping[str, str]
@@ -166,7 +166,7 @@ def bind(
 
 @dataclass(frozen=True)
 class Forwarded:
-    """What a call of forward returned: y in float64, what its type can hold, and the rest.
+    """The result of a call of forward: y in float64, what its type can hold, and the rest.
 
     unit: the roundoff of y's type. smallest: its smallest normal number. cache: None, with
     has_cache false, if forward returned y alone.
@@ -181,7 +181,7 @@ class Forwarded:
 
 @dataclass(frozen=True)
 class Backwarded:
-    """What a call of backward returned: its outputs by name, as they came, and what it wrote to."""
+    """The result of a call of backward: its outputs by name, as they came, and what it wrote to."""
 
     outputs: dict[str, npt.NDArray[Any]]
     modified: tuple[str, ...]
@@ -297,7 +297,7 @@ class Functions:
                     continue
                 message = f"backward: {name}: expected an array of real numbers, got {error}"
                 raise UnusableError("missing_output", message) from error
-            # What forward knows nothing of may be another thing.
+            # A name that forward does not know may mean something else.
             if name in self.outputs or array.size == len(case.gamma):
                 outputs[name] = array
         for name in OUTPUTS[1:]:

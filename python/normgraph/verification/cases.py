@@ -30,7 +30,7 @@ DEVIATION = 5.0
 #: hundred calls of the functions a few seconds.
 LARGEST = 2**16
 
-#: How many elements a sample has of each channel, if the example has as many, before channels are
+#: Elements that a sample has of each channel, if the example has as many, before channels are
 #: left out.
 SAMPLED_PER_CHANNEL = 64
 
@@ -55,7 +55,7 @@ class Case:
 
     @property
     def n(self) -> int:
-        """How many elements each channel has."""
+        """The number of elements in each channel."""
         return self.x.size // len(self.gamma)
 
     def with_vector(self, name: str, vector: Float64Array) -> Case:
@@ -80,7 +80,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Model:
-    """What a forward pass computes: batch normalization with these properties.
+    """The function of a forward pass: batch normalization with these properties.
 
     unbiased: the variance is divided by n - 1. statistics: constants (mean, variance) of shape
     (C,) that take the place of the batch's.
@@ -123,7 +123,7 @@ class Terms:
 
     @property
     def divisor(self) -> int:
-        """What the sum of squares is divided by."""
+        """The number that the sum of squares is divided by."""
         return max(self.n - self.model.unbiased, 1)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""What is wrong with an output: the mistakes of the dictionary that explain it exactly."""
+"""Diagnosis of a wrong output: the mistakes of the dictionary that explain it exactly."""
 
 from __future__ import annotations
 
@@ -225,7 +225,7 @@ def diagnose_terms(terms: Terms, values: Float64Array, tolerance: float) -> list
     for term, ratio in ratios.items():
         if term in expected_zero:
             if term not in zero:
-                words = "the statistics are constants in this forward pass and have no gradient"
+                words = "the statistics are given in this forward pass and have no gradient"
                 add("batch_statistics", words, term)
         elif term in zero:
             add("missing", "missing", term)

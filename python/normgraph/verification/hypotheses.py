@@ -23,7 +23,7 @@ EVERY_AXIS_SET = 6
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """What an output is under a mistake; model: the forward pass it is, if it is one."""
+    """An output as a mistake makes it; model: the forward pass it is, if it is one."""
 
     mistake: str
     words: str
@@ -33,7 +33,7 @@ class Hypothesis:
 
 @dataclass(frozen=True)
 class Factor:
-    """What a mistake multiplies a term by: a number, or one for each channel.
+    """A factor that a mistake multiplies a term by: a number, or one for each channel.
 
     Of factors of one kind at most one is in a term.
     """

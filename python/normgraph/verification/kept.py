@@ -1,4 +1,4 @@
-"""What the functions keep beside their arguments and results.
+"""State that the functions keep beside their arguments and results.
 
 The methods of a layer share an object: gamma and beta may be its attributes, backward may leave
 their gradients there, and forward its running statistics. A gamma that is 1, as layers start with,
@@ -189,7 +189,7 @@ def roots_of(function: Any) -> Iterator[Any]:
 
 @dataclass
 class Kept:
-    """What the functions keep, and what has been set of it.
+    """The state that the functions keep, and what has been set of it.
 
     vectors: where gamma and beta are set. constants: what they are where they cannot be set.
     without_effect: those that do not change y. saved: what to put back.

@@ -1,4 +1,4 @@
-"""Which gamma and beta the functions keep, found by setting them and looking at y."""
+"""Search for the gamma and beta that the functions keep, by setting them and looking at y."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a verification found, and how it reads."""
+"""The findings of a verification, and the report of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MISTAKES = {
     "missing_mean_path": "the path through the mean, −gamma·inv·Σδ/n, is missing",
     "missing_variance_path": "the path through the variance, −gamma·inv·x̂·Σ(δ·x̂)/n, is missing",
     "frozen_statistics": "only gamma·inv·δ is there, which is right for frozen statistics alone",
-    "batch_statistics": "terms of a batch's statistics, which are constants in this forward pass",
+    "batch_statistics": "terms of a batch's statistics, which are given in this forward pass",
     "sign": "the sign is wrong",
     "not_divided_by_n": "1/n is missing",
     "divided_by_n_twice": "1/n is there twice",
@@ -73,7 +73,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Measurement:
-    """How far one output is from what it should be.
+    """The error of one output, beside its tolerance.
 
     error: the largest difference of an element, relative to the largest term that its channel's
     values are sums of. tolerance: the largest error that rounding explains. against: what the
@@ -99,7 +99,7 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Verification:
-    """What `verify` found. It is true if nothing is wrong, and prints as a report.
+    """The result of `verify`. It is true if nothing is wrong, and prints as a report.
 
     findings: the mistakes, none if all is right. measurements: every comparison that was made.
     notes: what could not be checked, and why.

@@ -152,7 +152,7 @@ def measure_output(
             lambda case: values_of_forward(trial.functions, case),
             terms, output, gradient, trial.unit, generator,
         )  # fmt: skip
-        # Of subnormal x_hat, differences in gamma may say nothing at all.
+        # Where x_hat is subnormal, differences in gamma may say nothing at all.
         if tolerance != np.inf:
             trial.measure(output, "finite differences", (error, tolerance + own))
     if trial.is_identified:

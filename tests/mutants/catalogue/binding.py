@@ -1,4 +1,4 @@
-"""What comes from Python: arrays of every kind, out=, outputs=, plain values."""
+"""Arguments from Python: arrays of every kind, out=, outputs=, plain values."""
 
 from ..mutant import Group, Mutant
 

@@ -216,7 +216,7 @@ PRIMITIVE_LOOPS = Group(
             "if (is_nan != 1U << 31) { return values; }",
         ),
         Mutant(
-            "rectifier-lets-negative-numbers-pass",
+            "relu-lets-negative-numbers-pass",
             "the zero",
             "return Isa::keep(a, Isa::not_less_equal(a, zero(a)));",
             "return Isa::keep(a, Isa::not_less_equal(a, minus_one(a)));",

@@ -1,4 +1,4 @@
-"""What ops are made of, their derivatives, and what passes make of a function."""
+"""The ops' stages and derivatives, and the results of passes."""
 
 from ..mutant import CPP_TESTS, Group, Mutant
 
@@ -174,7 +174,7 @@ ELEMENTWISE = Group(
         Mutant("root-adjoint-doubled", "the factor ½ of the root", "(root + root)", "root"),
         Mutant(
             "relu-adjoint-lets-all-pass",
-            "the rectifier's gradient",
+            "the ReLU's gradient",
             "{std::make_shared<ReluBackprop>(output(0), *deltas[0])}",
             "{*deltas[0]}",
         ),
@@ -325,8 +325,8 @@ RELU_ADJOINTS = Group(
             "backprop)",
         ),
         Mutant(
-            "decomposed-relu-without-rectifier",
-            "the rectifier",
+            "decomposed-relu-without-relu",
+            "the ReLU",
             "std::make_shared<Relu>(stages.normed)",
             "std::make_shared<Negate>(stages.normed)",
         ),
@@ -483,7 +483,7 @@ FUSE_RELU = Group(
         ),
         Mutant(
             "fuse-what-others-read",
-            "that all readers rectify",
+            "that all readers are ReLUs",
             "read_as_it_is.contains(node); });",
             "false && read_as_it_is.contains(node); });",
         ),

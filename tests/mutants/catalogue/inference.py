@@ -1,4 +1,4 @@
-"""What the ops infer for their outputs, what their clones keep, and what their signatures say."""
+"""What the ops infer for their outputs, and what their clones and their signatures keep."""
 
 from ..mutant import CPP_TESTS, Group, Mutant
 
@@ -273,7 +273,7 @@ INFERENCE = Group(
 
 
 def backprop(stem: str, prefix: str) -> Group:
-    """The same mutants of each backward op."""
+    """Mutants that each backward op has."""
     return Group(
         OP + stem + ".hpp",
         NODE_TESTS,

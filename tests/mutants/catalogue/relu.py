@@ -1,4 +1,4 @@
-"""The rectifier: what passes, where its bits lie, who writes them, and the ops that have it."""
+"""The ReLU: what passes, where its bits lie, who writes them, and the ops that have it."""
 
 from ..mutant import CPP_TESTS, Group, Mutant
 
@@ -11,7 +11,7 @@ BOTH_TESTS = FORWARD_TESTS + " " + BACKWARD_TESTS
 NODE_TESTS = "tests/op/test_nodes.py tests/op/test_inference.py"
 SHAPE_TESTS = "tests/op/test_relu_mask.py tests/op/test_constraints.py"
 
-RECTIFIER = Group(
+RELU = Group(
     KERNEL + "reference/relu.hpp",
     BOTH_TESTS,
     (
@@ -35,7 +35,7 @@ RECTIFIER = Group(
         ),
         Mutant(
             "relu-bit-of-what-is-not-stored",
-            "that the rectified element is stored",
+            "that the activated element is stored",
             "store<Data>(address, activated);",
             "",
         ),
@@ -153,7 +153,7 @@ KERNEL_OPTION = Group(
     (
         Mutant(
             "relu-left-out",
-            "the rectifier of the forward pass",
+            "the ReLU of the forward pass",
             "arguments.mask.address != nullptr",
             "arguments.mask.address != nullptr && false",
         ),
@@ -332,7 +332,7 @@ CONTIGUITY = Group(
     (
         Mutant(
             "mask-with-gaps",
-            "that a mask lies in C order without gaps",
+            "that a mask is C-contiguous",
             "array.shape[axis] > 1 && array.strides[axis] != stride",
             "false",
         ),
@@ -426,7 +426,7 @@ BITS_ACROSS = Group(
 
 GROUPS = (
     BITS_ACROSS,
-    RECTIFIER,
+    RELU,
     LAYOUT,
     MASK_BYTES,
     SHARING,

@@ -1,4 +1,4 @@
-"""What the kernels made of micro-kernels could get wrong; the reference shows each."""
+"""Mistakes that the kernels made of micro-kernels could have; the reference shows each."""
 
 from __future__ import annotations
 
