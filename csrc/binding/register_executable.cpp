@@ -56,7 +56,7 @@ arrays : one per parameter, by position or by the parameter's name: numpy arrays
     described by the parameter's; different calls may have different shapes. A parameter named out
     or num_threads, or like another one, is given by position.
 out : a tuple with an array, or None, for each result; for a function of one result the array
-    itself. None allocates. Arrays may have any strides (the mask of a rectifier: C order) and must
+    itself. None allocates. Arrays may have any strides (a ReLU's mask: C-contiguous) and must
     not overlap an argument or each other.
 num_threads : how many threads may share the work; None means get_num_threads().
 

@@ -36,10 +36,10 @@ Raises ValueError, naming what is meant, for a parameter or a result whose eleme
 and where an op on the way has no derivative.
 )";
 
-constexpr const char* fuse_relu_doc = R"(The same function, to the bit, with rectifiers fused.
+constexpr const char* fuse_relu_doc = R"(The same function, to the bit, with ReLUs fused.
 
-Where a rectifier alone reads the normalized output of a BatchNormTraining, both become one
-BatchNormTrainingRelu; the rectifier's gradient followed by BatchNormTrainingBackprop becomes
+Where ReLU alone reads the normalized output of a BatchNormTraining, both become one
+BatchNormTrainingRelu; ReLU's gradient followed by BatchNormTrainingBackprop becomes
 BatchNormTrainingReluBackprop. compile does this by itself.
 )";
 

@@ -6,7 +6,7 @@
 
 namespace normgraph::op {
 
-/// The shape of the mask of a rectifier: a bit for each element of a tensor of shape `data`, eight
+/// The shape of a ReLU's mask: a bit for each element of a tensor of shape `data`, eight
 /// to a byte. With outer and inner the products of the lengths before and after the channel axis it
 /// is {outer, ceil(C/8)} if the channel axis is the last one, else {outer, C, ceil(inner/8)}.
 ///

@@ -28,15 +28,15 @@ bool is_normalized(const Output& value) {
     return as<op::BatchNormTraining>(*value.node()) != nullptr && value.index() == 0;
 }
 
-/// Whether a rectified value would do where the node reads this input: what a rectifier makes of
-/// it, and which elements its gradient lets pass, is the same.
-bool may_read_rectified(const Node& node, std::size_t input) {
+/// Whether the activation would do where the node reads this input: ReLU of it, and the elements
+/// that ReLU's gradient lets pass, are the same.
+bool may_read_activated(const Node& node, std::size_t input) {
     return as<op::Relu>(node) != nullptr || (as<op::ReluBackprop>(node) != nullptr && input == 0);
 }
 
-/// The nodes whose normalized output is rectified for all of its readers.
-std::unordered_set<const Node*> find_rectified(const Function& function) {
-    std::unordered_set<const Node*> rectified;
+/// The nodes whose normalized output is read through ReLU alone.
+std::unordered_set<const Node*> find_activated(const Function& function) {
+    std::unordered_set<const Node*> activated;
     std::unordered_set<const Node*> read_as_it_is;
     for (const Output& result : function.results()) {
         if (is_normalized(result)) {
@@ -47,13 +47,13 @@ std::unordered_set<const Node*> find_rectified(const Function& function) {
         for (std::size_t index = 0; index < node->input_values().size(); ++index) {
             const Output& input = node->input_values()[index];
             if (is_normalized(input)) {
-                (may_read_rectified(*node, index) ? rectified : read_as_it_is)
+                (may_read_activated(*node, index) ? activated : read_as_it_is)
                     .insert(input.node().get());
             }
         }
     }
-    std::erase_if(rectified, [&](const Node* node) { return read_as_it_is.contains(node); });
-    return rectified;
+    std::erase_if(activated, [&](const Node* node) { return read_as_it_is.contains(node); });
+    return activated;
 }
 
 std::vector<Output> fuse_forward(const op::BatchNormTraining& node) {
@@ -63,7 +63,7 @@ std::vector<Output> fuse_forward(const op::BatchNormTraining& node) {
     return {fused->output("activated"), fused->output("mean"), fused->output("variance")};
 }
 
-/// The fused node whose rectified output this is; null for another value.
+/// The fused node whose activated output this is; null for another value.
 std::shared_ptr<Node> fused_origin(const Output& value) {
     const bool is_activated =
         as<op::BatchNormTrainingRelu>(*value.node()) != nullptr && value.index() == 0;
@@ -82,9 +82,10 @@ bool is_backprop_of(const op::BatchNormTrainingBackprop& backprop,
 
 Values fuse_backward(const op::BatchNormTrainingBackprop& backprop) {
     const auto& inputs = backprop.input_values();
-    const auto* const rectifier = as<op::ReluBackprop>(*inputs[5].node());
+    const auto* const relu_backprop =
+        as<op::ReluBackprop>(*backprop.source(op::Role::delta).node());
     const std::shared_ptr<Node> forward =
-        rectifier == nullptr ? nullptr : fused_origin(rectifier->input_values()[0]);
+        relu_backprop == nullptr ? nullptr : fused_origin(relu_backprop->input_values()[0]);
     if (forward == nullptr ||
         !is_backprop_of(backprop, *as<op::BatchNormTrainingRelu>(*forward), forward->output("mean"),
                         forward->output("variance"))) {
@@ -92,7 +93,7 @@ Values fuse_backward(const op::BatchNormTrainingBackprop& backprop) {
     }
     const auto fused = std::make_shared<op::BatchNormTrainingReluBackprop>(
         inputs[0], inputs[1], inputs[2], inputs[3], inputs[4], forward->output("mask"),
-        rectifier->input_values()[1], backprop.epsilon(), backprop.channel_axis(),
+        relu_backprop->input_values()[1], backprop.epsilon(), backprop.channel_axis(),
         backprop.friendly_name());
     return fused->outputs();
 }
@@ -100,13 +101,13 @@ Values fuse_backward(const op::BatchNormTrainingBackprop& backprop) {
 }  // namespace
 
 Function fuse_relu(const Function& function) {
-    const std::unordered_set<const Node*> rectified = find_rectified(function);
+    const std::unordered_set<const Node*> activated = find_activated(function);
     return rewrite(function, [&](const Node& original, Node& node) -> Values {
-        if (rectified.contains(&original)) {
+        if (activated.contains(&original)) {
             return fuse_forward(*as<op::BatchNormTraining>(node));
         }
         if (as<op::Relu>(node) != nullptr && fused_origin(node.input_values()[0]) != nullptr) {
-            return node.input_values();  // it is rectified already
+            return node.input_values();  // it is activated already
         }
         const auto* const backprop = as<op::BatchNormTrainingBackprop>(node);
         return backprop == nullptr ? std::nullopt : fuse_backward(*backprop);

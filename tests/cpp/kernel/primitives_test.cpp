@@ -125,7 +125,7 @@ TEST_P(Primitives, OperationsInAnyStrides) {
     }
 }
 
-/// (first · second + repeated) rectified, selected by, subtracted from; two results.
+/// ReLU of (first · second + repeated), selected by, subtracted from; two results.
 TEST_P(Primitives, ProgramsOfSeveralInstructions) {
     for (const Shape& shape : {Shape{3, 7}, Shape{8, 1000}, Shape{17, 40001}}) {
         const ElementType type = GetParam();
@@ -344,7 +344,7 @@ TEST_P(Primitives, ProductsOfMatrices) {
     }
 }
 
-TEST_P(Primitives, RectifierMasks) {
+TEST_P(Primitives, ReluMasks) {
     struct Masked {
         Shape shape;
         std::int64_t channel_axis;

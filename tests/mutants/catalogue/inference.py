@@ -323,13 +323,13 @@ FROZEN_STATISTICS = Group(
     ),
 )
 
-RECTIFIER = Group(
+RELU_BACKPROP = Group(
     OP + "elementwise.hpp",
     SIGNATURE_TESTS,
     (
         Mutant(
-            "rectifiers-gradient-before-its-value",
-            "the order of a rectifier's value and gradient",
+            "relu-gradient-before-its-value",
+            "the order of ReLU's value and gradient",
             '{"value"}, {"delta"}',
             '{"delta"}, {"value"}',
         ),
@@ -403,7 +403,7 @@ GROUPS = (
     FROZEN_BACKPROP,
     STATISTICS,
     FROZEN_STATISTICS,
-    RECTIFIER,
+    RELU_BACKPROP,
     REDUCTION,
     MATRICES,
     MASKS,

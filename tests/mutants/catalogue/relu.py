@@ -215,7 +215,8 @@ SHAPE = Group(
         Mutant(
             "mask-shape-unbounded",
             "the upper bound of bytes",
-            "bits.has_upper_bound() ? normgraph::bytes_for(bits.max_length()) : Dimension::unbounded",
+            "bits.has_upper_bound() ? normgraph::bytes_for(bits.max_length()) : "
+            "Dimension::unbounded",
             "Dimension::unbounded",
         ),
     ),
