@@ -4,7 +4,7 @@
 
 #include "normgraph/kernel/channel.hpp"
 #include "normgraph/kernel/coefficients.hpp"
-#include "normgraph/kernel/simd/run.hpp"
+#include "normgraph/kernel/simd/phases/run.hpp"
 
 /// The backward pass, whether the statistics are the batch's or constants: both have the same sums,
 /// and differ in the formula of one element of input_delta.
