@@ -27,16 +27,41 @@ BELOW: dict[str, set[str]] = {
 #: csrc/normgraph/kernel itself, but for those of NAMED_FILES.
 BELOW_IN_KERNEL: dict[str, set[str]] = {
     "element types": set(),
-    "threads": set(),
-    "strided": set(),
+    "tuning": set(),
+    "threads": {"tuning"},
+    "simd/instruction_sets": {"element types"},
+    "strided": {"tuning", "simd/instruction_sets"},
     "numbers": {"element types", "threads", "strided"},
-    "reference": {"element types", "threads", "strided", "numbers"},
-    "simd": {"element types", "threads", "strided", "numbers"},
-    "dispatch": {"element types", "threads", "numbers", "reference", "simd"},
+    "reference": {"element types", "tuning", "threads", "strided", "numbers"},
+    "simd/micro_kernels": {"element types", "tuning", "simd/instruction_sets", "numbers"},
+    "simd/tables": {"simd/instruction_sets", "simd/micro_kernels"},
+    "simd/tiling": {"tuning", "threads", "strided", "numbers"},
+    "simd/staging": {"threads", "strided", "numbers", "simd/micro_kernels", "simd/tiling"},
+    "simd/phases": {
+        "threads",
+        "strided",
+        "numbers",
+        "simd/micro_kernels",
+        "simd/tiling",
+        "simd/staging",
+    },
+    "simd": {"numbers", "simd/micro_kernels", "simd/phases"},
+    "simd/primitives": {
+        "tuning",
+        "threads",
+        "strided",
+        "numbers",
+        "simd/micro_kernels",
+        "simd/staging",
+        "simd/phases",
+        "simd",
+    },
+    "dispatch": {"element types", "threads", "numbers", "reference", "simd/tables", "simd"},
 }
 NAMED_FILES = {
     "element_type": "element types",
     "storage_type": "element types",
+    "tuning": "tuning",
     "dispatch": "dispatch",
 }
 

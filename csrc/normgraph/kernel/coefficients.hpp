@@ -6,7 +6,8 @@
 #include <cstdint>
 #include <limits>
 
-/// What is computed once per channel, in double, and the formulas that use it for every element.
+/// Coefficients, computed once per channel in double, and the formulas that use them for every
+/// element.
 /// All kernels use these, on single elements or on vectors of them, so that their element-wise
 /// outputs agree to the bit.
 namespace normgraph::kernel {
@@ -52,7 +53,7 @@ struct ForwardCoefficients : NormalizeFormula<Arithmetic> {
     }
 };
 
-/// What the formula of a channel's input_delta is made from, in double.
+/// The values from which the formula of a channel's input_delta is made, in double.
 struct BackpropValues {
     double gamma, mean, variance, epsilon, gamma_delta, beta_delta;
     std::int64_t count;  ///< elements of the channel
@@ -98,7 +99,7 @@ private:
     }
 };
 
-/// input_delta = scale·normalized_delta, the statistics being constants.
+/// input_delta = scale·normalized_delta, the statistics being given.
 ///
 /// Error of gamma·inv·δ in u: 1 for scale, 1 for the product; in double scale's own four roundings
 /// count as well (that of variance + epsilon half, under the root), 4.5 in all.

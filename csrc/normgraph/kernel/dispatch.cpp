@@ -11,7 +11,7 @@
 #include "normgraph/kernel/reference/primitives.hpp"
 #include "normgraph/kernel/reference/share.hpp"
 #include "normgraph/kernel/simd/kernels.hpp"
-#include "normgraph/kernel/simd/tables.hpp"
+#include "normgraph/kernel/simd/tables/tables.hpp"
 #include "normgraph/kernel/threads/floating_point_environment.hpp"
 
 namespace normgraph::kernel {

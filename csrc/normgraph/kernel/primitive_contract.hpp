@@ -9,8 +9,8 @@
 #include "normgraph/kernel/element_type.hpp"
 #include "normgraph/kernel/storage_type.hpp"
 
-/// What a caller hands to the kernels of the primitive operations. As in contract.hpp nothing here
-/// owns memory and kernels check nothing. Strides are in bytes, and any are taken.
+/// The arguments that a caller hands to the kernels of the primitive operations. As in contract.hpp
+/// nothing here owns memory and kernels check nothing. Strides are in bytes, and any are taken.
 namespace normgraph::kernel {
 
 /// Operations on single elements. f16 and bf16 are computed in f32 and rounded once, to nearest
@@ -53,8 +53,8 @@ struct ElementWiseSource {
     ConstTensor tensor;
 };
 
-/// A tensor that a program writes. It may overlap a source in one way: both lie in C order without
-/// gaps at the same address, have elements of the same size, and no later instruction than the one
+/// A tensor that a program writes. It may overlap a source in one way: both are C-contiguous at
+/// the same address, have elements of the same size, and no later instruction than the one
 /// that makes `value` reads the source.
 struct ElementWiseTarget {
     std::int32_t value;

@@ -9,8 +9,8 @@
 namespace normgraph::kernel {
 namespace {
 
-/// Of the two floats around a value that is none, the one whose last bit is 1. Rounded to 16 bits
-/// it gives what the value itself would give: it lies on the same side of every tie.
+/// Returns, of the two floats around a value that is none, the one whose last bit is 1. Rounded to
+/// 16 bits it gives what the value itself would give: it lies on the same side of every tie.
 float rounded_to_odd(double value) {
     const auto nearest = static_cast<float>(value);
     const bool is_odd = (std::bit_cast<std::uint32_t>(nearest) & 1U) != 0;

@@ -38,7 +38,7 @@ constexpr bool is_real(StorageType type) {
     return type <= StorageType::f64;
 }
 
-/// Of a real type.
+/// `type` is real.
 constexpr ElementType element_type(StorageType type) {
     return static_cast<ElementType>(type);
 }
@@ -95,7 +95,7 @@ inline float to_float_odd(double value) {
     return std::bit_cast<float>(bits | 1U);
 }
 
-/// The same for integers, of which a double holds 53 bits.
+/// Rounds integers, of which a double holds 53 bits, to odd.
 template <typename Integer>
 double to_double_odd(Integer value) {
     if constexpr (sizeof(Integer) < 8) {
@@ -133,7 +133,7 @@ inline void store_rounded_once(ElementType type, std::byte* address, double valu
     });
 }
 
-/// From any type to a real one, rounded once, to nearest even.
+/// Converts from any type to a real one, rounded once, to nearest even.
 template <typename To, typename From>
 To converted(From value) {
     if constexpr (std::is_same_v<To, From>) {

@@ -142,7 +142,7 @@ BINDING = Group(
 )
 
 ELEMENT_WISE_KERNEL = Group(
-    KERNEL + "simd/element_wise.cpp",
+    KERNEL + "simd/primitives/element_wise.cpp",
     CPP_TESTS,
     (
         Mutant(
@@ -155,7 +155,7 @@ ELEMENT_WISE_KERNEL = Group(
 )
 
 SUM_KERNEL = Group(
-    KERNEL + "simd/sum.cpp",
+    KERNEL + "simd/primitives/sum.cpp",
     CPP_TESTS,
     (
         Mutant(
@@ -174,7 +174,7 @@ SUM_KERNEL = Group(
 )
 
 PRODUCT_KERNEL = Group(
-    KERNEL + "simd/matrix_multiply.cpp",
+    KERNEL + "simd/primitives/matrix_multiply.cpp",
     CPP_TESTS,
     (
         Mutant(
@@ -206,7 +206,7 @@ STORAGE_TYPE = Group(
 )
 
 PRIMITIVE_LOOPS = Group(
-    KERNEL + "simd/make_primitive_kernels.hpp",
+    KERNEL + "simd/micro_kernels/primitive_loops.hpp",
     CPP_TESTS,
     (
         Mutant(
@@ -218,8 +218,8 @@ PRIMITIVE_LOOPS = Group(
         Mutant(
             "relu-lets-negative-numbers-pass",
             "the zero",
-            "return Isa::keep(a, Isa::not_less_equal(a, zero(a)));",
-            "return Isa::keep(a, Isa::not_less_equal(a, minus_one(a)));",
+            "return Isa::zero_mask(a, Isa::not_less_equal(a, zero(a)));",
+            "return Isa::zero_mask(a, Isa::not_less_equal(a, minus_one(a)));",
         ),
         Mutant(
             "rest-of-a-block-in-other-lanes",

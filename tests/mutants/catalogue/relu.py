@@ -347,7 +347,7 @@ CONTIGUITY = Group(
 )
 
 BITS_ACROSS = Group(
-    KERNEL + "simd/copy_bits.cpp",
+    KERNEL + "simd/staging/copy_bits.cpp",
     FORWARD_TESTS + " -k channels_last_in_memory",
     (
         Mutant(

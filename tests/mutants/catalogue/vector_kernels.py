@@ -10,7 +10,7 @@ SHORT_ROWS_TESTS = "tests/kernel/test_short_rows.py"
 MANY_TILES_TESTS = "tests/kernel/test_layouts_of_many_tiles.py"
 
 TERMS = Group(
-    SIMD + "terms_and_formulas.hpp",
+    SIMD + "micro_kernels/terms_and_formulas.hpp",
     CPP_TESTS,
     (
         Mutant(
@@ -53,7 +53,7 @@ TERMS = Group(
 )
 
 ROWS = Group(
-    SIMD + "row_kernels.hpp",
+    SIMD + "micro_kernels/row_kernels.hpp",
     CPP_TESTS,
     (
         Mutant(
@@ -65,7 +65,7 @@ ROWS = Group(
         Mutant(
             "vector-row-absent-lanes-counted",
             "that lanes without an element add nothing",
-            "terms[sum] = Isa::keep(terms[sum], lowest_bits(count) >> before);",
+            "terms[sum] = Isa::zero_mask(terms[sum], lowest_bits(count) >> before);",
             "",
         ),
         Mutant(
@@ -78,7 +78,7 @@ ROWS = Group(
 )
 
 COLUMNS = Group(
-    SIMD + "column_kernels.hpp",
+    SIMD + "micro_kernels/column_kernels.hpp",
     CPP_TESTS,
     (
         Mutant(
@@ -97,7 +97,7 @@ COLUMNS = Group(
 )
 
 BLOCKS = Group(
-    SIMD + "block_sums.hpp",
+    SIMD + "phases/block_sums.hpp",
     CPP_TESTS,
     (
         Mutant(
@@ -116,7 +116,7 @@ BLOCKS = Group(
 )
 
 PLAN = Group(
-    SIMD + "plan.hpp",
+    SIMD + "tiling/plan.hpp",
     CPP_TESTS,
     (
         Mutant(
@@ -134,39 +134,60 @@ PLAN = Group(
     ),
 )
 
-TRAVERSAL = Group(
-    SIMD + "traversal.cpp",
+TILES = Group(
+    SIMD + "tiling/tiles.cpp",
+    CPP_TESTS,
+    (
+        Mutant(
+            "vector-channels-after-the-first-tile-left-out",
+            "the later channels of a row",
+            "tile.next = {last, begin.row, block_.first};",
+            "tile.next = {channels_.begin, begin.row + 1, block_.first};",
+        ),
+        Mutant(
+            "vector-tiles-beyond-a-run",
+            "that a tile ends where its run does",
+            "demands_.run - begin.index % demands_.run,",
+            "block_.end - begin.index,",
+        ),
+    ),
+)
+
+REDUCE = Group(
+    SIMD + "phases/reduce.cpp",
     CPP_TESTS,
     (
         Mutant(
             "vector-lanes-not-folded",
             "that the lanes of columns are folded",
-            "fold_lanes(block_sums + values, count, columns_per_channel_);",
+            "fold_lanes(sums_ + sum * values_, channel_count_, geometry_.columns_per_channel());",
             "",
         ),
+    ),
+)
+
+COLUMN_EXTENTS = Group(
+    SIMD + "phases/columns.hpp",
+    CPP_TESTS,
+    (
         Mutant(
             "vector-incomplete-row-of-columns-left-out",
             "the last, incomplete row of columns",
             "if (rest > 0)",
-            "if (rest > columns_per_channel_)",
+            "if (rest > elements_per_row)",
         ),
+    ),
+)
+
+STAGING = Group(
+    SIMD + "staging/traversal.cpp",
+    CPP_TESTS,
+    (
         Mutant(
             "vector-result-not-written-back",
             "that a buffered result is copied to where it belongs",
-            "if (is_buffered) { write_back(tile, buffers); }",
-            "",
-        ),
-        Mutant(
-            "vector-channels-after-the-first-tile-left-out",
-            "the later channels of a row",
-            "tile.next = {last, begin.row, block.first};",
-            "tile.next = {channels.begin, begin.row + 1, block.first};",
-        ),
-        Mutant(
-            "vector-tiles-beyond-a-run",
-            "that a tile ends where its run does",
-            "demands.run - begin.index % demands.run,",
-            "block.end - begin.index,",
+            "if (staged.is_target_buffered)",
+            "if (false)",
         ),
         Mutant(
             "vector-copies-of-one-row",
@@ -181,12 +202,6 @@ TRAVERSAL = Group(
             "tile.channels.begin;",
         ),
         Mutant(
-            "vector-columns-in-any-rows",
-            "that lanes of several rows ask for rows that follow each other",
-            "elements.stride() == channels_ * size",
-            "true",
-        ),
-        Mutant(
             "vector-output-lines-up-in-one-run",
             "that an output of several runs is buffered",
             "return target_.elements.is_one_axis() &&",
@@ -195,50 +210,70 @@ TRAVERSAL = Group(
     ),
 )
 
-JOINED_ROWS = Group(
-    SIMD + "traversal.cpp",
+DIRECT_COLUMNS = Group(
+    SIMD + "staging/tensor_access.cpp",
+    CPP_TESTS,
+    (
+        Mutant(
+            "vector-columns-in-any-rows",
+            "that lanes of several rows ask for rows that follow each other",
+            "elements.stride() == row_bytes",
+            "true",
+        ),
+    ),
+)
+
+COALESCED_ROWS = Group(
+    SIMD + "staging/traversal.cpp",
     SHORT_ROWS_TESTS,
     (
         Mutant(
-            "joined-rows-with-others-between",
-            "that joined rows follow each other",
-            "&& access.channel_stride == bytes_per_row();",
+            "coalesced-rows-with-others-between",
+            "that coalesced rows follow each other",
+            "&& access.channel_stride == geometry_.bytes_per_row();",
             ";",
         ),
         Mutant(
-            "joined-rows-begin-anywhere-in-a-line",
-            "that all joined rows begin alike in a cache line",
-            "(!bypasses_cache_ || target_.rows.stride() % cache_line == 0)",
+            "coalesced-rows-begin-anywhere-in-a-line",
+            "that all coalesced rows begin alike in a cache line",
+            "(!streams_target_ || target_.rows.stride() % cache_line == 0)",
             "true",
         ),
+    ),
+)
+
+COALESCED_COLUMNS = Group(
+    SIMD + "phases/apply.cpp",
+    SHORT_ROWS_TESTS,
+    (
         Mutant(
-            "joined-rows-without-their-beginning",
+            "coalesced-rows-without-their-beginning",
             "what comes before the first whole cache line",
             "apply_columns(0, head, false);",
             "",
         ),
         Mutant(
-            "joined-stripes-of-the-first-channels",
-            "which columns' coefficients a stripe has",
+            "coalesced-blocks-of-the-first-channels",
+            "which columns' coefficients a channel block has",
             "{coefficients, stride, first},",
             "{coefficients, stride, 0},",
         ),
     ),
 )
 
-JOINED_COEFFICIENTS = Group(
-    SIMD + "run.hpp",
+COALESCED_COEFFICIENTS = Group(
+    SIMD + "phases/run.hpp",
     SHORT_ROWS_TESTS,
     (
         Mutant(
-            "joined-coefficients-of-the-last-channel",
-            "the place of a channel's joined coefficients",
-            "joined + kind * stride + channel * length, length,",
-            "joined + kind * stride, length * group.channels,",
+            "coalesced-coefficients-of-the-last-channel",
+            "the place of a channel's coalesced coefficients",
+            "coalesced + kind * stride_ + channel * length_, length_,",
+            "coalesced + kind * stride_, length_ * group.channels,",
         ),
         Mutant(
-            "joined-coefficients-of-the-first-kind",
-            "which coefficient is joined",
+            "coalesced-coefficients-of-the-first-kind",
+            "which coefficient is repeated",
             "values[kind * group.stride + channel]",
             "values[channel]",
         ),
@@ -246,7 +281,7 @@ JOINED_COEFFICIENTS = Group(
 )
 
 TENSOR_ACCESS = Group(
-    SIMD + "tensor_access.cpp",
+    SIMD + "staging/tensor_access.cpp",
     MANY_TILES_TESTS,
     (
         Mutant(
@@ -290,7 +325,7 @@ COPIED_BOXES = Group(
         Mutant(
             "copied-backwards-forwards",
             "the order of reversed elements",
-            "Rearranged<sizeof(Element)>::backwards(values)",
+            "Vectors::backwards(values)",
             "values",
         ),
         Mutant(
@@ -308,7 +343,7 @@ COPIED_BOXES = Group(
         Mutant(
             "copied-bytes-without-rest",
             "the last bytes of a short row",
-            "store_vector(target + count - width, load_vector(source + count - width));",
+            "Isa::store_bytes(target + count - width, Isa::load_bytes(source + count - width));",
             "",
         ),
         Mutant(
@@ -330,8 +365,8 @@ COPIED_BOXES = Group(
             "if (rows < width || columns < width) { return;",
         ),
         Mutant(
-            "joined-rows-with-gaps",
-            "that joined rows follow each other in the source",
+            "coalesced-rows-with-gaps",
+            "that coalesced rows follow each other in the source",
             "&& rows.source_stride == row.length * row.source_stride",
             "",
         ),
@@ -370,9 +405,14 @@ GROUPS = (
     BLOCKS,
     BACKPROP,
     PLAN,
-    TRAVERSAL,
-    JOINED_ROWS,
-    JOINED_COEFFICIENTS,
+    TILES,
+    REDUCE,
+    COLUMN_EXTENTS,
+    STAGING,
+    DIRECT_COLUMNS,
+    COALESCED_ROWS,
+    COALESCED_COLUMNS,
+    COALESCED_COEFFICIENTS,
     TENSOR_ACCESS,
     STRIDED_AXES,
     COPIED_BOXES,

@@ -8,13 +8,10 @@
 #include "normgraph/kernel/relu_mask.hpp"
 #include "normgraph/kernel/strided/extents.hpp"
 #include "normgraph/kernel/threads/share_range.hpp"
+#include "normgraph/kernel/tuning.hpp"
 
 /// The reference kernels on several threads.
 namespace normgraph::kernel::reference {
-
-/// The least work that is worth a thread: a scalar kernel does about as many elements while one
-/// wakes.
-inline constexpr std::int64_t elements_per_thread = 16384;
 
 /// The type of the arguments of a kernel that takes a range of channels.
 template <typename Kernel>
@@ -40,7 +37,7 @@ inline std::int64_t channels_that_share_bytes(const BatchNormTrainingArguments& 
 template <typename Function>
 void share_elements(std::int64_t count, std::int64_t work, std::int64_t num_threads,
                     const Function& function) {
-    share_range(count, useful_threads(work, elements_per_thread, num_threads), function);
+    share_range(count, useful_threads(work, scalar_elements_per_thread, num_threads), function);
 }
 
 /// Runs the kernel on all channels, in ranges of nearly equal size.
@@ -49,11 +46,12 @@ void share_channels(const typename ArgumentsOf<decltype(kernel)>::type& argument
                     std::int64_t num_threads) {
     const std::int64_t channels = all_channels(arguments.problem).end;
     const std::int64_t group = channels_that_share_bytes(arguments);
-    share_range(divide_up(channels, group),
-                useful_threads(product(arguments.problem.shape), elements_per_thread, num_threads),
-                [&](std::int64_t begin, std::int64_t end) {
-                    kernel(arguments, {begin * group, std::min(end * group, channels)});
-                });
+    share_range(
+        divide_up(channels, group),
+        useful_threads(product(arguments.problem.shape), scalar_elements_per_thread, num_threads),
+        [&](std::int64_t begin, std::int64_t end) {
+            kernel(arguments, {begin * group, std::min(end * group, channels)});
+        });
 }
 
 }  // namespace normgraph::kernel::reference

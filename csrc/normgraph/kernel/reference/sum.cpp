@@ -22,7 +22,7 @@ struct SomeAxes {
     }
 };
 
-/// In the order of PrimitiveSum.
+/// Sums in the order of PrimitiveSum.
 double sum_of(ElementType type, const std::byte* address, const TensorAxes& axes) {
     const std::int64_t count = axes.element_count();
     TensorCursor cursor(axes);

@@ -8,7 +8,7 @@
 #include "normgraph/kernel/coefficients.hpp"
 #include "normgraph/kernel/moments.hpp"
 #include "normgraph/kernel/simd/kernels.hpp"
-#include "normgraph/kernel/simd/run.hpp"
+#include "normgraph/kernel/simd/phases/run.hpp"
 
 namespace normgraph::kernel::simd {
 namespace {

@@ -4,7 +4,7 @@
 
 #include "normgraph/kernel/contract.hpp"
 #include "normgraph/kernel/primitive_contract.hpp"
-#include "normgraph/kernel/simd/micro_kernels.hpp"
+#include "normgraph/kernel/simd/micro_kernels/contract.hpp"
 
 /// The ops' kernels, with any instruction set's micro-kernels. All outputs are computed, by at most
 /// num_threads threads, and equal the reference's to the bit.

@@ -5,135 +5,48 @@
 #include <cstring>
 #include <utility>
 
-#if defined(__x86_64__) || defined(_M_X64)
-#include <emmintrin.h>
-#endif
+#include "normgraph/kernel/simd/instruction_sets/baseline.hpp"
+#include "normgraph/kernel/simd/instruction_sets/instruction_set.hpp"
+#include "normgraph/kernel/tuning.hpp"
 
 namespace normgraph::kernel {
 namespace {
-
-constexpr std::int64_t cache_line = 64;
-
-/// In bytes.
-constexpr std::int64_t longest_short_row = 512;
 
 /// Two axes, one inside of the other, of which one is contiguous in the source or the target.
 struct Plane {
     CopiedAxis outer, inner;
 };
 
-#if defined(__x86_64__) || defined(_M_X64)
+using simd::Baseline;
 
-/// A type of its own, since arrays of __m128i would lose its alignment.
-struct Vector {
-    __m128i bits;
-};
+/// Whether elements of this type are rearranged in vectors. Templates on the instruction set, which
+/// is Baseline, since another architecture's offers nothing.
+template <typename Isa, typename Element>
+constexpr bool has_vectors = simd::CopyingInstructionSet<Isa> && sizeof(Element) > 1;
 
-Vector load_vector(const std::byte* address) {
-    return {_mm_loadu_si128(reinterpret_cast<const __m128i*>(address))};
-}
-void store_vector(std::byte* address, Vector values) {
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(address), values.bits);
-}
+constexpr std::int64_t bytes_per_vector = 16;
 
-/// To the L2 cache.
+template <typename Isa, typename Element>
+constexpr std::int64_t vector_width =
+    has_vectors<Isa, Element> ? bytes_per_vector / static_cast<std::int64_t>(sizeof(Element)) : 1;
+
+/// Prefetches to the L2 cache.
+template <typename Isa = Baseline>
 void prefetch(const std::byte* address) {
-    _mm_prefetch(reinterpret_cast<const char*>(address), _MM_HINT_T1);
+    if constexpr (simd::CopyingInstructionSet<Isa>) {
+        Isa::prefetch_far(address);
+    }
 }
-
-Vector low_halves(Vector a, Vector b) {
-    return {_mm_unpacklo_epi64(a.bits, b.bits)};
-}
-Vector high_halves(Vector a, Vector b) {
-    return {_mm_unpackhi_epi64(a.bits, b.bits)};
-}
-
-/// Row i of a block of 4-byte units becomes its column i.
-void transpose_fours(const std::array<Vector, 4>& rows, Vector* columns) {
-    const Vector low01{_mm_unpacklo_epi32(rows[0].bits, rows[1].bits)};
-    const Vector high01{_mm_unpackhi_epi32(rows[0].bits, rows[1].bits)};
-    const Vector low23{_mm_unpacklo_epi32(rows[2].bits, rows[3].bits)};
-    const Vector high23{_mm_unpackhi_epi32(rows[2].bits, rows[3].bits)};
-    columns[0] = low_halves(low01, low23);
-    columns[1] = high_halves(low01, low23);
-    columns[2] = low_halves(high01, high23);
-    columns[3] = high_halves(high01, high23);
-}
-
-/// How vectors of elements of this size are rearranged.
-template <std::size_t size>
-struct Rearranged;
-
-template <>
-struct Rearranged<2> {
-    static Vector backwards(Vector values) {
-        const __m128i low = _mm_shufflelo_epi16(values.bits, _MM_SHUFFLE(0, 1, 2, 3));
-        const __m128i both = _mm_shufflehi_epi16(low, _MM_SHUFFLE(0, 1, 2, 3));
-        return {_mm_shuffle_epi32(both, _MM_SHUFFLE(1, 0, 3, 2))};
-    }
-    static Vector every_second(Vector first, Vector second) {
-        const auto even = [](Vector pairs) {
-            return _mm_srai_epi32(_mm_slli_epi32(pairs.bits, 16), 16);
-        };
-        return {_mm_packs_epi32(even(first), even(second))};
-    }
-    static Vector every_other(Vector first, Vector second) {
-        return {_mm_packs_epi32(_mm_srai_epi32(first.bits, 16), _mm_srai_epi32(second.bits, 16))};
-    }
-    /// Row i of a block becomes its column i.
-    static void transpose(std::array<Vector, 8>& rows) {
-        std::array<Vector, 4> low, high;
-        for (std::size_t i = 0; i < 4; ++i) {
-            low[i] = {_mm_unpacklo_epi16(rows[2 * i].bits, rows[2 * i + 1].bits)};
-            high[i] = {_mm_unpackhi_epi16(rows[2 * i].bits, rows[2 * i + 1].bits)};
-        }
-        transpose_fours(low, rows.data());
-        transpose_fours(high, rows.data() + 4);
-    }
-};
-
-template <>
-struct Rearranged<4> {
-    static Vector backwards(Vector values) {
-        return {_mm_shuffle_epi32(values.bits, _MM_SHUFFLE(0, 1, 2, 3))};
-    }
-    static Vector every_second(Vector first, Vector second) {
-        return {_mm_castps_si128(_mm_shuffle_ps(
-            _mm_castsi128_ps(first.bits), _mm_castsi128_ps(second.bits), _MM_SHUFFLE(2, 0, 2, 0)))};
-    }
-    static Vector every_other(Vector first, Vector second) {
-        return {_mm_castps_si128(_mm_shuffle_ps(
-            _mm_castsi128_ps(first.bits), _mm_castsi128_ps(second.bits), _MM_SHUFFLE(3, 1, 3, 1)))};
-    }
-    static void transpose(std::array<Vector, 4>& rows) {
-        const std::array<Vector, 4> all = rows;
-        transpose_fours(all, rows.data());
-    }
-};
-
-template <>
-struct Rearranged<8> {
-    static Vector backwards(Vector values) {
-        return {_mm_shuffle_epi32(values.bits, _MM_SHUFFLE(1, 0, 3, 2))};
-    }
-    static Vector every_second(Vector first, Vector second) { return low_halves(first, second); }
-    static Vector every_other(Vector first, Vector second) { return high_halves(first, second); }
-    static void transpose(std::array<Vector, 2>& rows) {
-        rows = {low_halves(rows[0], rows[1]), high_halves(rows[0], rows[1])};
-    }
-};
-
-template <typename Element>
-constexpr std::int64_t vector_width = 16 / static_cast<std::int64_t>(sizeof(Element));
 
 /// Whole vectors; the last one overlaps the one before it.
-template <typename Element>
+template <typename Isa, typename Element>
 void copy_backwards(std::byte* target, const std::byte* source, std::int64_t count) {
     constexpr auto size = static_cast<std::int64_t>(sizeof(Element));
-    constexpr std::int64_t width = vector_width<Element>;
+    constexpr std::int64_t width = vector_width<Isa, Element>;
+    using Vectors = typename Isa::template Rearranged<sizeof(Element)>;
     const auto copy_vector = [&](std::int64_t at) {
-        const Vector values = load_vector(source - (at + width - 1) * size);
-        store_vector(target + at * size, Rearranged<sizeof(Element)>::backwards(values));
+        const auto values = Isa::load_bytes(source - (at + width - 1) * size);
+        Isa::store_bytes(target + at * size, Vectors::backwards(values));
     };
     for (std::int64_t at = 0; at + width < count; at += width) {
         copy_vector(at);
@@ -143,34 +56,36 @@ void copy_backwards(std::byte* target, const std::byte* source, std::int64_t cou
 
 /// Whole vectors; the last one overlaps the one before it. It is not read from its first element
 /// on, since it would reach an element beyond the row's last, but from the element before.
-template <typename Element>
+template <typename Isa, typename Element>
 void copy_every_second(std::byte* target, const std::byte* source, std::int64_t count) {
     constexpr auto size = static_cast<std::int64_t>(sizeof(Element));
-    constexpr std::int64_t width = vector_width<Element>;
-    using Vectors = Rearranged<sizeof(Element)>;
+    constexpr std::int64_t width = vector_width<Isa, Element>;
+    using Vectors = typename Isa::template Rearranged<sizeof(Element)>;
     for (std::int64_t done = 0; done + width < count; done += width) {
         const std::byte* const first = source + 2 * done * size;
-        store_vector(target + done * size,
-                     Vectors::every_second(load_vector(first), load_vector(first + 16)));
+        Isa::store_bytes(
+            target + done * size,
+            Vectors::even(Isa::load_bytes(first), Isa::load_bytes(first + bytes_per_vector)));
     }
     const std::int64_t last = count - width;
     const std::byte* const before = source + (2 * last - 1) * size;
-    store_vector(target + last * size,
-                 Vectors::every_other(load_vector(before), load_vector(before + 16)));
+    Isa::store_bytes(
+        target + last * size,
+        Vectors::odd(Isa::load_bytes(before), Isa::load_bytes(before + bytes_per_vector)));
 }
 
 /// Copies and returns true where there are vector instructions for these strides.
-template <typename Element>
+template <typename Element, typename Isa = Baseline>
 bool copy_vectors(std::byte* target, const std::byte* source, std::int64_t source_stride,
                   std::int64_t count) {
-    constexpr auto size = static_cast<std::int64_t>(sizeof(Element));
-    if constexpr (size > 1) {
-        if (source_stride == -size && count >= vector_width<Element>) {
-            copy_backwards<Element>(target, source, count);
+    if constexpr (has_vectors<Isa, Element>) {
+        constexpr auto size = static_cast<std::int64_t>(sizeof(Element));
+        if (source_stride == -size && count >= vector_width<Isa, Element>) {
+            copy_backwards<Isa, Element>(target, source, count);
             return true;
         }
-        if (source_stride == 2 * size && count > vector_width<Element>) {
-            copy_every_second<Element>(target, source, count);
+        if (source_stride == 2 * size && count > vector_width<Isa, Element>) {
+            copy_every_second<Isa, Element>(target, source, count);
             return true;
         }
     }
@@ -178,75 +93,65 @@ bool copy_vectors(std::byte* target, const std::byte* source, std::int64_t sourc
 }
 
 /// In short rows a call of memcpy would take longer than copying.
+template <typename Isa = Baseline>
 void copy_bytes(std::byte* target, const std::byte* source, std::int64_t count) {
-    constexpr std::int64_t width = 16;
-    if (count < width || count > longest_short_row) {
-        std::memcpy(target, source, static_cast<std::size_t>(count));
-        return;
-    }
-    for (std::int64_t at = 0; at + width < count; at += width) {
-        store_vector(target + at, load_vector(source + at));
-    }
-    store_vector(target + count - width, load_vector(source + count - width));
-}
-
-template <typename Element>
-void transpose_vectors(std::byte* target, std::int64_t target_stride, const std::byte* source,
-                       std::int64_t source_stride) {
-    std::array<Vector, static_cast<std::size_t>(vector_width<Element>)> rows;
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-        rows[i] = load_vector(source + static_cast<std::int64_t>(i) * source_stride);
-    }
-    Rearranged<sizeof(Element)>::transpose(rows);
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-        store_vector(target + static_cast<std::int64_t>(i) * target_stride, rows[i]);
-    }
-}
-
-void stream_bytes(std::byte* target, const std::byte* source, std::int64_t byte_count) {
-    const auto count = static_cast<std::size_t>(byte_count);
-    constexpr std::size_t line = cache_line;
-    const std::size_t to_line = -reinterpret_cast<std::uintptr_t>(target) % line;
-    const std::size_t head = std::min(to_line, count);
-    std::memcpy(target, source, head);
-    std::size_t done = head;
-    for (; done + line <= count; done += line) {
-        for (std::size_t part = 0; part < line; part += 16) {
-            _mm_stream_si128(reinterpret_cast<__m128i*>(target + done + part),
-                             load_vector(source + done + part).bits);
+    if constexpr (simd::CopyingInstructionSet<Isa>) {
+        constexpr std::int64_t width = bytes_per_vector;
+        if (count >= width && count <= longest_inline_copy) {
+            for (std::int64_t at = 0; at + width < count; at += width) {
+                Isa::store_bytes(target + at, Isa::load_bytes(source + at));
+            }
+            Isa::store_bytes(target + count - width, Isa::load_bytes(source + count - width));
+            return;
         }
     }
-    std::memcpy(target + done, source + done, count - done);
-}
-
-#else
-
-void prefetch(const std::byte* /*address*/) {}
-
-template <typename Element>
-constexpr std::int64_t vector_width = 1;
-
-template <typename Element>
-bool copy_vectors(std::byte* /*target*/, const std::byte* /*source*/,
-                  std::int64_t /*source_stride*/, std::int64_t /*count*/) {
-    return false;
-}
-
-void copy_bytes(std::byte* target, const std::byte* source, std::int64_t count) {
     std::memcpy(target, source, static_cast<std::size_t>(count));
 }
 
-template <typename Element>
-void transpose_vectors(std::byte* target, std::int64_t /*target_stride*/, const std::byte* source,
-                       std::int64_t /*source_stride*/) {
-    std::memcpy(target, source, sizeof(Element));
+template <typename Element, typename Isa = Baseline>
+void transpose_vectors(std::byte* target, std::int64_t target_stride, const std::byte* source,
+                       std::int64_t source_stride) {
+    if constexpr (has_vectors<Isa, Element>) {
+        constexpr auto width = static_cast<std::size_t>(vector_width<Isa, Element>);
+        std::array<typename Isa::Bytes, width> rows;
+        for (std::size_t i = 0; i < width; ++i) {
+            rows[i] = Isa::load_bytes(source + static_cast<std::int64_t>(i) * source_stride);
+        }
+        Isa::template Rearranged<sizeof(Element)>::transpose(rows);
+        for (std::size_t i = 0; i < width; ++i) {
+            Isa::store_bytes(target + static_cast<std::int64_t>(i) * target_stride, rows[i]);
+        }
+    } else {
+        std::memcpy(target, source, sizeof(Element));
+    }
 }
 
+template <typename Isa = Baseline>
 void stream_bytes(std::byte* target, const std::byte* source, std::int64_t byte_count) {
-    std::memcpy(target, source, static_cast<std::size_t>(byte_count));
+    const auto count = static_cast<std::size_t>(byte_count);
+    if constexpr (simd::CopyingInstructionSet<Isa>) {
+        constexpr std::size_t line = cache_line;
+        const std::size_t to_line = -reinterpret_cast<std::uintptr_t>(target) % line;
+        const std::size_t head = std::min(to_line, count);
+        std::memcpy(target, source, head);
+        std::size_t done = head;
+        for (; done + line <= count; done += line) {
+            for (std::size_t part = done; part < done + line; part += bytes_per_vector) {
+                Isa::stream_bytes(target + part, Isa::load_bytes(source + part));
+            }
+        }
+        std::memcpy(target + done, source + done, count - done);
+    } else {
+        std::memcpy(target, source, count);
+    }
 }
 
-#endif
+template <typename Isa>
+void finish_streams_of() {
+    if constexpr (simd::CopyingInstructionSet<Isa>) {
+        Isa::finish_streams();
+    }
+}
 
 template <typename Element>
 void copy_strided(std::byte* target, std::int64_t target_stride, const std::byte* source,
@@ -332,7 +237,7 @@ public:
 
 private:
     static constexpr auto size = static_cast<std::int64_t>(sizeof(Element));
-    static constexpr std::int64_t width = vector_width<Element>;
+    static constexpr std::int64_t width = vector_width<Baseline, Element>;
     static constexpr std::int64_t block = cache_line / size;
 
     void copy_block(std::int64_t i, std::int64_t j, std::int64_t rows, std::int64_t columns) const {
@@ -530,9 +435,7 @@ void stream_box(std::byte* target, const std::byte* source, const CopiedBox& box
 }
 
 void finish_streams() {
-#if defined(__x86_64__) || defined(_M_X64)
-    _mm_sfence();
-#endif
+    finish_streams_of<Baseline>();
 }
 
 }  // namespace normgraph::kernel

@@ -76,7 +76,7 @@ private:
 /// Interrupted if the work is to be given up.
 void stop_if_interrupted();
 
-/// The same in a loop over single elements, of which one in 4096 polls.
+/// Polls in a loop over single elements, at one in 4096.
 inline void stop_if_interrupted(std::int64_t element) {
     if (element % 4096 == 0) {
         stop_if_interrupted();

@@ -4,17 +4,15 @@
 #include <cstdint>
 
 #include "normgraph/kernel/threads/parallel_for.hpp"
+#include "normgraph/kernel/tuning.hpp"
 
 namespace normgraph::kernel {
 
-/// More tasks than threads, so that one that is late leaves its work to the others.
-inline constexpr std::int64_t tasks_per_thread = 4;
-
 /// The threads that are worth waking, which takes some 20 µs, num_threads at most.
-/// `work_per_thread`: the least work that is worth one.
-inline std::int64_t useful_threads(std::int64_t work, std::int64_t work_per_thread,
+/// `least_work`: the least work that is worth one.
+inline std::int64_t useful_threads(std::int64_t work, std::int64_t least_work,
                                    std::int64_t num_threads) {
-    return std::min(num_threads, 1 + work / work_per_thread);
+    return std::min(num_threads, 1 + work / least_work);
 }
 
 /// Calls `function(begin, end)` for ranges of nearly equal size that together are 0 … count − 1.

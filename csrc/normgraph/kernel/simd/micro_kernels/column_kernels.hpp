@@ -1,0 +1,348 @@
+#pragma once
+
+// Memory traffic: each source is read once; apply writes the target once.
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "normgraph/kernel/simd/instruction_sets/always_inline.hpp"
+#include "normgraph/kernel/simd/micro_kernels/contract.hpp"
+#include "normgraph/kernel/simd/micro_kernels/elements.hpp"
+#include "normgraph/kernel/simd/micro_kernels/terms_and_formulas.hpp"
+#include "normgraph/kernel/tuning.hpp"
+
+/// Along rows that run across the channels: every column has sums and coefficients of its own. A
+/// few rows are taken at a time, so that those are loaded once for all of them.
+namespace normgraph::kernel::simd {
+
+struct RowsAtATime {
+    std::int64_t count;
+    bool prefetches;
+};
+
+template <typename Isa, typename Data>
+constexpr RowsAtATime rows_at_a_time(std::int64_t columns, std::size_t source_count,
+                                     bool have_gaps) {
+    const std::int64_t row_bytes = columns * static_cast<std::int64_t>(sizeof(Data));
+    const std::int64_t bytes = row_bytes * static_cast<std::int64_t>(source_count);
+    if (source_count == 2 && sizeof(Data) > 2 && !have_gaps && row_bytes >= shortest_single_row &&
+        columns <= most_single_columns) {
+        return {1, false};
+    }
+    if (row_bytes <= short_row_bytes) {
+        return {4, have_gaps};
+    }
+    if (4 * bytes <= most_prefetched_bytes) {
+        return {4, true};
+    }
+    if (2 * bytes <= most_prefetched_bytes) {
+        return {2, true};
+    }
+    return {4, false};
+}
+
+/// Prefetches the rows behind these, or for their part that corresponds to `count` bytes from
+/// `offset` on of these: in sequence if rows follow each other, else in each of them.
+template <typename Isa, std::int64_t row_count, std::int64_t count>
+NORMGRAPH_ALWAYS_INLINE inline void prefetch_rows(const SourceTile& source, std::int64_t row,
+                                                  std::int64_t offset, bool have_gaps) {
+    const std::byte* const first = source.address + (row + row_count) * source.row_stride;
+    if (have_gaps) {
+        const std::byte* const far = first + rows_ahead * source.row_stride;
+        for (std::int64_t next = 0; next < row_count; ++next) {
+            Isa::prefetch_far(far + next * source.row_stride + offset);
+        }
+        return;
+    }
+    for (std::int64_t line = 0; line < row_count * count; line += 64) {
+        Isa::prefetch(first + row_count * offset + line);
+    }
+}
+
+/// Whether there is other memory between the rows of a source.
+template <typename Data, std::size_t count>
+NORMGRAPH_ALWAYS_INLINE inline bool have_gaps(const TileExtent& extent,
+                                              const std::array<SourceTile, count>& sources) {
+    bool any = false;
+    for (const SourceTile& source : sources) {
+        any = any || source.row_stride != extent.length * static_cast<std::int64_t>(sizeof(Data));
+    }
+    return any;
+}
+
+/// Calls function.template operator()<row_count, prefetches>(row) for all rows, a few at a time.
+template <typename Function>
+NORMGRAPH_ALWAYS_INLINE inline void for_rows(const TileExtent& extent, const RowsAtATime& choice,
+                                             const Function& function) {
+    std::int64_t row = 0;
+    const auto take = [&]<std::int64_t row_count, bool prefetches>() NORMGRAPH_ALWAYS_INLINE {
+        for (; row + row_count <= extent.rows; row += row_count) {
+            function.template operator()<row_count, prefetches>(row);
+        }
+    };
+    if (choice.count == 4) {
+        choice.prefetches ? take.template operator()<4, true>()
+                          : take.template operator()<4, false>();
+    } else if (choice.count == 2) {
+        take.template operator()<2, true>();
+    }
+    take.template operator()<1, false>();
+}
+
+template <typename Isa, typename Data, typename Terms, Mask mask>
+class ColumnReduction {
+public:
+    static void run(const TileExtent& extent, const SourceTile* sources, const MaskTile& bits,
+                    const double* shifts, const SumTile& sums) {
+        ColumnReduction reduction(sources, bits, shifts, sums);
+        reduction.have_gaps_ = have_gaps<Data>(extent, reduction.sources_);
+        for_rows(
+            extent, rows_at_a_time<Isa, Data>(extent.length, source_count, reduction.have_gaps_),
+            [&]<std::int64_t row_count, bool prefetches>(std::int64_t row) NORMGRAPH_ALWAYS_INLINE {
+                reduction.template add_rows<row_count, prefetches>(row, extent.length);
+            });
+    }
+
+private:
+    using Double = typename Isa::Double;
+    static constexpr std::size_t source_count = Terms::source_count;
+    static constexpr std::int64_t width = Isa::float_width;
+    static constexpr std::size_t double_width = Isa::double_width;
+    static constexpr auto size = static_cast<std::int64_t>(sizeof(Data));
+
+    ColumnReduction(const SourceTile* sources, const MaskTile& bits, const double* shifts,
+                    const SumTile& sums)
+        : mask_(bits), shifts_(shifts), sums_(sums) {
+        std::copy_n(sources, source_count, sources_.begin());
+    }
+
+    template <std::int64_t row_count, bool prefetches>
+    NORMGRAPH_ALWAYS_INLINE void add_rows(std::int64_t row, std::int64_t columns) {
+        std::int64_t column = 0;
+        for (; column + width <= columns; column += width) {
+            for (std::size_t source = 0; prefetches && source < source_count; ++source) {
+                prefetch_rows<Isa, row_count, width * size>(sources_[source], row, column * size,
+                                                            have_gaps_);
+            }
+            add_columns<row_count, false>(
+                row, column, width,
+                [&](std::size_t source, std::int64_t r) NORMGRAPH_ALWAYS_INLINE {
+                    return load_wide<Isa, Data>(at(source, row + r, column));
+                });
+        }
+        if (column < columns) {
+            const std::int64_t count = columns - column;
+            add_columns<row_count, true>(
+                row, column, count,
+                [&](std::size_t source, std::int64_t r) NORMGRAPH_ALWAYS_INLINE {
+                    return load_wide_some<Isa, Data>(at(source, row + r, column), count,
+                                                     sources_[source].readable_end);
+                });
+        }
+    }
+
+    template <std::int64_t row_count, bool is_partial, typename Load>
+    NORMGRAPH_ALWAYS_INLINE void add_columns(std::int64_t row, std::int64_t column,
+                                             std::int64_t count, const Load& load) {
+        const WideOf<Isa> shift = load_doubles<Isa>(shifts_ + column);
+        std::array<WideOf<Isa>, sum_count> totals;
+        for (std::size_t sum = 0; sum < sum_count; ++sum) {
+            totals[sum] = load_doubles<Isa>(sums_at(sum, column));
+        }
+        unrolled<Isa, row_count>([&](std::size_t index) NORMGRAPH_ALWAYS_INLINE {
+            const auto r = static_cast<std::int64_t>(index);
+            std::array<WideOf<Isa>, source_count> values;
+            for (std::size_t source = 0; source < source_count; ++source) {
+                values[source] = load(source, r);
+            }
+            if constexpr (mask == Mask::reads) {
+                values.back() =
+                    zero_mask<Isa>(values.back(), load_mask<Isa>(mask_row(row + r), column, count));
+            }
+            unrolled<Isa, doubles_per_float<Isa>>([&](std::size_t part) NORMGRAPH_ALWAYS_INLINE {
+                std::array<Double, source_count> sources;
+                for (std::size_t source = 0; source < source_count; ++source) {
+                    sources[source] = values[source][part];
+                }
+                auto terms = Terms::of(shift[part], sources);
+                for (std::size_t sum = 0; sum < sum_count; ++sum) {
+                    // An incomplete row of columns must leave the sums of the missing ones
+                    // alone: they are lanes of other rows. Adding +0 does (see RowReduction).
+                    if constexpr (is_partial) {
+                        terms[sum] =
+                            Isa::zero_mask(terms[sum], lowest_bits(count) >> part * double_width);
+                    }
+                    totals[sum][part] = accumulate<Isa>(totals[sum][part], terms[sum]);
+                }
+            });
+        });
+        for (std::size_t sum = 0; sum < sum_count; ++sum) {
+            unrolled<Isa, doubles_per_float<Isa>>([&](std::size_t part) NORMGRAPH_ALWAYS_INLINE {
+                Isa::store(sums_at(sum, column) + part * double_width, totals[sum][part]);
+            });
+        }
+    }
+
+    double* sums_at(std::size_t sum, std::int64_t column) const {
+        return sums_.sums + static_cast<std::int64_t>(sum) * sums_.sum_stride + column;
+    }
+    const std::byte* at(std::size_t source, std::int64_t row, std::int64_t column) const {
+        return sources_[source].address + row * sources_[source].row_stride + column * size;
+    }
+    const std::byte* mask_row(std::int64_t row) const {
+        return mask_.address + row * mask_.row_stride;
+    }
+
+    std::array<SourceTile, source_count> sources_;
+    bool have_gaps_ = false;
+    MaskTile mask_;
+    const double* shifts_;
+    SumTile sums_;
+};
+
+template <typename Isa, typename Data, typename Formula, Mask mask>
+class ColumnApplication {
+public:
+    static void run(const TileExtent& extent, const SourceTile* sources, const MaskTile& bits,
+                    const ChannelValues& coefficients, const TargetTile& target) {
+        ColumnApplication application(sources, bits, coefficients, target);
+        application.have_gaps_ = have_gaps<Data>(extent, application.sources_);
+        target.streams ? application.template apply<true>(extent)
+                       : application.template apply<false>(extent);
+    }
+
+private:
+    using Vector = arithmetic_vector_t<Isa, Data>;
+    using Coefficients = std::array<Vector, Formula::coefficient_count>;
+    static constexpr std::int64_t width = ArithmeticVector<Isa, Data>::width;
+    /// Columns of one step: whole bytes of a mask.
+    static constexpr std::int64_t step = std::max<std::int64_t>(width, 8);
+    static constexpr std::size_t vectors = step / width;
+    static constexpr std::size_t source_count = Formula::source_count;
+    static constexpr auto size = static_cast<std::int64_t>(sizeof(Data));
+
+    ColumnApplication(const SourceTile* sources, const MaskTile& bits,
+                      const ChannelValues& coefficients, const TargetTile& target)
+        : mask_(bits), coefficients_(coefficients), target_(target) {
+        std::copy_n(sources, source_count, sources_.begin());
+    }
+
+    template <bool streams>
+    NORMGRAPH_ALWAYS_INLINE void apply(const TileExtent& extent) const {
+        // Memory takes lines from several streams far apart at a third of its speed.
+        const bool is_one_stream = !streams || target_.row_stride == extent.length * size;
+        const RowsAtATime choice =
+            is_one_stream ? rows_at_a_time<Isa, Data>(extent.length, source_count, have_gaps_)
+                          : RowsAtATime{1, false};
+        for_rows(extent, choice,
+                 [&]<std::int64_t row_count, bool prefetches>(std::int64_t row)
+                     NORMGRAPH_ALWAYS_INLINE {
+                         apply_rows<streams, row_count, prefetches>(row, extent.length);
+                     });
+    }
+
+    template <bool streams, std::int64_t row_count, bool prefetches>
+    NORMGRAPH_ALWAYS_INLINE void apply_rows(std::int64_t row, std::int64_t columns) const {
+        std::int64_t column = 0;
+        for (; column + step <= columns; column += step) {
+            std::array<Coefficients, vectors> coefficients;
+            for (std::size_t vector = 0; vector < vectors; ++vector) {
+                coefficients[vector] =
+                    coefficients_at(column + static_cast<std::int64_t>(vector) * width);
+            }
+            for (std::size_t source = 0; prefetches && source < source_count; ++source) {
+                prefetch_rows<Isa, row_count, step * size>(sources_[source], row, column * size,
+                                                           have_gaps_);
+            }
+            for (std::int64_t r = 0; r < row_count; ++r) {
+                apply_step<streams>(row + r, column, coefficients);
+            }
+        }
+        for (std::int64_t r = 0; r < row_count && column < columns; ++r) {
+            apply_remainder(row + r, column, columns - column);
+        }
+    }
+
+    template <bool streams>
+    NORMGRAPH_ALWAYS_INLINE void apply_step(
+        std::int64_t row, std::int64_t column,
+        const std::array<Coefficients, vectors>& coefficients) const {
+        std::uint32_t bits = mask == Mask::reads ? load_mask<Isa>(mask_row(row), column, step) : 0;
+        for (std::size_t vector = 0; vector < vectors; ++vector) {
+            const std::int64_t lane = static_cast<std::int64_t>(vector) * width;
+            const Vector result = compute(
+                coefficients[vector],
+                [&](std::size_t source) {
+                    return Isa::load(elements<Data>(at(source, row, column + lane)));
+                },
+                lane, bits);
+            Data* const target = elements<Data>(target_at(row, column + lane));
+            streams ? Isa::stream(target, result) : Isa::store(target, result);
+        }
+        if constexpr (mask == Mask::writes) {
+            store_mask<Isa>(mask_row(row), column, step, bits);
+        }
+    }
+
+    NORMGRAPH_ALWAYS_INLINE void apply_remainder(std::int64_t row, std::int64_t column,
+                                                 std::int64_t count) const {
+        std::uint32_t bits = mask == Mask::reads ? load_mask<Isa>(mask_row(row), column, count) : 0;
+        for (std::int64_t lane = 0; lane < count; lane += width) {
+            const std::int64_t present = std::min(width, count - lane);
+            const Vector result = compute(
+                coefficients_at(column + lane),
+                [&](std::size_t source) {
+                    const std::byte* const address = at(source, row, column + lane);
+                    return present == width ? Isa::load(elements<Data>(address))
+                                            : load_some<Isa, Data>(address, present,
+                                                                   sources_[source].readable_end);
+                },
+                lane, bits);
+            std::byte* const target = target_at(row, column + lane);
+            present == width ? Isa::store(elements<Data>(target), result)
+                             : store_some<Isa, Data>(target, result, present);
+        }
+        if constexpr (mask == Mask::writes) {
+            store_mask<Isa>(mask_row(row), column, count, bits & lowest_bits(count));
+        }
+    }
+
+    /// `lane`: where the vector begins in `bits`, which are read or written.
+    template <typename Load>
+    NORMGRAPH_ALWAYS_INLINE Vector compute(const Coefficients& coefficients, const Load& load,
+                                           std::int64_t lane, std::uint32_t& bits) const {
+        std::array<Vector, source_count> values;
+        for (std::size_t source = 0; source < source_count; ++source) {
+            values[source] = load(source);
+        }
+        return apply_formula<Isa, Data, Formula, mask>(coefficients, values, lane, bits);
+    }
+
+    Coefficients coefficients_at(std::int64_t column) const {
+        const auto* const values = static_cast<const arithmetic_t<Data>*>(coefficients_.values);
+        Coefficients result;
+        for (std::size_t index = 0; index < Formula::coefficient_count; ++index) {
+            result[index] =
+                Isa::load(values + static_cast<std::int64_t>(index) * coefficients_.stride +
+                          coefficients_.first + column);
+        }
+        return result;
+    }
+    const std::byte* at(std::size_t source, std::int64_t row, std::int64_t column) const {
+        return sources_[source].address + row * sources_[source].row_stride + column * size;
+    }
+    std::byte* target_at(std::int64_t row, std::int64_t column) const {
+        return target_.address + row * target_.row_stride + column * size;
+    }
+    std::byte* mask_row(std::int64_t row) const { return mask_.address + row * mask_.row_stride; }
+
+    std::array<SourceTile, source_count> sources_;
+    bool have_gaps_ = false;
+    MaskTile mask_;
+    ChannelValues coefficients_;
+    TargetTile target_;
+};
+
+}  // namespace normgraph::kernel::simd

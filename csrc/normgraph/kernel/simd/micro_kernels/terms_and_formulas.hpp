@@ -1,0 +1,79 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <utility>
+
+#include "normgraph/kernel/coefficients.hpp"
+#include "normgraph/kernel/element_type.hpp"
+#include "normgraph/kernel/simd/micro_kernels/contract.hpp"
+
+/// The terms that are summed, and the results that are written, for one vector of elements.
+namespace normgraph::kernel::simd {
+
+inline constexpr auto sum_count = static_cast<std::size_t>(sums_per_channel);
+
+struct MomentTerms {
+    static constexpr std::size_t source_count = 1;
+
+    template <typename Double>
+    static std::array<Double, sum_count> of(Double shift, const std::array<Double, 1>& sources) {
+        const Double shifted = sources[0] - shift;
+        return {shifted, shifted * shifted};
+    }
+};
+
+/// Σ normalized_delta and Σ normalized_delta·(input − mean).
+struct DeltaTerms {
+    static constexpr std::size_t source_count = 2;
+
+    template <typename Double>
+    static std::array<Double, sum_count> of(Double mean, const std::array<Double, 2>& sources) {
+        return {sources[1], sources[1] * (sources[0] - mean)};
+    }
+};
+
+struct Normalize {
+    static constexpr std::size_t source_count = 1;
+    static constexpr std::size_t coefficient_count = 4;
+
+    template <typename Value>
+    static Value of(const std::array<Value, 4>& k, const std::array<Value, 1>& sources) {
+        return NormalizeFormula<Value>{k[0], k[1], k[2], k[3]}(sources[0]);
+    }
+};
+
+struct InputDelta {
+    static constexpr std::size_t source_count = 2;
+    static constexpr std::size_t coefficient_count = 5;
+
+    template <typename Value>
+    static Value of(const std::array<Value, 5>& k, const std::array<Value, 2>& sources) {
+        return InputDeltaFormula<Value>{k[0], k[1], k[2], k[3], k[4]}(sources[0], sources[1]);
+    }
+};
+
+/// With statistics given.
+struct FrozenInputDelta {
+    static constexpr std::size_t source_count = 1;
+    static constexpr std::size_t coefficient_count = 1;
+
+    template <typename Value>
+    static Value of(const std::array<Value, 1>& k, const std::array<Value, 1>& sources) {
+        return k[0] * sources[0];
+    }
+};
+
+/// The use that a kernel makes of the mask of a ReLU: bits say where the activation's output is not
+/// 0. The masked source is the last one.
+enum class Mask { none, reads, writes };
+
+/// A result up to here is stored as 0: half the smallest denormal, or less, rounds to 0.
+template <typename Data>
+inline constexpr arithmetic_t<Data> largest_stored_as_zero = 0;
+template <>
+inline constexpr float largest_stored_as_zero<bfloat16> = 0x1p-134F;
+template <>
+inline constexpr float largest_stored_as_zero<float16> = 0x1p-25F;
+
+}  // namespace normgraph::kernel::simd

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <type_traits>
+
+#include "normgraph/kernel/simd/micro_kernels/contract.hpp"
+#include "normgraph/kernel/simd/staging/scratch.hpp"
+#include "normgraph/kernel/simd/tiling/geometry.hpp"
+
+namespace normgraph::kernel::simd {
+
+/// The values of a group of channels.
+struct GroupValues {
+    std::int64_t stride;  ///< from one sum, or coefficient, to the next
+    std::int64_t channels;
+    std::int64_t columns_per_channel;
+    double* centers;          ///< [column]
+    double* sums;             ///< [2][stride], of channels
+    std::byte* coefficients;  ///< [coefficient][stride], of columns
+
+    void set_center(std::int64_t channel, double center) const {
+        for (std::int64_t column = 0; column < columns_per_channel; ++column) {
+            centers[column * channels + channel] = center;
+        }
+    }
+    double sum(std::int64_t which, std::int64_t channel) const {
+        return sums[which * stride + channel];
+    }
+    /// `formula`: a struct of Arithmetic values. Any NaN among them becomes the canonical quiet
+    /// NaN: vector code rounds to bf16 without looking for NaNs, which adds at most 0x8000 to their
+    /// bits. That keeps the canonical one a NaN, and those that come from bf16 data, whose lower
+    /// half is 0.
+    template <typename Arithmetic, typename Formula>
+    void set_coefficients(std::int64_t channel, const Formula& formula) const {
+        static_assert(std::is_trivially_copyable_v<Formula>);
+        constexpr std::size_t count = sizeof(Formula) / sizeof(Arithmetic);
+        std::array<Arithmetic, count> values;
+        std::memcpy(values.data(), &formula, sizeof(Formula));
+        for (Arithmetic& value : values) {
+            value = std::isnan(value) ? std::numeric_limits<Arithmetic>::quiet_NaN() : value;
+        }
+        auto* const all = reinterpret_cast<Arithmetic*>(coefficients);
+        for (std::int64_t column = 0; column < columns_per_channel; ++column) {
+            for (std::size_t index = 0; index < count; ++index) {
+                all[static_cast<std::int64_t>(index) * stride + column * channels + channel] =
+                    values[index];
+            }
+        }
+    }
+};
+
+/// The size of GroupValues' memory, and how it is taken. `Op`: see run.hpp.
+template <typename Op>
+std::size_t group_bytes(const Geometry& geometry, std::int64_t channels) {
+    const auto values = static_cast<std::size_t>(geometry.values_per_group(channels));
+    return Scratch::rounded((1 + sums_per_channel) * values * sizeof(double)) +
+           Scratch::rounded(Op::coefficient_count * values * sizeof(typename Op::Arithmetic)) +
+           2 * Scratch::line;
+}
+
+template <typename Op>
+GroupValues take_group(const Geometry& geometry, std::int64_t channels, Scratch& scratch) {
+    const std::int64_t stride = geometry.values_per_group(channels);
+    auto* const centers = scratch.take<double>(stride);
+    auto* const sums = scratch.take<double>(sums_per_channel * stride);
+    auto* const coefficients = scratch.take<typename Op::Arithmetic>(
+        static_cast<std::int64_t>(Op::coefficient_count) * stride);
+    return {stride,  channels, geometry.columns_per_channel(),
+            centers, sums,     reinterpret_cast<std::byte*>(coefficients)};
+}
+
+}  // namespace normgraph::kernel::simd

@@ -1,0 +1,322 @@
+#include "normgraph/kernel/simd/staging/traversal.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+#include <stdexcept>
+
+namespace normgraph::kernel::simd {
+namespace {
+
+/// Strides of a tile whose rows lie along elements, or across channels, as micro-kernels take them.
+struct TileStrides {
+    std::int64_t channel, row;
+};
+
+TileStrides strides_of(const Geometry& geometry, const TensorAccess& access) {
+    return geometry.is_along_rows()
+               ? TileStrides{access.channel_stride, access.rows.stride()}
+               : TileStrides{0, access.elements.stride() * geometry.columns_per_channel()};
+}
+
+TileStrides strides_of(const Geometry& geometry, const BufferedTile& tile) {
+    return geometry.is_along_rows()
+               ? TileStrides{tile.channel_stride, 0}
+               : TileStrides{0, tile.element_stride * geometry.columns_per_channel()};
+}
+
+MaskRegion region_of(const Tile& tile) {
+    return {tile.channels.begin, tile.channel_count(), tile.row, tile.first, tile.count};
+}
+
+}  // namespace
+
+Traversal::Traversal(const Problem& problem, const TensorList& tensors)
+    : geometry_(geometry_of(problem, tensors.sources[0].strides)),
+      source_count_(tensors.sources.size()) {
+    if (elements_per_channel() == 0) {
+        return;
+    }
+    for (std::size_t source = 0; source < source_count_; ++source) {
+        const ConstTensor& tensor = tensors.sources[source];
+        TensorAccess& access = sources_[source];
+        access = {geometry_, problem, const_cast<std::byte*>(tensor.address), tensor.strides};
+        // Other threads may be writing what lies beyond a row of a source that is the target too.
+        if (tensor.address == tensors.target.address) {
+            access.readable_end = nullptr;
+        }
+        copies_across_ = copies_across_ || access.is_copied_across();
+    }
+    if (tensors.target.address != nullptr) {
+        target_ = {geometry_, problem, tensors.target.address, tensors.target.strides};
+        copies_across_ = copies_across_ || target_.is_copied_across();
+        streams_target_ = geometry_.tensor_bytes() >= smallest_streamed_tensor;
+    }
+}
+
+void Traversal::set_mask(std::byte* address, const Problem& problem, bool is_written) {
+    mask_.emplace(address, problem, geometry_);
+    mask_is_written_ = is_written;
+    copies_across_ = copies_across_ || !mask_->is_direct();
+    if (shares_mask_bytes()) {
+        std::memset(address, 0, static_cast<std::size_t>(mask_->byte_count()));
+    }
+}
+
+Workload Traversal::workload() const {
+    return {static_cast<std::int64_t>(reduced_.count), most_copied_channels(), copies_across_,
+            shares_mask_bytes()};
+}
+
+// ---- tiles --------------------------------------------------------------------------------------
+
+Tiles Traversal::tiles(Phase phase, const ChannelRange& channels, std::int64_t block) const {
+    const std::int64_t row_length = geometry_.order.row_length;
+    TileDemands demands{mask_ && !mask_->is_direct(), copies_across_, false, true, row_length};
+    const auto consider = [&](const TensorAccess& access) {
+        demands.stages = demands.stages || !access.is_direct;
+        demands.rows_are_regular = demands.rows_are_regular && access.rows.is_one_axis();
+        if (access.is_direct && !access.elements.is_one_axis()) {
+            demands.rows_are_regular = false;
+            demands.run = std::gcd(demands.run, access.elements.run_length(0, row_length));
+        }
+    };
+    for (const std::size_t source : sources_of(phase).all()) {
+        consider(sources_[source]);
+    }
+    if (phase == Phase::apply) {
+        consider(target_);
+        const BlockExtent extent = geometry_.extent_of(block);
+        const Tile whole{channels, extent.row, 1, extent.first, extent.end - extent.first, {}};
+        demands.buffers_target = streams_target_ && !target_lines_up(whole);
+    }
+    return {geometry_, demands, channels, block};
+}
+
+StagedTile Traversal::stage(Phase phase, const Tile& tile, const TileBuffers& buffers,
+                            const GroupCopies& copies) const {
+    StagedTile staged;
+    std::size_t position = 0;
+    for (const std::size_t source : sources_of(phase).all()) {
+        staged.sources[position++] = source_tile(source, tile, buffers.sources[source], copies);
+    }
+    if (phase == Phase::apply) {
+        staged.is_target_buffered =
+            !target_.is_direct || (streams_target_ && !target_lines_up(tile));
+        staged.target = target_tile(tile, buffers.target, staged.is_target_buffered);
+    }
+    if (mask_ && (phase == Phase::apply || !mask_is_written_)) {
+        staged.mask = mask_tile(tile, buffers.mask);
+    }
+    return staged;
+}
+
+void Traversal::write_back(const Tile& tile, const StagedTile& staged,
+                           const TileBuffers& buffers) const {
+    if (staged.is_target_buffered) {
+        const BufferedTile place = tile_in(buffers.target, tile);
+        if (streams_target_) {
+            // The sources of this tile have been read: their buffer is free.
+            target_.stream_from(place, tile, buffers.sources[0]);
+        } else {
+            target_.copy_from(place, tile);
+        }
+    }
+    if (shares_mask_bytes()) {
+        mask_->copy_from_buffer(region_of(tile), buffers.mask);
+    }
+}
+
+MaskTile Traversal::mask_tile(const Tile& tile, std::byte* buffer) const {
+    const MaskRegion region = region_of(tile);
+    if (mask_->is_direct()) {
+        return mask_->tile(region);
+    }
+    if (!mask_is_written_) {
+        mask_->copy_to_buffer(region, buffer);
+    }
+    return mask_->buffer_tile(region, buffer);
+}
+
+SourceTile Traversal::direct_source(const TensorAccess& access, const Tile& tile) const {
+    const TileStrides strides = strides_of(geometry_, access);
+    return {access.at(tile.begin()), strides.channel, strides.row, access.readable_end,
+            geometry_.is_along_rows() ? prefetch_distance(access, tile) : 0};
+}
+
+SourceTile Traversal::source_tile(std::size_t source, const Tile& tile, std::byte* buffer,
+                                  const GroupCopies& copies) const {
+    const TensorAccess& access = sources_[source];
+    if (access.is_direct) {
+        return direct_source(access, tile);
+    }
+    std::byte* const copy = copies.sources[source];
+    const BufferedTile place =
+        copy == nullptr ? tile_in(buffer, tile) : tile_in_copy(copy, tile, copies.channels);
+    const std::byte* const end =
+        copy == nullptr ? buffer + Tiles::staged_bytes(geometry_, tile.channel_count())
+                        : copy + group_bytes(copies.channels.end - copies.channels.begin);
+    if (!copies.are_complete) {
+        access.copy_to(place, tile);
+    }
+    const TileStrides strides = strides_of(geometry_, place);
+    return {place.address, strides.channel, strides.row, end, 0};
+}
+
+TargetTile Traversal::target_tile(const Tile& tile, std::byte* buffer, bool is_buffered) const {
+    if (is_buffered) {
+        const BufferedTile place = tile_in(buffer, tile);
+        const TileStrides strides = strides_of(geometry_, place);
+        return {place.address, strides.channel, strides.row, false, true};
+    }
+    const TileStrides strides = strides_of(geometry_, target_);
+    return {target_.at(tile.begin()), strides.channel, strides.row, streams_target_};
+}
+
+bool Traversal::target_lines_up(const Tile& tile) const {
+    if (geometry_.is_along_rows()) {
+        return !geometry_.has_short_rows() || tile.channel_count() == 1;
+    }
+    const std::byte* const first = target_.at({tile.channels.begin, 0, tile.first});
+    return target_.elements.is_one_axis() &&
+           reinterpret_cast<std::uintptr_t>(first) % cache_line == 0 &&
+           strides_of(geometry_, target_).row % cache_line == 0;
+}
+
+/// In bytes, of sources that are read where they lie.
+std::int64_t Traversal::prefetch_distance(const TensorAccess& access, const Tile& tile) const {
+    const SummationOrder& order = geometry_.order;
+    if (geometry_.tensor_bytes() <= geometry_.tuning.any_order_bytes) {
+        return 0;
+    }
+    const bool is_piece = tile.count < order.row_length;
+    if (is_piece) {
+        const bool is_short = tile.count * geometry_.element_size < prefetched_bytes_ahead;
+        return is_short ? access.distance_to_next(tile) : 0;
+    }
+    const std::int64_t run = tile.channel_count() * geometry_.bytes_per_row();
+    if (run >= shortest_run_that_prefetches_itself) {
+        return 0;
+    }
+    // Some rows further on in these channels; after the last row, the next channels.
+    const std::int64_t row = tile.row + std::max(tile.rows, divide_up(prefetched_bytes_ahead, run));
+    const ElementPosition ahead =
+        row < order.row_count ? ElementPosition{tile.channels.begin, row, 0}
+                              : ElementPosition{tile.channels.end, row % order.row_count, 0};
+    return access.distance(tile.begin(), ahead);
+}
+
+// ---- buffers ------------------------------------------------------------------------------------
+
+std::size_t Traversal::buffer_bytes(std::int64_t channels) const {
+    const auto tile = static_cast<std::size_t>(Tiles::staged_bytes(geometry_, channels));
+    return (most_sources + 1) * Scratch::rounded(tile) +
+           Scratch::rounded(static_cast<std::size_t>(mask_bytes(channels)));
+}
+
+TileBuffers Traversal::take_buffers(std::int64_t channels, Scratch& scratch) const {
+    const std::int64_t bytes = Tiles::staged_bytes(geometry_, channels);
+    TileBuffers buffers;
+    for (std::size_t source = 0; source < source_count_; ++source) {
+        buffers.sources[source] = scratch.take<std::byte>(bytes);
+    }
+    buffers.target = scratch.take<std::byte>(bytes);
+    if (mask_ && !mask_->is_direct()) {
+        buffers.mask = scratch.take<std::byte>(mask_bytes(channels));
+    }
+    return buffers;
+}
+
+std::int64_t Traversal::mask_bytes(std::int64_t channels) const {
+    // For fewer channels too, and rounding.
+    const std::int64_t elements = Tiles::most_staged_elements(geometry_, channels);
+    return MaskAccess::buffer_bytes(channels, 0) + elements / bits_per_byte + elements;
+}
+
+BufferedTile Traversal::tile_in(std::byte* buffer, const Tile& tile) const {
+    const std::int64_t size = geometry_.element_size;
+    const std::int64_t channels = tile.channel_count();
+    if (channels * tile.count * size > Tiles::staged_bytes(geometry_, channels)) {
+        throw std::logic_error("normgraph: a tile is larger than its buffer");
+    }
+    return geometry_.is_along_rows() ? BufferedTile{buffer, tile.count * size, size}
+                                     : BufferedTile{buffer, size, channels * size};
+}
+
+BufferedTile Traversal::tile_in_copy(std::byte* copy, const Tile& tile,
+                                     const ChannelRange& group) const {
+    const std::int64_t size = geometry_.element_size;
+    const std::int64_t row =
+        tile.row * (group.end - group.begin) + tile.channels.begin - group.begin;
+    return {copy + row * geometry_.bytes_per_row() + tile.first * size, geometry_.bytes_per_row(),
+            size};
+}
+
+std::int64_t Traversal::copied_sources() const {
+    return std::count_if(sources_.begin(), sources_.begin() + source_count_,
+                         [](const TensorAccess& access) { return !access.is_direct; });
+}
+
+std::int64_t Traversal::most_copied_channels() const {
+    const std::int64_t copied = copied_sources();
+    if (copied == 0 || elements_per_channel() == 0 || !geometry_.is_along_rows()) {
+        return 0;
+    }
+    return (geometry_.tuning.most_group_copy_bytes / copied - cache_line) /
+           geometry_.bytes_per_channel();
+}
+
+/// Bytes of a copy of one source, and of a vector beyond its last element.
+std::int64_t Traversal::group_bytes(std::int64_t channels) const {
+    return channels * geometry_.bytes_per_channel() + cache_line;
+}
+
+std::int64_t Traversal::group_copy_bytes(std::int64_t channels) const {
+    return channels <= most_copied_channels() ? copied_sources() * group_bytes(channels) : 0;
+}
+
+GroupCopies Traversal::take_group_copies(const ChannelRange& channels, Scratch& scratch) const {
+    GroupCopies copies;
+    copies.channels = channels;
+    const std::int64_t count = channels.end - channels.begin;
+    for (std::size_t source = 0; source < source_count_ && group_copy_bytes(count) > 0; ++source) {
+        if (!sources_[source].is_direct) {
+            copies.sources[source] = scratch.take<std::byte>(group_bytes(count));
+        }
+    }
+    return copies;
+}
+
+// ---- coalesced rows -----------------------------------------------------------------------------
+
+bool Traversal::coalesces_rows() const {
+    const auto has_coalesced_rows = [&](const TensorAccess& access) {
+        return access.is_direct && access.elements.is_one_axis() && access.rows.is_one_axis() &&
+               access.channel_stride == geometry_.bytes_per_row();
+    };
+    // Elements at an odd address never begin a cache line.
+    return geometry_.is_along_rows() && geometry_.has_short_rows() && !mask_ &&
+           geometry_.order.row_count >= fewest_coalesced_rows && has_coalesced_rows(target_) &&
+           (!streams_target_ || target_.rows.stride() % cache_line == 0) &&
+           reinterpret_cast<std::uintptr_t>(target_.address) % target_.element_size == 0 &&
+           std::ranges::all_of(applied_.all(), [&](std::size_t source) {
+               return has_coalesced_rows(sources_[source]);
+           });
+}
+
+StagedTile Traversal::coalesced_tile(std::int64_t channel, std::int64_t row, std::int64_t first,
+                                     bool streams) const {
+    const std::int64_t offset = first * geometry_.element_size;
+    const ElementPosition begin{channel, row, 0};
+    StagedTile staged;
+    std::size_t position = 0;
+    for (const std::size_t source : applied_.all()) {
+        const TensorAccess& access = sources_[source];
+        staged.sources[position++] = {access.at(begin) + offset, 0, access.rows.stride(),
+                                      access.readable_end, 0};
+    }
+    staged.target = {target_.at(begin) + offset, 0, target_.rows.stride(), streams};
+    return staged;
+}
+
+}  // namespace normgraph::kernel::simd

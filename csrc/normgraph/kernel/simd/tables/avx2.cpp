@@ -1,0 +1,13 @@
+#if defined(__x86_64__) || defined(_M_X64)
+
+#include "normgraph/kernel/simd/instruction_sets/avx2.hpp"
+#include "normgraph/kernel/simd/tables/make_table.hpp"
+#include "normgraph/kernel/simd/tables/tables.hpp"
+
+namespace normgraph::kernel::simd {
+
+const MicroKernelTable avx2_table = make_table<Avx2>();
+
+}  // namespace normgraph::kernel::simd
+
+#endif

@@ -1,0 +1,45 @@
+#pragma once
+
+#include "normgraph/kernel/simd/instruction_sets/instruction_set.hpp"
+#include "normgraph/kernel/simd/micro_kernels/column_kernels.hpp"
+#include "normgraph/kernel/simd/micro_kernels/contract.hpp"
+#include "normgraph/kernel/simd/micro_kernels/primitive_loops.hpp"
+#include "normgraph/kernel/simd/micro_kernels/row_kernels.hpp"
+
+namespace normgraph::kernel::simd {
+
+template <typename Isa, typename Data, typename Terms, Mask mask = Mask::none>
+constexpr RowsAndColumns<Reduce> reduction() {
+    return {RowReduction<Isa, Data, Terms, mask>::run,
+            ColumnReduction<Isa, Data, Terms, mask>::run};
+}
+
+template <typename Isa, typename Data, typename Formula, Mask mask = Mask::none>
+constexpr RowsAndColumns<Apply> application() {
+    return {RowApplication<Isa, Data, Formula, mask>::run,
+            ColumnApplication<Isa, Data, Formula, mask>::run};
+}
+
+template <typename Isa, typename Data>
+constexpr MicroKernels micro_kernels() {
+    return {
+        .moments = reduction<Isa, Data, MomentTerms>(),
+        .deltas = reduction<Isa, Data, DeltaTerms>(),
+        .relu_deltas = reduction<Isa, Data, DeltaTerms, Mask::reads>(),
+        .normalize = application<Isa, Data, Normalize>(),
+        .normalize_relu = application<Isa, Data, Normalize, Mask::writes>(),
+        .input_delta = application<Isa, Data, InputDelta>(),
+        .relu_input_delta = application<Isa, Data, InputDelta, Mask::reads>(),
+        .frozen_input_delta = application<Isa, Data, FrozenInputDelta>(),
+        .primitives = primitive_micro_kernels<Isa, Data>(),
+    };
+}
+
+/// Every micro-kernel of one instruction set.
+template <InstructionSet Isa>
+constexpr MicroKernelTable make_table() {
+    return {micro_kernels<Isa, float16>(), micro_kernels<Isa, bfloat16>(),
+            micro_kernels<Isa, float>(), micro_kernels<Isa, double>(), ProductPiece<Isa>::run};
+}
+
+}  // namespace normgraph::kernel::simd

@@ -1,0 +1,125 @@
+#include "normgraph/kernel/simd/tiling/plan.hpp"
+
+#include <bit>
+
+#include "normgraph/kernel/threads/share_range.hpp"
+
+namespace normgraph::kernel::simd {
+namespace {
+
+/// The channels whose rows make a run that is long enough.
+std::int64_t channels_of_run(const Geometry& geometry, const Workload& workload) {
+    const bool reads_one_source = workload.reduced_sources == 1 && geometry.element_size > 2;
+    const bool has_long_rows = geometry.bytes_per_row() >= long_row;
+    return (reads_one_source || has_long_rows ? long_row : shortest_run) / geometry.bytes_per_row();
+}
+
+/// The channels of a group along rows.
+std::int64_t channels_that_fit_the_cache(const Geometry& geometry, const Workload& workload) {
+    const std::int64_t most = std::min(geometry.channels, geometry.tuning.most_channels_per_group);
+    const std::int64_t most_copied = workload.most_copied_channels;
+    const bool all_fit = 2 * geometry.tensor_bytes() <= geometry.tuning.reused_bytes;
+    if (all_fit && most_copied == 0 && !workload.copies_across) {
+        return most;
+    }
+    if (workload.copies_across) {
+        // Whole lines of channels if their copies can be kept; else memory is read twice, so in
+        // longer runs.
+        const std::int64_t line = cache_line / geometry.element_size;
+        if (most_copied < std::min(line, geometry.channels)) {
+            return std::clamp<std::int64_t>(channels_across, 1, most);
+        }
+    }
+    const std::int64_t bytes_per_channel =
+        std::max<std::int64_t>(1, 2 * geometry.bytes_per_channel());
+    std::int64_t group = geometry.tuning.reused_bytes / bytes_per_channel;
+    group = geometry.has_short_rows() ? geometry.rows_in_whole_lines(group)
+                                      : std::max(group, channels_of_run(geometry, workload));
+    if (most_copied > 0) {
+        group = std::min(group, most_copied);
+    }
+    if (workload.copies_across) {
+        group = std::max(group, cache_line / geometry.element_size);
+    }
+    return std::clamp<std::int64_t>(group, 1, most);
+}
+
+/// The largest power of two of blocks that makes at least so many parts.
+std::int64_t blocks_per_part(const Plan& plan, std::int64_t parts) {
+    return static_cast<std::int64_t>(
+        std::bit_floor(static_cast<std::uint64_t>(std::max<std::int64_t>(1, plan.blocks / parts))));
+}
+
+void divide_rows(const Geometry& geometry, const Workload& workload, Plan& plan) {
+    plan.channels_per_group = channels_that_fit_the_cache(geometry, workload);
+    if (plan.threads == 1) {
+        return;
+    }
+    const std::int64_t tasks = plan.threads * tasks_per_thread;
+    if (workload.shares_mask_bytes) {
+        plan.channels_per_group = round_up(divide_up(plan.channels, tasks), bits_per_byte);
+    } else if (plan.channels >= tasks) {
+        plan.channels_per_group = std::min(plan.channels_per_group, plan.channels / tasks);
+    } else {
+        plan.blocks_per_part = blocks_per_part(plan, divide_up(tasks, plan.group_count()));
+    }
+}
+
+std::int64_t channels_of_block(const Geometry& geometry, const Workload& workload) {
+    const std::int64_t sources = workload.reduced_sources;
+    if (sources == 0) {
+        return geometry.channels;
+    }
+    // In the L2 cache rows need not be read in sequence.
+    const bool is_small = sources * geometry.tensor_bytes() <= geometry.tuning.reused_bytes;
+    const std::int64_t block =
+        std::clamp(bytes_of_channel_block / (sources * geometry.element_size),
+                   smallest_channel_block, largest_channel_block);
+    const bool is_one_block =
+        geometry.channels <= (is_small ? block : geometry.tuning.most_columns);
+    return is_one_block ? geometry.channels : block;
+}
+
+void divide_columns(const Geometry& geometry, const Workload& workload, Plan& plan) {
+    plan.channels_per_group = channels_of_block(geometry, workload);
+    if (plan.threads == 1) {
+        return;
+    }
+    const std::int64_t tasks = plan.threads * tasks_per_thread;
+    const std::int64_t parts = divide_up(tasks, plan.group_count());
+    if (plan.blocks >= parts && !workload.shares_mask_bytes) {
+        plan.blocks_per_part = blocks_per_part(plan, parts);
+        return;
+    }
+    const std::int64_t shortest = std::min(shortest_shared_row / geometry.element_size,
+                                           divide_up(plan.channels, plan.threads));
+    // Channel blocks of whole steps.
+    const std::int64_t block =
+        round_up(std::max(divide_up(plan.channels, tasks), shortest), lanes_per_step);
+    plan.channels_per_group = std::min(plan.channels_per_group, block);
+}
+
+std::int64_t least_elements_per_thread(const Geometry& geometry, const Workload& workload) {
+    const bool are_f32_moments = !geometry.is_along_rows() && workload.reduced_sources == 1 &&
+                                 geometry.element_size == sizeof(float);
+    return are_f32_moments ? elements_per_thread_of_f32_moments : elements_per_thread;
+}
+
+}  // namespace
+
+Plan make_plan(const Geometry& geometry, const Workload& workload, std::int64_t num_threads) {
+    Plan plan;
+    plan.channels = geometry.channels;
+    plan.blocks = geometry.order.block_count();
+    plan.blocks_per_part = std::max<std::int64_t>(1, plan.blocks);
+    plan.threads = useful_threads(geometry.channels * geometry.elements_per_channel(),
+                                  least_elements_per_thread(geometry, workload), num_threads);
+    if (geometry.is_along_rows()) {
+        divide_rows(geometry, workload, plan);
+    } else {
+        divide_columns(geometry, workload, plan);
+    }
+    return plan;
+}
+
+}  // namespace normgraph::kernel::simd

@@ -1,0 +1,175 @@
+#pragma once
+
+#include <cstdint>
+
+/// Every threshold that decides how work is cut, buffered, prefetched and shared. None of them
+/// changes a bit of a result. Where one was measured, the measurement stands beside it.
+namespace normgraph::kernel {
+
+inline constexpr std::int64_t cache_line = 64;
+
+/// A processor's own caches, in bytes.
+struct CacheSizes {
+    std::int64_t l1 = std::int64_t{32} * 1024;
+    std::int64_t l2 = std::int64_t{512} * 1024;
+};
+
+/// Thresholds that stand for the size of a cache. With the sizes above, which many x86-64
+/// processors have and with which they were measured, each is what its comment says in brackets.
+struct CacheTuning {
+    /// Rows of one group may be read in any order while they fit half of the L1 cache [16 KiB].
+    std::int64_t any_order_bytes;
+    /// Rows that are computed into a buffer before non-temporal stores write them: a quarter of the
+    /// L1 cache [8 KiB].
+    std::int64_t buffered_rows_bytes;
+    /// Coalesced columns whose coefficients stay in the L1 cache, in whole cache lines [512].
+    std::int64_t coalesced_columns;
+    /// Channels along columns whose sums fit the L1 cache; those of more do not [1024].
+    std::int64_t most_columns;
+    /// Channels along rows whose lanes take half of the L1 cache [64].
+    std::int64_t most_channels_per_group;
+    /// Budget for the blocks of one element-wise task, which stay in the L1 cache [32 KiB].
+    std::int64_t element_wise_bytes;
+    /// Columns of a Sum whose eight lanes of double stay in the L1 cache [256].
+    std::int64_t most_sum_columns;
+    /// A tile in a buffer: with three tensors they stay in the L2 cache [64 KiB].
+    std::int64_t staged_tile_bytes;
+    /// Data of a group that stays in the L2 cache from reduce to apply [512 KiB].
+    std::int64_t reused_bytes;
+    /// Copies of a group up to here are kept between reduce and apply, in the L2 cache or near it
+    /// [1 MiB].
+    std::int64_t most_group_copy_bytes;
+
+    explicit constexpr CacheTuning(const CacheSizes& sizes)
+        : any_order_bytes(sizes.l1 / 2),
+          buffered_rows_bytes(sizes.l1 / 4),
+          coalesced_columns(sizes.l1 / 2048 * 32),
+          most_columns(sizes.l1 / 32),
+          most_channels_per_group(sizes.l1 / 512),
+          element_wise_bytes(sizes.l1),
+          most_sum_columns(sizes.l1 / 128),
+          staged_tile_bytes(sizes.l2 / 8),
+          reused_bytes(sizes.l2),
+          most_group_copy_bytes(2 * sizes.l2) {}
+};
+
+/// The thresholds for this machine's caches. A size that the system does not tell, or that no
+/// processor has, is taken to be the default above.
+CacheTuning cache_tuning();
+
+// ---- where a tensor is copied -------------------------------------------------------------------
+
+/// Shorter runs of bytes are copied, many at a time.
+inline constexpr std::int64_t shortest_direct_run = 1024;
+
+/// Channels of a tile that is copied from, or to, a tensor whose neighbours are of different
+/// channels: whole cache lines.
+inline constexpr std::int64_t channels_across = 64;
+
+/// Rows of so many bytes are copied by vectors: a call of memcpy would take longer.
+inline constexpr std::int64_t longest_inline_copy = 512;
+
+// ---- non-temporal stores ------------------------------------------------------------------------
+
+/// A smaller target is likely to be read again from the cache.
+inline constexpr std::int64_t smallest_streamed_tensor = std::int64_t{4} * 1024 * 1024;
+
+/// Shorter rows are buffered or coalesced before they are streamed: too few of their lines would be
+/// whole.
+inline constexpr std::int64_t shortest_streamed_row = 1024;
+inline constexpr std::int64_t fewest_coalesced_rows = 8;
+
+// ---- the order of reading -----------------------------------------------------------------------
+
+/// So many short rows of one channel are summed before the next channel's, so that sums are loaded
+/// less often.
+inline constexpr std::int64_t short_rows_together = 4;
+
+/// In longer runs the processor's own prefetching suffices. In shorter ones it begins anew too
+/// often, so what is read after so many bytes more is prefetched, into the L2 cache. (Measured on
+/// Zen 4, runs of 6 KiB from memory: 0.34 ns per f32 without, 0.32, 0.28, 0.22, 0.16, 0.16 for 1,
+/// 2, 4, 8, 16 KiB ahead; in sequence 0.13.)
+inline constexpr std::int64_t shortest_run_that_prefetches_itself = std::int64_t{32} * 1024;
+inline constexpr std::int64_t prefetched_bytes_ahead = std::int64_t{8} * 1024;
+
+/// Along columns the processor's own prefetching needs memory to be read in sequence, which several
+/// rows at a time are while they are short, and again where each has pages of its own. Between, the
+/// next rows are prefetched in sequence while these are read, as long as the L1 cache holds both.
+/// (Measured on Zen 4: two or four rows of 1 or 2 KiB without that at a third of the speed.)
+inline constexpr std::int64_t short_row_bytes = 256;
+inline constexpr std::int64_t most_prefetched_bytes = std::int64_t{8} * 1024;
+
+/// Rows with gaps between them are prefetched this far ahead: the processor would look for them in
+/// the gaps.
+inline constexpr std::int64_t rows_ahead = 16;
+
+/// Two sources in rows of so many bytes and columns are read one row at a time: the sums that are
+/// loaded for each are in the L1 cache, and the processor reads both ahead by itself. (Measured on
+/// Zen 4, 256 and 512 channels from memory, training: f32 15 to 25 % faster than four rows, f64 0
+/// to 30 %. 16-bit data, whose sums take longer, and one source alone are slower so.)
+inline constexpr std::int64_t shortest_single_row = 1024;
+inline constexpr std::int64_t most_single_columns = 512;
+
+// ---- groups of channels -------------------------------------------------------------------------
+
+/// Channels whose rows lie side by side are taken together until they make a run of this length,
+/// even if they leave the L2 cache: memory is read at its full speed only along runs of many pages.
+/// (Short rows cost more computation than their memory does, from that cache at least.)
+inline constexpr std::int64_t shortest_run = std::int64_t{128} * 1024;
+
+/// Rows of this length are taken alone: then more of what is reduced is still in a cache when it is
+/// applied. (Measured on Zen 4, 112x112: f32 6 to 16 %, bf16 15 to 20 % faster.) The one source of
+/// the forward pass is read fast enough in runs of this length, if it is not 16-bit data, whose
+/// sums take longer.
+inline constexpr std::int64_t long_row = std::int64_t{24} * 1024;
+
+/// Rows of more channels than fit are divided into channel blocks, whose sums leave room for what
+/// is read: so many channels, and of each row so many bytes of all sources together, or as near as
+/// it gets.
+inline constexpr std::int64_t smallest_channel_block = 256;
+inline constexpr std::int64_t largest_channel_block = 512;
+inline constexpr std::int64_t bytes_of_channel_block = std::int64_t{2} * 1024;
+
+// ---- threads ------------------------------------------------------------------------------------
+
+/// More tasks than threads, so that one that is late leaves its work to the others.
+inline constexpr std::int64_t tasks_per_thread = 4;
+
+/// The least work that is worth a thread, in elements: waking one takes some 20 µs.
+inline constexpr std::int64_t elements_per_thread = std::int64_t{32} * 1024;
+
+/// As elements_per_thread, for the forward pass of f32 along columns, which is the fastest: in that
+/// time one thread reads from its own cache what another would have to fetch from there. (Measured
+/// on Zen 4, 128 rows of 1024: 51 µs with one thread, 60 to 86 with two; 2048 rows of 256: 141 and
+/// 110.)
+inline constexpr std::int64_t elements_per_thread_of_f32_moments = std::int64_t{192} * 1024;
+
+/// As elements_per_thread, for a scalar kernel.
+inline constexpr std::int64_t scalar_elements_per_thread = std::int64_t{16} * 1024;
+
+/// As elements_per_thread, for the primitives' vector kernels: elements read and operations on one.
+inline constexpr std::int64_t work_per_thread = std::int64_t{128} * 1024;
+
+/// Threads that share the columns of rows get so many bytes of each, if there are as many.
+inline constexpr std::int64_t shortest_shared_row = 512;
+
+// ---- primitives ---------------------------------------------------------------------------------
+
+/// The elements of a block of an element-wise program.
+inline constexpr std::int64_t longest_block = 8192;
+inline constexpr std::int64_t shortest_block = 512;
+
+/// The elements of a block of a ReLU's mask, which stays in the L1 cache: a multiple of 16, so that
+/// blocks begin at whole bytes.
+inline constexpr std::int64_t mask_block = 2048;
+
+/// Fewer columns of a Sum side by side than this leave most of a vector idle.
+inline constexpr std::int64_t fewest_sum_columns = 8;
+
+/// The tile of a product of matrices that one task makes, and the depth of one step: both parts of
+/// a step stay in the caches.
+inline constexpr std::int64_t product_tile_rows = 128;
+inline constexpr std::int64_t product_tile_columns = 64;
+inline constexpr std::int64_t product_tile_depth = 512;
+
+}  // namespace normgraph::kernel
