@@ -57,7 +57,7 @@ Traversal::Traversal(const Problem& problem, const TensorList& tensors)
 void Traversal::set_mask(std::byte* address, const Problem& problem, bool is_written) {
     mask_.emplace(address, problem, geometry_);
     mask_is_written_ = is_written;
-    copies_across_ = copies_across_ || !mask_->is_direct();
+    copies_across_ = copies_across_ || !(mask_->is_direct() || mask_->is_absent());
     if (shares_mask_bytes()) {
         std::memset(address, 0, static_cast<std::size_t>(mask_->byte_count()));
     }
@@ -72,7 +72,7 @@ Workload Traversal::workload() const {
 
 Tiles Traversal::tiles(Phase phase, const ChannelRange& channels, std::int64_t block) const {
     const std::int64_t row_length = geometry_.order.row_length;
-    TileDemands demands{mask_ && !mask_->is_direct(), copies_across_, false, true, row_length};
+    TileDemands demands{buffers_mask(), copies_across_, false, true, row_length};
     const auto consider = [&](const TensorAccess& access) {
         demands.stages = demands.stages || !access.is_direct;
         demands.rows_are_regular = demands.rows_are_regular && access.rows.is_one_axis();
@@ -113,7 +113,7 @@ StagedTile Traversal::stage(Phase phase, const Tile& tile, const TileBuffers& bu
 
 void Traversal::write_back(const Tile& tile, const StagedTile& staged,
                            const TileBuffers& buffers) const {
-    if (staged.is_target_buffered) {
+    if (staged.is_target_buffered && target_.address != nullptr) {
         const BufferedTile place = tile_in(buffers.target, tile);
         if (streams_target_) {
             // The sources of this tile have been read: their buffer is free.
@@ -129,7 +129,7 @@ void Traversal::write_back(const Tile& tile, const StagedTile& staged,
 
 MaskTile Traversal::mask_tile(const Tile& tile, std::byte* buffer) const {
     const MaskRegion region = region_of(tile);
-    if (mask_->is_direct()) {
+    if (!buffers_mask()) {
         return mask_->tile(region);
     }
     if (!mask_is_written_) {
@@ -221,7 +221,7 @@ TileBuffers Traversal::take_buffers(std::int64_t channels, Scratch& scratch) con
         buffers.sources[source] = scratch.take<std::byte>(bytes);
     }
     buffers.target = scratch.take<std::byte>(bytes);
-    if (mask_ && !mask_->is_direct()) {
+    if (buffers_mask()) {
         buffers.mask = scratch.take<std::byte>(mask_bytes(channels));
     }
     return buffers;
