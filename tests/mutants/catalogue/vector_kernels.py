@@ -186,7 +186,7 @@ STAGING = Group(
         Mutant(
             "vector-result-not-written-back",
             "that a buffered result is copied to where it belongs",
-            "if (staged.is_target_buffered)",
+            "if (staged.is_target_buffered && target_.address != nullptr)",
             "if (false)",
         ),
         Mutant(
