@@ -28,9 +28,10 @@ const std::byte* end_of(const Problem& problem, const std::byte* address,
 
 }  // namespace
 
-TensorAccess::TensorAccess(const Geometry& geometry, const Problem& problem, std::byte* first,
-                           std::span<const std::int64_t> strides)
-    : address(first), element_size(size_of(problem.data_type)) {
+void TensorAccess::bind(const Geometry& geometry, const Problem& problem, std::byte* first,
+                        std::span<const std::int64_t> strides) {
+    address = first;
+    element_size = size_of(problem.data_type);
     const auto channel_axis = static_cast<std::size_t>(problem.channel_axis);
     // Without an inner axis the outer ones are the row.
     const bool has_rows = geometry.is_along_rows() && geometry.order.row_count != 1;

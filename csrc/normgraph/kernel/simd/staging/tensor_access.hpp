@@ -25,9 +25,9 @@ struct TensorAccess {
     const std::byte* readable_end = nullptr;
     bool is_direct = false;  ///< micro-kernels can use it where it lies
 
-    TensorAccess() = default;
-    TensorAccess(const Geometry& geometry, const Problem& problem, std::byte* first,
-                 std::span<const std::int64_t> strides);
+    /// In place, since the axes take more memory than a small call should copy.
+    void bind(const Geometry& geometry, const Problem& problem, std::byte* first,
+              std::span<const std::int64_t> strides);
 
     /// Whether it is copied, and neighbours in memory are of different channels.
     bool is_copied_across() const;

@@ -40,7 +40,7 @@ Traversal::Traversal(const Problem& problem, const TensorList& tensors)
     for (std::size_t source = 0; source < source_count_; ++source) {
         const ConstTensor& tensor = tensors.sources[source];
         TensorAccess& access = sources_[source];
-        access = {geometry_, problem, const_cast<std::byte*>(tensor.address), tensor.strides};
+        access.bind(geometry_, problem, const_cast<std::byte*>(tensor.address), tensor.strides);
         // Other threads may be writing what lies beyond a row of a source that is the target too.
         if (tensor.address == tensors.target.address) {
             access.readable_end = nullptr;
@@ -48,7 +48,7 @@ Traversal::Traversal(const Problem& problem, const TensorList& tensors)
         copies_across_ = copies_across_ || access.is_copied_across();
     }
     if (tensors.target.address != nullptr) {
-        target_ = {geometry_, problem, tensors.target.address, tensors.target.strides};
+        target_.bind(geometry_, problem, tensors.target.address, tensors.target.strides);
         copies_across_ = copies_across_ || target_.is_copied_across();
         streams_target_ = geometry_.tensor_bytes() >= smallest_streamed_tensor;
     }
