@@ -109,7 +109,7 @@ public:
     void training_relu(const TensorSet& set) {
         implementation_.batch_norm_training(
             {problem_, source(set, 0), gamma_, beta_, result(set, 1), first_result_, second_result_,
-             kernel::ReluMask{mask_.data()}},
+             true, kernel::ReluMask{mask_.data()}},
             num_threads_);
     }
     void inference(const TensorSet& set) {

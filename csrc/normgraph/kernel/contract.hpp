@@ -68,16 +68,17 @@ inline ChannelRange all_channels(const Problem& problem) {
 /// normalized = gamma · (input − mean) / √(variance + epsilon) + beta, mean and variance (biased,
 /// 1/n) over all axes but the channel axis. At least one element per channel.
 ///
-/// With a mask, normalized is rectified: each y, rounded to its type, becomes +0 if y <= 0 and
-/// stays else (NaN stays). The mask's bits are 1 where the result is not 0. A mask needs
-/// normalized.
+/// With applies_relu, each y, rounded to its type, becomes +0 if y <= 0 and stays else (NaN stays),
+/// and the mask's bits are 1 where the result is not 0. Both outputs may be absent; a mask needs
+/// applies_relu.
 struct BatchNormTrainingArguments {
     Problem problem;
     ConstTensor input;
     ConstChannelVector gamma, beta;
     Tensor normalized;
     ChannelVector mean, variance;
-    ReluMask mask{};  ///< an output: BatchNormTrainingRelu
+    bool applies_relu = false;  ///< BatchNormTrainingRelu
+    ReluMask mask{};
 };
 
 /// normalized = gamma · (input − mean) / √(variance + epsilon) + beta, mean and variance as given.

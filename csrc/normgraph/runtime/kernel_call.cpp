@@ -8,7 +8,6 @@
 #include <string>
 #include <utility>
 
-#include "normgraph/kernel/relu_mask.hpp"
 #include "normgraph/op/batch_norm_family.hpp"
 #include "normgraph/runtime/kernel_arguments.hpp"
 
@@ -107,30 +106,6 @@ struct Remembered {
     }
 };
 
-/// Memory for an output that the kernel needs and nobody wants: it makes activation and mask
-/// together or not at all.
-class Scratch {
-public:
-    kernel::ReluMask mask(const kernel::Problem& problem) {
-        bytes_.resize(static_cast<std::size_t>(kernel::ReluMaskLayout(problem).byte_count()));
-        return {bytes_.data()};
-    }
-    kernel::Tensor tensor(const kernel::Problem& problem) {
-        auto stride = static_cast<std::int64_t>(kernel::size_of(problem.data_type));
-        strides_.resize(problem.shape.size());
-        for (std::size_t axis = strides_.size(); axis-- > 0;) {
-            strides_[axis] = stride;
-            stride *= problem.shape[axis];
-        }
-        bytes_.resize(static_cast<std::size_t>(stride));
-        return {bytes_.data(), strides_};
-    }
-
-private:
-    std::vector<std::byte> bytes_;
-    std::vector<std::int64_t> strides_;
-};
-
 /// What a call is given, by role; arrays of roles that the op has not are absent.
 template <typename Op>
 class Arrays {
@@ -207,25 +182,15 @@ void run(std::span<const OptionalArray> inputs, std::span<const OptionalArray> o
                                       .normalized = arrays.result()},
                                      num_threads, implementation);
     } else {
-        Scratch scratch;
-        kernel::Tensor normalized = arrays.result();
-        kernel::ReluMask mask = arrays.mask_result();
-        if constexpr (op::has(Op::signature.outputs, Role::mask)) {
-            if (normalized.address != nullptr && mask.address == nullptr) {
-                mask = scratch.mask(problem);
-            }
-            if (normalized.address == nullptr && mask.address != nullptr) {
-                normalized = scratch.tensor(problem);
-            }
-        }
         kernel::batch_norm_training({.problem = problem,
                                      .input = arrays.tensor(Role::input),
                                      .gamma = arrays.vector(Role::gamma),
                                      .beta = arrays.vector(Role::beta),
-                                     .normalized = normalized,
+                                     .normalized = arrays.result(),
                                      .mean = arrays.vector_result(Role::mean),
                                      .variance = arrays.vector_result(Role::variance),
-                                     .mask = mask},
+                                     .applies_relu = op::has(Op::signature.outputs, Role::mask),
+                                     .mask = arrays.mask_result()},
                                     num_threads, implementation);
     }
 }

@@ -178,8 +178,7 @@ const KernelCall& call_of(const Node& node) {
     return *std::ranges::find(kernel_calls(), node.type_name(), &KernelCall::op_class);
 }
 
-/// The strides of the input decide about the order of its sums. Of activation and mask, a kernel
-/// makes both or none.
+/// The strides of the input decide about the order of its sums.
 Views batch_norm(const NodeLowering& lowering) {
     const auto& node = static_cast<const op::BatchNormNode&>(lowering.node);
     const KernelCall& call = call_of(node);
@@ -206,11 +205,6 @@ Views batch_norm(const NodeLowering& lowering) {
                                  ? lowering.builder.in_order(views[index])
                                  : views[index];
         }
-    }
-    const std::size_t mask = op::index_of(call.outputs, op::Role::mask);
-    if (mask < results.size() && results[0].has_value() != results[mask].has_value()) {
-        const std::size_t other = results[0] ? mask : 0;
-        results[other] = lowering.builder.add_scratch(lowering.output_types[other]);
     }
     lowering.builder.add_step(std::make_unique<BatchNormStep>(
         call, std::move(inputs), std::move(results), node.epsilon(), node.channel_axis()));

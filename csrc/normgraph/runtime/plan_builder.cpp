@@ -62,10 +62,6 @@ std::size_t PlanBuilder::add_value(const TensorType& type) {
     return add_buffer({Buffer::Home::nowhere, type.element_type, lengths_of(type.partial_shape)});
 }
 
-std::size_t PlanBuilder::add_scratch(const TensorType& type) {
-    return add_buffer({Buffer::Home::arena, type.element_type, lengths_of(type.partial_shape)});
-}
-
 std::size_t PlanBuilder::add_view(View view) {
     const auto [known, is_new] =
         views_.try_emplace({view.buffer, view.shape, view.axes}, plan_.views.size());

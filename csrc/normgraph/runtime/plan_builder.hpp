@@ -29,8 +29,6 @@ public:
     std::size_t add_number(double value, const Lengths& shape);
     /// The value of a step.
     std::size_t add_value(const TensorType& type);
-    /// What a step writes and nobody needs to read.
-    std::size_t add_scratch(const TensorType& type);
     /// Another view of the same memory; the same number for the same view.
     std::size_t add_view(View view);
 

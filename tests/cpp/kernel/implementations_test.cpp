@@ -123,7 +123,19 @@ public:
     void training_relu(const Implementation& implementation, std::int64_t threads) {
         implementation.batch_norm_training(
             {problem(), input_.source(), constant(gamma_), constant(beta_), output_.target(),
-             result(first_), result(second_), ReluMask{mask_.data()}},
+             result(first_), result(second_), true, ReluMask{mask_.data()}},
+            threads);
+    }
+    void relu_without_mask(const Implementation& implementation, std::int64_t threads) {
+        implementation.batch_norm_training(
+            {problem(), input_.source(), constant(gamma_), constant(beta_), output_.target(),
+             result(first_), result(second_), true, ReluMask{}},
+            threads);
+    }
+    void relu_mask_alone(const Implementation& implementation, std::int64_t threads) {
+        implementation.batch_norm_training(
+            {problem(), input_.source(), constant(gamma_), constant(beta_), Tensor{},
+             result(first_), result(second_), true, ReluMask{mask_.data()}},
             threads);
     }
     /// Whatever bits the mask holds; those beyond the last element as well.
@@ -233,6 +245,14 @@ void check(const Sample& sample, const Threads& threads = {1}) {
     check_call(filled, threads, "training relu",
                [](Arrays& arrays, const Implementation& with, std::int64_t on) {
                    arrays.training_relu(with, on);
+               });
+    check_call(filled, threads, "training relu without mask",
+               [](Arrays& arrays, const Implementation& with, std::int64_t on) {
+                   arrays.relu_without_mask(with, on);
+               });
+    check_call(filled, threads, "training relu, mask alone",
+               [](Arrays& arrays, const Implementation& with, std::int64_t on) {
+                   arrays.relu_mask_alone(with, on);
                });
     check_call(filled, threads, "training relu backprop",
                [](Arrays& arrays, const Implementation& with, std::int64_t on) {

@@ -268,9 +268,9 @@ TRAINING = Group(
             "training-inputs-swapped",
             "which input is gamma and which beta",
             ".gamma = arrays.vector(Role::gamma), .beta = arrays.vector(Role::beta), "
-            ".normalized = normalized,",
+            ".normalized = arrays.result(), .mean = arrays.vector_result",
             ".gamma = arrays.vector(Role::beta), .beta = arrays.vector(Role::gamma), "
-            ".normalized = normalized,",
+            ".normalized = arrays.result(), .mean = arrays.vector_result",
         ),
         Mutant(
             "training-outputs-swapped",

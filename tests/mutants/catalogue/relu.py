@@ -36,7 +36,7 @@ RELU = Group(
         Mutant(
             "relu-bit-of-what-is-not-stored",
             "that the activated element is stored",
-            "store<Data>(address, activated);",
+            "store<Data>(activation + place.offset(1), activated);",
             "",
         ),
         Mutant(
@@ -154,8 +154,8 @@ KERNEL_OPTION = Group(
         Mutant(
             "relu-left-out",
             "the ReLU of the forward pass",
-            "arguments.mask.address != nullptr",
-            "arguments.mask.address != nullptr && false",
+            "if (arguments.applies_relu)",
+            "if (false)",
         ),
     ),
 )
@@ -268,20 +268,20 @@ BACKWARD_STATISTICS = Group(
 )
 
 FORWARD_CALL = Group(
-    RUNTIME + "kernel_call.cpp",
+    KERNEL + "simd/batch_norm_training.cpp",
     FORWARD_TESTS,
     (
         Mutant(
             "relu-activated-needs-a-mask",
             "that activated may be selected without mask",
-            "if (normalized.address != nullptr && mask.address == nullptr)",
-            "if (false)",
+            "if (arguments.applies_relu)",
+            "if (arguments.mask.address != nullptr)",
         ),
         Mutant(
             "relu-mask-needs-activated",
             "that mask may be selected without activated",
-            "if (normalized.address == nullptr && mask.address != nullptr)",
-            "if (false)",
+            "arguments_.normalized.address != nullptr || arguments_.mask.address != nullptr",
+            "arguments_.normalized.address != nullptr",
         ),
     ),
 )

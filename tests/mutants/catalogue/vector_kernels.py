@@ -153,7 +153,7 @@ TRAVERSAL = Group(
         Mutant(
             "vector-result-not-written-back",
             "that a buffered result is copied to where it belongs",
-            "if (is_buffered) { write_back(tile, buffers); }",
+            "if (is_buffered && target_.address != nullptr) { write_back(tile, buffers); }",
             "",
         ),
         Mutant(

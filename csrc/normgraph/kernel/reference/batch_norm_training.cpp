@@ -1,5 +1,5 @@
 // Memory traffic: the statistics read input once (f64: twice), apply reads it again and writes
-// normalized once; with a mask, normalized is read and written once more. One channel at a time.
+// normalized and the mask once. One channel at a time.
 
 #include <type_traits>
 
@@ -56,17 +56,19 @@ void batch_norm_training(const BatchNormTrainingArguments& arguments, ChannelRan
             const Moments batch = moments<Data>(view, input);
             set_channel_value(arguments.mean, type, channel, batch.mean);
             set_channel_value(arguments.variance, type, channel, batch.variance);
-            if (arguments.normalized.address == nullptr) {
-                continue;
-            }
+            const ForwardCoefficients<arithmetic_t<Data>> coefficients(
+                channel_value(arguments.gamma, type, channel, 1.0),
+                channel_value(arguments.beta, type, channel, 0.0), batch.mean, batch.variance,
+                problem.epsilon);
             std::byte* const normalized =
-                arguments.normalized.address + channel * view.channel_strides[1];
-            normalize<Data>(view, input, normalized,
-                            {channel_value(arguments.gamma, type, channel, 1.0),
-                             channel_value(arguments.beta, type, channel, 0.0), batch.mean,
-                             batch.variance, problem.epsilon});
-            if (arguments.mask.address != nullptr) {
-                apply_relu<Data>(problem, view, channel, normalized, arguments.mask.address);
+                arguments.normalized.address == nullptr
+                    ? nullptr
+                    : arguments.normalized.address + channel * view.channel_strides[1];
+            if (arguments.applies_relu) {
+                normalize_with_relu<Data>(problem, view, channel, input, coefficients, normalized,
+                                          arguments.mask.address);
+            } else if (normalized != nullptr) {
+                normalize<Data>(view, input, normalized, coefficients);
             }
         }
     });

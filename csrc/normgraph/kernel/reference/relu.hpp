@@ -1,10 +1,13 @@
 #pragma once
 
+#include <array>
+
+#include "normgraph/kernel/coefficients.hpp"
 #include "normgraph/kernel/reference/view.hpp"
 #include "normgraph/kernel/relu_mask.hpp"
 #include "normgraph/kernel/threads/interruption.hpp"
 
-/// The ReLU that a mask turns on, after the forward pass and before the backward pass.
+/// ReLU, after the forward pass and before the backward pass.
 namespace normgraph::kernel::reference {
 
 /// Walks the bits of one channel in the logical order of its elements.
@@ -38,20 +41,34 @@ inline bool read_bit(const std::byte* mask, ReluMaskBit at) {
     return ((mask[at.byte] >> at.bit) & std::byte{1}) != std::byte{0};
 }
 
-/// Applies the ReLU to what is stored in one channel of the output, tensor 1 of the view, and
-/// writes its bits.
+/// The value as it is once it has been stored.
 template <typename Data>
-void apply_relu(const Problem& problem, const View& view, std::int64_t channel, std::byte* output,
-                std::byte* mask) {
+arithmetic_t<Data> rounded(arithmetic_t<Data> value) {
+    std::array<std::byte, sizeof(Data)> memory;
+    store<Data>(memory.data(), value);
+    return load<Data>(memory.data());
+}
+
+/// Writes the activation and the mask's bits of one channel, each unless its address is null. The
+/// addresses of input and activation are those of the channel's first element, in tensors 0 and 1
+/// of the view.
+template <typename Data>
+void normalize_with_relu(const Problem& problem, const View& view, std::int64_t channel,
+                         const std::byte* input,
+                         const ForwardCoefficients<arithmetic_t<Data>>& coefficients,
+                         std::byte* activation, std::byte* mask) {
     ViewCursor place(view.elements);
     ReluMaskWalker bits(problem, channel);
     for (std::int64_t element = 0; element < view.elements_per_channel(); ++element) {
         stop_if_interrupted(element);
-        std::byte* const address = output + place.offset(1);
-        const auto value = load<Data>(address);
+        const auto value = rounded<Data>(coefficients(load<Data>(input + place.offset(0))));
         const auto activated = value <= 0 ? 0 : value;  // NaN stays
-        store<Data>(address, activated);
-        write_bit(mask, bits.next(), activated != 0);
+        if (activation != nullptr) {
+            store<Data>(activation + place.offset(1), activated);
+        }
+        if (mask != nullptr) {
+            write_bit(mask, bits.next(), activated != 0);
+        }
         place.advance();
     }
 }

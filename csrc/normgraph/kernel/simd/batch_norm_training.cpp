@@ -30,9 +30,11 @@ public:
     /// One pass about the first element would cost f64 data a factor n of the variance's last bits.
     static int pass_count() { return std::is_same_v<Data, double> ? 2 : 1; }
     RowsAndColumns<Reduce> reduction() const { return kernels_.moments; }
-    bool applies() const { return arguments_.normalized.address != nullptr; }
+    bool applies() const {
+        return arguments_.normalized.address != nullptr || arguments_.mask.address != nullptr;
+    }
     RowsAndColumns<Apply> application() const {
-        return arguments_.mask.address == nullptr ? kernels_.normalize : kernels_.normalize_relu;
+        return arguments_.applies_relu ? kernels_.normalize_relu : kernels_.normalize;
     }
 
     void begin_group(const ChannelRange& channels, const GroupValues& group) const {
@@ -84,7 +86,7 @@ void batch_norm_training(const MicroKernelTable& table, const BatchNormTrainingA
     Traversal traversal(arguments.problem, {sources, arguments.normalized});
     traversal.set_reduce_sources(std::array<std::size_t, 1>{0});
     traversal.set_apply_sources(std::array<std::size_t, 1>{0});
-    if (arguments.mask.address != nullptr) {
+    if (arguments.applies_relu) {
         traversal.set_mask(arguments.mask.address, arguments.problem, true);
     }
     with_data_type(arguments.problem.data_type, [&]<typename Data>() {

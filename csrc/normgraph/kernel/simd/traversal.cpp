@@ -207,7 +207,7 @@ std::int64_t Traversal::mask_bytes(std::int64_t channels) const {
 void Traversal::set_mask(std::byte* address, const Problem& problem, bool is_written) {
     mask_.emplace(address, problem, layout_class_, order_);
     mask_is_written_ = is_written;
-    copies_across_ = copies_across_ || !mask_->is_direct();
+    copies_across_ = copies_across_ || !(mask_->is_direct() || mask_->is_absent());
     if (shares_mask_bytes()) {
         std::memset(address, 0, static_cast<std::size_t>(mask_->byte_count()));
     }
@@ -219,7 +219,7 @@ MaskRegion Traversal::region_of(const Tile& tile) const {
 
 MaskTile Traversal::mask_tile(const Tile& tile, std::byte* buffer) const {
     const MaskRegion region = region_of(tile);
-    if (mask_->is_direct()) {
+    if (!buffers_mask()) {
         return mask_->tile(region);
     }
     if (!mask_is_written_) {
@@ -234,7 +234,7 @@ Traversal::Buffers Traversal::take_buffers(std::int64_t channels, Scratch& scrat
         buffers.sources[source] = scratch.take<std::byte>(tile_bytes(channels));
     }
     buffers.target = scratch.take<std::byte>(tile_bytes(channels));
-    if (mask_ && !mask_->is_direct()) {
+    if (buffers_mask()) {
         buffers.mask = scratch.take<std::byte>(mask_bytes(channels));
     }
     return buffers;
@@ -395,7 +395,7 @@ Traversal::BlockExtent Traversal::extent_of(std::int64_t block) const {
 Traversal::TileDemands Traversal::demands_of(const SourceChoice& sources, bool with_target,
                                              const ChannelRange& channels,
                                              const BlockExtent& block) const {
-    TileDemands demands{mask_ && !mask_->is_direct(), false, true, order_.row_length};
+    TileDemands demands{buffers_mask(), false, true, order_.row_length};
     const auto consider = [&](const TensorAccess& access) {
         demands.stages = demands.stages || !access.is_direct;
         demands.rows_are_regular = demands.rows_are_regular && access.rows.is_one_axis();
@@ -570,7 +570,7 @@ void Traversal::apply(const RowsAndColumns<Apply>& kernel, const ChannelRange& c
                                    shifted_target);
                 });
             }
-            if (is_buffered) {
+            if (is_buffered && target_.address != nullptr) {
                 write_back(tile, buffers);
             }
             if (shares_mask_bytes()) {

@@ -114,10 +114,13 @@ public:
     std::int64_t reduced_source_count() const { return static_cast<std::int64_t>(reduced_.count); }
     void set_apply_sources(std::span<const std::size_t> sources) { applied_.assign(sources); }
 
-    /// The bits that masking kernels read (reduce and apply) or write (apply alone).
+    /// The bits that masking kernels read (reduce and apply) or write (apply alone). Where bits
+    /// that are written are not wanted, the address is null.
     void set_mask(std::byte* address, const Problem& problem, bool is_written);
     /// Whether bytes that are written hold bits of several blocks, and of up to 8 channels.
-    bool shares_mask_bytes() const { return mask_ && mask_is_written_ && !mask_->is_direct(); }
+    bool shares_mask_bytes() const {
+        return mask_ && mask_is_written_ && !mask_->is_direct() && !mask_->is_absent();
+    }
 
 private:
     static constexpr std::int64_t shortest_streamed_row = 1024;
@@ -143,6 +146,8 @@ private:
     bool is_copied_across(const TensorAccess& access) const;
     bool can_be_direct(const TensorAccess& access) const;
 
+    /// Whether the micro-kernels take the mask's bits from a buffer, or leave them there.
+    bool buffers_mask() const { return mask_ && (!mask_->is_direct() || mask_->is_absent()); }
     MaskRegion region_of(const Tile& tile) const;
     MaskTile mask_tile(const Tile& tile, std::byte* buffer) const;
 
