@@ -187,7 +187,13 @@ int initialize(PyObject* self, PyObject* positional, PyObject* keywords) {
             auto holder =
                 instance->get_value_and_holder(pybind11::detail::get_type_info(Py_TYPE(self)));
             holder.value_ptr() = node.get();
-            holder.type->init_instance(instance, &node);
+            try {
+                holder.type->init_instance(instance, &node);
+            } catch (...) {
+                // Else it would be freed twice: with the object, and with `node`.
+                holder.value_ptr() = nullptr;
+                throw;
+            }
             return 0;
         },
         -1);
