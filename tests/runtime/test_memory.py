@@ -105,17 +105,18 @@ def test_batch_norm_over_its_input() -> None:
 
 
 @EVERY_BACKEND
-def test_what_a_kernel_makes_in_vain_counts(backend: str) -> None:
-    """The kernel makes both activated and mask, even where only one is a result."""
+def test_activation_and_mask_take_no_memory_where_only_the_other_is_a_result(
+    backend: str,
+) -> None:
     x = ng.Parameter("f32", [None, 8], name="x")
     gamma, beta = parameters("gamma beta", [8])
     node = ng.op.BatchNormTrainingRelu(x, gamma, beta)
     arrays = [normals((512, 8), 0), normals(8, 1), normals(8, 2)]
     expected = ng.batch_norm_training_relu(*arrays)
-    for name, bytes_of_other in (("activated", 512), ("mask", arrays[0].nbytes)):
+    for name in ("activated", "mask"):
         executable = ng.compile(ng.Function([node.output(name)], [x, gamma, beta]), backend)
         assert_same_bits(executable(*arrays)[0], getattr(expected, name), name)
-        assert executable.peak_bytes == bytes_of_other
+        assert executable.peak_bytes == 0
 
 
 @EVERY_BACKEND

@@ -67,8 +67,9 @@ void print_gradients() {
         return reinterpret_cast<std::byte*>(address);
     };
     namespace kernel = normgraph::kernel;
-    kernel::batch_norm_training_backprop({
+    kernel::batch_norm_backprop({
         .problem = {shape, 1, kernel::ElementType::f32, kernel::ElementType::f32, 0.0},
+        .statistics = kernel::Statistics::of_batch,
         .input = {bytes(x.data()), strides},
         .gamma = {bytes(&gamma), 0},
         .mean = {bytes(&mean), 0},
