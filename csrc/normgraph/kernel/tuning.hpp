@@ -39,6 +39,8 @@ struct CacheTuning {
     /// Copies of a group up to here are kept between reduce and apply, in the L2 cache or near it
     /// [1 MiB].
     std::int64_t most_group_copy_bytes;
+    /// A slab that has whole cache lines only if it leaves the L2 cache [2 MiB].
+    std::int64_t most_slab_bytes;
 
     explicit constexpr CacheTuning(const CacheSizes& sizes)
         : any_order_bytes(sizes.l1 / 2),
@@ -50,7 +52,8 @@ struct CacheTuning {
           most_sum_columns(sizes.l1 / 128),
           staged_tile_bytes(sizes.l2 / 8),
           reused_bytes(sizes.l2),
-          most_group_copy_bytes(2 * sizes.l2) {}
+          most_group_copy_bytes(2 * sizes.l2),
+          most_slab_bytes(4 * sizes.l2) {}
 };
 
 /// The thresholds for this machine's caches. A size that the system does not tell, or that no
@@ -61,6 +64,9 @@ CacheTuning cache_tuning();
 
 /// Shorter runs of bytes are copied, many at a time.
 inline constexpr std::int64_t shortest_direct_run = 1024;
+
+/// Tensors of which a tile has shorter runs of bytes are copied in slabs of several rows.
+inline constexpr std::int64_t shortest_tile_run = 512;
 
 /// Channels of a tile that is copied from, or to, a tensor whose neighbours are of different
 /// channels: whole cache lines.
@@ -159,12 +165,20 @@ inline constexpr std::int64_t shortest_shared_row = 512;
 inline constexpr std::int64_t longest_block = 8192;
 inline constexpr std::int64_t shortest_block = 512;
 
+/// Neighbours in memory that an element-wise program copies together where they are far apart in
+/// the logical order: whole cache lines, of f64 too.
+inline constexpr std::int64_t steps_of_whole_lines = 32;
+
 /// The elements of a block of a ReLU's mask, which stays in the L1 cache: a multiple of 16, so that
 /// blocks begin at whole bytes.
 inline constexpr std::int64_t mask_block = 2048;
 
 /// Fewer columns of a Sum side by side than this leave most of a vector idle.
 inline constexpr std::int64_t fewest_sum_columns = 8;
+
+/// Sums of so few elements each are made many at a time, of copies if need be: a block takes longer
+/// to begin than to sum.
+inline constexpr std::int64_t most_elements_of_short_sum = 256;
 
 /// The tile of a product of matrices that one task makes, and the depth of one step: both parts of
 /// a step stay in the caches.

@@ -415,6 +415,69 @@ TEST_P(Implementations, InPlace) {
     }
 }
 
+std::vector<std::size_t> reversed_axes(std::size_t rank) {
+    std::vector<std::size_t> axes(rank);
+    std::iota(axes.rbegin(), axes.rend(), std::size_t{0});
+    return axes;
+}
+
+/// Slabs of several steps and of one, of blocks that end where a step does and of others, of rows
+/// that are split, and of several channels.
+TEST_P(Implementations, FortranOrder) {
+    for (const auto& [shape, channel_axis] :
+         {std::pair{Shape{32, 16, 3, 200}, 2}, std::pair{Shape{30, 15, 2, 130}, 2},
+          std::pair{Shape{3, 2, 2, 20000}, 2}, std::pair{Shape{2, 5, 40, 6, 37}, 2},
+          std::pair{Shape{3, 70, 2, 90, 4}, 1}, std::pair{Shape{40, 37, 50, 3}, 3},
+          std::pair{Shape{5, 9, 170, 17}, 0}, std::pair{Shape{7, 64, 25, 11}, 1},
+          std::pair{Shape{4, 3, 5, 2, 6, 3, 7, 5}, 3}}) {
+        const Placement placement{reversed_axes(shape.size()), {}, 0};
+        check({.shape = shape,
+               .channel_axis = channel_axis,
+               .types = GetParam(),
+               .input = placement,
+               .delta = placement,
+               .output = placement,
+               .values = Values::wide,
+               .seed = 112},
+              {1, 3});
+        if (HasFatalFailure()) {
+            return;
+        }
+    }
+}
+
+/// Axes of up to rank 8 in any order, for all tensors alike or for some.
+TEST_P(Implementations, AnyOrderOfManyAxes) {
+    std::mt19937_64 random(113);
+    for (int repetition = 0; repetition < 40; ++repetition) {
+        const std::size_t rank = 3 + random() % 6;
+        Shape shape;
+        std::int64_t count = 1;
+        for (std::size_t axis = 0; axis < rank; ++axis) {
+            constexpr std::array<std::int64_t, 8> lengths{1, 2, 3, 4, 6, 8, 17, 32};
+            const std::int64_t length = lengths[random() % lengths.size()];
+            shape.push_back(count * length > 40000 ? 2 : length);
+            count *= shape.back();
+        }
+        Placement placement{reversed_axes(rank), {}, 0};
+        std::ranges::shuffle(placement.outermost_first, random);
+        const bool is_output_logical = random() % 4 == 0;
+        const bool is_delta_logical = random() % 4 == 0;
+        check({.shape = shape,
+               .channel_axis = static_cast<std::int64_t>(random() % rank),
+               .types = GetParam(),
+               .input = placement,
+               .delta = is_delta_logical ? Placement{} : placement,
+               .output = is_output_logical ? Placement{} : placement,
+               .values = Values::wide,
+               .seed = random()},
+              {1, 3});
+        if (HasFatalFailure()) {
+            return;
+        }
+    }
+}
+
 /// Any order of the axes, slices, reversed and expanded axes, each tensor its own.
 TEST_P(Implementations, AnyStrides) {
     std::mt19937_64 random(107);

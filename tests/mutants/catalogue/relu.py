@@ -346,8 +346,8 @@ CONTIGUITY = Group(
     ),
 )
 
-BITS_ACROSS = Group(
-    KERNEL + "simd/staging/copy_bits.cpp",
+BIT_MATRIX = Group(
+    KERNEL + "simd/staging/bit_matrix.hpp",
     FORWARD_TESTS + " -k channels_last_in_memory",
     (
         Mutant(
@@ -374,6 +374,13 @@ BITS_ACROSS = Group(
             "(elements > count_ ? word_bits - count_ : 0)",
             "0",
         ),
+    ),
+)
+
+BITS_ACROSS = Group(
+    KERNEL + "simd/staging/copy_bits.cpp",
+    FORWARD_TESTS + " -k channels_last_in_memory",
+    (
         Mutant(
             "mask-bits-not-behind-the-skipped",
             "that a span begins inside of a byte",
@@ -482,7 +489,8 @@ MASK_ACCESS = Group(
         Mutant(
             "mask-set-onto-older-bits",
             "that a buffer of channels is cleared before bits are set",
-            "std::memset(buffer, 0, static_cast<std::size_t>(bits.channels * bits.channel_stride));",
+            "std::memset(buffer, 0, static_cast<std::size_t>(bits.channels"
+            " * bits.channel_stride));",
             "",
         ),
         Mutant(
@@ -495,6 +503,7 @@ MASK_ACCESS = Group(
 )
 
 GROUPS = (
+    BIT_MATRIX,
     BITS_ACROSS,
     FEW_CHANNELS,
     MASK_GROUPS,

@@ -192,7 +192,8 @@ STAGING = Group(
         Mutant(
             "vector-copies-of-one-row",
             "the row in the place of a copy that is kept",
-            "tile.row * (group.end - group.begin) + tile.channels.begin - group.begin",
+            "(tile.row - extent.row) * (group.end - group.begin) + tile.channels.begin"
+            " - group.begin",
             "tile.channels.begin - group.begin",
         ),
         Mutant(
@@ -255,8 +256,8 @@ COALESCED_COLUMNS = Group(
         Mutant(
             "coalesced-blocks-of-the-first-channels",
             "which columns' coefficients a channel block has",
-            "{coefficients, stride, first},",
-            "{coefficients, stride, 0},",
+            "{coefficients.values, coefficients.stride, first},",
+            "{coefficients.values, coefficients.stride, 0},",
         ),
     ),
 )
@@ -398,7 +399,159 @@ BACKPROP = Group(
     ),
 )
 
+COPIED_AXES = Group(
+    KERNEL + "strided/copy.cpp",
+    CPP_TESTS,
+    (
+        Mutant(
+            "runs-of-one-axis",
+            "the offsets of a run's later axes",
+            "run.offsets[static_cast<std::size_t>(index - run.length)] + axis.*other;",
+            "run.offsets[static_cast<std::size_t>(index - run.length)];",
+        ),
+        Mutant(
+            "loops-that-stay",
+            "that a loop goes back to its beginning",
+            "source -= index * loop.source_stride;",
+            "",
+        ),
+    ),
+)
+
+RANGES = Group(
+    KERNEL + "strided/ranges.hpp",
+    CPP_TESTS,
+    (
+        Mutant(
+            "range-boxes-from-the-middle",
+            "that inner axes of a box begin at their first index",
+            "takes_inner_axes = takes_inner_axes && own == 0;",
+            "",
+        ),
+        Mutant(
+            "range-boxes-beyond-their-axis",
+            "that a box ends where its axis does",
+            "std::min(length - own, (count - done) / inner)",
+            "(count - done) / inner",
+        ),
+    ),
+)
+
+SLABS = Group(
+    SIMD + "staging/slabs.cpp",
+    CPP_TESTS,
+    (
+        Mutant(
+            "slab-steps-within-blocks",
+            "that blocks end where a step along the axis does",
+            "!order.rows_are_split() && rows % order.rows_per_block() != 0",
+            "false",
+        ),
+        Mutant(
+            "slab-of-the-first-channels",
+            "which channels a slab has",
+            "access.address + slab.channels.begin * access.channel_stride",
+            "access.address",
+        ),
+        Mutant(
+            "slab-steps-side-by-side",
+            "the distance of steps",
+            "access.rows.offset_of(slab.rows_per_step)",
+            "access.rows.offset_of(1)",
+        ),
+    ),
+)
+
+SLAB_PLAN = Group(
+    SIMD + "tiling/plan.cpp",
+    CPP_TESTS,
+    (
+        Mutant(
+            "slab-parts-across-steps",
+            "that parts divide a step",
+            "whole % (2 * plan.blocks_per_part) == 0",
+            "true",
+        ),
+    ),
+)
+
+PHASE_BY_PHASE = Group(
+    SIMD + "phases/run.hpp",
+    CPP_TESTS,
+    (
+        Mutant(
+            "sums-of-the-first-group",
+            "where the sums of a group belong",
+            "values.sums + sum * values.stride + group.begin",
+            "values.sums + sum * values.stride",
+        ),
+        Mutant(
+            "slab-parts-in-one-place",
+            "that each part of a slab has its own data",
+            "copies.of_part(index)",
+            "copies.of_part(0)",
+        ),
+    ),
+)
+
+MEMORY_ORDER = Group(
+    SIMD + "staging/memory_order.cpp",
+    CPP_TESTS,
+    (
+        Mutant(
+            "memory-order-of-the-problem",
+            "where the channel axis is in the order of memory",
+            "std::ranges::find(axes_, channel_axis) - axes_.begin()",
+            "problem.channel_axis",
+        ),
+        Mutant(
+            "mask-in-memory-order-onto-older-bits",
+            "that a mask is cleared before its bits are set",
+            "std::ranges::fill(target, std::byte{0});",
+            "",
+        ),
+        Mutant(
+            "mask-permuted-the-wrong-way",
+            "that bits that are written go from the order of memory to the logical one",
+            "std::swap(axis.source_stride, axis.target_stride);",
+            "",
+        ),
+    ),
+)
+
+PERMUTED_BITS = Group(
+    SIMD + "staging/permute_bits.cpp",
+    CPP_TESTS,
+    (
+        Mutant(
+            "permuted-bits-of-one-word",
+            "the bits beyond the word that begins with their byte",
+            "address[word_bytes] |= static_cast<std::byte>(bits >> (word_bits - shift));",
+            "",
+        ),
+        Mutant(
+            "permuted-bits-of-later-rows",
+            "that a block has no more rows than the axis",
+            "matrix.bits_of_element(column) & wanted",
+            "matrix.bits_of_element(column)",
+        ),
+        Mutant(
+            "permuted-bits-from-whole-bytes",
+            "that bits begin anywhere in a byte",
+            "word >>= shift;",
+            "",
+        ),
+    ),
+)
+
 GROUPS = (
+    COPIED_AXES,
+    RANGES,
+    SLABS,
+    SLAB_PLAN,
+    PHASE_BY_PHASE,
+    MEMORY_ORDER,
+    PERMUTED_BITS,
     TERMS,
     ROWS,
     COLUMNS,

@@ -20,11 +20,11 @@ public:
     static constexpr std::size_t coefficient_count = sizeof(Formula) / sizeof(Arithmetic);
 
     Backprop(const RowsAndColumns<Reduce>& reduction, const RowsAndColumns<Apply>& application,
-             const BatchNormBackpropArguments& arguments, const Traversal& traversal)
+             const BatchNormBackpropArguments& arguments, const Traversals& traversals)
         : reduction_(reduction),
           application_(application),
           arguments_(arguments),
-          count_(traversal.elements_per_channel()) {}
+          count_(traversals.reduce().elements_per_channel()) {}
 
     static int pass_count() { return 1; }
     RowsAndColumns<Reduce> reduction() const { return reduction_; }
@@ -71,11 +71,11 @@ private:
 };
 
 /// input_delta of given statistics does not depend on the input.
-void set_apply_sources(Traversal& traversal, Statistics statistics) {
+void set_apply_sources(Traversals& traversals, Statistics statistics) {
     if (statistics == Statistics::of_batch) {
-        traversal.set_apply_sources(std::array<std::size_t, 2>{0, 1});
+        traversals.set_apply_sources(std::array<std::size_t, 2>{0, 1});
     } else {
-        traversal.set_apply_sources(std::array<std::size_t, 1>{1});
+        traversals.set_apply_sources(std::array<std::size_t, 1>{1});
     }
 }
 
@@ -84,27 +84,27 @@ void set_apply_sources(Traversal& traversal, Statistics statistics) {
 void run_kernel(const MicroKernelTable& table, const BatchNormBackpropArguments& arguments,
                 std::int64_t num_threads) {
     const std::array sources{arguments.input, arguments.normalized_delta};
-    Traversal traversal(arguments.problem, {sources, arguments.input_delta});
-    traversal.set_reduce_sources(std::array<std::size_t, 2>{0, 1});
-    set_apply_sources(traversal, arguments.statistics);
     const bool is_masked = arguments.mask.address != nullptr;
+    const TensorList tensors{sources, arguments.input_delta};
+    Traversals traversals(arguments.problem, tensors);
+    traversals.set_reduce_sources(std::array<std::size_t, 2>{0, 1});
+    set_apply_sources(traversals, arguments.statistics);
     if (is_masked) {
         // Not written through: it is read.
-        traversal.set_mask(const_cast<std::byte*>(arguments.mask.address), arguments.problem,
-                           false);
+        traversals.set_mask(const_cast<std::byte*>(arguments.mask.address), false, num_threads);
     }
     const MicroKernels& kernels = table[arguments.problem.data_type];
     with_data_type(arguments.problem.data_type, [&]<typename Data>() {
         using OfBatch = Backprop<Data, BackpropCoefficients<arithmetic_t<Data>>>;
         using Given = Backprop<Data, FrozenBackpropCoefficients<arithmetic_t<Data>>>;
         if (arguments.statistics == Statistics::given) {
-            run(Given(kernels.deltas, kernels.frozen_input_delta, arguments, traversal), traversal,
-                num_threads);
+            run(Given(kernels.deltas, kernels.frozen_input_delta, arguments, traversals),
+                traversals, num_threads);
         } else {
             run(OfBatch(is_masked ? kernels.relu_deltas : kernels.deltas,
                         is_masked ? kernels.relu_input_delta : kernels.input_delta, arguments,
-                        traversal),
-                traversal, num_threads);
+                        traversals),
+                traversals, num_threads);
         }
     });
 }

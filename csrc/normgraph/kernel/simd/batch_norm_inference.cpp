@@ -50,13 +50,15 @@ private:
 void run_kernel(const MicroKernelTable& table, const BatchNormInferenceArguments& arguments,
                 std::int64_t num_threads) {
     const std::array sources{arguments.input};
-    Traversal traversal(arguments.problem, {sources, arguments.normalized});
-    traversal.set_apply_sources(std::array<std::size_t, 1>{0});
-    if (traversal.elements_per_channel() == 0) {
+    const TensorList tensors{sources, arguments.normalized};
+    Traversals traversals(arguments.problem, tensors);
+    traversals.set_apply_sources(std::array<std::size_t, 1>{0});
+    if (traversals.apply().elements_per_channel() == 0) {
         return;
     }
     with_data_type(arguments.problem.data_type, [&]<typename Data>() {
-        run(Inference<Data>(table[arguments.problem.data_type], arguments), traversal, num_threads);
+        run(Inference<Data>(table[arguments.problem.data_type], arguments), traversals,
+            num_threads);
     });
 }
 

@@ -20,10 +20,10 @@ public:
     static constexpr std::size_t coefficient_count = 4;
 
     Training(const MicroKernels& kernels, const BatchNormTrainingArguments& arguments,
-             const Traversal& traversal)
+             const Traversals& traversals)
         : kernels_(kernels),
           arguments_(arguments),
-          count_(traversal.elements_per_channel()),
+          count_(traversals.reduce().elements_per_channel()),
           channel_stride_(
               arguments.input.strides[static_cast<std::size_t>(arguments.problem.channel_axis)]) {}
 
@@ -83,16 +83,18 @@ private:
 void run_kernel(const MicroKernelTable& table, const BatchNormTrainingArguments& arguments,
                 std::int64_t num_threads) {
     const std::array sources{arguments.input};
-    Traversal traversal(arguments.problem, {sources, arguments.normalized});
-    traversal.set_reduce_sources(std::array<std::size_t, 1>{0});
-    traversal.set_apply_sources(std::array<std::size_t, 1>{0});
+    const TensorList tensors{sources, arguments.normalized};
+    Traversals traversals(arguments.problem, tensors);
+    traversals.set_reduce_sources(std::array<std::size_t, 1>{0});
+    traversals.set_apply_sources(std::array<std::size_t, 1>{0});
     if (arguments.applies_relu) {
-        traversal.set_mask(arguments.mask.address, arguments.problem, true);
+        traversals.set_mask(arguments.mask.address, true, num_threads);
     }
     with_data_type(arguments.problem.data_type, [&]<typename Data>() {
-        run(Training<Data>(table[arguments.problem.data_type], arguments, traversal), traversal,
+        run(Training<Data>(table[arguments.problem.data_type], arguments, traversals), traversals,
             num_threads);
     });
+    traversals.finish_mask(num_threads);
 }
 
 }  // namespace normgraph::kernel::simd

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <utility>
+#include <vector>
 
 #include "normgraph/kernel/simd/instruction_sets/baseline.hpp"
 #include "normgraph/kernel/simd/instruction_sets/instruction_set.hpp"
@@ -108,24 +110,6 @@ void copy_bytes(std::byte* target, const std::byte* source, std::int64_t count) 
     std::memcpy(target, source, static_cast<std::size_t>(count));
 }
 
-template <typename Element, typename Isa = Baseline>
-void transpose_vectors(std::byte* target, std::int64_t target_stride, const std::byte* source,
-                       std::int64_t source_stride) {
-    if constexpr (has_vectors<Isa, Element>) {
-        constexpr auto width = static_cast<std::size_t>(vector_width<Isa, Element>);
-        std::array<typename Isa::Bytes, width> rows;
-        for (std::size_t i = 0; i < width; ++i) {
-            rows[i] = Isa::load_bytes(source + static_cast<std::int64_t>(i) * source_stride);
-        }
-        Isa::template Rearranged<sizeof(Element)>::transpose(rows);
-        for (std::size_t i = 0; i < width; ++i) {
-            Isa::store_bytes(target + static_cast<std::int64_t>(i) * target_stride, rows[i]);
-        }
-    } else {
-        std::memcpy(target, source, sizeof(Element));
-    }
-}
-
 template <typename Isa = Baseline>
 void stream_bytes(std::byte* target, const std::byte* source, std::int64_t byte_count) {
     const auto count = static_cast<std::size_t>(byte_count);
@@ -214,66 +198,131 @@ void copy_rows(std::byte* target, const std::byte* source, const Plane& plane,
     }
 }
 
-/// Copies elements that follow each other along the outer axis in the target and along the inner
-/// one in the source. It goes block by block, so that each cache line of either stays in the L1
-/// cache until it is done.
+/// Where the elements of a plane are: the source's follow each other along the columns, the
+/// target's along the rows.
 template <typename Element>
+struct PlanePlaces {
+    std::byte* target;
+    const std::byte* source;
+    const Plane& plane;
+    std::int64_t bytes_ahead;
+
+    std::int64_t rows() const { return plane.outer.length; }
+    std::int64_t columns() const { return plane.inner.length; }
+    std::byte* target_at(std::int64_t row, std::int64_t column) const {
+        return target + row * size + column * plane.inner.target_stride;
+    }
+    const std::byte* source_at(std::int64_t row, std::int64_t column) const {
+        return source + row * plane.outer.source_stride + column * size;
+    }
+    bool prefetches() const { return bytes_ahead != 0; }
+    const std::byte* ahead_of(std::int64_t row, std::int64_t column) const {
+        return source_at(row, column) + bytes_ahead;
+    }
+    static constexpr auto size = static_cast<std::int64_t>(sizeof(Element));
+};
+
+/// Axes that together are one index, along which elements follow each other in the source, or in
+/// the target; and the offsets in the other one.
+struct Run {
+    std::int64_t length = 1;
+    std::vector<std::int64_t> offsets{0};
+};
+
+/// As PlanePlaces, of two runs.
+template <typename Element>
+struct RunPlaces {
+    std::byte* target;
+    const std::byte* source;
+    const Run& along_source;
+    const Run& along_target;
+
+    std::int64_t rows() const { return along_target.length; }
+    std::int64_t columns() const { return along_source.length; }
+    std::byte* target_at(std::int64_t row, std::int64_t column) const {
+        return target + row * size + along_source.offsets[static_cast<std::size_t>(column)];
+    }
+    const std::byte* source_at(std::int64_t row, std::int64_t column) const {
+        return source + along_target.offsets[static_cast<std::size_t>(row)] + column * size;
+    }
+    static bool prefetches() { return true; }
+    /// The rows of a block have a page each, so that the processor does not read ahead by itself.
+    const std::byte* ahead_of(std::int64_t row, std::int64_t column) const {
+        return source_at(std::min(row + cache_line / size, rows() - 1), column);
+    }
+    static constexpr auto size = static_cast<std::int64_t>(sizeof(Element));
+};
+
+/// Blocks of whole cache lines, so that the lines of both sides stay in the L1 cache while they are
+/// read, or written, a vector at a time.
+template <typename Element, typename Places>
 class Transposition {
 public:
-    Transposition(std::byte* target, const std::byte* source, const Plane& plane)
-        : target_(target), source_(source), plane_(plane) {}
+    explicit Transposition(const Places& places) : places_(places) {}
 
-    void run(std::int64_t bytes_ahead) const {
-        for (std::int64_t i = 0; i < plane_.outer.length; i += block) {
-            const std::int64_t rows = std::min(block, plane_.outer.length - i);
-            for (std::int64_t j = 0; j < plane_.inner.length; j += block) {
-                copy_block(i, j, rows, std::min(block, plane_.inner.length - j));
-                for (std::int64_t row = 0; bytes_ahead != 0 && row < rows; ++row) {
-                    prefetch(source_at(i + row, j) + bytes_ahead);
+    void run() const { run(0, places_.rows()); }
+
+    /// Rows [first, end).
+    void run(std::int64_t first, std::int64_t end) const {
+        for (std::int64_t i = first; i < end; i += block) {
+            const std::int64_t rows = std::min(block, end - i);
+            for (std::int64_t j = 0; j < places_.columns(); j += block) {
+                copy_block(i, j, rows, std::min(block, places_.columns() - j));
+                for (std::int64_t row = 0; places_.prefetches() && row < rows; ++row) {
+                    prefetch(places_.ahead_of(i + row, j));
                 }
             }
         }
     }
 
 private:
-    static constexpr auto size = static_cast<std::int64_t>(sizeof(Element));
     static constexpr std::int64_t width = vector_width<Baseline, Element>;
-    static constexpr std::int64_t block = cache_line / size;
+    static constexpr std::int64_t block = cache_line / static_cast<std::int64_t>(sizeof(Element));
 
     void copy_block(std::int64_t i, std::int64_t j, std::int64_t rows, std::int64_t columns) const {
         if (rows < width || columns < width) {
-            for (std::int64_t row = 0; row < rows; ++row) {
-                copy_strided<Element>(target_at(i + row, j), plane_.inner.target_stride,
-                                      source_at(i + row, j), size, columns);
+            for (std::int64_t row = i; row < i + rows; ++row) {
+                for (std::int64_t column = j; column < j + columns; ++column) {
+                    std::memcpy(places_.target_at(row, column), places_.source_at(row, column),
+                                sizeof(Element));
+                }
             }
             return;
         }
         // The last vectors overlap those before them.
         for (std::int64_t row = 0; row < rows; row += width) {
             for (std::int64_t column = 0; column < columns; column += width) {
-                const std::int64_t at_row = i + std::min(row, rows - width);
-                const std::int64_t at_column = j + std::min(column, columns - width);
-                transpose_vectors<Element>(target_at(at_row, at_column), plane_.inner.target_stride,
-                                           source_at(at_row, at_column),
-                                           plane_.outer.source_stride);
+                copy_vectors_at(i + std::min(row, rows - width),
+                                j + std::min(column, columns - width));
             }
         }
     }
 
-    std::byte* target_at(std::int64_t i, std::int64_t j) const {
-        return target_ + i * size + j * plane_.inner.target_stride;
-    }
-    const std::byte* source_at(std::int64_t i, std::int64_t j) const {
-        return source_ + i * plane_.outer.source_stride + j * size;
+    /// Vectors of the source become columns of those of the target.
+    template <typename Isa = Baseline>
+    void copy_vectors_at(std::int64_t row, std::int64_t column) const {
+        if constexpr (has_vectors<Isa, Element>) {
+            std::array<typename Isa::Bytes, static_cast<std::size_t>(width)> vectors;
+            for (std::int64_t index = 0; index < width; ++index) {
+                vectors[static_cast<std::size_t>(index)] =
+                    Isa::load_bytes(places_.source_at(row + index, column));
+            }
+            Isa::template Rearranged<sizeof(Element)>::transpose(vectors);
+            for (std::int64_t index = 0; index < width; ++index) {
+                Isa::store_bytes(places_.target_at(row, column + index),
+                                 vectors[static_cast<std::size_t>(index)]);
+            }
+        } else {
+            std::memcpy(places_.target_at(row, column), places_.source_at(row, column),
+                        sizeof(Element));
+        }
     }
 
-    std::byte* target_;
-    const std::byte* source_;
-    const Plane& plane_;
+    Places places_;
 };
 
 /// The axis along which the target is written: where its elements follow each other, or nearly so.
-std::size_t target_axis(const CopiedBox& box) {
+std::size_t target_axis(std::span<const CopiedAxis> box) {
     std::size_t best = 0;
     for (std::size_t axis = 1; axis < box.size(); ++axis) {
         const bool counts = box[axis].length > 1;
@@ -286,7 +335,8 @@ std::size_t target_axis(const CopiedBox& box) {
 }
 
 /// Another axis, along which the source's elements follow each other; else that of the target.
-std::size_t source_axis(const CopiedBox& box, std::size_t along_target, std::int64_t size) {
+std::size_t source_axis(std::span<const CopiedAxis> box, std::size_t along_target,
+                        std::int64_t size) {
     const CopiedAxis& own = box[along_target];
     if (own.target_stride == size && own.source_stride != size && own.source_stride != 0) {
         for (std::size_t axis = 0; axis < box.size(); ++axis) {
@@ -319,7 +369,7 @@ void copy_elements(std::byte* target, const std::byte* source, const CopiedBox& 
         std::byte* const to = target + index * outer.target_stride;
         const std::byte* const from = source + index * outer.source_stride;
         if (transposes) {
-            Transposition<Element>(to, from, plane).run(bytes_ahead);
+            Transposition<Element, PlanePlaces<Element>>({to, from, plane, bytes_ahead}).run();
         } else {
             copy_rows<Element>(to, from, plane, bytes_ahead, streams);
         }
@@ -367,13 +417,12 @@ void for_each_run(TensorCursor& cursor, std::size_t size, std::int64_t count,
     });
 }
 
-/// Coalesces rows that follow each other in both source and target.
-CopiedBox with_coalesced_rows(CopiedBox box) {
-    for (std::size_t inner = 0; inner < box.size(); ++inner) {
-        for (std::size_t outer = 0; outer < box.size(); ++outer) {
-            CopiedAxis& row = box[inner];
-            CopiedAxis& rows = box[outer];
-            if (inner != outer && rows.length > 1 &&
+/// Coalesces rows that follow each other in both source and target: one axis takes the place of
+/// both, the other one's length becomes 1.
+void coalesce_rows(std::span<CopiedAxis> box) {
+    for (CopiedAxis& row : box) {
+        for (CopiedAxis& rows : box) {
+            if (&row != &rows && rows.length > 1 &&
                 rows.target_stride == row.length * row.target_stride &&
                 rows.source_stride == row.length * row.source_stride) {
                 row.length *= rows.length;
@@ -381,8 +430,95 @@ CopiedBox with_coalesced_rows(CopiedBox box) {
             }
         }
     }
+}
+
+CopiedBox with_coalesced_rows(CopiedBox box) {
+    coalesce_rows(box);
     return box;
 }
+
+/// The loops over the axes of a box that are left when others are taken out.
+class BoxLoops {
+public:
+    explicit BoxLoops(std::span<const CopiedAxis> axes) : axes_(axes.begin(), axes.end()) {
+        coalesce_rows(axes_);
+        std::erase_if(axes_, [](const CopiedAxis& axis) { return axis.length == 1; });
+        // As the source lies in memory.
+        std::ranges::stable_sort(axes_, std::ranges::greater(), [](const CopiedAxis& axis) {
+            return std::abs(axis.source_stride);
+        });
+    }
+
+    const std::vector<CopiedAxis>& axes() const { return axes_; }
+
+    CopiedAxis take(std::size_t index) {
+        const CopiedAxis axis = axes_[index];
+        axes_.erase(axes_.begin() + static_cast<std::ptrdiff_t>(index));
+        return axis;
+    }
+
+    /// Takes the axes along which `stride` continues a run, until it has `wanted` elements.
+    void extend(Run& run, std::int64_t CopiedAxis::* stride, std::int64_t CopiedAxis::* other,
+                std::int64_t size, std::int64_t wanted) {
+        while (run.length < wanted) {
+            const auto next = std::ranges::find_if(
+                axes_, [&](const CopiedAxis& axis) { return axis.*stride == run.length * size; });
+            if (next == axes_.end()) {
+                return;
+            }
+            const CopiedAxis axis = take(static_cast<std::size_t>(next - axes_.begin()));
+            run.offsets.resize(static_cast<std::size_t>(run.length * axis.length));
+            for (std::int64_t index = run.length; index < run.length * axis.length; ++index) {
+                run.offsets[static_cast<std::size_t>(index)] =
+                    run.offsets[static_cast<std::size_t>(index - run.length)] + axis.*other;
+            }
+            run.length *= axis.length;
+        }
+    }
+
+    /// Takes the loops along which the source's elements are nearer than that.
+    BoxLoops split(std::int64_t source_stride) {
+        BoxLoops inner({});
+        const auto first = std::ranges::find_if(axes_, [&](const CopiedAxis& axis) {
+            return std::abs(axis.source_stride) < source_stride;
+        });
+        inner.axes_.assign(first, axes_.end());
+        axes_.erase(first, axes_.end());
+        return inner;
+    }
+
+    /// Calls function(target offset, source offset).
+    template <typename Function>
+    void for_each(const Function& function) const {
+        std::vector<std::int64_t> indices(axes_.size());
+        std::int64_t target = 0;
+        std::int64_t source = 0;
+        for (std::size_t axis = 1; axis > 0;) {
+            function(target, source);
+            // To the next indices, innermost first; `axis` counts those that may go on.
+            for (axis = axes_.size(); axis > 0; --axis) {
+                const CopiedAxis& loop = axes_[axis - 1];
+                std::int64_t& index = indices[axis - 1];
+                target += loop.target_stride;
+                source += loop.source_stride;
+                if (++index < loop.length) {
+                    break;
+                }
+                target -= index * loop.target_stride;
+                source -= index * loop.source_stride;
+                index = 0;
+            }
+        }
+    }
+
+private:
+    std::vector<CopiedAxis> axes_;  ///< outermost first
+};
+
+/// Elements of runs that are transposed: several cache lines of the source, many of the target.
+constexpr std::int64_t wanted_source_run = 128;
+constexpr std::int64_t wanted_target_run = 512;
+constexpr std::int64_t rows_together = 32;
 
 }  // namespace
 
@@ -409,6 +545,61 @@ void scatter(TensorCursor& cursor, std::byte* tensor, std::size_t size, std::int
 void copy_box(std::byte* target, const std::byte* source, const CopiedBox& box,
               std::size_t element_size, std::int64_t bytes_ahead) {
     copy_any(target, source, with_coalesced_rows(box), element_size, bytes_ahead, false);
+}
+
+void copy_axes(std::byte* target, const std::byte* source, std::span<const CopiedAxis> axes,
+               std::size_t element_size) {
+    const auto size = static_cast<std::int64_t>(element_size);
+    BoxLoops loops(axes);
+    const auto follows = [&](std::int64_t CopiedAxis::* stride) {
+        return std::ranges::find(loops.axes(), size, stride);
+    };
+    const auto along_target = follows(&CopiedAxis::target_stride);
+    const auto along_source = follows(&CopiedAxis::source_stride);
+    const auto none = loops.axes().end();
+    if (along_target != none && along_source != none && along_target != along_source) {
+        const std::int64_t along_target_stride = std::abs(along_target->source_stride);
+        Run source_run;
+        Run target_run;
+        const auto extend_source = [&](std::int64_t wanted) {
+            loops.extend(source_run, &CopiedAxis::source_stride, &CopiedAxis::target_stride, size,
+                         wanted);
+        };
+        const auto extend_target = [&](std::int64_t wanted) {
+            loops.extend(target_run, &CopiedAxis::target_stride, &CopiedAxis::source_stride, size,
+                         wanted);
+        };
+        // One axis each first: the other's run might go on along it.
+        extend_source(2);
+        extend_target(2);
+        extend_source(wanted_source_run);
+        extend_target(wanted_target_run);
+        // A few rows, whose pages the processor still knows, go through all axes that are nearer.
+        const BoxLoops nearer = loops.split(along_target_stride);
+        return with_element(element_size, [&]<typename Element>() {
+            using Places = RunPlaces<Element>;
+            loops.for_each([&](std::int64_t to, std::int64_t from) {
+                for (std::int64_t row = 0; row < target_run.length; row += rows_together) {
+                    nearer.for_each([&](std::int64_t near_to, std::int64_t near_from) {
+                        const Places places{target + to + near_to, source + from + near_from,
+                                            source_run, target_run};
+                        Transposition<Element, Places>(places).run(
+                            row, std::min(row + rows_together, target_run.length));
+                    });
+                }
+            });
+        });
+    }
+    CopiedBox box{{{1, 0, 0}, {1, 0, 0}, {1, 0, 0}}};
+    if (along_target != none) {
+        box[0] = loops.take(static_cast<std::size_t>(along_target - loops.axes().begin()));
+    }
+    for (std::size_t axis = 1; axis < box.size() && !loops.axes().empty(); ++axis) {
+        box[axis] = loops.take(loops.axes().size() - 1);
+    }
+    loops.for_each([&](std::int64_t to, std::int64_t from) {
+        copy_any(target + to, source + from, box, element_size, 0, false);
+    });
 }
 
 void stream_box(std::byte* target, const std::byte* source, const CopiedBox& box,

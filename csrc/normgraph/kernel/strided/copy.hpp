@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "normgraph/kernel/strided/cursor.hpp"
 
@@ -28,6 +29,12 @@ using CopiedBox = std::array<CopiedAxis, 3>;
 /// place of the source in the next box.
 void copy_box(std::byte* target, const std::byte* source, const CopiedBox& box,
               std::size_t element_size, std::int64_t bytes_ahead);
+
+/// Copies the elements of a box of any rank, of 2, 4 or 8 bytes each; source and target do not
+/// overlap. It goes through the source as its memory lies, and a few lines of the target at a time:
+/// one of the two is expected in a cache.
+void copy_axes(std::byte* target, const std::byte* source, std::span<const CopiedAxis> axes,
+               std::size_t element_size);
 
 /// As copy_box, with non-temporal stores where the machine has them and the target's elements
 /// follow each other. `buffer` has room for the box.

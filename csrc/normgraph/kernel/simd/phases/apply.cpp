@@ -27,7 +27,7 @@ void apply_columns(const Geometry& geometry, const RowsAndColumns<Apply>& kernel
 }  // namespace
 
 void apply(const Traversal& traversal, const RowsAndColumns<Apply>& kernel,
-           const ChannelRange& channels, const BlockRange& blocks, const void* coefficients,
+           const ChannelRange& channels, const BlockRange& blocks, const Coefficients& coefficients,
            const GroupCopies& copies, Scratch& scratch) {
     const Scratch::Frame frame(scratch);
     const Geometry& geometry = traversal.geometry();
@@ -37,11 +37,11 @@ void apply(const Traversal& traversal, const RowsAndColumns<Apply>& kernel,
     // The last blocks that were read are the likeliest to be in a cache still.
     for (std::int64_t block = blocks.end; block-- > blocks.begin;) {
         stop_if_interrupted();
-        traversal.tiles(Phase::apply, channels, block).for_each([&](const Tile& tile) {
+        traversal.tiles(Phase::apply, channels, block, copies).for_each([&](const Tile& tile) {
             const StagedTile staged = traversal.stage(Phase::apply, tile, buffers, copies);
-            apply_tile(geometry, kernel, tile, staged,
-                       {coefficients, geometry.values_per_group(count),
-                        tile.channels.begin - channels.begin});
+            apply_tile(
+                geometry, kernel, tile, staged,
+                {coefficients.values, coefficients.stride, tile.channels.begin - channels.begin});
             traversal.write_back(tile, staged, buffers);
         });
     }
@@ -51,7 +51,7 @@ void apply(const Traversal& traversal, const RowsAndColumns<Apply>& kernel,
 }
 
 void apply_coalesced(const Traversal& traversal, Apply kernel, const ChannelRange& channels,
-                     const void* coefficients, std::int64_t stride) {
+                     const Coefficients& coefficients) {
     const Geometry& geometry = traversal.geometry();
     const std::int64_t row_count = geometry.order.row_count;
     const auto apply_columns = [&](std::int64_t first, std::int64_t end, bool streams) {
@@ -60,7 +60,8 @@ void apply_coalesced(const Traversal& traversal, Apply kernel, const ChannelRang
             stop_if_interrupted();
             const StagedTile staged = traversal.coalesced_tile(channels.begin, row, first, streams);
             kernel({1, std::min(rows_between_polls, row_count - row), end - first},
-                   staged.sources.data(), {}, {coefficients, stride, first}, staged.target);
+                   staged.sources.data(), {}, {coefficients.values, coefficients.stride, first},
+                   staged.target);
         }
     };
     const std::int64_t columns = (channels.end - channels.begin) * geometry.order.row_length;

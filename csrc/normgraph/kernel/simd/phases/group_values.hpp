@@ -14,7 +14,7 @@
 
 namespace normgraph::kernel::simd {
 
-/// The values of a group of channels.
+/// The values of a group of channels, or of some of them.
 struct GroupValues {
     std::int64_t stride;  ///< from one sum, or coefficient, to the next
     std::int64_t channels;
@@ -27,6 +27,16 @@ struct GroupValues {
         for (std::int64_t column = 0; column < columns_per_channel; ++column) {
             centers[column * channels + channel] = center;
         }
+    }
+    /// Those of channels [first, first + count); of all, where a channel has several columns.
+    template <typename Arithmetic>
+    GroupValues some(std::int64_t first, std::int64_t count) const {
+        GroupValues result = *this;
+        result.channels = count;
+        result.centers += first;
+        result.sums += first;
+        result.coefficients += first * static_cast<std::int64_t>(sizeof(Arithmetic));
+        return result;
     }
     double sum(std::int64_t which, std::int64_t channel) const {
         return sums[which * stride + channel];

@@ -19,14 +19,19 @@ void reduce(const Traversal& traversal, const RowsAndColumns<Reduce>& kernel,
             const ChannelRange& channels, const BlockRange& blocks, const double* shifts,
             const GroupCopies& copies, double* sums, Scratch& scratch);
 
-/// Writes the target. Coefficients: one per column.
+/// The coefficients of a group: one of each kind per column; `stride` from one kind to the next.
+struct Coefficients {
+    const void* values;
+    std::int64_t stride;
+};
+
+/// Writes the target.
 void apply(const Traversal& traversal, const RowsAndColumns<Apply>& kernel,
-           const ChannelRange& channels, const BlockRange& blocks, const void* coefficients,
+           const ChannelRange& channels, const BlockRange& blocks, const Coefficients& coefficients,
            const GroupCopies& copies, Scratch& scratch);
 
-/// Applies along coalesced rows. Coefficients: one per coalesced column, and a step more of each
-/// kind; `stride` from one kind to the next.
+/// Applies along coalesced rows. Coefficients: of coalesced columns, and a step more of each kind.
 void apply_coalesced(const Traversal& traversal, Apply kernel, const ChannelRange& channels,
-                     const void* coefficients, std::int64_t stride);
+                     const Coefficients& coefficients);
 
 }  // namespace normgraph::kernel::simd

@@ -108,7 +108,7 @@ void reduce_blocks(const Traversal& traversal, const RowsAndColumns<Reduce>& ker
     for (std::int64_t index = blocks.begin; index < blocks.end; ++index) {
         stop_if_interrupted();
         block.clear();
-        traversal.tiles(Phase::reduce, channels, index).for_each([&](const Tile& tile) {
+        traversal.tiles(Phase::reduce, channels, index, copies).for_each([&](const Tile& tile) {
             block.add(kernel, tile, traversal.stage(Phase::reduce, tile, buffers, copies), shifts);
         });
         tree.append(block.folded());

@@ -3,12 +3,11 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <span>
-#include <vector>
 
 #include "normgraph/kernel/simd/phases/block_sums.hpp"
 #include "normgraph/kernel/simd/phases/group_values.hpp"
 #include "normgraph/kernel/simd/phases/phases.hpp"
+#include "normgraph/kernel/simd/staging/memory_order.hpp"
 #include "normgraph/kernel/simd/tiling/plan.hpp"
 #include "normgraph/kernel/threads/parallel_for.hpp"
 
@@ -63,158 +62,191 @@ private:
 };
 
 /// Runs an op. Where every group is one part, each goes through all phases while it is in a cache,
-/// and the threads share the groups; else all groups go through one phase after the other, and the
-/// threads share their parts.
+/// and the threads share the groups. Else all groups go through one phase after the other, and the
+/// threads share their parts; so they do where reduce copies slabs.
 template <typename Op>
 class Run {
 public:
-    Run(const Op& op, const Traversal& traversal, const Plan& plan)
+    Run(const Op& op, const Traversals& traversals, std::int64_t num_threads)
         : op_(op),
-          traversal_(traversal),
-          plan_(plan),
-          parts_(plan.part_count()),
-          // Copies that are read once would only take room.
-          keeps_copies_(parts_ == 1 && op.pass_count() + (op.applies() ? 1 : 0) > 1 &&
-                        traversal.group_copy_bytes(plan.channels_per_group) > 0),
-          coalesces_(parts_ == 1 && traversal.coalesces_rows()),
-          part_bytes_(phase_bytes(traversal, plan.channels_per_group, plan.blocks_per_part)),
-          part_sums_(sums_per_channel *
-                     traversal.geometry().values_per_group(plan.channels_per_group)) {}
+          reducing_(op.pass_count() > 0 ? traversals.reduce() : traversals.apply()),
+          applying_(traversals.apply()),
+          num_threads_(num_threads),
+          plan_(make_plan(reducing_.geometry(), reducing_.workload(), num_threads)) {}
 
     void run() const {
-        if (parts_ > 1) {
-            Scratch shared;
-            shared.reserve(shared_bytes());
-            std::vector<Group> groups;
-            for (std::int64_t index = 0; index < plan_.group_count(); ++index) {
-                groups.push_back(make_group(index, shared));
-            }
-            run_phases(groups, shared);
-            return;
+        if (plan_.part_count() > 1 || reducing_.reduces_slabs()) {
+            run_phase_by_phase();
+        } else {
+            run_group_by_group();
         }
-        parallel_for(plan_.group_count(), plan_.threads, [&](std::int64_t index) {
-            Scratch& scratch = Scratch::of_this_thread();
-            scratch.reserve(single_group_bytes());
-            Group group = make_group(index, scratch);
-            run_phases({&group, 1}, scratch);
-        });
     }
 
 private:
-    struct Group {
-        ChannelRange channels;
-        GroupValues values;
-        GroupCopies copies;
-        double* part_sums;  ///< [part][part_sums_]; those of the values if there is one part
-    };
+    using Arithmetic = typename Op::Arithmetic;
 
-    const Geometry& geometry() const { return traversal_.geometry(); }
+    const Geometry& geometry() const { return reducing_.geometry(); }
 
-    std::size_t single_group_bytes() const {
+    // ---- group by group -------------------------------------------------------------------------
+
+    void run_group_by_group() const {
         const std::int64_t channels = plan_.channels_per_group;
-        const auto copies =
-            static_cast<std::size_t>(keeps_copies_ ? traversal_.group_copy_bytes(channels) : 0);
-        const std::size_t coalesced =
-            coalesces_ ? CoalescedCoefficients<Op>(geometry(), channels).bytes() : 0;
-        return group_bytes<Op>(geometry(), channels) + part_bytes_ + copies + coalesced +
-               2 * Scratch::line;
-    }
-
-    std::size_t shared_bytes() const {
-        const std::int64_t groups = plan_.group_count();
-        const std::int64_t sums = (groups * parts_ + BlockSums::levels_for(parts_)) * part_sums_;
-        return static_cast<std::size_t>(groups) *
-                   group_bytes<Op>(geometry(), plan_.channels_per_group) +
-               static_cast<std::size_t>(sums) * sizeof(double) + 2 * Scratch::line;
-    }
-
-    Group make_group(std::int64_t index, Scratch& scratch) const {
-        const ChannelRange channels = plan_.group(index);
-        Group group{channels,
-                    take_group<Op>(geometry(), channels.end - channels.begin, scratch),
-                    {},
-                    nullptr};
-        group.part_sums =
-            parts_ == 1 ? group.values.sums : scratch.take<double>(parts_ * part_sums_);
-        op_.begin_group(channels, group.values);
-        if (keeps_copies_) {
-            group.copies = traversal_.take_group_copies(channels, scratch);
-        }
-        return group;
-    }
-
-    void run_phases(std::span<Group> groups, Scratch& scratch) const {
-        for (int pass = 0; pass < op_.pass_count(); ++pass) {
-            for_each_part(groups, [&](Group& group, std::int64_t part, Scratch& own) {
-                reduce(traversal_, op_.reduction(), group.channels, plan_.part(part),
-                       group.values.centers, group.copies, group.part_sums + part * part_sums_,
-                       own);
-            });
-            for (Group& group : groups) {
-                combine(group, scratch);
-                group.copies.are_complete = keeps_copies_;
-                op_.finish_pass(pass, group.channels, group.values);
+        const bool applies_copies = op_.applies() && &applying_ == &reducing_;
+        // Copies that are read once would only take room.
+        const bool keeps_copies = op_.pass_count() + (applies_copies ? 1 : 0) > 1 &&
+                                  reducing_.group_copy_bytes(channels) > 0;
+        const std::size_t bytes =
+            group_bytes<Op>(geometry(), channels) +
+            std::max(phase_bytes(reducing_, channels, plan_.blocks),
+                     phase_bytes(applying_, channels, 1)) +
+            static_cast<std::size_t>(keeps_copies ? reducing_.group_copy_bytes(channels) : 0) +
+            coalesced_bytes(plan_) + 2 * Scratch::line;
+        parallel_for(plan_.group_count(), plan_.threads, [&](std::int64_t index) {
+            Scratch& scratch = Scratch::of_this_thread();
+            scratch.reserve(bytes);
+            const ChannelRange group = plan_.group(index);
+            const GroupValues values = take_group<Op>(geometry(), group.end - group.begin, scratch);
+            op_.begin_group(group, values);
+            GroupCopies copies =
+                keeps_copies ? reducing_.take_group_copies(group, scratch) : GroupCopies{};
+            for (int pass = 0; pass < op_.pass_count(); ++pass) {
+                reduce(reducing_, op_.reduction(), group, {0, plan_.blocks}, values.centers, copies,
+                       values.sums, scratch);
+                copies.are_complete = keeps_copies;
+                op_.finish_pass(pass, group, values);
             }
+            if (op_.applies()) {
+                apply_blocks(plan_, group, {0, applying_.geometry().order.block_count()}, values,
+                             applies_copies ? copies : GroupCopies{}, scratch);
+            }
+        });
+    }
+
+    // ---- phase by phase -------------------------------------------------------------------------
+
+    void run_phase_by_phase() const {
+        const ChannelRange all{0, plan_.channels};
+        const std::int64_t sums = op_.pass_count() > 0 ? sums_per_group() : 0;
+        Scratch shared;
+        shared.reserve(group_bytes<Op>(geometry(), plan_.channels) +
+                       Scratch::rounded(static_cast<std::size_t>(plan_.group_count() * sums) *
+                                        sizeof(double)));
+        const GroupValues values = take_group<Op>(geometry(), plan_.channels, shared);
+        auto* const part_sums = shared.take<double>(plan_.group_count() * sums);
+        op_.begin_group(all, values);
+        for (int pass = 0; pass < op_.pass_count(); ++pass) {
+            reduce_slabs(values, part_sums);
+            for (std::int64_t group = 0; group < plan_.group_count(); ++group) {
+                combine(plan_.group(group), part_sums + group * sums, values);
+            }
+            op_.finish_pass(pass, all, values);
         }
         if (op_.applies()) {
-            for_each_part(groups, [&](Group& group, std::int64_t part, Scratch& own) {
-                apply_part(group, part, own);
-            });
+            apply_parts(values);
         }
     }
 
-    /// Calls `function(group, part, scratch)`, on several threads if groups have several parts.
-    template <typename Function>
-    void for_each_part(std::span<Group> groups, const Function& function) const {
-        if (parts_ == 1) {
-            return function(groups[0], 0, Scratch::of_this_thread());
-        }
-        const auto tasks = static_cast<std::int64_t>(groups.size()) * parts_;
-        parallel_for(tasks, plan_.threads, [&](std::int64_t task) {
+    /// From the sums of one part to those of the next.
+    std::int64_t sums_per_part() const {
+        return sums_per_channel * geometry().values_per_group(plan_.channels_per_group);
+    }
+    std::int64_t sums_per_group() const { return plan_.part_count() * sums_per_part(); }
+
+    /// `part_sums`: [group][part][sums_per_part()].
+    void reduce_slabs(const GroupValues& values, double* part_sums) const {
+        const std::int64_t slabs = plan_.slab_count();
+        const bool copies_slabs = reducing_.reduces_slabs();
+        const std::size_t bytes =
+            phase_bytes(reducing_, plan_.channels_per_group, plan_.blocks_per_part) +
+            (copies_slabs ? reducing_.slab_bytes(plan_) : 0);
+        parallel_for(plan_.group_count() * slabs, plan_.threads, [&](std::int64_t task) {
             Scratch& scratch = Scratch::of_this_thread();
-            scratch.reserve(part_bytes_);
-            function(groups[static_cast<std::size_t>(task / parts_)], task % parts_, scratch);
+            scratch.reserve(bytes);
+            const ChannelRange group = plan_.group(task / slabs);
+            const PartRange parts = plan_.slab(task % slabs);
+            double* const sums = part_sums + task / slabs * sums_per_group();
+            const double* const centers = values.some<Arithmetic>(group.begin, 0).centers;
+            const SlabCopies copies =
+                copies_slabs ? reducing_.copy_slab(plan_, group, parts, scratch) : SlabCopies{};
+            for (std::int64_t index = 0; index < parts.count; ++index) {
+                const std::int64_t part = parts.first + index * parts.distance;
+                reduce(reducing_, op_.reduction(), group, plan_.part(part), centers,
+                       copies.of_part(index), sums + part * sums_per_part(), scratch);
+            }
         });
     }
 
     /// Adds the sums of a group's parts, which are nodes of one tree.
-    void combine(const Group& group, Scratch& scratch) const {
-        if (parts_ == 1) {
-            return;
+    void combine(const ChannelRange& group, double* part_sums, const GroupValues& values) const {
+        const std::int64_t parts = plan_.part_count();
+        const std::int64_t count = group.end - group.begin;
+        Scratch& scratch = Scratch::of_this_thread();
+        const std::int64_t levels = BlockSums::levels_for(parts) * sums_per_part();
+        scratch.reserve(static_cast<std::size_t>(levels + sums_per_part()) * sizeof(double) +
+                        2 * Scratch::line);
+        BlockSums tree(scratch.take<double>(levels), sums_per_part());
+        for (std::int64_t part = 0; part < parts; ++part) {
+            tree.append(part_sums + part * sums_per_part());
         }
-        const Scratch::Frame frame(scratch);
-        BlockSums tree(scratch.take<double>(BlockSums::levels_for(parts_) * part_sums_),
-                       sums_per_channel * group.values.stride);
-        for (std::int64_t part = 0; part < parts_; ++part) {
-            tree.append(group.part_sums + part * part_sums_);
+        auto* const total = scratch.take<double>(sums_per_part());
+        tree.total(total);
+        for (std::int64_t sum = 0; sum < sums_per_channel; ++sum) {
+            std::copy_n(total + sum * geometry().values_per_group(count), count,
+                        values.sums + sum * values.stride + group.begin);
         }
-        tree.total(group.values.sums);
     }
 
-    void apply_part(const Group& group, std::int64_t part, Scratch& scratch) const {
-        if (coalesces_) {
-            const CoalescedCoefficients<Op> coefficients(geometry(), group.values.channels);
-            apply_coalesced(traversal_, op_.application().columns, group.channels,
-                            coefficients.make(group.values, scratch), coefficients.stride());
+    /// As if it were an op of its own: what was reduced has left the caches.
+    void apply_parts(const GroupValues& values) const {
+        const Plan plan = make_plan(applying_.geometry(), applying_.apply_workload(), num_threads_);
+        const std::int64_t parts = plan.part_count();
+        const std::size_t bytes = phase_bytes(applying_, plan.channels_per_group, 1) +
+                                  coalesced_bytes(plan) + 2 * Scratch::line;
+        parallel_for(plan.group_count() * parts, plan.threads, [&](std::int64_t task) {
+            Scratch& scratch = Scratch::of_this_thread();
+            scratch.reserve(bytes);
+            const ChannelRange group = plan.group(task / parts);
+            apply_blocks(plan, group, plan.part(task % parts),
+                         values.some<Arithmetic>(group.begin, group.end - group.begin), {},
+                         scratch);
+        });
+    }
+
+    // ---- both -----------------------------------------------------------------------------------
+
+    bool coalesces(const Plan& plan) const {
+        return plan.part_count() == 1 && applying_.coalesces_rows();
+    }
+    std::size_t coalesced_bytes(const Plan& plan) const {
+        return coalesces(plan)
+                   ? CoalescedCoefficients<Op>(applying_.geometry(), plan.channels_per_group)
+                         .bytes()
+                   : 0;
+    }
+
+    void apply_blocks(const Plan& plan, const ChannelRange& group, const BlockRange& blocks,
+                      const GroupValues& values, const GroupCopies& copies,
+                      Scratch& scratch) const {
+        if (coalesces(plan)) {
+            const CoalescedCoefficients<Op> coefficients(applying_.geometry(), values.channels);
+            apply_coalesced(applying_, op_.application().columns, group,
+                            {coefficients.make(values, scratch), coefficients.stride()});
         } else {
-            apply(traversal_, op_.application(), group.channels, plan_.part(part),
-                  group.values.coefficients, group.copies, scratch);
+            apply(applying_, op_.application(), group, blocks, {values.coefficients, values.stride},
+                  copies, scratch);
         }
     }
 
     const Op& op_;
-    const Traversal& traversal_;
-    const Plan& plan_;
-    std::int64_t parts_;
-    bool keeps_copies_, coalesces_;
-    std::size_t part_bytes_;
-    std::int64_t part_sums_;  ///< doubles from one part's sums to the next one's
+    const Traversal& reducing_;
+    const Traversal& applying_;
+    std::int64_t num_threads_;
+    Plan plan_;
 };
 
 template <typename Op>
-void run(const Op& op, const Traversal& traversal, std::int64_t num_threads) {
-    const Plan plan = make_plan(traversal.geometry(), traversal.workload(), num_threads);
-    Run<Op>(op, traversal, plan).run();
+void run(const Op& op, const Traversals& traversals, std::int64_t num_threads) {
+    Run<Op>(op, traversals, num_threads).run();
 }
 
 }  // namespace normgraph::kernel::simd

@@ -29,18 +29,18 @@ const std::byte* end_of(const Problem& problem, const std::byte* address,
 }  // namespace
 
 void TensorAccess::bind(const Geometry& geometry, const Problem& problem, std::byte* first,
-                        std::span<const std::int64_t> strides) {
+                        std::span<const std::int64_t> all_strides) {
     address = first;
+    strides = all_strides;
     element_size = size_of(problem.data_type);
     const auto channel_axis = static_cast<std::size_t>(problem.channel_axis);
-    // Without an inner axis the outer ones are the row.
-    const bool has_rows = geometry.is_along_rows() && geometry.order.row_count != 1;
     for (std::size_t axis = 0; axis < strides.size(); ++axis) {
         if (axis != channel_axis) {
-            const bool is_row = axis < channel_axis && has_rows;
+            const bool is_row = axis < channel_axis && geometry.has_rows();
             (is_row ? rows : elements).append(problem.shape[axis], {strides[axis]});
         }
     }
+    channels = geometry.channels;
     channel_stride = strides[channel_axis];
     readable_end = end_of(problem, address, strides, element_size);
     is_direct = geometry.is_along_rows() ? has_direct_rows(geometry) : has_direct_columns(geometry);

@@ -20,6 +20,8 @@ struct BufferedTile {
 struct TensorAccess {
     std::byte* address = nullptr;  ///< written through for targets only
     TensorAxes rows, elements;
+    std::span<const std::int64_t> strides;  ///< of the problem's axes
+    std::int64_t channels = 1;
     std::int64_t channel_stride = 0;
     std::size_t element_size = 0;
     const std::byte* readable_end = nullptr;
@@ -27,7 +29,7 @@ struct TensorAccess {
 
     /// In place, since the axes take more memory than a small call should copy.
     void bind(const Geometry& geometry, const Problem& problem, std::byte* first,
-              std::span<const std::int64_t> strides);
+              std::span<const std::int64_t> all_strides);
 
     /// Whether it is copied, and neighbours in memory are of different channels.
     bool is_copied_across() const;

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <numeric>
 #include <stdexcept>
+#include <utility>
 
 namespace normgraph::kernel::simd {
 namespace {
@@ -32,7 +33,8 @@ MaskRegion region_of(const Tile& tile) {
 }  // namespace
 
 Traversal::Traversal(const Problem& problem, const TensorList& tensors)
-    : geometry_(geometry_of(problem, tensors.sources[0].strides)),
+    : problem_(problem),
+      geometry_(geometry_of(problem, tensors.sources[0].strides)),
       source_count_(tensors.sources.size()) {
     if (elements_per_channel() == 0) {
         return;
@@ -63,14 +65,28 @@ void Traversal::set_mask(std::byte* address, const Problem& problem, bool is_wri
     }
 }
 
+bool Traversal::lies_in_order() const {
+    const auto does = [&](const TensorAccess& access) {
+        return access.is_direct && (geometry_.is_along_rows() || access.elements.is_one_axis());
+    };
+    return (target_.address == nullptr || does(target_)) &&
+           std::all_of(sources_.begin(), sources_.begin() + source_count_, does);
+}
+
+Workload Traversal::apply_workload() const {
+    return {0, 0, copies_across_, buffers_mask() && mask_->packs_channels(), shares_mask_bytes(),
+            {}};
+}
+
 Workload Traversal::workload() const {
     return {static_cast<std::int64_t>(reduced_.count), most_copied_channels(), copies_across_,
-            buffers_mask() && mask_->packs_channels(), shares_mask_bytes()};
+            buffers_mask() && mask_->packs_channels(), shares_mask_bytes(),    slab_demands()};
 }
 
 // ---- tiles --------------------------------------------------------------------------------------
 
-Tiles Traversal::tiles(Phase phase, const ChannelRange& channels, std::int64_t block) const {
+Tiles Traversal::tiles(Phase phase, const ChannelRange& channels, std::int64_t block,
+                       const GroupCopies& copies) const {
     const std::int64_t row_length = geometry_.order.row_length;
     TileDemands demands{buffers_mask(), copies_across_, false, true, row_length};
     const auto consider = [&](const TensorAccess& access) {
@@ -82,7 +98,9 @@ Tiles Traversal::tiles(Phase phase, const ChannelRange& channels, std::int64_t b
         }
     };
     for (const std::size_t source : sources_of(phase).all()) {
-        consider(sources_[source]);
+        if (!copies.has(source)) {
+            consider(sources_[source]);
+        }
     }
     if (phase == Phase::apply) {
         consider(target_);
@@ -152,15 +170,18 @@ SourceTile Traversal::source_tile(std::size_t source, const Tile& tile, std::byt
     }
     std::byte* const copy = copies.sources[source];
     const BufferedTile place =
-        copy == nullptr ? tile_in(buffer, tile) : tile_in_copy(copy, tile, copies.channels);
-    const std::byte* const end =
-        copy == nullptr ? buffer + Tiles::staged_bytes(geometry_, tile.channel_count())
-                        : copy + group_bytes(copies.channels.end - copies.channels.begin);
-    if (!copies.are_complete) {
+        copy == nullptr ? tile_in(buffer, tile) : tile_in_copy(copy, tile, copies);
+    if (!copies.has(source)) {
         access.copy_to(place, tile);
     }
     const TileStrides strides = strides_of(geometry_, place);
-    return {place.address, strides.channel, strides.row, end, 0};
+    if (copy == nullptr) {
+        const std::byte* const end = buffer + Tiles::staged_bytes(geometry_, tile.channel_count());
+        return {place.address, strides.channel, strides.row, end, 0};
+    }
+    const std::int64_t channels = copies.channels.end - copies.channels.begin;
+    return {place.address, strides.channel, channels * strides.channel,
+            copy + copied_bytes(channels, copies.extent), 0};
 }
 
 TargetTile Traversal::target_tile(const Tile& tile, std::byte* buffer, bool is_buffered) const {
@@ -242,12 +263,13 @@ BufferedTile Traversal::tile_in(std::byte* buffer, const Tile& tile) const {
 }
 
 BufferedTile Traversal::tile_in_copy(std::byte* copy, const Tile& tile,
-                                     const ChannelRange& group) const {
+                                     const GroupCopies& copies) const {
+    const auto& [group, extent] = std::pair(copies.channels, copies.extent);
     const std::int64_t size = geometry_.element_size;
     const std::int64_t row =
-        tile.row * (group.end - group.begin) + tile.channels.begin - group.begin;
-    return {copy + row * geometry_.bytes_per_row() + tile.first * size, geometry_.bytes_per_row(),
-            size};
+        (tile.row - extent.row) * (group.end - group.begin) + tile.channels.begin - group.begin;
+    const std::int64_t row_bytes = (extent.end - extent.first) * size;
+    return {copy + row * row_bytes + (tile.first - extent.first) * size, row_bytes, size};
 }
 
 std::int64_t Traversal::copied_sources() const {
@@ -265,8 +287,14 @@ std::int64_t Traversal::most_copied_channels() const {
 }
 
 /// Bytes of a copy of one source, and of a vector beyond its last element.
+std::int64_t Traversal::copied_bytes(std::int64_t channels, const BlockExtent& extent) const {
+    return channels * (extent.row_end - extent.row) * (extent.end - extent.first) *
+               geometry_.element_size +
+           cache_line;
+}
+
 std::int64_t Traversal::group_bytes(std::int64_t channels) const {
-    return channels * geometry_.bytes_per_channel() + cache_line;
+    return copied_bytes(channels, geometry_.whole_extent());
 }
 
 std::int64_t Traversal::group_copy_bytes(std::int64_t channels) const {
@@ -276,10 +304,62 @@ std::int64_t Traversal::group_copy_bytes(std::int64_t channels) const {
 GroupCopies Traversal::take_group_copies(const ChannelRange& channels, Scratch& scratch) const {
     GroupCopies copies;
     copies.channels = channels;
+    copies.extent = geometry_.whole_extent();
     const std::int64_t count = channels.end - channels.begin;
     for (std::size_t source = 0; source < source_count_ && group_copy_bytes(count) > 0; ++source) {
         if (!sources_[source].is_direct) {
             copies.sources[source] = scratch.take<std::byte>(group_bytes(count));
+        }
+    }
+    return copies;
+}
+
+// ---- slabs --------------------------------------------------------------------------------------
+
+SlabDemands Traversal::slab_demands() const {
+    SlabDemands demands;
+    const auto reduced = reduced_.all();
+    const auto across = std::ranges::find_if(
+        reduced, [&](std::size_t source) { return lies_across_rows(sources_[source]); });
+    if (!geometry_.is_along_rows() || elements_per_channel() == 0 || across == reduced.end()) {
+        return demands;
+    }
+    demands = slab_demands_of(problem_, geometry_, sources_[*across]);
+    demands.sources = std::ranges::count_if(
+        reduced, [&](std::size_t source) { return !sources_[source].is_direct; });
+    if (buffers_mask() && mask_->packs_channels()) {
+        demands.channels = round_up(demands.channels, bits_per_byte);
+    }
+    return demands;
+}
+
+Slab Traversal::slab_of(const Plan& plan, const ChannelRange& channels,
+                        const PartRange& parts) const {
+    const std::int64_t blocks_per_row =
+        geometry_.order.rows_are_split() ? geometry_.order.blocks_per_row() : 1;
+    const std::int64_t rows_per_block =
+        geometry_.order.rows_are_split() ? 1 : geometry_.order.rows_per_block();
+    return {channels, geometry_.extent_of(plan.part(parts.first)), parts.count,
+            parts.distance * plan.blocks_per_part / blocks_per_row * rows_per_block};
+}
+
+std::size_t Traversal::slab_bytes(const Plan& plan) const {
+    const std::int64_t bytes = plan.steps_per_slab * plan.channels_per_group *
+                               plan.blocks_per_part * geometry_.bytes_per_block();
+    return static_cast<std::size_t>(copied_sources()) *
+           Scratch::rounded(static_cast<std::size_t>(bytes + cache_line));
+}
+
+SlabCopies Traversal::copy_slab(const Plan& plan, const ChannelRange& channels,
+                                const PartRange& parts, Scratch& scratch) const {
+    const Slab slab = slab_of(plan, channels, parts);
+    const std::int64_t step_bytes = slab.elements_per_step() * geometry_.element_size;
+    SlabCopies copies{{{}, channels, slab.extent, true}, step_bytes, slab.rows_per_step};
+    for (const std::size_t source : reduced_.all()) {
+        if (!sources_[source].is_direct) {
+            copies.first.sources[source] =
+                scratch.take<std::byte>(slab.steps * step_bytes + cache_line);
+            simd::copy_slab(geometry_, sources_[source], slab, copies.first.sources[source]);
         }
     }
     return copies;

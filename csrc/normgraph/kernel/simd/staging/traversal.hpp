@@ -10,6 +10,7 @@
 #include "normgraph/kernel/simd/micro_kernels/contract.hpp"
 #include "normgraph/kernel/simd/staging/mask_access.hpp"
 #include "normgraph/kernel/simd/staging/scratch.hpp"
+#include "normgraph/kernel/simd/staging/slabs.hpp"
 #include "normgraph/kernel/simd/staging/tensor_access.hpp"
 #include "normgraph/kernel/simd/tiling/plan.hpp"
 #include "normgraph/kernel/simd/tiling/tiles.hpp"
@@ -54,11 +55,33 @@ struct TileBuffers {
     std::byte* mask = nullptr;
 };
 
-/// Copies of a group's sources that are not direct, each [row][channel][element].
+/// Copies of a group's sources that are not direct, each [row][channel][element]: of all elements,
+/// or of those of some blocks.
 struct GroupCopies {
     std::array<std::byte*, most_sources> sources{};  ///< null: tiles are copied each time
     ChannelRange channels{};
+    BlockExtent extent{};
     bool are_complete = false;
+
+    /// Whether the elements of a source need not be copied any more.
+    bool has(std::size_t source) const { return are_complete && sources[source] != nullptr; }
+};
+
+/// Copies of parts of a group at equal distances.
+struct SlabCopies {
+    GroupCopies first;
+    std::int64_t step_bytes = 0;
+    std::int64_t rows_per_step = 0;
+
+    GroupCopies of_part(std::int64_t index) const {
+        GroupCopies copies = first;
+        for (std::byte*& source : copies.sources) {
+            source = source == nullptr ? nullptr : source + index * step_bytes;
+        }
+        copies.extent.row += index * rows_per_step;
+        copies.extent.row_end += index * rows_per_step;
+        return copies;
+    }
 };
 
 class Traversal {
@@ -75,9 +98,14 @@ public:
     const Geometry& geometry() const { return geometry_; }
     std::int64_t elements_per_channel() const { return geometry_.elements_per_channel(); }
     Workload workload() const;
+    /// That of apply alone.
+    Workload apply_workload() const;
+    /// Whether no tensor is copied, and rows follow each other where elements of a channel do not.
+    bool lies_in_order() const;
     bool streams_target() const { return streams_target_; }
 
-    Tiles tiles(Phase phase, const ChannelRange& channels, std::int64_t block) const;
+    Tiles tiles(Phase phase, const ChannelRange& channels, std::int64_t block,
+                const GroupCopies& copies) const;
     /// Copies what has to be copied of a tile before a micro-kernel takes it, and after.
     StagedTile stage(Phase phase, const Tile& tile, const TileBuffers& buffers,
                      const GroupCopies& copies) const;
@@ -89,6 +117,13 @@ public:
     /// Bytes that copies of whole groups take; 0 where there is nothing to copy, or too much.
     std::int64_t group_copy_bytes(std::int64_t channels) const;
     GroupCopies take_group_copies(const ChannelRange& channels, Scratch& scratch) const;
+
+    /// Whether reduce reads slabs: copies of several parts at once.
+    bool reduces_slabs() const { return slab_demands().sources > 0; }
+    std::size_t slab_bytes(const Plan& plan) const;
+    /// Copies the sources of reduce that are not direct.
+    SlabCopies copy_slab(const Plan& plan, const ChannelRange& channels, const PartRange& parts,
+                         Scratch& scratch) const;
 
     /// Whether short rows of channels follow each other in all tensors of apply, so that rows of a
     /// group can be taken as one row of columns, with a coefficient for each.
@@ -113,9 +148,12 @@ private:
         return phase == Phase::reduce ? reduced_ : applied_;
     }
 
+    SlabDemands slab_demands() const;
     std::int64_t copied_sources() const;
     std::int64_t most_copied_channels() const;
+    std::int64_t copied_bytes(std::int64_t channels, const BlockExtent& extent) const;
     std::int64_t group_bytes(std::int64_t channels) const;
+    Slab slab_of(const Plan& plan, const ChannelRange& channels, const PartRange& parts) const;
     std::int64_t mask_bytes(std::int64_t channels) const;
     /// Whether a tile's bits are copied from its buffer to the mask.
     bool copies_bits_back() const {
@@ -127,7 +165,7 @@ private:
 
     MaskTile mask_tile(const Tile& tile, std::byte* buffer) const;
     BufferedTile tile_in(std::byte* buffer, const Tile& tile) const;
-    BufferedTile tile_in_copy(std::byte* copy, const Tile& tile, const ChannelRange& group) const;
+    BufferedTile tile_in_copy(std::byte* copy, const Tile& tile, const GroupCopies& copies) const;
     SourceTile direct_source(const TensorAccess& access, const Tile& tile) const;
     SourceTile source_tile(std::size_t source, const Tile& tile, std::byte* buffer,
                            const GroupCopies& copies) const;
@@ -135,6 +173,7 @@ private:
     std::int64_t prefetch_distance(const TensorAccess& access, const Tile& tile) const;
     bool target_lines_up(const Tile& tile) const;
 
+    Problem problem_;
     Geometry geometry_;
     std::array<TensorAccess, most_sources> sources_;
     std::size_t source_count_;

@@ -33,11 +33,18 @@ struct Geometry {
     SummationOrder order;
     CacheTuning tuning = cache_tuning();
 
+    /// Whether a channel has several rows: without inner axes the outer ones are its row.
+    bool has_rows() const { return is_along_rows() && order.row_count != 1; }
     bool is_along_rows() const { return layout_class == LayoutClass::channels_first; }
 
     std::int64_t elements_per_channel() const { return order.row_count * order.row_length; }
     std::int64_t bytes_per_row() const { return order.row_length * element_size; }
     std::int64_t bytes_per_channel() const { return elements_per_channel() * element_size; }
+    /// The most of one channel.
+    std::int64_t bytes_per_block() const {
+        return element_size * (order.rows_are_split() ? order.elements_per_block()
+                                                      : order.rows_per_block() * order.row_length);
+    }
     std::int64_t tensor_bytes() const { return channels * bytes_per_channel(); }
     bool has_short_rows() const { return bytes_per_row() < shortest_streamed_row; }
 
@@ -54,6 +61,15 @@ struct Geometry {
     std::int64_t rows_in_whole_lines(std::int64_t rows) const {
         const std::int64_t unit = cache_line / std::gcd(bytes_per_row(), cache_line);
         return rows < unit ? rows : rows / unit * unit;
+    }
+
+    BlockExtent whole_extent() const { return {0, order.row_count, 0, order.row_length}; }
+
+    /// The elements of some blocks: of whole rows, or of one row.
+    BlockExtent extent_of(const BlockRange& blocks) const {
+        const BlockExtent first = extent_of(blocks.begin);
+        const BlockExtent last = extent_of(blocks.end - 1);
+        return {first.row, last.row_end, first.first, last.end};
     }
 
     BlockExtent extent_of(std::int64_t block) const {

@@ -19,7 +19,9 @@ std::int64_t channels_that_fit_the_cache(const Geometry& geometry, const Workloa
     const std::int64_t most = std::min(geometry.channels, geometry.tuning.most_channels_per_group);
     const std::int64_t most_copied = workload.most_copied_channels;
     const bool all_fit = 2 * geometry.tensor_bytes() <= geometry.tuning.reused_bytes;
-    if (all_fit && most_copied == 0 && !workload.copies_across) {
+    // What is not reduced need not stay in a cache: short rows make the longest runs then.
+    const bool reads_once = workload.reduced_sources == 0 && geometry.has_short_rows();
+    if ((all_fit || reads_once) && most_copied == 0 && !workload.copies_across) {
         return most;
     }
     if (workload.copies_across) {
@@ -50,7 +52,58 @@ std::int64_t blocks_per_part(const Plan& plan, std::int64_t parts) {
         std::bit_floor(static_cast<std::uint64_t>(std::max<std::int64_t>(1, plan.blocks / parts))));
 }
 
+/// Slabs of whole cache lines; while they fit the L2 cache, of more steps, then of more blocks,
+/// then of more channels.
+void divide_into_slabs(const Geometry& geometry, const SlabDemands& demands, Plan& plan) {
+    const std::int64_t block_bytes = geometry.bytes_per_block() * demands.sources;
+    const bool has_steps = demands.steps > 1;
+    const std::int64_t blocks_per_step = has_steps ? demands.blocks_per_step : plan.blocks;
+    plan.channels_per_group = std::min(demands.channels, plan.channels);
+    plan.steps = demands.axis_length;
+    plan.steps_per_slab = demands.steps;
+    plan.blocks_per_part = 1;
+    const auto blocks = [&] {
+        return plan.channels_per_group * plan.steps_per_slab * plan.blocks_per_part;
+    };
+    const auto fits = [&](std::int64_t bytes) { return 2 * blocks() * block_bytes <= bytes; };
+    const auto may_double = [&] { return fits(geometry.tuning.reused_bytes); };
+    // Incomplete lines would be read again and again.
+    while (plan.blocks_per_part < std::min(demands.blocks, plan.blocks) &&
+           fits(geometry.tuning.most_slab_bytes)) {
+        plan.blocks_per_part *= 2;
+    }
+    while (may_double() && plan.steps_per_slab < plan.steps) {
+        plan.steps_per_slab = std::min(2 * plan.steps_per_slab, plan.steps);
+    }
+    // Parts of rows that are split stay within a row.
+    const std::int64_t whole = geometry.order.rows_are_split() ? geometry.order.blocks_per_row()
+                               : has_steps                     ? blocks_per_step
+                                                               : 0;
+    while (may_double() && plan.blocks_per_part < blocks_per_step &&
+           whole % (2 * plan.blocks_per_part) == 0) {
+        plan.blocks_per_part *= 2;
+    }
+    while (may_double() && plan.channels_per_group < plan.channels) {
+        plan.channels_per_group = std::min(2 * plan.channels_per_group, plan.channels);
+    }
+    const auto too_few = [&] {
+        return plan.threads > 1 &&
+               plan.group_count() * plan.slab_count() < plan.threads * tasks_per_thread;
+    };
+    plan.parts_per_step = divide_up(blocks_per_step, plan.blocks_per_part);
+    while (too_few() && plan.channels_per_group > demands.channels) {
+        plan.channels_per_group = round_up(divide_up(plan.channels_per_group, 2), demands.channels);
+    }
+    while (too_few() && plan.blocks_per_part > 1) {
+        plan.blocks_per_part /= 2;
+        plan.parts_per_step = divide_up(blocks_per_step, plan.blocks_per_part);
+    }
+}
+
 void divide_rows(const Geometry& geometry, const Workload& workload, Plan& plan) {
+    if (workload.slabs.sources > 0) {
+        return divide_into_slabs(geometry, workload.slabs, plan);
+    }
     const std::int64_t unit = workload.packs_channels ? bits_per_byte : 1;
     const auto whole_bytes = [&](std::int64_t channels) { return round_up(channels, unit); };
     plan.channels_per_group = whole_bytes(channels_that_fit_the_cache(geometry, workload));
@@ -119,6 +172,9 @@ Plan make_plan(const Geometry& geometry, const Workload& workload, std::int64_t 
         divide_rows(geometry, workload, plan);
     } else {
         divide_columns(geometry, workload, plan);
+    }
+    if (plan.steps == 1) {
+        plan.parts_per_step = plan.part_count();
     }
     return plan;
 }

@@ -10,12 +10,23 @@
 /// bits of the results do not depend on it.
 namespace normgraph::kernel::simd {
 
+/// `count` parts from `first` on, at this distance.
+struct PartRange {
+    std::int64_t first, count, distance;
+};
+
 struct Plan {
     std::int64_t threads = 1;
     std::int64_t channels = 0;
     std::int64_t channels_per_group = 1;
     std::int64_t blocks = 0;
     std::int64_t blocks_per_part = 0;  ///< a power of two, or all of them
+    /// Parts at equal distances whose data is copied together: a slab. They are those of some
+    /// steps along an axis of `steps` steps; `parts_per_step` divides the parts, unless there is
+    /// one step.
+    std::int64_t steps = 1;
+    std::int64_t steps_per_slab = 1;
+    std::int64_t parts_per_step = 1;
 
     std::int64_t group_count() const { return divide_up(channels, channels_per_group); }
     std::int64_t part_count() const { return blocks == 0 ? 1 : divide_up(blocks, blocks_per_part); }
@@ -27,6 +38,29 @@ struct Plan {
         const std::int64_t begin = index * blocks_per_part;
         return {begin, std::min(begin + blocks_per_part, blocks)};
     }
+
+    std::int64_t slabs_across() const { return divide_up(steps, steps_per_slab); }
+    std::int64_t slab_count() const {
+        return divide_up(part_count(), steps * parts_per_step) * slabs_across() * parts_per_step;
+    }
+    /// Slabs that follow each other lie side by side along the axis of steps.
+    PartRange slab(std::int64_t index) const {
+        const std::int64_t step = index % slabs_across() * steps_per_slab;
+        const std::int64_t part = index / slabs_across();
+        const std::int64_t first = part / parts_per_step * steps * parts_per_step;
+        return {first + step * parts_per_step + part % parts_per_step,
+                std::min(steps_per_slab, steps - step), parts_per_step};
+    }
+};
+
+/// A reduction that copies what it reads slab by slab, in the order in which it lies in memory.
+struct SlabDemands {
+    std::int64_t sources = 0;   ///< that are copied so; 0 if none is
+    std::int64_t channels = 1;  ///< so many together have whole cache lines,
+    std::int64_t steps = 1;     ///< with so many steps along the axis of `axis_length`,
+    std::int64_t axis_length = 1;
+    std::int64_t blocks_per_step = 0;  ///< whose distance is so many whole blocks,
+    std::int64_t blocks = 1;           ///< and so many blocks that follow each other
 };
 
 /// Facts that a plan depends on besides the geometry.
@@ -41,6 +75,7 @@ struct Workload {
     bool packs_channels = false;
     /// Whether bytes of a mask that is written hold bits of several blocks.
     bool shares_mask_bytes = false;
+    SlabDemands slabs{};
 };
 
 /// For at most num_threads threads; fewer where the problem is small.
