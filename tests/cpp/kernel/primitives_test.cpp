@@ -126,6 +126,27 @@ TEST_P(Primitives, OperationsInAnyStrides) {
     }
 }
 
+/// Chunks of several steps and of one, the last ones incomplete, beside a source in C order.
+TEST_P(Primitives, OperationsInFortranOrder) {
+    for (const Shape& shape :
+         {Shape{70, 3001}, Shape{3, 90, 700}, Shape{37, 7, 53, 11}, Shape{5, 2, 40001}}) {
+        Placement placement;
+        for (std::size_t axis = shape.size(); axis-- > 0;) {
+            placement.outermost_first.push_back(axis);
+        }
+        StridedTensor first = filled(shape, GetParam(), Values::wide, 17, placement);
+        StridedTensor second = filled(shape, GetParam(), Values::wide, 18, placement);
+        StridedTensor logical = filled(shape, GetParam(), Values::wide, 19);
+        StridedTensor result = filled(shape, GetParam(), Values::normal, 20);
+        check_operation(ElementWiseOperation::add, shape, GetParam(), first, second, result,
+                        many_threads);
+        check_operation(ElementWiseOperation::multiply, shape, GetParam(), logical, second, result,
+                        many_threads);
+        check_operation(ElementWiseOperation::negate, shape, GetParam(), second, second, first,
+                        many_threads);
+    }
+}
+
 /// ReLU of (first · second + repeated), selected by, subtracted from; two results.
 TEST_P(Primitives, ProgramsOfSeveralInstructions) {
     for (const Shape& shape : {Shape{3, 7}, Shape{8, 1000}, Shape{17, 40001}}) {
@@ -286,12 +307,28 @@ TEST_P(Primitives, SumsOfEveryLength) {
 
 TEST_P(Primitives, SumsOfBlocksInAnyStrides) {
     for (const SumCase& sample :
-         {SumCase{{2, 1023}, {0}}, SumCase{{2, 1024}, {0}}, SumCase{{2, 1025}, {0}},
-          SumCase{{7000}, {}}, SumCase{{9, 3, 777}, {1}}, SumCase{{5000, 19}, {1}},
-          SumCase{{40, 300, 7}, {1}}, SumCase{{30, 5, 7, 7}, {1}}, SumCase{{1100, 600}, {1}},
-          SumCase{{3, 5, 7}, {0, 1, 2}}, SumCase{{3, 0, 7}, {0, 2}}, SumCase{{3, 0}, {1}},
+         {SumCase{{2, 1023}, {0}},
+          SumCase{{2, 1024}, {0}},
+          SumCase{{2, 1025}, {0}},
+          SumCase{{7000}, {}},
+          SumCase{{9, 3, 777}, {1}},
+          SumCase{{5000, 19}, {1}},
+          SumCase{{40, 300, 7}, {1}},
+          SumCase{{30, 5, 7, 7}, {1}},
+          SumCase{{1100, 600}, {1}},
+          SumCase{{3, 5, 7}, {0, 1, 2}},
+          SumCase{{3, 0, 7}, {0, 2}},
+          SumCase{{3, 0}, {1}},
           SumCase{{90, 70}, {0}, {.outermost_first = {1, 0}, .steps = {}}},
           SumCase{{90, 2000}, {1}, {.outermost_first = {1, 0}, .steps = {}}},
+          SumCase{{257, 300}, {}, {.outermost_first = {1, 0}, .steps = {}}},
+          SumCase{{5, 300, 70}, {1}, {.outermost_first = {2, 1, 0}, .steps = {}}},
+          SumCase{{70, 5, 300}, {2}, {.outermost_first = {2, 1, 0}, .steps = {}}},
+          SumCase{{601, 3}, {0}},
+          SumCase{{20, 256}, {0}},
+          SumCase{{20, 257}, {0}},
+          SumCase{{7, 601, 2, 3}, {1}},
+          SumCase{{601, 9, 3}, {0, 1}},
           SumCase{{9, 37, 33}, {0, 2}, {.outermost_first = {2, 0, 1}, .steps = {}}},
           SumCase{{9, 37, 33}, {2}, {.outermost_first = {}, .steps = {-1, 1, 1}}},
           SumCase{{9, 37, 33}, {1}, {.outermost_first = {}, .steps = {1, 0, 1}}},

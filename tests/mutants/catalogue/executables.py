@@ -148,8 +148,27 @@ ELEMENT_WISE_KERNEL = Group(
         Mutant(
             "repeated-value-too-short",
             "the last element",
-            "repeat(copy, std::min(block_length_, end - begin),",
-            "repeat(copy, std::min(block_length_, end - begin) - 1,",
+            "repeat(copy, std::min(block_length_, chunks_.count),",
+            "repeat(copy, std::min(block_length_, chunks_.count) - 1,",
+        ),
+    ),
+)
+
+ELEMENT_WISE_CHUNKS = Group(
+    KERNEL + "simd/primitives/element_wise.cpp",
+    CPP_TESTS,
+    (
+        Mutant(
+            "chunks-of-whole-steps",
+            "the last steps of an axis",
+            "std::min(steps_per_chunk, steps - step)",
+            "steps_per_chunk",
+        ),
+        Mutant(
+            "chunks-at-the-first-range",
+            "where a chunk's range begins",
+            "(outer * steps + step) * distance + range * length",
+            "(outer * steps + step) * distance",
         ),
     ),
 )
@@ -169,6 +188,18 @@ SUM_KERNEL = Group(
             "the lane of the first row",
             ".first_lane = row % lane_count,",
             ".first_lane = 0,",
+        ),
+        Mutant(
+            "columns-copied-as-they-lie",
+            "the distance of columns that are copied",
+            "{tile.columns, size_, axes_.columns.value_stride}",
+            "{tile.columns, size_, size_}",
+        ),
+        Mutant(
+            "sums-of-the-first-copied-block",
+            "that a copy has several blocks",
+            "values += block_length * size_;",
+            "",
         ),
     ),
 )
@@ -239,6 +270,7 @@ GROUPS = (
     EXECUTABLE,
     BINDING,
     ELEMENT_WISE_KERNEL,
+    ELEMENT_WISE_CHUNKS,
     SUM_KERNEL,
     PRODUCT_KERNEL,
     STORAGE_TYPE,

@@ -1,8 +1,11 @@
-// Memory traffic: each source is read once, each target written once. Block by block all
-// instructions are run, so that what lies between them stays in the L1 cache; a source or
-// a target that is not C-contiguous is copied through such a block as well.
+// Memory traffic: each source is read once, each target written once. Block by
+// block all instructions are run, so that what lies between them stays in the
+// L1 cache; a source or a target that is not C-contiguous is copied through
+// such a block as well. Where neighbours of a source are far apart in the
+// logical order, several blocks are copied at once, through the L2 cache.
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <vector>
 
@@ -11,6 +14,7 @@
 #include "normgraph/kernel/simd/staging/scratch.hpp"
 #include "normgraph/kernel/strided/copy.hpp"
 #include "normgraph/kernel/strided/extents.hpp"
+#include "normgraph/kernel/strided/ranges.hpp"
 #include "normgraph/kernel/threads/interruption.hpp"
 #include "normgraph/kernel/threads/share_range.hpp"
 #include "normgraph/kernel/tuning.hpp"
@@ -45,7 +49,8 @@ ElementWiseLoop loop_of(const MicroKernelTable& table, const ElementWiseInstruct
     });
 }
 
-/// Where a block of a value lies: at base + step · (index of its first element).
+/// Where a block of a value lies: at base + step · (index of its first
+/// element).
 struct Place {
     std::byte* base = nullptr;
     std::int64_t step = 0;
@@ -61,6 +66,43 @@ struct Copy {
     std::int32_t slot;
     std::size_t size;
 };
+
+/// How the elements are divided: a chunk has `length` elements that follow each
+/// other, and as many at each of some steps along an axis of `steps` steps.
+struct Chunks {
+    std::int64_t count;     ///< of all elements
+    std::int64_t distance;  ///< of a step, in elements
+    std::int64_t steps = 1, steps_per_chunk = 1;
+    std::int64_t length;
+
+    std::int64_t chunk_count() const {
+        return count / (steps * distance) * divide_up(steps, steps_per_chunk) *
+               divide_up(distance, length);
+    }
+    StepsOfRange chunk(std::int64_t index) const {
+        const std::int64_t across = divide_up(steps, steps_per_chunk);
+        const std::int64_t step = index % across * steps_per_chunk;
+        const std::int64_t range = index / across % divide_up(distance, length);
+        const std::int64_t outer = index / across / divide_up(distance, length);
+        return {(outer * steps + step) * distance + range * length,
+                std::min(length, distance - range * length),
+                std::min(steps_per_chunk, steps - step), distance};
+    }
+};
+
+/// The axis along which neighbours in memory are the nearest.
+std::size_t nearest_axis(const TensorAxes& tensor) {
+    const auto axes = tensor.axes();
+    std::size_t nearest = axes.size() - 1;
+    for (std::size_t axis = 0; axis < axes.size(); ++axis) {
+        const std::int64_t stride = std::abs(axes[axis].strides[0]);
+        if (stride != 0 &&
+            (axes[nearest].strides[0] == 0 || stride < std::abs(axes[nearest].strides[0]))) {
+            nearest = axis;
+        }
+    }
+    return nearest;
+}
 
 /// A program on its tensors, the same for all threads.
 class BoundProgram {
@@ -79,16 +121,20 @@ public:
             cache_tuning().element_wise_bytes /
             (std::max<std::int64_t>(1, slots_) * static_cast<std::int64_t>(widest_));
         block_length_ = std::clamp(fitting / 64 * 64, shortest_block, longest_block);
+        divide();
     }
 
-    std::int64_t block_length() const { return block_length_; }
+    std::int64_t chunk_count() const { return chunks_.chunk_count(); }
 
-    /// The elements from begin up to end.
+    /// The chunks from begin up to end.
     void run(std::int64_t begin, std::int64_t end) const {
         const std::size_t slot_bytes =
             Scratch::rounded(static_cast<std::size_t>(block_length_) * widest_);
+        const std::size_t copy_bytes = Scratch::rounded(
+            static_cast<std::size_t>(chunks_.steps_per_chunk * chunks_.length) * widest_);
         Scratch& scratch = Scratch::of_this_thread();
-        scratch.reserve(static_cast<std::size_t>(slots_) * slot_bytes);
+        scratch.reserve(static_cast<std::size_t>(slots_) * slot_bytes +
+                        copied_sources_.size() * copy_bytes);
         auto* const slots = scratch.take<std::byte>(slots_ * static_cast<std::int64_t>(slot_bytes));
         const auto slot = [&](std::int32_t index) {
             return slots + static_cast<std::size_t>(index) * slot_bytes;
@@ -100,27 +146,38 @@ public:
                 place.base = slot(program_.instructions[index].slot);
             }
         }
-        std::vector<TensorCursor> sources = cursors(copied_sources_, begin);
-        std::vector<TensorCursor> targets = cursors(copied_targets_, begin);
-        for (const Copy& copy : copied_sources_) {
-            places[static_cast<std::size_t>(copy.value)] = {slot(copy.slot), 0};
+        std::vector<std::byte*> copies;
+        for (std::size_t index = 0; index < copied_sources_.size(); ++index) {
+            copies.push_back(scratch.take<std::byte>(static_cast<std::int64_t>(copy_bytes)));
         }
         for (const Copy& copy : repeated_sources_) {
             places[static_cast<std::size_t>(copy.value)] = {slot(copy.slot), 0};
-            repeat(copy, std::min(block_length_, end - begin), slot(copy.slot));
+            repeat(copy, std::min(block_length_, chunks_.count), slot(copy.slot));
         }
-        for (; begin < end; begin += block_length_) {
-            stop_if_interrupted();
-            const std::int64_t length = std::min(block_length_, end - begin);
-            for (std::size_t index = 0; index < sources.size(); ++index) {
-                const Copy& copy = copied_sources_[index];
-                gather(sources[index], copy.tensor, copy.size, length, slot(copy.slot));
+        for (; begin < end; ++begin) {
+            const StepsOfRange chunk = chunks_.chunk(begin);
+            for (std::size_t index = 0; index < copies.size(); ++index) {
+                copy_chunk(copied_sources_[index], chunk, copies[index]);
             }
-            run_block(places, begin, length);
-            for (std::size_t index = 0; index < targets.size(); ++index) {
-                const Copy& copy = copied_targets_[index];
-                scatter(targets[index], copy.tensor, copy.size, length,
-                        places[static_cast<std::size_t>(copy.value)].at(begin));
+            for (std::int64_t step = 0; step < chunk.steps; ++step) {
+                for (std::int64_t done = 0; done < chunk.length; done += block_length_) {
+                    stop_if_interrupted();
+                    for (std::size_t index = 0; index < copies.size(); ++index) {
+                        const Copy& copy = copied_sources_[index];
+                        places[static_cast<std::size_t>(copy.value)] = {
+                            copies[index] +
+                                (step * chunk.length + done) * static_cast<std::int64_t>(copy.size),
+                            0};
+                    }
+                    const std::int64_t first = chunk.first + step * chunk.distance + done;
+                    const std::int64_t length = std::min(block_length_, chunk.length - done);
+                    run_block(places, first, length);
+                    for (const Copy& copy : copied_targets_) {
+                        TensorCursor cursor(copy.axes, first);
+                        scatter(cursor, copy.tensor, copy.size, length,
+                                places[static_cast<std::size_t>(copy.value)].at(first));
+                    }
+                }
             }
         }
     }
@@ -151,8 +208,9 @@ private:
         }
     }
 
-    /// An instruction writes a target that lies in C order itself. Other targets are copies of a
-    /// value's blocks: of a slot, a source, or a target in C order.
+    /// An instruction writes a target that lies in C order itself. Other targets
+    /// are copies of a value's blocks: of a slot, a source, or a target in C
+    /// order.
     void bind_targets() {
         for (const ElementWiseTarget& target : program_.targets) {
             const TensorAxes axes(program_.shape, target.tensor.strides);
@@ -167,13 +225,49 @@ private:
         }
     }
 
-    static std::vector<TensorCursor> cursors(const std::vector<Copy>& copies, std::int64_t begin) {
-        std::vector<TensorCursor> result;
-        result.reserve(copies.size());
-        for (const Copy& copy : copies) {
-            result.emplace_back(copy.axes, begin);
+    /// Chunks are blocks, unless a source's neighbours in memory are far apart:
+    /// then they are steps along that axis, so many that lines are whole and the
+    /// chunk fits the L2 cache.
+    void divide() {
+        const std::int64_t count = product(program_.shape);
+        chunks_ = {.count = count, .distance = count, .length = block_length_};
+        const auto across = std::ranges::find_if(copied_sources_, is_far);
+        if (across == copied_sources_.end()) {
+            return;
         }
-        return result;
+        const auto axes = across->axes.axes();
+        const std::size_t nearest = nearest_axis(across->axes);
+        std::int64_t distance = 1;
+        for (std::size_t axis = nearest + 1; axis < axes.size(); ++axis) {
+            distance *= axes[axis].length;
+        }
+        const std::int64_t fitting =
+            2 * cache_tuning().staged_tile_bytes / static_cast<std::int64_t>(widest_);
+        const std::int64_t wanted = std::min(axes[nearest].length, steps_of_whole_lines);
+        chunks_.length = fitting;
+        if (distance * wanted > fitting) {
+            chunks_.distance = distance;
+            chunks_.steps = axes[nearest].length;
+            chunks_.steps_per_chunk = wanted;
+            chunks_.length = std::max<std::int64_t>(1, fitting / wanted);
+        }
+    }
+
+    static bool is_far(const Copy& copy) {
+        return nearest_axis(copy.axes) + 1 < copy.axes.axes().size();
+    }
+
+    /// Elements that lie in runs are copied run by run, others box by box.
+    static void copy_chunk(const Copy& copy, const StepsOfRange& chunk, std::byte* target) {
+        const auto size = static_cast<std::int64_t>(copy.size);
+        if (copy.size > 1 && is_far(copy)) {
+            return copy_steps(copy.tensor, copy.axes, chunk, size, target);
+        }
+        for (std::int64_t step = 0; step < chunk.steps; ++step) {
+            TensorCursor cursor(copy.axes, chunk.first + step * chunk.distance);
+            gather(cursor, copy.tensor, copy.size, chunk.length,
+                   target + step * chunk.length * size);
+        }
     }
 
     static void repeat(const Copy& copy, std::int64_t length, std::byte* slot) {
@@ -197,6 +291,7 @@ private:
     std::int32_t slots_;
     std::size_t widest_ = 1;
     std::int64_t block_length_ = 0;
+    Chunks chunks_{};
     std::vector<ElementWiseLoop> loops_;
     std::vector<Place> places_;  ///< null where it is a slot
     std::vector<Copy> copied_sources_, repeated_sources_, copied_targets_;
@@ -213,12 +308,8 @@ void run_kernel(const MicroKernelTable& table, const ElementWiseProgram& program
     const BoundProgram bound(table, program);
     const auto steps =
         static_cast<std::int64_t>(program.sources.size() + program.instructions.size());
-    const std::int64_t length = bound.block_length();
-    share_range(divide_up(count, length),
-                useful_threads(count * steps, work_per_thread, num_threads),
-                [&](std::int64_t begin, std::int64_t end) {
-                    bound.run(begin * length, std::min(end * length, count));
-                });
+    share_range(bound.chunk_count(), useful_threads(count * steps, work_per_thread, num_threads),
+                [&](std::int64_t begin, std::int64_t end) { bound.run(begin, end); });
 }
 
 }  // namespace normgraph::kernel::simd

@@ -1,10 +1,12 @@
-// Memory traffic: the value is read once. Where it is large and the result small, several threads
-// share the blocks of one element of the result; their sums are then added in the order of the
-// tree, whoever made them.
+// Memory traffic: the value is read once. Where it is large and the result
+// small, several threads share the blocks of one element of the result; their
+// sums are then added in the order of the tree, whoever made them.
 
 #include <algorithm>
 #include <bit>
+#include <cstdlib>
 #include <cstring>
+#include <limits>
 #include <vector>
 
 #include "normgraph/kernel/kernels.hpp"
@@ -13,8 +15,9 @@
 #include "normgraph/kernel/simd/phases/block_sums.hpp"
 #include "normgraph/kernel/simd/phases/fold_lanes.hpp"
 #include "normgraph/kernel/simd/staging/scratch.hpp"
-#include "normgraph/kernel/strided/copy.hpp"
+#include "normgraph/kernel/strided/cursor.hpp"
 #include "normgraph/kernel/strided/extents.hpp"
+#include "normgraph/kernel/strided/ranges.hpp"
 #include "normgraph/kernel/threads/interruption.hpp"
 #include "normgraph/kernel/threads/share_range.hpp"
 #include "normgraph/kernel/tuning.hpp"
@@ -28,8 +31,8 @@ struct Axis {
     std::int64_t length, value_stride, result_stride;
 };
 
-/// The axes of the problem by what becomes of them. If there is a columns axis, elements along it
-/// lie side by side and have sums of their own.
+/// The axes of the problem by what becomes of them. If there is a columns axis,
+/// elements along it have sums of their own, which are made side by side.
 struct Axes {
     std::vector<std::int64_t> kept_lengths, value_strides, result_strides;
     std::vector<std::int64_t> summed_lengths, summed_strides;
@@ -57,16 +60,23 @@ struct Axes {
     }
 
 private:
+    /// The axis along which elements lie side by side, unless they do so along
+    /// the summed ones, or the nearest to that if there is little to sum:
+    /// beginning to takes longer.
     void take_columns(std::vector<Axis>& kept, std::int64_t size) {
-        if (!summed_strides.empty() && summed_strides.back() == size) {
+        const auto distance = [](const Axis& axis) {
+            return axis.length >= fewest_sum_columns ? std::abs(axis.value_stride)
+                                                     : std::numeric_limits<std::int64_t>::max();
+        };
+        const auto nearest = std::ranges::min_element(kept, {}, distance);
+        if (nearest == kept.end() || nearest->length < fewest_sum_columns) {
             return;
         }
-        const auto found = std::ranges::find_if(kept, [&](const Axis& axis) {
-            return axis.value_stride == size && axis.length >= fewest_sum_columns;
-        });
-        if (found != kept.end()) {
-            columns = *found;
-            kept.erase(found);
+        const bool has_rows = !summed_strides.empty() && summed_strides.back() == size;
+        const bool are_side_by_side = nearest->value_stride == size && !has_rows;
+        if (are_side_by_side || product(summed_lengths) <= most_elements_of_short_sum) {
+            columns = *nearest;
+            kept.erase(nearest);
         }
     }
 };
@@ -87,7 +97,14 @@ public:
           results_(axes_.kept_lengths, axes_.result_strides),
           summed_(axes_.summed_lengths, axes_.summed_strides),
           has_columns_(axes_.columns.length > 1),
+          copies_columns_(has_columns_ && axes_.columns.value_stride != size_),
           most_columns_(cache_tuning().most_sum_columns),
+          // What lies in another order is copied in more than one block, for the
+          // sake of whole cache lines.
+          blocks_per_copy_(has_columns_ || summed_.stride() == size_
+                               ? 1
+                               : std::max<std::int64_t>(
+                                     1, cache_tuning().reused_bytes / (block_length * size_))),
           tiles_per_row_(divide_up(axes_.columns.length, most_columns_)),
           tile_width_(has_columns_
                           ? round_up(std::min(axes_.columns.length, most_columns_), lanes_per_step)
@@ -107,32 +124,36 @@ public:
 
     std::size_t scratch_bytes(std::int64_t blocks) const {
         const std::int64_t levels = BlockSums::levels_for(blocks) + 2 + PrimitiveSum::lanes;
-        return static_cast<std::size_t>(levels * tile_width_ + block_length + lanes_per_step) *
-                   sizeof(double) +
-               4 * Scratch::line;
+        return static_cast<std::size_t>(levels * tile_width_) * sizeof(double) +
+               static_cast<std::size_t>(copy_bytes()) + 5 * Scratch::line;
     }
 
-    /// Writes to `sums`, one per column, those of the blocks from begin up to end: a node of the
-    /// tree.
+    /// Writes to `sums`, one per column, those of the blocks from begin up to
+    /// end: a node of the tree.
     void add_blocks(const Tile& tile, std::int64_t begin, std::int64_t end, double* sums,
                     Scratch& scratch) const {
         const Scratch::Frame frame(scratch);
         auto* const levels = scratch.take<double>(BlockSums::levels_for(end - begin) * tile_width_);
         auto* const block = scratch.take<double>(tile_width_);
         BlockSums tree(levels, tile_width_);
-        TensorCursor cursor(summed_, begin * block_length);
-        auto* const staged =
-            scratch.take<double>(has_columns_ ? PrimitiveSum::lanes * tile_width_ : block_length);
-        for (std::int64_t index = begin; index < end; ++index) {
+        auto* const lanes = scratch.take<double>(has_columns_ ? lane_count * tile_width_ : 0);
+        auto* const copy = scratch.take<std::byte>(copy_bytes());
+        for (std::int64_t index = begin; index < end; index += blocks_per_copy_) {
             stop_if_interrupted();
-            const std::int64_t length =
-                std::min(block_length, summed_.element_count() - index * block_length);
+            const std::int64_t first = index * block_length;
+            const std::int64_t last = std::min(
+                std::min(index + blocks_per_copy_, end) * block_length, summed_.element_count());
             if (has_columns_) {
-                sum_columns(tile, cursor, length, staged, block);
-            } else {
-                block[0] = sum_elements(tile, cursor, length, staged);
+                sum_columns(tile, first, last - first, copy, lanes, block);
+                tree.append(block);
+                continue;
             }
-            tree.append(block);
+            const std::byte* values = elements(tile, first, last - first, copy);
+            for (std::int64_t left = last - first; left > 0; left -= block_length) {
+                block[0] = kernels_.sum_block(values, std::min(block_length, left));
+                values += block_length * size_;
+                tree.append(block);
+            }
         }
         tree.total(sums);
     }
@@ -150,37 +171,66 @@ public:
     }
 
 private:
-    /// The next block of one element's sum. What does not lie side by side is copied first.
-    double sum_elements(const Tile& tile, TensorCursor& cursor, std::int64_t length,
-                        double* staged) const {
-        const std::byte* const value = arguments_.value.address + tile.value_offset;
-        if (cursor.run() >= length && cursor.stride() == size_) {
-            const double sum = kernels_.sum_block(value + cursor.offset(), length);
-            cursor.advance(length);
-            return sum;
-        }
-        auto* const copy = reinterpret_cast<std::byte*>(staged);
-        gather(cursor, value, static_cast<std::size_t>(size_), length, copy);
-        return kernels_.sum_block(copy, length);
+    static constexpr std::int64_t lane_count = PrimitiveSum::lanes;
+
+    std::int64_t copy_bytes() const {
+        const std::int64_t rows =
+            std::min(block_length * blocks_per_copy_, summed_.element_count());
+        return copies_columns_ ? rows * tile_width_ * size_ : has_columns_ ? 0 : rows * size_;
     }
 
-    void sum_columns(const Tile& tile, TensorCursor& cursor, std::int64_t length, double* lanes,
-                     double* block) const {
-        constexpr std::int64_t lane_count = PrimitiveSum::lanes;
+    /// Copies summed elements in logical order: [element][column].
+    void copy_elements(const Tile& tile, std::int64_t first, std::int64_t count,
+                       std::byte* copy) const {
+        const std::int64_t distance = tile.columns * size_;
+        for_each_box_of_range(summed_, first, count, [&](const RangeBox& box, std::int64_t done) {
+            std::vector<CopiedAxis> axes{{tile.columns, size_, axes_.columns.value_stride}};
+            append_axes(axes, summed_, box, distance);
+            copy_axes(copy + done * distance,
+                      arguments_.value.address + tile.value_offset + box.offset, axes,
+                      static_cast<std::size_t>(size_));
+        });
+    }
+
+    /// Some elements of one sum, side by side: where they are, if they lie so, or
+    /// a copy.
+    const std::byte* elements(const Tile& tile, std::int64_t first, std::int64_t count,
+                              std::byte* copy) const {
+        if (summed_.stride() == size_ && summed_.run_length(first, count) == count) {
+            return arguments_.value.address + tile.value_offset + summed_.offset_of(first);
+        }
+        copy_elements(tile, first, count, copy);
+        return copy;
+    }
+
+    /// One block of the sums of a tile's columns.
+    void sum_columns(const Tile& tile, std::int64_t first, std::int64_t length, std::byte* copy,
+                     double* lanes, double* block) const {
         std::fill_n(lanes, lane_count * tile_width_, 0.0);
-        for (std::int64_t row = 0; row < length;) {
-            const std::int64_t rows = std::min(length - row, cursor.run());
+        const auto add_rows = [&](const std::byte* address, std::int64_t row_stride,
+                                  std::int64_t row, std::int64_t rows) {
             kernels_.add_rows({
-                .address = arguments_.value.address + tile.value_offset + cursor.offset(),
-                .row_stride = cursor.stride(),
+                .address = address,
+                .row_stride = row_stride,
                 .rows = rows,
                 .columns = tile.columns,
                 .first_lane = row % lane_count,
                 .lanes = lanes,
                 .lane_stride = tile_width_,
             });
-            cursor.advance(rows);
-            row += rows;
+        };
+        if (copies_columns_) {
+            copy_elements(tile, first, length, copy);
+            add_rows(copy, tile.columns * size_, 0, length);
+        } else {
+            TensorCursor cursor(summed_, first);
+            for (std::int64_t row = 0; row < length;) {
+                const std::int64_t rows = std::min(length - row, cursor.run());
+                add_rows(arguments_.value.address + tile.value_offset + cursor.offset(),
+                         cursor.stride(), row, rows);
+                cursor.advance(rows);
+                row += rows;
+            }
         }
         fold_lanes<lane_count>(lanes, tile_width_);
         std::copy_n(lanes, tile_width_, block);
@@ -191,8 +241,9 @@ private:
     std::int64_t size_;
     Axes axes_;
     TensorAxes values_, results_, summed_;
-    bool has_columns_;
+    bool has_columns_, copies_columns_;
     std::int64_t most_columns_;
+    std::int64_t blocks_per_copy_;
     std::int64_t tiles_per_row_;
     std::int64_t tile_width_;
 };
@@ -214,7 +265,8 @@ void run_by_tiles(const Summation& summation, std::int64_t threads) {
     });
 }
 
-/// Blocks of few tiles are shared by the threads, in parts that are nodes of the tree.
+/// Blocks of few tiles are shared by the threads, in parts that are nodes of
+/// the tree.
 void run_by_parts(const Summation& summation, std::int64_t blocks_per_part, std::int64_t threads) {
     const std::int64_t tiles = summation.tile_count();
     const std::int64_t blocks = summation.block_count();
