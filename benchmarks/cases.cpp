@@ -102,19 +102,22 @@ public:
     Call& operator=(const Call&) = delete;
 
     void training(const TensorSet& set) {
-        implementation_.batch_norm_training({problem_, source(set, 0), gamma_, beta_,
-                                             result(set, 1), first_result_, second_result_},
-                                            num_threads_);
+        implementation_.run(
+            kernel::BatchNormTrainingArguments{problem_, source(set, 0), gamma_, beta_,
+                                               result(set, 1), first_result_, second_result_},
+            num_threads_);
     }
     void training_relu(const TensorSet& set) {
-        implementation_.batch_norm_training(
-            {problem_, source(set, 0), gamma_, beta_, result(set, 1), first_result_, second_result_,
-             true, kernel::ReluMask{mask_.data()}},
+        implementation_.run(
+            kernel::BatchNormTrainingArguments{problem_, source(set, 0), gamma_, beta_,
+                                               result(set, 1), first_result_, second_result_, true,
+                                               kernel::ReluMask{mask_.data()}},
             num_threads_);
     }
     void inference(const TensorSet& set) {
-        implementation_.batch_norm_inference(
-            {problem_, source(set, 0), gamma_, beta_, mean_, variance_, result(set, 1)},
+        implementation_.run(
+            kernel::BatchNormInferenceArguments{problem_, source(set, 0), gamma_, beta_, mean_,
+                                                variance_, result(set, 1)},
             num_threads_);
     }
     void training_backprop(const TensorSet& set) { backprop(set, Statistics::of_batch); }
@@ -136,9 +139,10 @@ private:
 
     void backprop(const TensorSet& set, Statistics statistics,
                   const kernel::ConstReluMask& mask = {}) {
-        implementation_.batch_norm_backprop(
-            {problem_, statistics, source(set, 0), gamma_, mean_, variance_, source(set, 1),
-             result(set, 2), first_result_, second_result_, mask},
+        implementation_.run(
+            kernel::BatchNormBackpropArguments{problem_, statistics, source(set, 0), gamma_, mean_,
+                                               variance_, source(set, 1), result(set, 2),
+                                               first_result_, second_result_, mask},
             num_threads_);
     }
 

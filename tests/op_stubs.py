@@ -1,4 +1,4 @@
-"""The type stubs of the op classes, from what the classes say of themselves.
+"""The type stubs of the op classes and of the kernel functions, from what they say of themselves.
 
 `python -m tests.op_stubs` writes them anew, for example after an op has been added.
 """
@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import inspect
+import re
 from pathlib import Path
 from typing import Any
 
 import normgraph as ng
 
-STUBS = Path(__file__).parents[1] / "python" / "normgraph" / "_core" / "op.pyi"
+CORE = Path(__file__).parents[1] / "python" / "normgraph" / "_core"
 
 HEADER = """\
 # Written by `python -m tests.op_stubs`.
@@ -56,6 +57,18 @@ class {name}({base}):
 {infer}    ) -> tuple[tuple[Type, PartialShape], ...]: ...
 """
 
+#: Parameters of the kernel functions beside the inputs.
+OPTIONS = {
+    "epsilon": "float",
+    "channel_axis": "int",
+    "outputs": "Iterable[str] | None",
+    "num_threads": "int | None",
+    "implementation": "str | None",
+}
+
+#: The kernel functions stand below this line of the module's own stub.
+FUNCTIONS_BEGIN = "# From here on written by `python -m tests.op_stubs`.\n"
+
 
 def argument(parameter: inspect.Parameter, annotation: str) -> str:
     is_required = parameter.default is inspect.Parameter.empty
@@ -94,11 +107,63 @@ def stub_of(name: str) -> str:
     )
 
 
-def stubs() -> str:
+def result_stub_of(op: Any) -> str:
+    fields = "".join(f"    {name}: Any\n" for name in op.output_names)
+    return f"class {op.__name__}Result(NamedTuple):\n{fields}\n"
+
+
+def function_stub_of(function: Any, op: Any) -> str:
+    """The stub of a function, whose inputs gamma and beta may be None."""
+    has_one_output = len(op.output_names) == 1
+    out = ", ".join(["_Array | None"] * len(op.output_names))
+    annotations = {
+        **dict.fromkeys(op.input_names, "_Array"),
+        **dict.fromkeys(("gamma", "beta"), "_Array | None"),
+        **OPTIONS,
+        "out": "Any" if has_one_output else f"_Array | tuple[{out}] | None",
+    }
+    parameters = "".join(
+        argument(parameter, annotations[name])[4:]
+        for name, parameter in inspect.signature(function).parameters.items()
+    )
+    result = "Any" if has_one_output else f"{op.__name__}Result"
+    return f"def {function.__name__}(\n{parameters}) -> {result}: ...\n"
+
+
+def function_stubs() -> str:
+    """What stands below FUNCTIONS_BEGIN."""
+    functions = {
+        getattr(ng, stem_of(name)): getattr(ng.op, name)
+        for name in ng.op.__all__
+        if hasattr(ng, stem_of(name))
+    }
+    several = [op for op in functions.values() if len(op.output_names) > 1]
+    return (
+        "# Fields are None where outputs= did not select them, and the objects given as out= "
+        "otherwise.\n"
+        + "".join(map(result_stub_of, several))
+        + "".join(map(function_stub_of, functions, functions.values()))
+    )
+
+
+def stem_of(class_name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", class_name).lower()
+
+
+def class_stubs() -> str:
+    """The whole of op.pyi."""
     names = sorted(set(ng.op.__all__) - {"BatchNormNode"})
     header = HEADER.format(names="".join(f'    "{name}",\n' for name in names))
     return header + "".join(map(stub_of, names))
 
 
+def written_stubs() -> dict[Path, str]:
+    """The files with generated stubs, and what they are to hold."""
+    module = CORE / "__init__.pyi"
+    own, mark, _ = module.read_text(encoding="utf-8").partition(FUNCTIONS_BEGIN)
+    return {CORE / "op.pyi": class_stubs(), module: own + mark + function_stubs()}
+
+
 if __name__ == "__main__":
-    STUBS.write_text(stubs(), encoding="utf-8")
+    for path, text in written_stubs().items():
+        path.write_text(text, encoding="utf-8")

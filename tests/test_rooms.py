@@ -54,9 +54,8 @@ BELOW_IN_KERNEL: dict[str, set[str]] = {
         "simd/micro_kernels",
         "simd/staging",
         "simd/phases",
-        "simd",
     },
-    "dispatch": {"element types", "threads", "numbers", "reference", "simd/tables", "simd"},
+    "dispatch": {"element types", "threads", "numbers", "reference", "simd/tables"},
 }
 NAMED_FILES = {
     "element_type": "element types",

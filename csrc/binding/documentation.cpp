@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <tuple>
 
 #include "normgraph/ir/text.hpp"
 #include "normgraph/op/batch_norm_node.hpp"
@@ -115,9 +116,14 @@ std::string out_sentence(const runtime::KernelCall& call) {
 }
 
 std::string option_entries(const runtime::KernelCall& call) {
-    std::string result = entry("epsilon", "finite number >= 0") +
-                         entry("channel_axis", std::string(op::channel_axis_sentence)) +
-                         entry("out", out_sentence(call));
+    std::string result;
+    std::apply(
+        [&](const auto&... attributes) {
+            ((result += entry(std::string(attributes.name), std::string(attributes.sentence))),
+             ...);
+        },
+        op::BatchNormNode::attributes);
+    result += entry("out", out_sentence(call));
     if (call.outputs.size() > 1) {
         result += entry("outputs", "names of the outputs to compute; None computes all");
     }

@@ -8,6 +8,7 @@
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -369,8 +370,13 @@ std::vector<Parameter> kernel_parameters(const KernelCall& call) {
     for (const op::Port& port : call.inputs) {
         parameters.push_back({std::string(port.name)});
     }
-    parameters.push_back({"epsilon", format_number(op::default_epsilon)});
-    parameters.push_back({"channel_axis", std::to_string(op::default_channel_axis)});
+    std::apply(
+        [&](const auto&... attributes) {
+            (parameters.push_back({std::string(attributes.name),
+                                   format_number(static_cast<double>(attributes.default_value))}),
+             ...);
+        },
+        op::BatchNormNode::attributes);
     parameters.push_back({"out", "None"});
     if (has_several_outputs(call)) {
         parameters.push_back({"outputs", "None"});

@@ -224,21 +224,14 @@ void define_attributes(Class& op_class) {
 /// attributes by name.
 template <typename Op>
 void describe_signature(pybind11::handle op_class) {
-    const auto names = [](const auto& ports) {
-        pybind11::tuple result(ports.size());
-        for (std::size_t index = 0; index < ports.size(); ++index) {
-            result[index] = pybind11::str(ports[index].name.data(), ports[index].name.size());
-        }
-        return result;
-    };
     pybind11::dict kinds;
     std::apply(
         [&](const auto&... attributes) {
             ((kinds[attributes.name.data()] = kind_of(attributes)), ...);
         },
         Op::attributes);
-    op_class.attr("input_names") = names(Op::signature.inputs);
-    op_class.attr("output_names") = names(Op::signature.outputs);
+    op_class.attr("input_names") = names_to_python(Op::signature.inputs);
+    op_class.attr("output_names") = names_to_python(Op::signature.outputs);
     op_class.attr("attribute_kinds") = kinds;
 }
 

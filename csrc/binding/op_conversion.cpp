@@ -13,6 +13,14 @@ Takes for each input a pair (element type, shape) and returns such a pair, (Type
 each output. Raises what the constructor raises.
 )";
 
+py::tuple names_to_python(std::span<const op::Port> ports) {
+    py::tuple names(ports.size());
+    for (std::size_t index = 0; index < ports.size(); ++index) {
+        names[index] = py::str(ports[index].name.data(), ports[index].name.size());
+    }
+    return names;
+}
+
 TensorType tensor_type_from_python(const std::string& argument, py::handle object) {
     if (!py::isinstance<py::tuple>(object) || py::len(object) != 2) {
         throw py::type_error(argument + ": expected a tuple (element type, shape), got " +

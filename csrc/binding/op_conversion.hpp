@@ -4,16 +4,21 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "normgraph/ir/tensor_type.hpp"
+#include "normgraph/op/signature.hpp"
 
 /// What the constructors and the `infer` of the op classes take and return.
 namespace normgraph::binding {
 
 /// The docstring of every `infer`.
 extern const char* const infer_doc;
+
+/// The names of ports, as a tuple of str.
+pybind11::tuple names_to_python(std::span<const op::Port> ports);
 
 /// A tuple (element type, shape).
 TensorType tensor_type_from_python(const std::string& argument, pybind11::handle object);

@@ -7,6 +7,7 @@
 
 #include "binding/documentation.hpp"
 #include "binding/kernel_function.hpp"
+#include "binding/op_conversion.hpp"
 #include "binding/register.hpp"
 #include "normgraph/op/batch_norm_family.hpp"
 #include "normgraph/runtime/kernel_call.hpp"
@@ -35,12 +36,9 @@ py::object call_kernel_at(Arguments arguments) {
 /// A named tuple class in the module, whose fields are the op's outputs.
 py::object define_result_type(py::module_& module, const runtime::KernelCall& call) {
     const std::string class_name = result_class_name(call);
-    py::list fields;
-    for (const op::Port& output : call.outputs) {
-        fields.append(py::str(output.name.data(), output.name.size()));
-    }
     py::object type = py::module_::import("collections")
-                          .attr("namedtuple")(class_name, fields, py::arg("module") = "normgraph");
+                          .attr("namedtuple")(class_name, names_to_python(call.outputs),
+                                              py::arg("module") = "normgraph");
     type.attr("__doc__") = "What " + std::string(call.name) +
                            "() returns; None where outputs= did not select an output.";
     module.attr(class_name.c_str()) = type;

@@ -17,7 +17,7 @@ int main() {
     std::array<float, 2> mean{};
     std::array<float, 2> variance{};
 
-    kernel::batch_norm_training({
+    kernel::run(kernel::BatchNormTrainingArguments{
         .problem = {.shape = shape,
                     .channel_axis = 1,
                     .data_type = kernel::ElementType::f32,

@@ -112,4 +112,9 @@ struct BatchNormBackpropArguments {
     ConstReluMask mask{};  ///< an input: BatchNormTrainingReluBackprop
 };
 
+/// The kernels of the family: each is named by its arguments.
+template <template <typename...> typename List>
+using BatchNormKernels =
+    List<BatchNormTrainingArguments, BatchNormInferenceArguments, BatchNormBackpropArguments>;
+
 }  // namespace normgraph::kernel

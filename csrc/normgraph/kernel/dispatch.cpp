@@ -5,60 +5,48 @@
 #include <cstdlib>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 
 #include "normgraph/kernel/cpu_features.hpp"
-#include "normgraph/kernel/reference/kernels.hpp"
-#include "normgraph/kernel/reference/primitives.hpp"
+#include "normgraph/kernel/kernels.hpp"
 #include "normgraph/kernel/reference/share.hpp"
-#include "normgraph/kernel/simd/kernels.hpp"
 #include "normgraph/kernel/simd/tables/tables.hpp"
-#include "normgraph/kernel/threads/floating_point_environment.hpp"
 
 namespace normgraph::kernel {
 namespace {
 
-template <const simd::MicroKernelTable* table>
-constexpr PrimitiveKernels primitives_with_micro_kernels{
-    .element_wise =
-        [](const ElementWiseProgram& program, std::int64_t num_threads) {
-            simd::element_wise(*table, program, num_threads);
-        },
-    .sum = [](const SumArguments& arguments,
-              std::int64_t num_threads) { simd::sum(*table, arguments, num_threads); },
-    .matrix_multiply =
-        [](const MatrixMultiplyArguments& arguments, std::int64_t num_threads) {
-            simd::matrix_multiply(*table, arguments, num_threads);
-        },
-    .relu_mask = [](const ReluMaskArguments& arguments,
-                    std::int64_t num_threads) { simd::relu_mask(*table, arguments, num_threads); },
-    .relu_mask_select =
-        [](const ReluMaskSelectArguments& arguments, std::int64_t num_threads) {
-            simd::relu_mask_select(*table, arguments, num_threads);
-        },
-};
+template <const simd::MicroKernelTable* table, typename... Arguments>
+constexpr KernelTuple<Arguments...> kernels_of(
+    std::type_identity<KernelTuple<Arguments...>> /*list*/) {
+    return {[](const Arguments& arguments, std::int64_t num_threads) {
+        simd::run_kernel(*table, arguments, num_threads);
+    }...};
+}
 
-/// The ops' kernels with the micro-kernels of one instruction set.
+/// Reference kernels that compute a range of channels share them; the others share their work
+/// themselves.
+template <typename Arguments>
+void run_reference(const Arguments& arguments, std::int64_t num_threads) {
+    if constexpr (requires(ChannelRange range) { reference::run_kernel(arguments, range); }) {
+        reference::share_channels(arguments, num_threads);
+    } else {
+        reference::run_kernel(arguments, num_threads);
+    }
+}
+
+template <typename... Arguments>
+constexpr KernelTuple<Arguments...> reference_kernels(
+    std::type_identity<KernelTuple<Arguments...>> /*list*/) {
+    return {run_reference<Arguments>...};
+}
+
+constexpr std::type_identity<Kernels> every_kernel{};
+
+/// The kernels with the micro-kernels of one instruction set.
 template <const simd::MicroKernelTable* table>
 constexpr Implementation with_micro_kernels(std::string_view name, std::string_view requirement,
                                             bool (*runs_here)()) {
-    return {
-        .name = name,
-        .requirement = requirement,
-        .runs_here = runs_here,
-        .batch_norm_training =
-            [](const BatchNormTrainingArguments& arguments, std::int64_t num_threads) {
-                simd::batch_norm_training(*table, arguments, num_threads);
-            },
-        .batch_norm_inference =
-            [](const BatchNormInferenceArguments& arguments, std::int64_t num_threads) {
-                simd::batch_norm_inference(*table, arguments, num_threads);
-            },
-        .batch_norm_backprop =
-            [](const BatchNormBackpropArguments& arguments, std::int64_t num_threads) {
-                simd::batch_norm_backprop(*table, arguments, num_threads);
-            },
-        .primitives = &primitives_with_micro_kernels<table>,
-    };
+    return {name, requirement, runs_here, kernels_of<table>(every_kernel)};
 }
 
 bool always() {
@@ -76,15 +64,7 @@ constexpr std::array implementations{
     with_micro_kernels<&simd::neon_table>("neon", "NEON, which every AArch64 processor has",
                                           always),
 #endif
-    Implementation{
-        .name = "reference",
-        .requirement = "nothing",
-        .runs_here = always,
-        .batch_norm_training = reference::share_channels<reference::batch_norm_training>,
-        .batch_norm_inference = reference::share_channels<reference::batch_norm_inference>,
-        .batch_norm_backprop = reference::share_channels<reference::batch_norm_backprop>,
-        .primitives = &reference::primitive_kernels,
-    },
+    Implementation{"reference", "nothing", always, reference_kernels(every_kernel)},
 };
 
 constinit std::atomic<const Implementation*> chosen{nullptr};
@@ -105,15 +85,6 @@ const Implementation& choose() {
         }
     }
     return implementations.back();
-}
-
-/// The environment is set here for what a kernel computes outside of parallel_for's tasks, as it
-/// does with coefficients.
-template <typename Arguments>
-void run(void (*kernel)(const Arguments&, std::int64_t num_threads), const Arguments& arguments,
-         std::int64_t num_threads) {
-    const DefaultFloatingPointEnvironment environment;
-    kernel(arguments, num_threads);
 }
 
 }  // namespace
@@ -145,21 +116,6 @@ const Implementation& chosen_implementation() {
         chosen.store(known, std::memory_order_relaxed);
     }
     return *known;
-}
-
-void batch_norm_training(const BatchNormTrainingArguments& arguments, std::int64_t num_threads,
-                         const Implementation& implementation) {
-    run(implementation.batch_norm_training, arguments, num_threads);
-}
-
-void batch_norm_inference(const BatchNormInferenceArguments& arguments, std::int64_t num_threads,
-                          const Implementation& implementation) {
-    run(implementation.batch_norm_inference, arguments, num_threads);
-}
-
-void batch_norm_backprop(const BatchNormBackpropArguments& arguments, std::int64_t num_threads,
-                         const Implementation& implementation) {
-    run(implementation.batch_norm_backprop, arguments, num_threads);
 }
 
 }  // namespace normgraph::kernel

@@ -3,24 +3,41 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <tuple>
 
 #include "normgraph/kernel/contract.hpp"
 #include "normgraph/kernel/primitive_contract.hpp"
+#include "normgraph/kernel/threads/floating_point_environment.hpp"
 #include "normgraph/kernel/threads/num_threads.hpp"
 
 /// Which implementation runs: named objects in one ordered list.
 namespace normgraph::kernel {
 
+/// A kernel on at most num_threads threads (>= 1), which small problems do not use.
+template <typename Arguments>
+using Kernel = void (*)(const Arguments& arguments, std::int64_t num_threads);
+
+template <typename... Arguments>
+using KernelTuple = std::tuple<Kernel<Arguments>...>;
+
+/// One kernel for each kind of arguments.
+using Kernels =
+    decltype(std::tuple_cat(BatchNormKernels<KernelTuple>(), PrimitiveKernels<KernelTuple>()));
+
 /// The kernels of one instruction set. All implementations give the same bits, at every number of
-/// threads (>= 1).
+/// threads.
 struct Implementation {
     std::string_view name;
     std::string_view requirement;  ///< what the processor must have, "AVX2 and F16C"
     bool (*runs_here)();           ///< whether it has, and the operating system lets us use it
-    void (*batch_norm_training)(const BatchNormTrainingArguments&, std::int64_t num_threads);
-    void (*batch_norm_inference)(const BatchNormInferenceArguments&, std::int64_t num_threads);
-    void (*batch_norm_backprop)(const BatchNormBackpropArguments&, std::int64_t num_threads);
-    const PrimitiveKernels* primitives;  ///< not null
+    Kernels kernels;
+
+    /// Runs the kernel of these arguments in the calling thread's floating-point environment, which
+    /// is to be the default one.
+    template <typename Arguments>
+    void run(const Arguments& arguments, std::int64_t num_threads) const {
+        std::get<Kernel<Arguments>>(kernels)(arguments, num_threads);
+    }
 };
 
 /// Every implementation that was built, best first; the last one, "reference", runs everywhere.
@@ -34,17 +51,16 @@ const Implementation& implementation(std::string_view name);
 /// the first call. Throws std::invalid_argument if NORMGRAPH_ISA names none that runs here.
 const Implementation& chosen_implementation();
 
-/// Run an implementation that runs here in the default floating-point environment, the work shared
-/// by at most num_threads threads (>= 1); small problems use fewer. The bits do not depend on
-/// either.
-void batch_norm_training(const BatchNormTrainingArguments& arguments,
-                         std::int64_t num_threads = get_num_threads(),
-                         const Implementation& implementation = chosen_implementation());
-void batch_norm_inference(const BatchNormInferenceArguments& arguments,
-                          std::int64_t num_threads = get_num_threads(),
-                          const Implementation& implementation = chosen_implementation());
-void batch_norm_backprop(const BatchNormBackpropArguments& arguments,
-                         std::int64_t num_threads = get_num_threads(),
-                         const Implementation& implementation = chosen_implementation());
+/// Runs the kernel of these arguments, with an implementation that runs here, in the default
+/// floating-point environment; the work is shared by at most num_threads threads (>= 1), and small
+/// problems use fewer. The bits do not depend on either.
+template <typename Arguments>
+void run(const Arguments& arguments, std::int64_t num_threads = get_num_threads(),
+         const Implementation& implementation = chosen_implementation()) {
+    // It is set here for what a kernel computes outside of parallel_for's tasks, as it does with
+    // coefficients.
+    const DefaultFloatingPointEnvironment environment;
+    implementation.run(arguments, num_threads);
+}
 
 }  // namespace normgraph::kernel

@@ -112,14 +112,9 @@ struct ReluMaskSelectArguments {
     Tensor result;  ///< may be exactly delta
 };
 
-/// The kernels of one implementation. All give the same bits, at every number of threads (>= 1).
-/// They run in the default floating-point environment only if their caller has set it.
-struct PrimitiveKernels {
-    void (*element_wise)(const ElementWiseProgram&, std::int64_t num_threads);
-    void (*sum)(const SumArguments&, std::int64_t num_threads);
-    void (*matrix_multiply)(const MatrixMultiplyArguments&, std::int64_t num_threads);
-    void (*relu_mask)(const ReluMaskArguments&, std::int64_t num_threads);
-    void (*relu_mask_select)(const ReluMaskSelectArguments&, std::int64_t num_threads);
-};
+/// The kernels of the primitive operations: each is named by its arguments.
+template <template <typename...> typename List>
+using PrimitiveKernels = List<ElementWiseProgram, SumArguments, MatrixMultiplyArguments,
+                              ReluMaskArguments, ReluMaskSelectArguments>;
 
 }  // namespace normgraph::kernel

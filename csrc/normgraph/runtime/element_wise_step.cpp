@@ -103,8 +103,9 @@ void ElementWiseStep::run(const Bindings& bindings, std::int64_t num_threads,
         const Array& array = bindings[store.view];
         targets.push_back({number_of(store.value), {array.address, array.strides}});
     }
-    implementation.primitives->element_wise({shape_, sources, instructions_, targets, slot_count_},
-                                            num_threads);
+    implementation.run(
+        kernel::ElementWiseProgram{shape_, sources, instructions_, targets, slot_count_},
+        num_threads);
 }
 
 std::vector<std::size_t> ElementWiseStep::writes() const {

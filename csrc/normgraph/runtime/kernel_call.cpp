@@ -160,38 +160,42 @@ void run(std::span<const OptionalArray> inputs, std::span<const OptionalArray> o
     const kernel::Problem problem = problem_of(inputs, outputs, epsilon, channel_axis);
     const Arrays<Op> arrays(inputs, outputs);
     if constexpr (op::has(Op::signature.inputs, Role::delta)) {
-        kernel::batch_norm_backprop({.problem = problem,
-                                     .statistics = kernel_statistics(Op::statistics),
-                                     .input = arrays.tensor(Role::input),
-                                     .gamma = arrays.vector(Role::gamma),
-                                     .mean = arrays.vector(Role::mean),
-                                     .variance = arrays.vector(Role::variance),
-                                     .normalized_delta = arrays.tensor(Role::delta),
-                                     .input_delta = arrays.result(),
-                                     .gamma_delta = arrays.vector_result(Role::gamma_delta),
-                                     .beta_delta = arrays.vector_result(Role::beta_delta),
-                                     .mask = arrays.mask()},
-                                    num_threads, implementation);
+        kernel::run(
+            kernel::BatchNormBackpropArguments{
+                .problem = problem,
+                .statistics = kernel_statistics(Op::statistics),
+                .input = arrays.tensor(Role::input),
+                .gamma = arrays.vector(Role::gamma),
+                .mean = arrays.vector(Role::mean),
+                .variance = arrays.vector(Role::variance),
+                .normalized_delta = arrays.tensor(Role::delta),
+                .input_delta = arrays.result(),
+                .gamma_delta = arrays.vector_result(Role::gamma_delta),
+                .beta_delta = arrays.vector_result(Role::beta_delta),
+                .mask = arrays.mask()},
+            num_threads, implementation);
     } else if constexpr (op::has(Op::signature.inputs, Role::mean)) {
-        kernel::batch_norm_inference({.problem = problem,
-                                      .input = arrays.tensor(Role::input),
-                                      .gamma = arrays.vector(Role::gamma),
-                                      .beta = arrays.vector(Role::beta),
-                                      .mean = arrays.vector(Role::mean),
-                                      .variance = arrays.vector(Role::variance),
-                                      .normalized = arrays.result()},
-                                     num_threads, implementation);
+        kernel::run(kernel::BatchNormInferenceArguments{.problem = problem,
+                                                        .input = arrays.tensor(Role::input),
+                                                        .gamma = arrays.vector(Role::gamma),
+                                                        .beta = arrays.vector(Role::beta),
+                                                        .mean = arrays.vector(Role::mean),
+                                                        .variance = arrays.vector(Role::variance),
+                                                        .normalized = arrays.result()},
+                    num_threads, implementation);
     } else {
-        kernel::batch_norm_training({.problem = problem,
-                                     .input = arrays.tensor(Role::input),
-                                     .gamma = arrays.vector(Role::gamma),
-                                     .beta = arrays.vector(Role::beta),
-                                     .normalized = arrays.result(),
-                                     .mean = arrays.vector_result(Role::mean),
-                                     .variance = arrays.vector_result(Role::variance),
-                                     .applies_relu = op::has(Op::signature.outputs, Role::mask),
-                                     .mask = arrays.mask_result()},
-                                    num_threads, implementation);
+        kernel::run(
+            kernel::BatchNormTrainingArguments{
+                .problem = problem,
+                .input = arrays.tensor(Role::input),
+                .gamma = arrays.vector(Role::gamma),
+                .beta = arrays.vector(Role::beta),
+                .normalized = arrays.result(),
+                .mean = arrays.vector_result(Role::mean),
+                .variance = arrays.vector_result(Role::variance),
+                .applies_relu = op::has(Op::signature.outputs, Role::mask),
+                .mask = arrays.mask_result()},
+            num_threads, implementation);
     }
 }
 

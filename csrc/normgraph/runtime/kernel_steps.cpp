@@ -29,13 +29,13 @@ SumStep::SumStep(std::size_t value, std::size_t result, Lengths kept_axes, bool 
 void SumStep::run(const Bindings& bindings, std::int64_t num_threads,
                   const kernel::Implementation& implementation) const {
     const Array& value = bindings[value_];
-    implementation.primitives->sum({.shape = value.shape,
-                                    .kept_axes = kept_axes_,
-                                    .type = kernel_type(value.element_type),
-                                    .value = source(value),
-                                    .result = target(bindings[result_]),
-                                    .is_mean = is_mean_},
-                                   num_threads);
+    implementation.run(kernel::SumArguments{.shape = value.shape,
+                                            .kept_axes = kept_axes_,
+                                            .type = kernel_type(value.element_type),
+                                            .value = source(value),
+                                            .result = target(bindings[result_]),
+                                            .is_mean = is_mean_},
+                       num_threads);
 }
 
 MatrixMultiplyStep::MatrixMultiplyStep(std::size_t left, std::size_t right, std::size_t result,
@@ -53,14 +53,15 @@ void MatrixMultiplyStep::run(const Bindings& bindings, std::int64_t num_threads,
     const Array& result = bindings[result_];
     const auto left_strides = of_matrix(left.strides, transpose_left_);
     const auto right_strides = of_matrix(right.strides, transpose_right_);
-    implementation.primitives->matrix_multiply({.rows = result.shape[0],
-                                                .columns = result.shape[1],
-                                                .depth = of_matrix(left.shape, transpose_left_)[1],
-                                                .type = kernel_type(left.element_type),
-                                                .left = {left.address, left_strides},
-                                                .right = {right.address, right_strides},
-                                                .result = target(result)},
-                                               num_threads);
+    implementation.run(
+        kernel::MatrixMultiplyArguments{.rows = result.shape[0],
+                                        .columns = result.shape[1],
+                                        .depth = of_matrix(left.shape, transpose_left_)[1],
+                                        .type = kernel_type(left.element_type),
+                                        .left = {left.address, left_strides},
+                                        .right = {right.address, right_strides},
+                                        .result = target(result)},
+        num_threads);
 }
 
 ReluMaskStep::ReluMaskStep(std::size_t activated, std::size_t mask, std::int64_t channel_axis)
@@ -69,12 +70,12 @@ ReluMaskStep::ReluMaskStep(std::size_t activated, std::size_t mask, std::int64_t
 void ReluMaskStep::run(const Bindings& bindings, std::int64_t num_threads,
                        const kernel::Implementation& implementation) const {
     const Array& activated = bindings[activated_];
-    implementation.primitives->relu_mask({.shape = activated.shape,
-                                          .channel_axis = channel_axis_,
-                                          .type = kernel_type(activated.element_type),
-                                          .activated = source(activated),
-                                          .mask = {bindings[mask_].address}},
-                                         num_threads);
+    implementation.run(kernel::ReluMaskArguments{.shape = activated.shape,
+                                                 .channel_axis = channel_axis_,
+                                                 .type = kernel_type(activated.element_type),
+                                                 .activated = source(activated),
+                                                 .mask = {bindings[mask_].address}},
+                       num_threads);
 }
 
 ReluMaskSelectStep::ReluMaskSelectStep(std::size_t delta, std::size_t mask, std::size_t result,
@@ -84,13 +85,13 @@ ReluMaskSelectStep::ReluMaskSelectStep(std::size_t delta, std::size_t mask, std:
 void ReluMaskSelectStep::run(const Bindings& bindings, std::int64_t num_threads,
                              const kernel::Implementation& implementation) const {
     const Array& delta = bindings[delta_];
-    implementation.primitives->relu_mask_select({.shape = delta.shape,
-                                                 .channel_axis = channel_axis_,
-                                                 .type = kernel_type(delta.element_type),
-                                                 .delta = source(delta),
-                                                 .mask = {bindings[mask_].address},
-                                                 .result = target(bindings[result_])},
-                                                num_threads);
+    implementation.run(kernel::ReluMaskSelectArguments{.shape = delta.shape,
+                                                       .channel_axis = channel_axis_,
+                                                       .type = kernel_type(delta.element_type),
+                                                       .delta = source(delta),
+                                                       .mask = {bindings[mask_].address},
+                                                       .result = target(bindings[result_])},
+                       num_threads);
 }
 
 BatchNormStep::BatchNormStep(const KernelCall& call, std::vector<std::size_t> inputs,

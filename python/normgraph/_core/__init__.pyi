@@ -186,18 +186,36 @@ class Function:
     def validate_nodes_and_infer_types(self) -> None: ...
     def __deepcopy__(self, memo: dict[int, Any], /) -> Function: ...
 
+def update_running_statistics(
+    running: tuple[_Array, _Array],
+    batch: tuple[_Array, _Array],
+    n: int,
+    momentum: float,
+    unbiased: bool,
+    out: tuple[_Array | None, _Array | None] | None,
+) -> tuple[Any, Any]: ...
+def compile(function: Function, backend: str = "cpu") -> Executable: ...
+def decompose(function: Function, compute_type: _TypeLike | None = "f64") -> Function: ...
+def gradients(function: Function, wrt: Sequence[Parameter] | None = None) -> Function: ...
+def fuse_relu(function: Function) -> Function: ...
+def get_num_threads() -> int: ...
+def set_num_threads(num_threads: int) -> None: ...
+def implementations() -> list[str]: ...
+def config() -> dict[str, Any]: ...
+
+# From here on written by `python -m tests.op_stubs`.
 # Fields are None where outputs= did not select them, and the objects given as out= otherwise.
+class BatchNormInferenceBackpropResult(NamedTuple):
+    input_delta: Any
+    gamma_delta: Any
+    beta_delta: Any
+
 class BatchNormTrainingResult(NamedTuple):
     normalized: Any
     mean: Any
     variance: Any
 
 class BatchNormTrainingBackpropResult(NamedTuple):
-    input_delta: Any
-    gamma_delta: Any
-    beta_delta: Any
-
-class BatchNormInferenceBackpropResult(NamedTuple):
     input_delta: Any
     gamma_delta: Any
     beta_delta: Any
@@ -213,31 +231,6 @@ class BatchNormTrainingReluBackpropResult(NamedTuple):
     gamma_delta: Any
     beta_delta: Any
 
-def batch_norm_training(
-    input: _Array,
-    gamma: _Array | None,
-    beta: _Array | None,
-    epsilon: float = 1e-5,
-    channel_axis: int = 1,
-    out: _Array | tuple[_Array | None, _Array | None, _Array | None] | None = None,
-    outputs: Iterable[str] | None = None,
-    num_threads: int | None = None,
-    implementation: str | None = None,
-) -> BatchNormTrainingResult: ...
-def batch_norm_training_backprop(
-    input: _Array,
-    gamma: _Array | None,
-    beta: _Array | None,
-    mean: _Array,
-    variance: _Array,
-    normalized_delta: _Array,
-    epsilon: float = 1e-5,
-    channel_axis: int = 1,
-    out: _Array | tuple[_Array | None, _Array | None, _Array | None] | None = None,
-    outputs: Iterable[str] | None = None,
-    num_threads: int | None = None,
-    implementation: str | None = None,
-) -> BatchNormTrainingBackpropResult: ...
 def batch_norm_inference(
     input: _Array,
     gamma: _Array | None,
@@ -264,6 +257,31 @@ def batch_norm_inference_backprop(
     num_threads: int | None = None,
     implementation: str | None = None,
 ) -> BatchNormInferenceBackpropResult: ...
+def batch_norm_training(
+    input: _Array,
+    gamma: _Array | None,
+    beta: _Array | None,
+    epsilon: float = 1e-5,
+    channel_axis: int = 1,
+    out: _Array | tuple[_Array | None, _Array | None, _Array | None] | None = None,
+    outputs: Iterable[str] | None = None,
+    num_threads: int | None = None,
+    implementation: str | None = None,
+) -> BatchNormTrainingResult: ...
+def batch_norm_training_backprop(
+    input: _Array,
+    gamma: _Array | None,
+    beta: _Array | None,
+    mean: _Array,
+    variance: _Array,
+    normalized_delta: _Array,
+    epsilon: float = 1e-5,
+    channel_axis: int = 1,
+    out: _Array | tuple[_Array | None, _Array | None, _Array | None] | None = None,
+    outputs: Iterable[str] | None = None,
+    num_threads: int | None = None,
+    implementation: str | None = None,
+) -> BatchNormTrainingBackpropResult: ...
 def batch_norm_training_relu(
     input: _Array,
     gamma: _Array | None,
@@ -290,19 +308,3 @@ def batch_norm_training_relu_backprop(
     num_threads: int | None = None,
     implementation: str | None = None,
 ) -> BatchNormTrainingReluBackpropResult: ...
-def update_running_statistics(
-    running: tuple[_Array, _Array],
-    batch: tuple[_Array, _Array],
-    n: int,
-    momentum: float,
-    unbiased: bool,
-    out: tuple[_Array | None, _Array | None] | None,
-) -> tuple[Any, Any]: ...
-def compile(function: Function, backend: str = "cpu") -> Executable: ...
-def decompose(function: Function, compute_type: _TypeLike | None = "f64") -> Function: ...
-def gradients(function: Function, wrt: Sequence[Parameter] | None = None) -> Function: ...
-def fuse_relu(function: Function) -> Function: ...
-def get_num_threads() -> int: ...
-def set_num_threads(num_threads: int) -> None: ...
-def implementations() -> list[str]: ...
-def config() -> dict[str, Any]: ...

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -95,65 +96,72 @@ public:
     }
 
     void training(const Implementation& implementation, std::int64_t threads) {
-        implementation.batch_norm_training(
-            {problem(), input_.source(), constant(gamma_), constant(beta_), output_.target(),
-             result(first_), result(second_)},
-            threads);
+        implementation.run(BatchNormTrainingArguments{problem(), input_.source(), constant(gamma_),
+                                                      constant(beta_), output_.target(),
+                                                      result(first_), result(second_)},
+                           threads);
     }
     void inference(const Implementation& implementation, std::int64_t threads) {
-        implementation.batch_norm_inference(
-            {problem(), input_.source(), constant(gamma_), constant(beta_), constant(mean_),
-             constant(variance_), output_.target()},
-            threads);
+        implementation.run(BatchNormInferenceArguments{problem(), input_.source(), constant(gamma_),
+                                                       constant(beta_), constant(mean_),
+                                                       constant(variance_), output_.target()},
+                           threads);
     }
     void training_backprop(const Implementation& implementation, std::int64_t threads) {
-        implementation.batch_norm_backprop(
-            {problem(), Statistics::of_batch, input_.source(), constant(gamma_), constant(mean_),
-             constant(variance_), delta_.source(), output_.target(), result(first_),
-             result(second_)},
+        implementation.run(
+            BatchNormBackpropArguments{problem(), Statistics::of_batch, input_.source(),
+                                       constant(gamma_), constant(mean_), constant(variance_),
+                                       delta_.source(), output_.target(), result(first_),
+                                       result(second_)},
             threads);
     }
     void inference_backprop(const Implementation& implementation, std::int64_t threads) {
-        implementation.batch_norm_backprop(
-            {problem(), Statistics::given, input_.source(), constant(gamma_), constant(mean_),
-             constant(variance_), delta_.source(), output_.target(), result(first_),
-             result(second_)},
+        implementation.run(
+            BatchNormBackpropArguments{problem(), Statistics::given, input_.source(),
+                                       constant(gamma_), constant(mean_), constant(variance_),
+                                       delta_.source(), output_.target(), result(first_),
+                                       result(second_)},
             threads);
     }
     void training_relu(const Implementation& implementation, std::int64_t threads) {
-        implementation.batch_norm_training(
-            {problem(), input_.source(), constant(gamma_), constant(beta_), output_.target(),
-             result(first_), result(second_), true, ReluMask{mask_.data()}},
+        implementation.run(
+            BatchNormTrainingArguments{problem(), input_.source(), constant(gamma_),
+                                       constant(beta_), output_.target(), result(first_),
+                                       result(second_), true, ReluMask{mask_.data()}},
             threads);
     }
     void relu_without_mask(const Implementation& implementation, std::int64_t threads) {
-        implementation.batch_norm_training(
-            {problem(), input_.source(), constant(gamma_), constant(beta_), output_.target(),
-             result(first_), result(second_), true, ReluMask{}},
+        implementation.run(
+            BatchNormTrainingArguments{problem(), input_.source(), constant(gamma_),
+                                       constant(beta_), output_.target(), result(first_),
+                                       result(second_), true, ReluMask{}},
             threads);
     }
     void relu_mask_alone(const Implementation& implementation, std::int64_t threads) {
-        implementation.batch_norm_training(
-            {problem(), input_.source(), constant(gamma_), constant(beta_), Tensor{},
-             result(first_), result(second_), true, ReluMask{mask_.data()}},
+        implementation.run(
+            BatchNormTrainingArguments{problem(), input_.source(), constant(gamma_),
+                                       constant(beta_), Tensor{}, result(first_), result(second_),
+                                       true, ReluMask{mask_.data()}},
             threads);
     }
     /// Whatever bits the mask holds; those beyond the last element as well.
     void training_relu_backprop(const Implementation& implementation, std::int64_t threads) {
-        implementation.batch_norm_backprop(
-            {problem(), Statistics::of_batch, input_.source(), constant(gamma_), constant(mean_),
-             constant(variance_), delta_.source(), output_.target(), result(first_),
-             result(second_), ConstReluMask{mask_.data()}},
+        implementation.run(
+            BatchNormBackpropArguments{problem(), Statistics::of_batch, input_.source(),
+                                       constant(gamma_), constant(mean_), constant(variance_),
+                                       delta_.source(), output_.target(), result(first_),
+                                       result(second_), ConstReluMask{mask_.data()}},
             threads);
     }
     /// input_delta over the input, or over the delta.
     void training_backprop_in_place(const Implementation& implementation, std::int64_t threads,
                                     bool over_delta) {
         StridedTensor& target = over_delta ? delta_ : input_;
-        implementation.batch_norm_backprop(
-            {problem(), Statistics::of_batch, input_.source(), constant(gamma_), constant(mean_),
-             constant(variance_), delta_.source(), target.target(), result(first_),
-             result(second_)},
+        implementation.run(
+            BatchNormBackpropArguments{problem(), Statistics::of_batch, input_.source(),
+                                       constant(gamma_), constant(mean_), constant(variance_),
+                                       delta_.source(), target.target(), result(first_),
+                                       result(second_)},
             threads);
     }
 
@@ -209,14 +217,14 @@ using Threads = std::vector<std::int64_t>;
 template <typename Call>
 void check_call(const Arrays& filled, const Threads& threads, const char* op, const Call& call) {
     Arrays expected(filled);
-    call(expected, built_implementations().back(), 1);
+    std::invoke(call, expected, built_implementations().back(), 1);
     for (const Implementation& implementation : built_implementations()) {
         for (const std::int64_t thread_count : threads) {
             if (!implementation.runs_here()) {
                 continue;
             }
             Arrays actual(filled);
-            call(actual, implementation, thread_count);
+            std::invoke(call, actual, implementation, thread_count);
             ASSERT_EQ(actual.difference(expected), "")
                 << op << " of " << implementation.name << " on " << thread_count << " threads; "
                 << filled.text();
@@ -226,38 +234,14 @@ void check_call(const Arrays& filled, const Threads& threads, const char* op, co
 
 void check(const Sample& sample, const Threads& threads = {1}) {
     const Arrays filled(sample);
-    check_call(filled, threads, "training",
-               [](Arrays& arrays, const Implementation& with, std::int64_t on) {
-                   arrays.training(with, on);
-               });
-    check_call(filled, threads, "inference",
-               [](Arrays& arrays, const Implementation& with, std::int64_t on) {
-                   arrays.inference(with, on);
-               });
-    check_call(filled, threads, "training backprop",
-               [](Arrays& arrays, const Implementation& with, std::int64_t on) {
-                   arrays.training_backprop(with, on);
-               });
-    check_call(filled, threads, "inference backprop",
-               [](Arrays& arrays, const Implementation& with, std::int64_t on) {
-                   arrays.inference_backprop(with, on);
-               });
-    check_call(filled, threads, "training relu",
-               [](Arrays& arrays, const Implementation& with, std::int64_t on) {
-                   arrays.training_relu(with, on);
-               });
-    check_call(filled, threads, "training relu without mask",
-               [](Arrays& arrays, const Implementation& with, std::int64_t on) {
-                   arrays.relu_without_mask(with, on);
-               });
-    check_call(filled, threads, "training relu, mask alone",
-               [](Arrays& arrays, const Implementation& with, std::int64_t on) {
-                   arrays.relu_mask_alone(with, on);
-               });
-    check_call(filled, threads, "training relu backprop",
-               [](Arrays& arrays, const Implementation& with, std::int64_t on) {
-                   arrays.training_relu_backprop(with, on);
-               });
+    check_call(filled, threads, "training", &Arrays::training);
+    check_call(filled, threads, "inference", &Arrays::inference);
+    check_call(filled, threads, "training backprop", &Arrays::training_backprop);
+    check_call(filled, threads, "inference backprop", &Arrays::inference_backprop);
+    check_call(filled, threads, "training relu", &Arrays::training_relu);
+    check_call(filled, threads, "training relu without mask", &Arrays::relu_without_mask);
+    check_call(filled, threads, "training relu, mask alone", &Arrays::relu_mask_alone);
+    check_call(filled, threads, "training relu backprop", &Arrays::training_relu_backprop);
 }
 
 class Implementations : public ::testing::TestWithParam<Types> {};

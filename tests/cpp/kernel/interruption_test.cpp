@@ -145,7 +145,7 @@ TEST(Interruption, EveryImplementationPollsBeforeItWrites) {
         for (const int threads : {1, 3}) {
             Interruption interruption(question);
             interruption.ask();
-            EXPECT_THROW(batch_norm_training(arguments, threads, implementation), Interrupted)
+            EXPECT_THROW(run(arguments, threads, implementation), Interrupted)
                 << implementation.name;
             EXPECT_EQ(written, std::vector<float>(elements, 7.0F)) << implementation.name;
         }

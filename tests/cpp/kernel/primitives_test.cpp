@@ -36,14 +36,14 @@ std::string text_of(const Shape& shape) {
 /// Runs `call` with the reference on one thread, then with all others; each time on a new copy of
 /// `filled`, which is to hold the same result.
 void check(StridedTensor& filled, const std::vector<std::int64_t>& threads, const std::string& text,
-           const std::function<void(const PrimitiveKernels&, std::int64_t, Tensor)>& call) {
+           const std::function<void(const Implementation&, std::int64_t, Tensor)>& call) {
     StridedTensor expected(filled);
-    call(*built_implementations().back().primitives, 1, expected.target());
+    call(built_implementations().back(), 1, expected.target());
     for (const Implementation& implementation : built_implementations()) {
         for (const std::int64_t thread_count : threads) {
             if (implementation.runs_here()) {
                 StridedTensor actual(filled);
-                call(*implementation.primitives, thread_count, actual.target());
+                call(implementation, thread_count, actual.target());
                 ASSERT_EQ(actual.difference(expected), "")
                     << implementation.name << " on " << thread_count << " threads, " << text;
             }
@@ -79,13 +79,14 @@ void check_operation(ElementWiseOperation operation, const Shape& shape, Element
                      const std::vector<std::int64_t>& threads) {
     check(result, threads,
           text_of(shape) + ", operation " + std::to_string(static_cast<int>(operation)),
-          [&](const PrimitiveKernels& kernels, std::int64_t thread_count, Tensor target) {
+          [&](const Implementation& implementation, std::int64_t thread_count, Tensor target) {
               const std::array sources{ElementWiseSource{storage_type(type), first.source()},
                                        ElementWiseSource{storage_type(type), second.source()}};
               const std::array instructions{
                   instruction(operation, type, {0, is_binary(operation) ? 1 : 0})};
               const std::array targets{ElementWiseTarget{2, target}};
-              kernels.element_wise({shape, sources, instructions, targets, 1}, thread_count);
+              implementation.run(ElementWiseProgram{shape, sources, instructions, targets, 1},
+                                 thread_count);
           });
 }
 
@@ -140,7 +141,8 @@ TEST_P(Primitives, ProgramsOfSeveralInstructions) {
         StridedTensor result = filled(shape, type, Values::normal, 12);
         for (const bool first_is_result : {true, false}) {
             check(result, many_threads, text_of(shape),
-                  [&](const PrimitiveKernels& kernels, std::int64_t thread_count, Tensor target) {
+                  [&](const Implementation& implementation, std::int64_t thread_count,
+                      Tensor target) {
                       const StorageType stored = storage_type(type);
                       const std::array sources{ElementWiseSource{stored, first.source()},
                                                ElementWiseSource{stored, second.source()},
@@ -156,8 +158,9 @@ TEST_P(Primitives, ProgramsOfSeveralInstructions) {
                       const std::array targets{
                           ElementWiseTarget{6, first_is_result ? target : rest.target()},
                           ElementWiseTarget{8, first_is_result ? rest.target() : target}};
-                      kernels.element_wise({shape, sources, instructions, targets, 2},
-                                           thread_count);
+                      implementation.run(
+                          ElementWiseProgram{shape, sources, instructions, targets, 2},
+                          thread_count);
                   });
         }
     }
@@ -168,7 +171,7 @@ TEST_P(Primitives, TargetOverASource) {
     StridedTensor addend = filled(shape, GetParam(), Values::special, 13);
     StridedTensor value = filled(shape, GetParam(), Values::special, 14);
     check(value, many_threads, "in place",
-          [&](const PrimitiveKernels& kernels, std::int64_t thread_count, Tensor target) {
+          [&](const Implementation& implementation, std::int64_t thread_count, Tensor target) {
               const StorageType stored = storage_type(GetParam());
               const std::array sources{ElementWiseSource{stored, {target.address, target.strides}},
                                        ElementWiseSource{stored, addend.source()}};
@@ -176,7 +179,8 @@ TEST_P(Primitives, TargetOverASource) {
                   instruction(ElementWiseOperation::add, GetParam(), {0, 1}),
                   instruction(ElementWiseOperation::negate, GetParam(), {2, 2})};
               const std::array targets{ElementWiseTarget{3, target}};
-              kernels.element_wise({shape, sources, instructions, targets, 1}, thread_count);
+              implementation.run(ElementWiseProgram{shape, sources, instructions, targets, 1},
+                                 thread_count);
           });
 }
 
@@ -188,22 +192,23 @@ TEST_P(Primitives, ConversionsFromRealTypes) {
                 const Shape shape{length};
                 StridedTensor value = filled(shape, GetParam(), values, 15);
                 StridedTensor result = filled(shape, to, Values::normal, 16);
-                check(
-                    result, {1, 3},
-                    text_of(shape) + " to type " + std::to_string(static_cast<int>(to)),
-                    [&](const PrimitiveKernels& kernels, std::int64_t thread_count, Tensor target) {
-                        const std::array sources{
-                            ElementWiseSource{storage_type(GetParam()), value.source()}};
-                        const std::array instructions{
-                            ElementWiseInstruction{ElementWiseOperation::convert,
-                                                   storage_type(GetParam()),
-                                                   storage_type(to),
-                                                   {0, 0},
-                                                   0}};
-                        const std::array targets{ElementWiseTarget{1, target}};
-                        kernels.element_wise({shape, sources, instructions, targets, 1},
-                                             thread_count);
-                    });
+                check(result, {1, 3},
+                      text_of(shape) + " to type " + std::to_string(static_cast<int>(to)),
+                      [&](const Implementation& implementation, std::int64_t thread_count,
+                          Tensor target) {
+                          const std::array sources{
+                              ElementWiseSource{storage_type(GetParam()), value.source()}};
+                          const std::array instructions{
+                              ElementWiseInstruction{ElementWiseOperation::convert,
+                                                     storage_type(GetParam()),
+                                                     storage_type(to),
+                                                     {0, 0},
+                                                     0}};
+                          const std::array targets{ElementWiseTarget{1, target}};
+                          implementation.run(
+                              ElementWiseProgram{shape, sources, instructions, targets, 1},
+                              thread_count);
+                      });
             }
         }
     }
@@ -233,7 +238,7 @@ TEST_P(Primitives, ConversionsOfEveryNaN) {
         const std::array instructions{ElementWiseInstruction{
             ElementWiseOperation::convert, StorageType::f32, storage_type(GetParam()), {0, 0}, 0}};
         const std::array targets{ElementWiseTarget{1, result.target()}};
-        implementation.primitives->element_wise({shape, sources, instructions, targets, 1}, 1);
+        implementation.run(ElementWiseProgram{shape, sources, instructions, targets, 1}, 1);
         for (std::int64_t index = 0; index < shape[0]; ++index) {
             ASSERT_TRUE(std::isnan(
                 load_as_double(GetParam(), result.address() + index * result.strides()[0])))
@@ -259,10 +264,10 @@ void check_sum(const SumCase& sample, ElementType type, StridedTensor& value,
     StridedTensor result(kept, type, {.outermost_first = {}, .steps = Shape(kept.size(), 2)});
     for (const bool is_mean : {false, true}) {
         check(result, threads, text,
-              [&](const PrimitiveKernels& kernels, std::int64_t thread_count, Tensor target) {
-                  kernels.sum(
-                      {sample.shape, sample.kept_axes, type, value.source(), target, is_mean},
-                      thread_count);
+              [&](const Implementation& implementation, std::int64_t thread_count, Tensor target) {
+                  implementation.run(SumArguments{sample.shape, sample.kept_axes, type,
+                                                  value.source(), target, is_mean},
+                                     thread_count);
               });
     }
 }
@@ -334,12 +339,15 @@ TEST_P(Primitives, ProductsOfMatrices) {
             StridedTensor right = filled(right_shape, GetParam(), Values::normal, 31, placement);
             StridedTensor result =
                 filled({product.rows, product.columns}, GetParam(), Values::normal, 32);
-            check(result, {1, 3}, text_of(left_shape) + " by " + text_of(right_shape),
-                  [&](const PrimitiveKernels& kernels, std::int64_t thread_count, Tensor target) {
-                      kernels.matrix_multiply({product.rows, product.columns, product.depth,
-                                               GetParam(), left.source(), right.source(), target},
-                                              thread_count);
-                  });
+            check(
+                result, {1, 3}, text_of(left_shape) + " by " + text_of(right_shape),
+                [&](const Implementation& implementation, std::int64_t thread_count,
+                    Tensor target) {
+                    implementation.run(
+                        MatrixMultiplyArguments{product.rows, product.columns, product.depth,
+                                                GetParam(), left.source(), right.source(), target},
+                        thread_count);
+                });
         }
     }
 }
@@ -375,9 +383,12 @@ TEST_P(Primitives, ReluMasks) {
                     }
                     std::vector<std::byte> mask(static_cast<std::size_t>(layout.byte_count()),
                                                 std::byte{0xA5});
-                    implementation.primitives->relu_mask(
-                        {shape, sample.channel_axis, GetParam(), activated.source(), {mask.data()}},
-                        thread_count);
+                    implementation.run(ReluMaskArguments{shape,
+                                                         sample.channel_axis,
+                                                         GetParam(),
+                                                         activated.source(),
+                                                         {mask.data()}},
+                                       thread_count);
                     if (expected.empty()) {
                         expected = mask;
                     }
@@ -385,14 +396,15 @@ TEST_P(Primitives, ReluMasks) {
                 }
             }
             check(result, many_threads, text_of(shape),
-                  [&](const PrimitiveKernels& kernels, std::int64_t thread_count, Tensor target) {
-                      kernels.relu_mask_select({shape,
-                                                sample.channel_axis,
-                                                GetParam(),
-                                                activated.source(),
-                                                {expected.data()},
-                                                target},
-                                               thread_count);
+                  [&](const Implementation& implementation, std::int64_t thread_count,
+                      Tensor target) {
+                      implementation.run(ReluMaskSelectArguments{shape,
+                                                                 sample.channel_axis,
+                                                                 GetParam(),
+                                                                 activated.source(),
+                                                                 {expected.data()},
+                                                                 target},
+                                         thread_count);
                   });
         }
     }
@@ -400,7 +412,7 @@ TEST_P(Primitives, ReluMasks) {
 
 struct RecordedPrimitives {
     const char* name;
-    void (*call)(const PrimitiveKernels&, std::int64_t, ElementType, StridedTensor&);
+    void (*call)(const Implementation&, std::int64_t, ElementType, StridedTensor&);
     std::array<std::uint64_t, real_types.size()> digests;  ///< in the order of real_types
 };
 
@@ -415,8 +427,8 @@ StridedTensor recorded_source(ElementType type, Values values, std::uint64_t see
 }
 
 /// Each operation on one block of rows.
-void record_element_wise(const PrimitiveKernels& kernels, std::int64_t threads, ElementType type,
-                         StridedTensor& result) {
+void record_element_wise(const Implementation& implementation, std::int64_t threads,
+                         ElementType type, StridedTensor& result) {
     StridedTensor first = recorded_source(type, Values::special, 50);
     StridedTensor second = recorded_source(type, Values::wide, 51);
     const Shape rows{recorded_length / std::ssize(all_operations), recorded_length};
@@ -430,31 +442,33 @@ void record_element_wise(const PrimitiveKernels& kernels, std::int64_t threads, 
             instruction(operation, type, {0, is_binary(operation) ? 1 : 0})};
         const std::array targets{
             ElementWiseTarget{2, {result.address() + begin, result.strides()}}};
-        kernels.element_wise({rows, sources, instructions, targets, 1}, threads);
+        implementation.run(ElementWiseProgram{rows, sources, instructions, targets, 1}, threads);
         row += rows[0];
     }
 }
 
 /// Sums of rows, and below them means of columns.
-void record_sums(const PrimitiveKernels& kernels, std::int64_t threads, ElementType type,
+void record_sums(const Implementation& implementation, std::int64_t threads, ElementType type,
                  StridedTensor& result) {
     StridedTensor value = recorded_source(type, Values::wide, 52);
     const Shape shape{recorded_length, recorded_length};
     for (const std::int64_t kept_axis : {0, 1}) {
         const Tensor target{result.address() + kept_axis * result.strides()[0],
                             result.strides().last(1)};
-        kernels.sum({shape, std::span(&kept_axis, 1), type, value.source(), target, kept_axis == 1},
-                    threads);
+        implementation.run(SumArguments{shape, std::span(&kept_axis, 1), type, value.source(),
+                                        target, kept_axis == 1},
+                           threads);
     }
 }
 
-void record_product(const PrimitiveKernels& kernels, std::int64_t threads, ElementType type,
+void record_product(const Implementation& implementation, std::int64_t threads, ElementType type,
                     StridedTensor& result) {
     StridedTensor left = recorded_source(type, Values::normal, 53);
     StridedTensor right = recorded_source(type, Values::wide, 54);
-    kernels.matrix_multiply({recorded_length, recorded_length, recorded_length, type, left.source(),
-                             right.source(), result.target()},
-                            threads);
+    implementation.run(
+        MatrixMultiplyArguments{recorded_length, recorded_length, recorded_length, type,
+                                left.source(), right.source(), result.target()},
+        threads);
 }
 
 /// Recorded on x86-64, as in implementations_test.cpp.
@@ -483,7 +497,7 @@ TEST_P(Primitives, RecordedBits) {
                     continue;
                 }
                 StridedTensor result = recorded_source(GetParam(), Values::normal, 55);
-                recorded.call(*implementation.primitives, threads, GetParam(), result);
+                recorded.call(implementation, threads, GetParam(), result);
                 Digest digest;
                 result.add_to(digest);
                 EXPECT_EQ(digest.value(), recorded.digests[column])

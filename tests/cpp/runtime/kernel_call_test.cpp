@@ -5,25 +5,31 @@
 #include <array>
 #include <cstdint>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 namespace normgraph::runtime {
 namespace {
 
-/// The member of Implementation that ran last.
+/// The kernel that ran last.
 std::string_view ran;
+
+template <typename Arguments>
+kernel::Kernel<Arguments>& kernel_of(kernel::Implementation& implementation) {
+    return std::get<kernel::Kernel<Arguments>>(implementation.kernels);
+}
 
 /// An implementation that writes nothing.
 kernel::Implementation recording_implementation() {
     kernel::Implementation implementation = kernel::implementation("reference");
-    implementation.batch_norm_training = [](const kernel::BatchNormTrainingArguments&, auto) {
+    kernel_of<kernel::BatchNormTrainingArguments>(implementation) = [](const auto&, auto) {
         ran = "batch_norm_training";
     };
-    implementation.batch_norm_inference = [](const kernel::BatchNormInferenceArguments&, auto) {
+    kernel_of<kernel::BatchNormInferenceArguments>(implementation) = [](const auto&, auto) {
         ran = "batch_norm_inference";
     };
-    implementation.batch_norm_backprop = [](const kernel::BatchNormBackpropArguments& arguments,
-                                            auto) {
+    kernel_of<kernel::BatchNormBackpropArguments>(implementation) = [](const auto& arguments,
+                                                                       auto) {
         ran = arguments.statistics == kernel::Statistics::of_batch ? "backprop of the batch"
                                                                    : "backprop, statistics given";
     };

@@ -67,7 +67,7 @@ void print_gradients() {
         return reinterpret_cast<std::byte*>(address);
     };
     namespace kernel = normgraph::kernel;
-    kernel::batch_norm_backprop({
+    kernel::run(kernel::BatchNormBackpropArguments{
         .problem = {shape, 1, kernel::ElementType::f32, kernel::ElementType::f32, 0.0},
         .statistics = kernel::Statistics::of_batch,
         .input = {bytes(x.data()), strides},

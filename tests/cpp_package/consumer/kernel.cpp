@@ -24,7 +24,7 @@ int main() {
     std::array<float, 2> variance{};
 
     // 2/3 + 1/3 = 1: channel 0 is divided by 1 (to the accuracy of bf16).
-    kernel::batch_norm_training({
+    kernel::run(kernel::BatchNormTrainingArguments{
         .problem = {shape, 1, kernel::ElementType::bf16, kernel::ElementType::f32, 1.0 / 3.0},
         .input = {reinterpret_cast<const std::byte*>(x.data()), strides},
         .gamma = {reinterpret_cast<const std::byte*>(gamma.data()), 4},

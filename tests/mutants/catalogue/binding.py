@@ -446,8 +446,8 @@ OP_CLASSES = Group(
         Mutant(
             "outputs-named-like-inputs",
             "the names of the outputs",
-            "names(Op::signature.outputs)",
-            "names(Op::signature.inputs)",
+            "names_to_python(Op::signature.outputs)",
+            "names_to_python(Op::signature.inputs)",
         ),
         Mutant(
             "c1-left-out-of-the-documentation",

@@ -134,7 +134,7 @@ ENVIRONMENT = Group(
 )
 
 COEFFICIENTS_ENVIRONMENT = Group(
-    KERNEL + "dispatch.cpp",
+    KERNEL + "dispatch.hpp",
     "tests/kernel/test_special_values.py -k rounding_mode",
     (
         Mutant(

@@ -5,7 +5,7 @@
 
 #include "normgraph/kernel/channel.hpp"
 #include "normgraph/kernel/coefficients.hpp"
-#include "normgraph/kernel/reference/kernels.hpp"
+#include "normgraph/kernel/kernels.hpp"
 #include "normgraph/kernel/reference/relu.hpp"
 #include "normgraph/kernel/reference/summation.hpp"
 #include "normgraph/kernel/reference/view.hpp"
@@ -98,7 +98,7 @@ void run_channel(const BatchNormBackpropArguments& arguments, const View& view,
 
 }  // namespace
 
-void batch_norm_backprop(const BatchNormBackpropArguments& arguments, ChannelRange range) {
+void run_kernel(const BatchNormBackpropArguments& arguments, ChannelRange range) {
     const View view =
         make_view(arguments.problem, {arguments.input.strides, arguments.normalized_delta.strides,
                                       arguments.input_delta.strides});

@@ -1,12 +1,12 @@
 // Memory traffic: reads input once and writes normalized once.
 
 #include "normgraph/kernel/channel.hpp"
-#include "normgraph/kernel/reference/kernels.hpp"
+#include "normgraph/kernel/kernels.hpp"
 #include "normgraph/kernel/reference/normalize.hpp"
 
 namespace normgraph::kernel::reference {
 
-void batch_norm_inference(const BatchNormInferenceArguments& arguments, ChannelRange range) {
+void run_kernel(const BatchNormInferenceArguments& arguments, ChannelRange range) {
     const Problem& problem = arguments.problem;
     const ElementType type = problem.channel_type;
     const View view =

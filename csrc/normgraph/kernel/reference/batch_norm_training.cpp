@@ -4,8 +4,8 @@
 #include <type_traits>
 
 #include "normgraph/kernel/channel.hpp"
+#include "normgraph/kernel/kernels.hpp"
 #include "normgraph/kernel/moments.hpp"
-#include "normgraph/kernel/reference/kernels.hpp"
 #include "normgraph/kernel/reference/normalize.hpp"
 #include "normgraph/kernel/reference/relu.hpp"
 #include "normgraph/kernel/reference/summation.hpp"
@@ -45,7 +45,7 @@ Moments moments(const View& view, const std::byte* input) {
 
 }  // namespace
 
-void batch_norm_training(const BatchNormTrainingArguments& arguments, ChannelRange range) {
+void run_kernel(const BatchNormTrainingArguments& arguments, ChannelRange range) {
     const Problem& problem = arguments.problem;
     const ElementType type = problem.channel_type;
     const View view =

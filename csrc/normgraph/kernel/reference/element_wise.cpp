@@ -3,7 +3,7 @@
 #include <cstring>
 #include <vector>
 
-#include "normgraph/kernel/reference/primitives.hpp"
+#include "normgraph/kernel/kernels.hpp"
 #include "normgraph/kernel/reference/share.hpp"
 #include "normgraph/kernel/strided/cursor.hpp"
 #include "normgraph/kernel/strided/extents.hpp"
@@ -106,7 +106,7 @@ void run_part(const ElementWiseProgram& program, std::int64_t begin, std::int64_
 
 }  // namespace
 
-void element_wise(const ElementWiseProgram& program, std::int64_t num_threads) {
+void run_kernel(const ElementWiseProgram& program, std::int64_t num_threads) {
     const std::int64_t count = product(program.shape);
     share_elements(count, count, num_threads,
                    [&](std::int64_t begin, std::int64_t end) { run_part(program, begin, end); });

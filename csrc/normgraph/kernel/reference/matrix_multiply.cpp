@@ -1,10 +1,10 @@
-#include "normgraph/kernel/reference/primitives.hpp"
+#include "normgraph/kernel/kernels.hpp"
 #include "normgraph/kernel/reference/share.hpp"
 #include "normgraph/kernel/threads/interruption.hpp"
 
 namespace normgraph::kernel::reference {
 
-void matrix_multiply(const MatrixMultiplyArguments& arguments, std::int64_t num_threads) {
+void run_kernel(const MatrixMultiplyArguments& arguments, std::int64_t num_threads) {
     const std::int64_t rows = arguments.rows, columns = arguments.columns, depth = arguments.depth;
     const ElementType type = arguments.type;
     const ConstTensor left = arguments.left, right = arguments.right;

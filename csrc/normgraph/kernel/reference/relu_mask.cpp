@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "normgraph/kernel/reference/primitives.hpp"
+#include "normgraph/kernel/kernels.hpp"
 #include "normgraph/kernel/reference/share.hpp"
 #include "normgraph/kernel/relu_mask.hpp"
 #include "normgraph/kernel/strided/cursor.hpp"
@@ -25,7 +25,7 @@ void for_each_bit(const ReluMaskLayout& layout, std::int64_t begin, std::int64_t
 
 }  // namespace
 
-void relu_mask(const ReluMaskArguments& arguments, std::int64_t num_threads) {
+void run_kernel(const ReluMaskArguments& arguments, std::int64_t num_threads) {
     const ReluMaskLayout layout(arguments.shape, arguments.channel_axis);
     const TensorAxes axes(arguments.shape, arguments.activated.strides);
     const std::int64_t inner = layout.channels * layout.inner;
@@ -44,7 +44,7 @@ void relu_mask(const ReluMaskArguments& arguments, std::int64_t num_threads) {
         });
 }
 
-void relu_mask_select(const ReluMaskSelectArguments& arguments, std::int64_t num_threads) {
+void run_kernel(const ReluMaskSelectArguments& arguments, std::int64_t num_threads) {
     const ReluMaskLayout layout(arguments.shape, arguments.channel_axis);
     const TensorAxes source_axes(arguments.shape, arguments.delta.strides);
     const TensorAxes target_axes(arguments.shape, arguments.result.strides);

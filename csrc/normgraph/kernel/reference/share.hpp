@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "normgraph/indices/counts.hpp"
-#include "normgraph/kernel/contract.hpp"
+#include "normgraph/kernel/kernels.hpp"
 #include "normgraph/kernel/relu_mask.hpp"
 #include "normgraph/kernel/strided/extents.hpp"
 #include "normgraph/kernel/threads/share_range.hpp"
@@ -12,14 +12,6 @@
 
 /// The reference kernels on several threads.
 namespace normgraph::kernel::reference {
-
-/// The type of the arguments of a kernel that takes a range of channels.
-template <typename Kernel>
-struct ArgumentsOf;
-template <typename Arguments>
-struct ArgumentsOf<void (*)(const Arguments&, ChannelRange)> {
-    using type = Arguments;
-};
 
 /// How many neighbouring channels may share bytes of an output: one thread takes all of them.
 template <typename Arguments>
@@ -40,17 +32,16 @@ void share_elements(std::int64_t count, std::int64_t work, std::int64_t num_thre
     share_range(count, useful_threads(work, scalar_elements_per_thread, num_threads), function);
 }
 
-/// Runs the kernel on all channels, in ranges of nearly equal size.
-template <auto kernel>
-void share_channels(const typename ArgumentsOf<decltype(kernel)>::type& arguments,
-                    std::int64_t num_threads) {
+/// Runs the kernel of these arguments on all channels, in ranges of nearly equal size.
+template <typename Arguments>
+void share_channels(const Arguments& arguments, std::int64_t num_threads) {
     const std::int64_t channels = all_channels(arguments.problem).end;
     const std::int64_t group = channels_that_share_bytes(arguments);
     share_range(
         divide_up(channels, group),
         useful_threads(product(arguments.problem.shape), scalar_elements_per_thread, num_threads),
         [&](std::int64_t begin, std::int64_t end) {
-            kernel(arguments, {begin * group, std::min(end * group, channels)});
+            run_kernel(arguments, ChannelRange{begin * group, std::min(end * group, channels)});
         });
 }
 

@@ -1,8 +1,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "normgraph/kernel/kernels.hpp"
 #include "normgraph/kernel/primitive_sum.hpp"
-#include "normgraph/kernel/reference/primitives.hpp"
 #include "normgraph/kernel/reference/share.hpp"
 #include "normgraph/kernel/reference/summation.hpp"
 #include "normgraph/kernel/strided/cursor.hpp"
@@ -43,7 +43,7 @@ double sum_of(ElementType type, const std::byte* address, const TensorAxes& axes
 
 }  // namespace
 
-void sum(const SumArguments& arguments, std::int64_t num_threads) {
+void run_kernel(const SumArguments& arguments, std::int64_t num_threads) {
     SomeAxes kept, results, summed;
     for (std::size_t axis = 0; axis < arguments.shape.size(); ++axis) {
         const bool is_kept =

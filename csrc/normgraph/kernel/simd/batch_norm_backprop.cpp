@@ -6,7 +6,7 @@
 
 #include "normgraph/kernel/channel.hpp"
 #include "normgraph/kernel/coefficients.hpp"
-#include "normgraph/kernel/simd/kernels.hpp"
+#include "normgraph/kernel/kernels.hpp"
 #include "normgraph/kernel/simd/phases/run.hpp"
 
 namespace normgraph::kernel::simd {
@@ -81,8 +81,8 @@ void set_apply_sources(Traversal& traversal, Statistics statistics) {
 
 }  // namespace
 
-void batch_norm_backprop(const MicroKernelTable& table, const BatchNormBackpropArguments& arguments,
-                         std::int64_t num_threads) {
+void run_kernel(const MicroKernelTable& table, const BatchNormBackpropArguments& arguments,
+                std::int64_t num_threads) {
     const std::array sources{arguments.input, arguments.normalized_delta};
     Traversal traversal(arguments.problem, {sources, arguments.input_delta});
     traversal.set_reduce_sources(std::array<std::size_t, 2>{0, 1});

@@ -4,7 +4,7 @@
 
 #include "normgraph/kernel/channel.hpp"
 #include "normgraph/kernel/coefficients.hpp"
-#include "normgraph/kernel/simd/kernels.hpp"
+#include "normgraph/kernel/kernels.hpp"
 #include "normgraph/kernel/simd/phases/run.hpp"
 
 namespace normgraph::kernel::simd {
@@ -47,8 +47,8 @@ private:
 
 }  // namespace
 
-void batch_norm_inference(const MicroKernelTable& table,
-                          const BatchNormInferenceArguments& arguments, std::int64_t num_threads) {
+void run_kernel(const MicroKernelTable& table, const BatchNormInferenceArguments& arguments,
+                std::int64_t num_threads) {
     const std::array sources{arguments.input};
     Traversal traversal(arguments.problem, {sources, arguments.normalized});
     traversal.set_apply_sources(std::array<std::size_t, 1>{0});

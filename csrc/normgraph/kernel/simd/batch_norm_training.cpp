@@ -6,8 +6,8 @@
 
 #include "normgraph/kernel/channel.hpp"
 #include "normgraph/kernel/coefficients.hpp"
+#include "normgraph/kernel/kernels.hpp"
 #include "normgraph/kernel/moments.hpp"
-#include "normgraph/kernel/simd/kernels.hpp"
 #include "normgraph/kernel/simd/phases/run.hpp"
 
 namespace normgraph::kernel::simd {
@@ -80,8 +80,8 @@ private:
 
 }  // namespace
 
-void batch_norm_training(const MicroKernelTable& table, const BatchNormTrainingArguments& arguments,
-                         std::int64_t num_threads) {
+void run_kernel(const MicroKernelTable& table, const BatchNormTrainingArguments& arguments,
+                std::int64_t num_threads) {
     const std::array sources{arguments.input};
     Traversal traversal(arguments.problem, {sources, arguments.normalized});
     traversal.set_reduce_sources(std::array<std::size_t, 1>{0});

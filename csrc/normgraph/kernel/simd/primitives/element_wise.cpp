@@ -6,7 +6,8 @@
 #include <cstring>
 #include <vector>
 
-#include "normgraph/kernel/simd/kernels.hpp"
+#include "normgraph/kernel/kernels.hpp"
+#include "normgraph/kernel/simd/micro_kernels/contract.hpp"
 #include "normgraph/kernel/simd/staging/scratch.hpp"
 #include "normgraph/kernel/strided/copy.hpp"
 #include "normgraph/kernel/strided/extents.hpp"
@@ -203,8 +204,8 @@ private:
 
 }  // namespace
 
-void element_wise(const MicroKernelTable& table, const ElementWiseProgram& program,
-                  std::int64_t num_threads) {
+void run_kernel(const MicroKernelTable& table, const ElementWiseProgram& program,
+                std::int64_t num_threads) {
     const std::int64_t count = product(program.shape);
     if (count == 0) {
         return;

@@ -6,7 +6,8 @@
 #include <cstring>
 #include <utility>
 
-#include "normgraph/kernel/simd/kernels.hpp"
+#include "normgraph/kernel/kernels.hpp"
+#include "normgraph/kernel/simd/micro_kernels/contract.hpp"
 #include "normgraph/kernel/simd/staging/scratch.hpp"
 #include "normgraph/kernel/threads/interruption.hpp"
 #include "normgraph/kernel/threads/share_range.hpp"
@@ -120,8 +121,8 @@ private:
 
 }  // namespace
 
-void matrix_multiply(const MicroKernelTable& table, const MatrixMultiplyArguments& arguments,
-                     std::int64_t num_threads) {
+void run_kernel(const MicroKernelTable& table, const MatrixMultiplyArguments& arguments,
+                std::int64_t num_threads) {
     const std::int64_t across = divide_up(arguments.columns, tile_columns);
     const std::int64_t tiles = divide_up(arguments.rows, tile_rows) * across;
     // A product takes about as long as an element-wise operation on four elements.

@@ -3,8 +3,9 @@
 
 #include <algorithm>
 
+#include "normgraph/kernel/kernels.hpp"
+#include "normgraph/kernel/simd/micro_kernels/contract.hpp"
 #include "normgraph/kernel/relu_mask.hpp"
-#include "normgraph/kernel/simd/kernels.hpp"
 #include "normgraph/kernel/simd/staging/scratch.hpp"
 #include "normgraph/kernel/strided/copy.hpp"
 #include "normgraph/kernel/threads/interruption.hpp"
@@ -48,8 +49,8 @@ std::byte* take_block(std::size_t element_size) {
 
 }  // namespace
 
-void relu_mask(const MicroKernelTable& table, const ReluMaskArguments& arguments,
-               std::int64_t num_threads) {
+void run_kernel(const MicroKernelTable& table, const ReluMaskArguments& arguments,
+                std::int64_t num_threads) {
     const Rows rows(ReluMaskLayout(arguments.shape, arguments.channel_axis));
     const TensorAxes axes(arguments.shape, arguments.activated.strides);
     if (axes.element_count() == 0) {
@@ -76,8 +77,8 @@ void relu_mask(const MicroKernelTable& table, const ReluMaskArguments& arguments
         });
 }
 
-void relu_mask_select(const MicroKernelTable& table, const ReluMaskSelectArguments& arguments,
-                      std::int64_t num_threads) {
+void run_kernel(const MicroKernelTable& table, const ReluMaskSelectArguments& arguments,
+                std::int64_t num_threads) {
     const Rows rows(ReluMaskLayout(arguments.shape, arguments.channel_axis));
     const TensorAxes source_axes(arguments.shape, arguments.delta.strides);
     const TensorAxes target_axes(arguments.shape, arguments.result.strides);

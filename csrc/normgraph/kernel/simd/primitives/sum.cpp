@@ -7,8 +7,9 @@
 #include <cstring>
 #include <vector>
 
+#include "normgraph/kernel/kernels.hpp"
+#include "normgraph/kernel/simd/micro_kernels/contract.hpp"
 #include "normgraph/kernel/primitive_sum.hpp"
-#include "normgraph/kernel/simd/kernels.hpp"
 #include "normgraph/kernel/simd/phases/block_sums.hpp"
 #include "normgraph/kernel/simd/phases/fold_lanes.hpp"
 #include "normgraph/kernel/simd/staging/scratch.hpp"
@@ -242,7 +243,8 @@ void run_by_parts(const Summation& summation, std::int64_t blocks_per_part, std:
 
 }  // namespace
 
-void sum(const MicroKernelTable& table, const SumArguments& arguments, std::int64_t num_threads) {
+void run_kernel(const MicroKernelTable& table, const SumArguments& arguments,
+                std::int64_t num_threads) {
     const Summation summation(table[arguments.type].primitives, arguments);
     const std::int64_t tiles = summation.tile_count();
     if (tiles == 0) {
