@@ -6,7 +6,11 @@ import sys
 
 import pytest
 
+from tests.programs import UNDER_SANITIZER
+
 from .programs import run_program
+
+pytestmark = pytest.mark.skipif(UNDER_SANITIZER, reason="a sanitizer's allocator never fails")
 
 WORK = """
 rows = np.arange(12, dtype=np.float32).reshape(4, 3)
