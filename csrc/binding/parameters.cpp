@@ -1,7 +1,6 @@
 #include "binding/parameters.hpp"
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 #include "binding/checked_interning.hpp"
@@ -83,7 +82,9 @@ std::vector<py::object> Parameters::match(py::handle positional, py::handle keyw
         }
     }
     std::vector<PyObject*> given;
-    std::ranges::transform(held, std::back_inserter(given), &py::object::ptr);
+    for (const py::object& argument : held) {
+        given.push_back(argument.ptr());
+    }
     match(given.data(), positional_count, names.ptr(), arguments);
     return held;
 }
