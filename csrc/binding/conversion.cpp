@@ -127,7 +127,7 @@ element::Type element_type_from_name(const std::string& argument, const std::str
 
 /// JAX's types are classes that have a dtype; null for other objects.
 py::object dtype_of_class(py::handle object) {
-    py::object dtype =
+    const py::object dtype =
         py::isinstance<py::type>(object) ? find_attribute(object, "dtype") : py::object();
     return dtype && py::isinstance<py::dtype>(dtype) ? dtype : py::object();
 }

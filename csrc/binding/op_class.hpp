@@ -179,7 +179,7 @@ int initialize(PyObject* self, PyObject* positional, PyObject* keywords) {
     return call_from_python(
         [&] {
             auto* const instance = reinterpret_cast<pybind11::detail::instance*>(self);
-            auto holder =
+            const auto holder =
                 instance->get_value_and_holder(pybind11::detail::get_type_info(Py_TYPE(self)));
             if (holder.instance_registered()) {
                 return 0;
