@@ -172,23 +172,21 @@ OpText text_of() {
 template <typename Op>
 inline const Parameters* constructor_parameters = nullptr;
 
-/// The slot tp_init. A node that exists already stays as it is, as objects of pybind11's own
-/// constructors do.
+/// The slot tp_init. CPython calls it once for each object, after tp_new: the class cannot be
+/// changed (see protect_classes), has no subclasses, and its `__init__` is pybind11's, which
+/// refuses.
 template <typename Op>
 int initialize(PyObject* self, PyObject* positional, PyObject* keywords) {
     return call_from_python(
         [&] {
-            auto* const instance = reinterpret_cast<pybind11::detail::instance*>(self);
-            const auto holder =
-                instance->get_value_and_holder(pybind11::detail::get_type_info(Py_TYPE(self)));
-            if (holder.instance_registered()) {
-                return 0;
-            }
             const Parameters& parameters = *constructor_parameters<Op>;
             std::array<pybind11::handle, most_parameters> arguments;
             const auto used = std::span(arguments).first(parameters.count());
             const auto held = parameters.match(pybind11::handle(positional), keywords, used);
             const std::shared_ptr<Op> node = construct<Op>(used);
+            auto* const instance = reinterpret_cast<pybind11::detail::instance*>(self);
+            const auto holder =
+                instance->get_value_and_holder(pybind11::detail::get_type_info(Py_TYPE(self)));
             holder.value_ptr() = node.get();
             try {
                 holder.type->init_instance(instance, &node);

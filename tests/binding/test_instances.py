@@ -78,14 +78,6 @@ for one_class in CLASSES:
     )
 
 
-def test_a_node_is_constructed_once() -> None:
-    x = ng.Parameter("f32", [2], name="x")
-    node = ng.op.Negate(x, name="once")
-    node.__init__(ng.Parameter("f32", [3]), name="twice")  # type: ignore[misc]
-    assert node.friendly_name == "once"
-    assert node.input(0).source.node is x
-
-
 def test_every_protocol_of_pickle_copies_or_refuses() -> None:
     run_program(
         OBJECTS

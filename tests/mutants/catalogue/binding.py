@@ -458,19 +458,6 @@ OP_CLASSES = Group(
     ),
 )
 
-ONCE = Group(
-    BINDING + "op_class.hpp",
-    "tests/binding/test_instances.py",
-    (
-        Mutant(
-            "nodes-constructed-twice",
-            "that a node is constructed once",
-            "if (holder.instance_registered()) {",
-            "if (false) {",
-        ),
-    ),
-)
-
 CLASSES = Group(
     BINDING + "instances.cpp",
     "tests/binding/test_instances.py",
@@ -668,7 +655,6 @@ GROUPS = (
     PARAMETERS,
     PARAMETERS_OF_CLASSES,
     OP_CLASSES,
-    ONCE,
     CLASSES,
     PROXIES,
     HANDLERS,
