@@ -244,6 +244,13 @@ void check(const Sample& sample, const Threads& threads = {1}) {
     check_call(filled, threads, "training relu backprop", &Arrays::training_relu_backprop);
 }
 
+void check_relu(const Sample& sample, const Threads& threads) {
+    const Arrays filled(sample);
+    check_call(filled, threads, "training relu", &Arrays::training_relu);
+    check_call(filled, threads, "training relu, mask alone", &Arrays::relu_mask_alone);
+    check_call(filled, threads, "training relu backprop", &Arrays::training_relu_backprop);
+}
+
 class Implementations : public ::testing::TestWithParam<Types> {};
 
 TEST_P(Implementations, RowsOfEveryLength) {
@@ -278,6 +285,53 @@ TEST_P(Implementations, EveryNumberOfChannelsLast) {
             if (HasFatalFailure()) {
                 return;
             }
+        }
+    }
+}
+
+/// The bits of a mask and the elements lie in another order each: channels share bytes or have
+/// some of their own, and follow each other in memory or do not.
+TEST_P(Implementations, MasksOfFewChannels) {
+    for (std::int64_t channels = 1; channels <= 17; ++channels) {
+        // Elements for a part of a tile, and for seven threads (of some: the reference takes long).
+        const bool is_shared = channels == 2 || channels == 9;
+        for (const std::int64_t rows : {std::int64_t{43}, is_shared ? 230001 / channels : 1201}) {
+            for (const auto& [shape, outermost_first] :
+                 {std::pair{Shape{rows, channels}, std::vector<std::size_t>{0, 1}},
+                  std::pair{Shape{rows, channels}, std::vector<std::size_t>{1, 0}},
+                  std::pair{Shape{rows, channels, 1}, std::vector<std::size_t>{0, 1, 2}},
+                  std::pair{Shape{rows, channels, 1}, std::vector<std::size_t>{1, 0, 2}},
+                  std::pair{Shape{3, channels, rows / 3}, std::vector<std::size_t>{0, 2, 1}},
+                  std::pair{Shape{rows / 3, channels, 3}, std::vector<std::size_t>{0, 2, 1}}}) {
+                const Placement placement{outermost_first, {}, 0};
+                check_relu({.shape = shape,
+                            .types = GetParam(),
+                            .input = placement,
+                            .delta = placement,
+                            .output = placement,
+                            .seed = 110},
+                           {1, 2, 3, 7});
+                if (HasFatalFailure()) {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Groups of eight channels, of which the last one may have fewer, and several tiles of channels.
+TEST_P(Implementations, MasksOfChannelsThatShareBytes) {
+    for (const std::int64_t channels : {23, 64, 65, 100, 257}) {
+        const Placement placement{{1, 0}, {}, 0};
+        check_relu({.shape = {301, channels},
+                    .types = GetParam(),
+                    .input = placement,
+                    .delta = placement,
+                    .output = placement,
+                    .seed = 111},
+                   {1, 2, 3, 7});
+        if (HasFatalFailure()) {
+            return;
         }
     }
 }

@@ -392,18 +392,13 @@ BITS_ACROSS = Group(
             "offset += size;",
             "offset += rows.bytes;",
         ),
-        Mutant(
-            "mask-row-of-lanes-begun-anew",
-            "that a row of lanes was begun by another span",
-            "std::uint64_t bits = shift == 0 ? 0 : load_as<std::uint32_t>(row);",
-            "std::uint64_t bits = 0;",
-        ),
-        Mutant(
-            "mask-lanes-in-one-place",
-            "that elements of a row lie behind each other",
-            "matrix.set_bits_of_element(span.skipped + index, bits >> shift);",
-            "matrix.set_bits_of_element(span.skipped + index, bits);",
-        ),
+    ),
+)
+
+FEW_CHANNELS = Group(
+    KERNEL + "simd/staging/copy_bits.cpp",
+    CPP_TESTS,
+    (
         Mutant(
             "mask-bytes-of-other-bits",
             "that only the lowest bit of a byte counts",
@@ -417,16 +412,93 @@ BITS_ACROSS = Group(
             "0x0102040810204080U",
         ),
         Mutant(
-            "mask-without-last-channels",
+            "mask-of-few-channels-from-the-byte",
+            "that elements begin inside of a byte of few channels",
+            "as_bytes(load_as<std::uint8_t>(byte) >> skipped) << channel",
+            "as_bytes(load_as<std::uint8_t>(byte)) << channel",
+        ),
+        Mutant(
+            "mask-of-few-channels-overwritten",
+            "that bits of few channels are only set",
+            "load_as<std::uint8_t>(byte) | bits",
+            "bits",
+        ),
+        Mutant(
+            "mask-without-last-elements",
+            "the elements that fill no byte",
+            "if (row < count) { function(byte, 0, row, count - row); }",
+            "",
+        ),
+        Mutant(
+            "mask-lanes-moved-once",
+            "that each half of the lanes is divided again",
+            "half > 0; half /= 2",
+            "half > 0; half = 0",
+        ),
+        Mutant(
+            "mask-lanes-together-in-order",
+            "that the halves of the lanes are moved back in the reverse order",
+            "std::size_t index = move_count_; index-- > 0;",
+            "std::size_t index = 0; index < move_count_; ++index",
+        ),
+        Mutant(
+            "mask-row-of-lanes-written-whole",
+            "that the last row of lanes may have fewer elements",
+            "std::min(bytes, end - done)",
+            "bytes",
+        ),
+        Mutant(
+            "mask-bytes-beyond-last-channel",
             "the channels that fill no byte",
-            "if (channel < channels) { std::uint64_t last = 0;",
-            "if (channel < channels && channels < 0) { std::uint64_t last = 0;",
+            "std::min(bits_per_byte, bytes.channels - channel)",
+            "bits_per_byte",
+        ),
+    ),
+)
+
+MASK_GROUPS = Group(
+    KERNEL + "simd/tiling/plan.cpp",
+    CPP_TESTS,
+    (
+        Mutant(
+            "mask-bytes-of-two-groups",
+            "that groups of channels begin with a byte of the mask",
+            "workload.packs_channels ? bits_per_byte : 1",
+            "workload.packs_channels ? 1 : 1",
+        ),
+    ),
+)
+
+MASK_ACCESS = Group(
+    KERNEL + "simd/staging/mask_access.cpp",
+    CPP_TESTS,
+    (
+        Mutant(
+            "mask-of-lanes-of-one-row",
+            "that a row of lanes has several rows of a mask of whole bytes",
+            "lanes_ * layout_.outer_stride",
+            "layout_.outer_stride",
+        ),
+        Mutant(
+            "mask-set-onto-older-bits",
+            "that a buffer of channels is cleared before bits are set",
+            "std::memset(buffer, 0, static_cast<std::size_t>(bits.channels * bits.channel_stride));",
+            "",
+        ),
+        Mutant(
+            "mask-of-the-first-channels",
+            "which of the mask's channels a tile has",
+            "region.channel / bits_per_byte, layout_.outer_stride};",
+            "0, layout_.outer_stride};",
         ),
     ),
 )
 
 GROUPS = (
     BITS_ACROSS,
+    FEW_CHANNELS,
+    MASK_GROUPS,
+    MASK_ACCESS,
     RELU,
     LAYOUT,
     MASK_BYTES,

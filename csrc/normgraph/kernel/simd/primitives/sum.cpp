@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "normgraph/kernel/kernels.hpp"
-#include "normgraph/kernel/simd/micro_kernels/contract.hpp"
 #include "normgraph/kernel/primitive_sum.hpp"
+#include "normgraph/kernel/simd/micro_kernels/contract.hpp"
 #include "normgraph/kernel/simd/phases/block_sums.hpp"
 #include "normgraph/kernel/simd/phases/fold_lanes.hpp"
 #include "normgraph/kernel/simd/staging/scratch.hpp"

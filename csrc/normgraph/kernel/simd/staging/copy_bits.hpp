@@ -5,7 +5,8 @@
 
 #include "normgraph/indices/counts.hpp"
 
-/// Bits that lie along channels, to and from bits that lie along elements.
+/// Bits of channels and elements, from one arrangement to another. Rows of each element stand
+/// between all others: a row is whole bytes.
 namespace normgraph::kernel::simd {
 
 /// Bits of each channel's elements, from element 0 on, the first in the least significant bit.
@@ -13,24 +14,41 @@ struct ChannelBits {
     std::byte* address;
     std::int64_t channel_stride;
     std::int64_t channels;
-    std::int64_t elements;  ///< of a channel
 };
 
-/// Rows of `lanes` elements each: all channels of the first, all of the second, …, as many rows as
-/// there are bytes. If `lanes` is not 1, rows have at most 32 bits, and so many are accessible in
-/// the last one.
+/// A row for each element, whose bits are those of the channels, the first in the least significant
+/// bit. Padding is written as 0, and may be anything where it is read.
 struct ElementBits {
     std::byte* address;
-    std::int64_t lanes;
+    std::int64_t row_stride;
 };
 
-/// Copies the bits of elements [first, first + count) of each channel. `position`: where the first
-/// one is among those of `to`. All earlier ones have been written before; padding is 0 afterwards.
-void copy_bits(const ChannelBits& from, std::int64_t first, std::int64_t count,
-               const ElementBits& to, std::int64_t position);
+/// Rows of 2, 4, 8 or 16 elements each: all channels of the first, all of the second, …; at most 32
+/// bits. So many are accessible in the last row.
+struct LaneBits {
+    std::byte* address;
+    std::int64_t lanes, channels;
+};
 
+/// A row for each element, whose bytes are 1 or 0 for each channel.
+struct ByteRows {
+    std::byte* address;
+    std::int64_t row_stride;
+    std::int64_t channels;
+};
+
+/// Copies the bits of elements [first, first + count) of each channel.
+void copy_bits(const ChannelBits& from, std::int64_t first, std::int64_t count,
+               const ElementBits& to);
 /// Copies bits the other way round. Sets bits, and clears none.
-void copy_bits(const ElementBits& from, std::int64_t position, const ChannelBits& to,
-               std::int64_t first, std::int64_t count);
+void copy_bits(const ElementBits& from, const ChannelBits& to, std::int64_t first,
+               std::int64_t count);
+
+/// Copies the bits of `count` elements, whose rows follow each other.
+void copy_bits(const LaneBits& from, std::int64_t count, const ElementBits& to);
+void copy_bits(const ElementBits& from, const LaneBits& to, std::int64_t count);
+
+void copy_bits(const ByteRows& from, std::int64_t count, const ElementBits& to);
+void copy_bits(const ElementBits& from, const ByteRows& to, std::int64_t count);
 
 }  // namespace normgraph::kernel::simd

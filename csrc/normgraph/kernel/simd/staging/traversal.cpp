@@ -65,7 +65,7 @@ void Traversal::set_mask(std::byte* address, const Problem& problem, bool is_wri
 
 Workload Traversal::workload() const {
     return {static_cast<std::int64_t>(reduced_.count), most_copied_channels(), copies_across_,
-            shares_mask_bytes()};
+            buffers_mask() && mask_->packs_channels(), shares_mask_bytes()};
 }
 
 // ---- tiles --------------------------------------------------------------------------------------
@@ -122,7 +122,7 @@ void Traversal::write_back(const Tile& tile, const StagedTile& staged,
             target_.copy_from(place, tile);
         }
     }
-    if (shares_mask_bytes()) {
+    if (copies_bits_back()) {
         mask_->copy_from_buffer(region_of(tile), buffers.mask);
     }
 }
@@ -211,7 +211,7 @@ std::int64_t Traversal::prefetch_distance(const TensorAccess& access, const Tile
 std::size_t Traversal::buffer_bytes(std::int64_t channels) const {
     const auto tile = static_cast<std::size_t>(Tiles::staged_bytes(geometry_, channels));
     return (most_sources + 1) * Scratch::rounded(tile) +
-           Scratch::rounded(static_cast<std::size_t>(mask_bytes(channels)));
+           (buffers_mask() ? Scratch::rounded(static_cast<std::size_t>(mask_bytes(channels))) : 0);
 }
 
 TileBuffers Traversal::take_buffers(std::int64_t channels, Scratch& scratch) const {
@@ -228,9 +228,7 @@ TileBuffers Traversal::take_buffers(std::int64_t channels, Scratch& scratch) con
 }
 
 std::int64_t Traversal::mask_bytes(std::int64_t channels) const {
-    // For fewer channels too, and rounding.
-    const std::int64_t elements = Tiles::most_staged_elements(geometry_, channels);
-    return MaskAccess::buffer_bytes(channels, 0) + elements / bits_per_byte + elements;
+    return MaskAccess::buffer_bytes(channels, Tiles::most_staged_elements(geometry_, channels));
 }
 
 BufferedTile Traversal::tile_in(std::byte* buffer, const Tile& tile) const {

@@ -117,9 +117,11 @@ private:
     std::int64_t most_copied_channels() const;
     std::int64_t group_bytes(std::int64_t channels) const;
     std::int64_t mask_bytes(std::int64_t channels) const;
-    bool shares_mask_bytes() const {
+    /// Whether a tile's bits are copied from its buffer to the mask.
+    bool copies_bits_back() const {
         return mask_ && mask_is_written_ && !mask_->is_direct() && !mask_->is_absent();
     }
+    bool shares_mask_bytes() const { return copies_bits_back() && mask_->packs_elements(); }
     /// Whether the micro-kernels take the mask's bits from a buffer, or leave them there.
     bool buffers_mask() const { return mask_ && (!mask_->is_direct() || mask_->is_absent()); }
 

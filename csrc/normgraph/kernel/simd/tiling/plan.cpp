@@ -51,15 +51,16 @@ std::int64_t blocks_per_part(const Plan& plan, std::int64_t parts) {
 }
 
 void divide_rows(const Geometry& geometry, const Workload& workload, Plan& plan) {
-    plan.channels_per_group = channels_that_fit_the_cache(geometry, workload);
+    const std::int64_t unit = workload.packs_channels ? bits_per_byte : 1;
+    const auto whole_bytes = [&](std::int64_t channels) { return round_up(channels, unit); };
+    plan.channels_per_group = whole_bytes(channels_that_fit_the_cache(geometry, workload));
     if (plan.threads == 1) {
         return;
     }
     const std::int64_t tasks = plan.threads * tasks_per_thread;
-    if (workload.shares_mask_bytes) {
-        plan.channels_per_group = round_up(divide_up(plan.channels, tasks), bits_per_byte);
-    } else if (plan.channels >= tasks) {
-        plan.channels_per_group = std::min(plan.channels_per_group, plan.channels / tasks);
+    if (plan.channels >= unit * tasks) {
+        plan.channels_per_group =
+            std::min(plan.channels_per_group, whole_bytes(plan.channels / tasks));
     } else {
         plan.blocks_per_part = blocks_per_part(plan, divide_up(tasks, plan.group_count()));
     }

@@ -37,7 +37,9 @@ struct Workload {
     std::int64_t most_copied_channels = 0;
     /// Whether neighbours in memory are of different channels in some tensor that is copied.
     bool copies_across = false;
-    /// Whether bytes that are written hold bits of several blocks, and of up to 8 channels.
+    /// Whether bytes of a mask that is copied hold bits of 8 channels: groups begin with a byte.
+    bool packs_channels = false;
+    /// Whether bytes of a mask that is written hold bits of several blocks.
     bool shares_mask_bytes = false;
 };
 
