@@ -22,6 +22,11 @@
 namespace normgraph::kernel {
 namespace {
 
+bool rounds_to_nearest() {
+    const volatile float one = 1.0F, little = 0x1p-30F;
+    return one + little == 1.0F;
+}
+
 /// A host with a new thread for each task; counts what it was given.
 class ThreadPerTask {
 public:
@@ -32,7 +37,7 @@ public:
             threads.emplace_back([&, index] {
                 std::fesetround(FE_UPWARD);
                 task(index);
-                EXPECT_EQ(std::fegetround(), FE_UPWARD);
+                EXPECT_FALSE(rounds_to_nearest());
             });
         }
         for (std::thread& thread : threads) {
@@ -50,7 +55,7 @@ TEST(ScopedExecutor, RunsEachTaskOnceOnTheHostsThreads) {
     std::multiset<std::int64_t> ran;
     std::set<std::thread::id> threads;
     parallel_for(100, 3, [&](std::int64_t task) {
-        EXPECT_EQ(std::fegetround(), FE_TONEAREST);
+        EXPECT_TRUE(rounds_to_nearest());
         const std::lock_guard lock(mutex);
         ran.insert(task);
         threads.insert(std::this_thread::get_id());
