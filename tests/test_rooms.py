@@ -36,7 +36,14 @@ BELOW_IN_KERNEL: dict[str, set[str]] = {
     "simd/micro_kernels": {"element types", "tuning", "simd/instruction_sets", "numbers"},
     "simd/tables": {"simd/instruction_sets", "simd/micro_kernels"},
     "simd/tiling": {"tuning", "threads", "strided", "numbers"},
-    "simd/staging": {"threads", "strided", "numbers", "simd/micro_kernels", "simd/tiling"},
+    "simd/staging": {
+        "threads",
+        "simd/instruction_sets",
+        "strided",
+        "numbers",
+        "simd/micro_kernels",
+        "simd/tiling",
+    },
     "simd/phases": {
         "threads",
         "strided",

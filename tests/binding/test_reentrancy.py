@@ -55,7 +55,10 @@ signal.signal(signal.SIGALRM, intrude)
 def with_intruder(call):
     signal.setitimer(signal.ITIMER_REAL, 0.002, 0.002)
     try:
-        return [outcome(call) for _ in range(200)][-1]
+        results = [outcome(call) for _ in range(200)]
+        while not intrusions:
+            results.append(outcome(call))
+        return results[-1]
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
 """,
