@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "normgraph/kernel/kernels.hpp"
+#include "normgraph/kernel/simd/micro_kernels/contract.hpp"
 #include "normgraph/kernel/simd/staging/scratch.hpp"
 #include "normgraph/kernel/threads/interruption.hpp"
 #include "normgraph/kernel/threads/share_range.hpp"

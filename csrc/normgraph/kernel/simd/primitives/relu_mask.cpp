@@ -5,6 +5,7 @@
 
 #include "normgraph/kernel/kernels.hpp"
 #include "normgraph/kernel/relu_mask.hpp"
+#include "normgraph/kernel/simd/micro_kernels/contract.hpp"
 #include "normgraph/kernel/simd/staging/scratch.hpp"
 #include "normgraph/kernel/strided/copy.hpp"
 #include "normgraph/kernel/threads/interruption.hpp"

@@ -11,6 +11,7 @@
 #include "normgraph/kernel/primitive_sum.hpp"
 #include "normgraph/kernel/simd/phases/block_sums.hpp"
 #include "normgraph/kernel/simd/phases/fold_lanes.hpp"
+#include "normgraph/kernel/simd/micro_kernels/contract.hpp"
 #include "normgraph/kernel/simd/staging/scratch.hpp"
 #include "normgraph/kernel/strided/copy.hpp"
 #include "normgraph/kernel/strided/extents.hpp"
