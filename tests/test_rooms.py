@@ -28,7 +28,8 @@ BELOW: dict[str, set[str]] = {
 BELOW_IN_KERNEL: dict[str, set[str]] = {
     "element types": set(),
     "tuning": set(),
-    "threads": {"tuning"},
+    "environment": set(),
+    "threads": {"tuning", "environment"},
     "simd/instruction_sets": {"element types"},
     "strided": {"tuning", "simd/instruction_sets"},
     "numbers": {"element types", "threads", "strided"},
@@ -68,6 +69,7 @@ NAMED_FILES = {
     "element_type": "element types",
     "storage_type": "element types",
     "tuning": "tuning",
+    "environment": "environment",
     "dispatch": "dispatch",
 }
 

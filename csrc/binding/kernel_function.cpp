@@ -21,6 +21,7 @@
 #include "normgraph/ir/text.hpp"
 #include "normgraph/kernel/dispatch.hpp"
 #include "normgraph/op/batch_norm_node.hpp"
+#include "normgraph/runtime/memory_pool.hpp"
 
 namespace py = pybind11;
 
@@ -307,6 +308,7 @@ std::shared_ptr<const std::vector<TensorType>> validated(const KernelCall& call,
 
 /// One object per output; what is not selected is null.
 Objects run(const KernelCall& call, Arguments input_objects, const Options& options) {
+    runtime::release_expired_memory();
     const std::int64_t num_threads = num_threads_from_python(options.num_threads);
     const kernel::Implementation& implementation =
         implementation_from_python(options.implementation);

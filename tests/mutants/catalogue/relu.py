@@ -482,7 +482,8 @@ MASK_ACCESS = Group(
         Mutant(
             "mask-set-onto-older-bits",
             "that a buffer of channels is cleared before bits are set",
-            "std::memset(buffer, 0, static_cast<std::size_t>(bits.channels * bits.channel_stride));",
+            "std::memset(buffer, 0, static_cast<std::size_t>(bits.channels * "
+            "bits.channel_stride));",
             "",
         ),
         Mutant(
