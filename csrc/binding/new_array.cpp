@@ -23,8 +23,10 @@ namespace normgraph::binding {
 /// CPython's own header (until 3.13 at least) does not say that these have C linkage.
 namespace with_c_linkage {
 extern "C" {
+// NOLINTBEGIN(readability-identifier-naming): the names are CPython's
 int PyTraceMalloc_Track(unsigned int domain, std::uintptr_t address, std::size_t size);
 int PyTraceMalloc_Untrack(unsigned int domain, std::uintptr_t address);
+// NOLINTEND(readability-identifier-naming)
 }
 }  // namespace with_c_linkage
 
@@ -138,7 +140,7 @@ py::capsule owner_of(runtime::MemoryPool::Block block, std::size_t size) {
         with_c_linkage::PyTraceMalloc_Untrack(domain_of_numpy,
                                               reinterpret_cast<std::uintptr_t>(ending->get()));
     });
-    static_cast<void>(owned.release());
+    [[maybe_unused]] const Block* const owned_by_the_capsule = owned.release();
     with_c_linkage::PyTraceMalloc_Track(domain_of_numpy, address, size);
     return owner;
 }

@@ -12,7 +12,7 @@
 #include <pthread.h>
 #endif
 #if defined(__linux__)
-#include <time.h>
+#include <ctime>
 #endif
 
 #if defined(__SANITIZE_ADDRESS__)

@@ -6,7 +6,7 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
-#include <cstdio>
+#include <fstream>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -278,7 +278,7 @@ TEST_F(Pool, FreeBlocksComeFromAnyThread) {
     }
     const MemoryPool::Usage usage = pool_.usage();
     EXPECT_EQ(usage.in_use, 0);
-    EXPECT_LE(usage.peak_in_use, 4 * 5 * page);
+    EXPECT_LE(usage.peak_in_use, page * 4 * 5);
     EXPECT_LE(usage.free, usage.peak_in_use);
 }
 
@@ -322,12 +322,9 @@ int status_of_child_with(std::size_t more, int (*program)()) {
     if (child == 0) {
         rlimit limit{};
         getrlimit(RLIMIT_AS, &limit);
-        long pages = 0;
-        if (FILE* const file = std::fopen("/proc/self/statm", "r")) {
-            if (std::fscanf(file, "%ld", &pages) != 1) {
-                _exit(100);
-            }
-            std::fclose(file);
+        std::int64_t pages = 0;
+        if (!(std::ifstream("/proc/self/statm") >> pages)) {
+            _exit(100);
         }
         limit.rlim_cur = static_cast<rlim_t>(pages * sysconf(_SC_PAGESIZE)) + more;
         setrlimit(RLIMIT_AS, &limit);
@@ -342,7 +339,7 @@ TEST(MemoryPool, GivesUpFreeBlocksWhereMemoryEnds) {
     const auto program = [] {
         MemoryPool pool(MemoryPool::unlimited);
         Block low = pool.take(30 * page);
-        Block between = pool.take(page);
+        const Block between = pool.take(page);
         Block high = pool.take(30 * page);
         low.reset();
         high.reset();
