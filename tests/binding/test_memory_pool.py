@@ -39,7 +39,7 @@ expected = normalized().tobytes()
 
 
 def run_program(program: str, **environment: str) -> str:
-    return assert_succeeds(BEGINNING + program, **environment)
+    return assert_succeeds(BEGINNING + program, 300, **environment)
 
 
 def test_memory_tells_what_is_in_use_and_free() -> None:
@@ -125,7 +125,9 @@ def call_often(calls):
 call_often(100)
 before = resident()
 kept = call_often(10_000)
-assert resident() - before < MIB, (before, resident())
+# AddressSanitizer keeps for a while what has been freed.
+allowed = 128 * MIB if "libasan" in os.environ.get("LD_PRELOAD", "") else MIB
+assert resident() - before < allowed, (before, resident())
 assert megabytes() == (2, 2, 4)
 """)
 

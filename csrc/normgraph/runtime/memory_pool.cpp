@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <ctime>
 #include <utility>
 
 #include "normgraph/kernel/environment.hpp"
@@ -10,9 +11,6 @@
 
 #if defined(__unix__) || defined(__APPLE__)
 #include <pthread.h>
-#endif
-#if defined(__linux__)
-#include <ctime>
 #endif
 
 #if defined(__SANITIZE_ADDRESS__)
