@@ -28,7 +28,8 @@ BELOW: dict[str, set[str]] = {
 BELOW_IN_KERNEL: dict[str, set[str]] = {
     "element types": set(),
     "tuning": set(),
-    "threads": {"tuning"},
+    "environment": set(),
+    "threads": {"tuning", "environment"},
     "simd/instruction_sets": {"element types"},
     "strided": {"tuning", "simd/instruction_sets"},
     "numbers": {"element types", "threads", "strided"},
@@ -36,7 +37,14 @@ BELOW_IN_KERNEL: dict[str, set[str]] = {
     "simd/micro_kernels": {"element types", "tuning", "simd/instruction_sets", "numbers"},
     "simd/tables": {"simd/instruction_sets", "simd/micro_kernels"},
     "simd/tiling": {"tuning", "threads", "strided", "numbers"},
-    "simd/staging": {"threads", "strided", "numbers", "simd/micro_kernels", "simd/tiling"},
+    "simd/staging": {
+        "threads",
+        "simd/instruction_sets",
+        "strided",
+        "numbers",
+        "simd/micro_kernels",
+        "simd/tiling",
+    },
     "simd/phases": {
         "threads",
         "strided",
@@ -61,6 +69,7 @@ NAMED_FILES = {
     "element_type": "element types",
     "storage_type": "element types",
     "tuning": "tuning",
+    "environment": "environment",
     "dispatch": "dispatch",
 }
 

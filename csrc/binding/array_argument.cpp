@@ -324,8 +324,14 @@ bool share_memory(const runtime::Array& left, const runtime::Array& right) {
             .attr("shares_memory")(as_numpy(left), as_numpy(right), steps_before_giving_up)
             .cast<bool>();
     } catch (py::error_already_set& error) {
-        pass_on(error);
-        return true;
+        // What else is raised here comes from handlers of signals, and means the program.
+        const py::module_ numpy = py::module_::import("numpy");
+        const py::object errors =
+            py::hasattr(numpy, "exceptions") ? numpy.attr("exceptions") : py::object(numpy);
+        if (error.matches(errors.attr("TooHardError")) || error.matches(PyExc_OverflowError)) {
+            return true;
+        }
+        throw;
     }
 }
 

@@ -1,4 +1,5 @@
 #include "binding/conversion.hpp"
+#include "binding/instances.hpp"
 
 #include <algorithm>
 #include <array>
@@ -41,7 +42,8 @@ double real_from_python(const std::string& argument, const std::string& range, p
     if (PyErr_Occurred() != nullptr) {
         py::error_already_set error;
         if (!error.matches(PyExc_OverflowError)) {
-            throw error;
+            raise_because_of(error, PyExc_TypeError,
+                             argument + ": expected a real number, got " + describe(object));
         }
         throw std::invalid_argument(argument + ": expected " + range +
                                     " that a double can hold, got " + describe(object));
@@ -73,13 +75,17 @@ decltype(auto) named(const std::string& argument, Make make) {
 }
 
 Dimension interval_from_python(const std::string& argument, py::handle object) {
-    const auto bounds = py::reinterpret_borrow<py::sequence>(object);
+    // A copy: Python code, which may run for one bound, could take the other one away.
+    const auto bounds = py::reinterpret_steal<py::tuple>(PySequence_Tuple(object.ptr()));
+    if (!bounds) {
+        throw py::error_already_set();
+    }
     if (bounds.size() != 2) {
         throw std::invalid_argument(argument + ": expected an interval (low, high), got " +
                                     describe(object));
     }
     const std::int64_t low = length_from_python(argument, bounds[0]);
-    const py::object high_object = bounds[1];
+    const py::handle high_object = bounds[1];
     const std::int64_t high =
         high_object.is_none() ? Dimension::unbounded : length_from_python(argument, high_object);
     return named(argument, [&] { return Dimension(low, high); });
@@ -121,7 +127,7 @@ element::Type element_type_from_name(const std::string& argument, const std::str
 
 /// JAX's types are classes that have a dtype; null for other objects.
 py::object dtype_of_class(py::handle object) {
-    py::object dtype =
+    const py::object dtype =
         py::isinstance<py::type>(object) ? find_attribute(object, "dtype") : py::object();
     return dtype && py::isinstance<py::dtype>(dtype) ? dtype : py::object();
 }
@@ -244,7 +250,7 @@ const kernel::Implementation& implementation_from_python(py::handle object) {
 }
 
 element::Type element_type_from_python(const std::string& argument, py::handle object) {
-    if (py::isinstance<element::Type>(object)) {
+    if (is_instance<element::Type>(object)) {
         return object.cast<element::Type>();
     }
     if (py::isinstance<py::str>(object)) {
@@ -265,7 +271,7 @@ element::Type element_type_from_python(const std::string& argument, py::handle o
 }
 
 Dimension dimension_from_python(const std::string& argument, py::handle object) {
-    if (py::isinstance<Dimension>(object)) {
+    if (is_instance<Dimension>(object)) {
         return object.cast<Dimension>();
     }
     if (object.is_none()) {
@@ -279,7 +285,7 @@ Dimension dimension_from_python(const std::string& argument, py::handle object) 
 }
 
 PartialShape partial_shape_from_python(const std::string& argument, py::handle object) {
-    if (py::isinstance<PartialShape>(object)) {
+    if (is_instance<PartialShape>(object)) {
         return object.cast<PartialShape>();
     }
     if (object.is_none()) {

@@ -27,7 +27,7 @@ std::string wrapped(const std::string& text, std::size_t indentation) {
             result += "\n" + std::string(indentation, ' ');
             column = indentation;
         } else if (column > 0) {
-            result += " ";
+            result += ' ';
             ++column;
         }
         result += word;
@@ -108,7 +108,7 @@ std::string out_sentence(const runtime::KernelCall& call) {
     if (delta < call.inputs.size()) {
         sentence += " or as " + std::string(call.inputs[delta].name);
     }
-    sentence += ".";
+    sentence += '.';
     if (op::has(call.outputs, Role::mask)) {
         sentence += " mask must be C-contiguous.";
     }

@@ -112,6 +112,9 @@ void protect_classes(py::handle module) {
             type->tp_alloc = allocate_or_throw;
             type->tp_new = new_instance;
             PyType_Modified(type);
+            // Neither `object.__class__ = another` nor `Class.__new__ = …`: methods would read a
+            // value of another type.
+            type->tp_flags |= Py_TPFLAGS_IMMUTABLETYPE;
         }
     }
 }

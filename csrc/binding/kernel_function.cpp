@@ -21,6 +21,7 @@
 #include "normgraph/ir/text.hpp"
 #include "normgraph/kernel/dispatch.hpp"
 #include "normgraph/op/batch_norm_node.hpp"
+#include "normgraph/runtime/memory_pool.hpp"
 
 namespace py = pybind11;
 
@@ -307,6 +308,7 @@ std::shared_ptr<const std::vector<TensorType>> validated(const KernelCall& call,
 
 /// One object per output; what is not selected is null.
 Objects run(const KernelCall& call, Arguments input_objects, const Options& options) {
+    runtime::release_expired_memory();
     const std::int64_t num_threads = num_threads_from_python(options.num_threads);
     const kernel::Implementation& implementation =
         implementation_from_python(options.implementation);
@@ -360,6 +362,27 @@ py::object as_result(py::handle type, std::span<const py::object> objects) {
     return result;
 }
 
+/// Calls of kernels within calls of kernels, by way of the arguments' Python code.
+class NestedCall {
+public:
+    NestedCall() {
+        if (depth == most) {
+            PyErr_SetString(PyExc_RecursionError,
+                            "normgraph: kernels call kernels for their arguments without end");
+            throw py::error_already_set();
+        }
+        ++depth;
+    }
+    ~NestedCall() { --depth; }
+    NestedCall(const NestedCall&) = delete;
+    NestedCall& operator=(const NestedCall&) = delete;
+
+private:
+    static constexpr int most = 100;  // each takes some 16 KiB of the stack
+    static thread_local int depth;
+};
+thread_local int NestedCall::depth = 0;
+
 }  // namespace
 
 std::vector<Parameter> kernel_parameters(const KernelCall& call) {
@@ -387,6 +410,7 @@ std::vector<Parameter> kernel_parameters(const KernelCall& call) {
 }
 
 py::object call_kernel(const KernelCall& call, py::handle result_type, Arguments arguments) {
+    const NestedCall nested;
     const Arguments inputs = arguments.first(call.inputs.size());
     Objects objects = run(call, inputs, options_of(call, arguments));
     return result_type ? as_result(result_type, std::span(objects).first(call.outputs.size()))

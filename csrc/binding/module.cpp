@@ -23,6 +23,7 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
     register_kernel(module);
     register_running_statistics(module);
     register_executable(module);
+    register_memory(module);
     register_config(module);
     protect_classes(module);
 }

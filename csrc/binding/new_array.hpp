@@ -7,7 +7,8 @@
 #include "normgraph/runtime/array.hpp"
 
 /// New numpy arrays, for outputs. Their elements are not set. Small ones are made as fast as numpy
-/// can; the data of large ones starts on a cache line.
+/// can; the data of large ones starts on a cache line, that of 1 MiB or more comes from the memory
+/// pool of the process.
 namespace normgraph::binding {
 
 /// A new array of the same element type and shape; its axes lie in memory in the order of the

@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "binding/conversion.hpp"
+#include "binding/instances.hpp"
 #include "binding/python_errors.hpp"
 
 namespace py = pybind11;
@@ -63,10 +64,10 @@ void keep_alive(const py::object& original, const py::dict& memo) {
 }  // namespace
 
 Output output_from_python(const std::string& argument, py::handle object) {
-    if (py::isinstance<Output>(object)) {
+    if (is_instance<Output>(object)) {
         return object.cast<Output>();
     }
-    if (!py::isinstance<Node>(object)) {
+    if (!is_instance<Node>(object)) {
         throw py::type_error(argument + ": expected a Node or an Output, got " + describe(object));
     }
     try {
@@ -87,7 +88,7 @@ std::vector<Output> outputs_from_python(const std::string& argument, py::handle 
 }
 
 std::shared_ptr<Function> function_from_python(const std::string& argument, py::handle object) {
-    if (!py::isinstance<Function>(object)) {
+    if (!is_instance<Function>(object)) {
         throw py::type_error(argument + ": expected a Function, got " + describe(object));
     }
     return object.cast<std::shared_ptr<Function>>();
@@ -98,7 +99,7 @@ std::vector<std::shared_ptr<Parameter>> parameters_from_python(const std::string
     std::vector<std::shared_ptr<Parameter>> parameters;
     for (const py::handle item :
          sequence_from_python(argument, "a sequence of parameters", object)) {
-        if (!py::isinstance<Parameter>(item)) {
+        if (!is_instance<Parameter>(item)) {
             throw py::type_error(argument + "[" + std::to_string(parameters.size()) +
                                  "]: expected a Parameter, got " + describe(item));
         }
@@ -129,6 +130,10 @@ py::object copy_node(const std::shared_ptr<Node>& node, const py::dict& memo) {
 
 Output copied_output(const Output& output, const py::dict& memo) {
     const py::object copy = memo[identity(py::cast(output.node()))];
+    if (!is_instance<Node>(copy)) {
+        throw py::type_error("memo: expected a Node as the copy of " +
+                             output.node()->friendly_name() + ", got " + describe(copy));
+    }
     return {copy.cast<std::shared_ptr<Node>>(), output.index()};
 }
 

@@ -172,8 +172,9 @@ OpText text_of() {
 template <typename Op>
 inline const Parameters* constructor_parameters = nullptr;
 
-/// The slot tp_init. CPython calls it once, after tp_new: the class has no method `__init__` of its
-/// own, and no subclasses.
+/// The slot tp_init. CPython calls it once for each object, after tp_new: the class cannot be
+/// changed (see protect_classes), has no subclasses, and its `__init__` is pybind11's, which
+/// refuses.
 template <typename Op>
 int initialize(PyObject* self, PyObject* positional, PyObject* keywords) {
     return call_from_python(
@@ -181,10 +182,10 @@ int initialize(PyObject* self, PyObject* positional, PyObject* keywords) {
             const Parameters& parameters = *constructor_parameters<Op>;
             std::array<pybind11::handle, most_parameters> arguments;
             const auto used = std::span(arguments).first(parameters.count());
-            parameters.match(pybind11::handle(positional), keywords, used);
+            const auto held = parameters.match(pybind11::handle(positional), keywords, used);
             const std::shared_ptr<Op> node = construct<Op>(used);
             auto* const instance = reinterpret_cast<pybind11::detail::instance*>(self);
-            auto holder =
+            const auto holder =
                 instance->get_value_and_holder(pybind11::detail::get_type_info(Py_TYPE(self)));
             holder.value_ptr() = node.get();
             try {

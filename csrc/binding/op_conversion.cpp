@@ -22,7 +22,7 @@ py::tuple names_to_python(std::span<const op::Port> ports) {
 }
 
 TensorType tensor_type_from_python(const std::string& argument, py::handle object) {
-    if (!py::isinstance<py::tuple>(object) || py::len(object) != 2) {
+    if (!py::isinstance<py::tuple>(object) || PyTuple_GET_SIZE(object.ptr()) != 2) {
         throw py::type_error(argument + ": expected a tuple (element type, shape), got " +
                              describe(object));
     }

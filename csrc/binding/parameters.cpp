@@ -41,7 +41,7 @@ Parameters::Parameters(std::string function_name, std::vector<Parameter> paramet
 void Parameters::match(PyObject* const* given, std::size_t positional_count, PyObject* keywords,
                        std::span<py::handle> arguments) const {
     if (positional_count > count()) {
-        refuse(std::to_string(positional_count) + " positional arguments");
+        refuse(format_count(positional_count, "positional argument"));
     }
     std::copy_n(given, positional_count, arguments.begin());
     std::fill(arguments.begin() + static_cast<std::ptrdiff_t>(positional_count), arguments.end(),
@@ -65,24 +65,28 @@ void Parameters::match(PyObject* const* given, std::size_t positional_count, PyO
     }
 }
 
-void Parameters::match(py::handle positional, py::handle keywords,
-                       std::span<py::handle> arguments) const {
-    std::vector<PyObject*> given;
+std::vector<py::object> Parameters::match(py::handle positional, py::handle keywords,
+                                          std::span<py::handle> arguments) const {
+    std::vector<py::object> held;
     for (const py::handle value : py::reinterpret_borrow<py::tuple>(positional)) {
-        given.push_back(value.ptr());
+        held.push_back(py::reinterpret_borrow<py::object>(value));
     }
-    std::vector<py::handle> names;
+    const std::size_t positional_count = held.size();
+    py::tuple names(0);
     if (keywords) {
-        for (const auto& [name, value] : py::reinterpret_borrow<py::dict>(keywords)) {
-            names.push_back(name);
-            given.push_back(value.ptr());
+        const auto dict = py::reinterpret_borrow<py::dict>(keywords);
+        names = py::tuple(dict.size());
+        for (const auto& [name, value] : dict) {
+            names[held.size() - positional_count] = name;
+            held.push_back(py::reinterpret_borrow<py::object>(value));
         }
     }
-    py::tuple keyword_names(names.size());
-    for (std::size_t index = 0; index < names.size(); ++index) {
-        keyword_names[index] = names[index];
+    std::vector<PyObject*> given;
+    for (const py::object& argument : held) {
+        given.push_back(argument.ptr());
     }
-    match(given.data(), given.size() - names.size(), keyword_names.ptr(), arguments);
+    match(given.data(), positional_count, names.ptr(), arguments);
+    return held;
 }
 
 /// `count()` if there is none of this name.

@@ -35,9 +35,11 @@ public:
     void match(PyObject* const* given, std::size_t positional_count, PyObject* keywords,
                std::span<pybind11::handle> arguments) const;
 
-    /// As above, with CPython's older convention: a tuple, and a dict or null.
-    void match(pybind11::handle positional, pybind11::handle keywords,
-               std::span<pybind11::handle> arguments) const;
+    /// As above, with CPython's older convention: a tuple, and a dict or null. The result holds the
+    /// arguments, which Python code could take out of the dict.
+    [[nodiscard]] std::vector<pybind11::object> match(pybind11::handle positional,
+                                                      pybind11::handle keywords,
+                                                      std::span<pybind11::handle> arguments) const;
 
 private:
     std::size_t index_of(pybind11::handle keyword) const;

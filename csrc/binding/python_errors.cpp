@@ -21,7 +21,8 @@ py::object without_exceptions(const Make& make) {
 }  // namespace
 
 void pass_on(py::error_already_set& error) {
-    if (!error.matches(PyExc_Exception) || error.matches(PyExc_MemoryError)) {
+    if (!error.matches(PyExc_Exception) || error.matches(PyExc_MemoryError) ||
+        error.matches(PyExc_RecursionError)) {
         throw error;
     }
 }

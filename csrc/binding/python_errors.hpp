@@ -9,7 +9,7 @@ namespace normgraph::binding {
 
 /// For a handler that is about to say in its own words what went wrong: throws what only looks like
 /// the argument's fault. KeyboardInterrupt, SystemExit and whatever else is no Exception is meant
-/// for the program, and MemoryError says nothing of an argument.
+/// for the program, and MemoryError and RecursionError say nothing of an argument.
 void pass_on(pybind11::error_already_set& error);
 
 /// Throws an error of this type, with `error` as its cause, unless `error` is to be passed on.

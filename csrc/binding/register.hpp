@@ -15,6 +15,7 @@ void register_pass(pybind11::module_& module);
 void register_kernel(pybind11::module_& module);
 void register_running_statistics(pybind11::module_& module);
 void register_executable(pybind11::module_& module);
+void register_memory(pybind11::module_& module);
 void register_config(pybind11::module_& module);
 
 }  // namespace normgraph::binding

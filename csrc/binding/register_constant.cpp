@@ -159,9 +159,11 @@ std::string values_of(const std::shared_ptr<Constant>& constant) {
             py::arg("separator") = ", ", py::arg("max_line_width") = longest_line);
         const py::object words = py::str(" ").attr("join")(text.attr("split")());
         return " " + text_of(words);
-    } catch (py::error_already_set& error) {
-        pass_on(error);
-        return "";
+    } catch (const py::error_already_set& error) {
+        if (error.matches(PyExc_ImportError)) {
+            return "";
+        }
+        throw;
     }
 }
 

@@ -51,7 +51,7 @@ std::shared_ptr<Function> deep_copy(const Function& function, const py::dict& me
     for (const std::shared_ptr<Node>& node : function.nodes()) {
         const py::object copy = copy_node(node, memo);
         if (parameters.size() < function.parameters().size()) {  // they come first
-            parameters.push_back(copy.cast<std::shared_ptr<Parameter>>());
+            parameters.push_back(parameters_from_python("memo", py::make_tuple(copy)).front());
         }
     }
     std::vector<Output> results;

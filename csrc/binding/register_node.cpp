@@ -6,6 +6,7 @@
 #include <string>
 
 #include "binding/conversion.hpp"
+#include "binding/instances.hpp"
 #include "binding/node_conversion.hpp"
 #include "binding/python_errors.hpp"
 #include "binding/register.hpp"
@@ -166,7 +167,7 @@ py::class_<Port> define_port(py::module_& module, const char* name, const char* 
 void register_output(py::module_& module) {
     define_port<Output>(module, "Output", output_doc)
         .def(py::init([](const py::object& node, const py::object& index) {
-                 if (!py::isinstance<Node>(node)) {
+                 if (!is_instance<Node>(node)) {
                      throw py::type_error("node: expected a Node, got " + describe(node));
                  }
                  return std::make_unique<Output>(

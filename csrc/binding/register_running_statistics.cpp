@@ -110,7 +110,7 @@ void check_overlaps(const ChannelStatistics& result, const char* argument,
 
 bool flag_from_python(const char* argument, py::handle object) {
     if (PyBool_Check(object.ptr()) == 0 &&
-        !py::isinstance(object, py::module_::import("numpy").attr("bool_"))) {
+        !py::type::handle_of(object).is(py::module_::import("numpy").attr("bool_"))) {
         throw py::type_error(std::string(argument) + ": expected True or False, got " +
                              describe(object));
     }

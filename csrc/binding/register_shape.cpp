@@ -6,6 +6,7 @@
 #include <string>
 
 #include "binding/conversion.hpp"
+#include "binding/instances.hpp"
 #include "binding/python_errors.hpp"
 #include "binding/register.hpp"
 #include "normgraph/indices/axis.hpp"
@@ -41,7 +42,7 @@ py::object not_implemented() {
 }
 
 py::object equals(const Dimension& dimension, const py::object& other) {
-    if (py::isinstance<Dimension>(other)) {
+    if (is_instance<Dimension>(other)) {
         return py::bool_(dimension == other.cast<Dimension>());
     }
     if (other.is_none() || py::isinstance<py::int_>(other) || py::isinstance<py::tuple>(other)) {
@@ -51,7 +52,7 @@ py::object equals(const Dimension& dimension, const py::object& other) {
 }
 
 py::object equals(const PartialShape& shape, const py::object& other) {
-    if (py::isinstance<PartialShape>(other)) {
+    if (is_instance<PartialShape>(other)) {
         return py::bool_(shape == other.cast<PartialShape>());
     }
     if (other.is_none() || py::isinstance<py::tuple>(other)) {

@@ -38,6 +38,8 @@ from ._core import (
     get_num_threads,
     gradients,
     implementations,
+    memory,
+    release_memory,
     set_num_threads,
 )
 from .configuration import show_config
@@ -85,7 +87,9 @@ __all__ = [
     "get_num_threads",
     "gradients",
     "implementations",
+    "memory",
     "op",
+    "release_memory",
     "set_num_threads",
     "show_config",
     "trace",

@@ -110,7 +110,27 @@ class Surrogates:
         return "\ud800"
 
 
+class Proxy:
+    """Says that it is of another class, as proxies and mocks do."""
+
+    def __init__(self, pretended: type) -> None:
+        self._pretended = pretended
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        return self._pretended
+
+
 VALUES: dict[str, Any] = {
+    "proxy of a node": Proxy(ng.Node),
+    "proxy of a parameter": Proxy(ng.Parameter),
+    "proxy of an output": Proxy(ng.Output),
+    "proxy of a function": Proxy(ng.Function),
+    "proxy of a dimension": Proxy(ng.Dimension),
+    "proxy of a shape": Proxy(ng.PartialShape),
+    "proxy of a type": Proxy(ng.element.Type),
+    "proxy of a number": Proxy(float),
+    "proxy of a flag": Proxy(np.bool_),
     "a vector": np.array([1]),
     "two numbers": np.array([1, 2]),
     "too large": 2**70,
@@ -162,6 +182,31 @@ def test_a_wrong_value_is_an_error_that_names_the_argument(taker: str, what: str
         ng.set_num_threads(before[0])
         X.friendly_name = before[1]
         NODE.epsilon = before[2]
+
+
+def test_bounds_are_read_once() -> None:
+    bounds: list[Any] = []
+
+    class Clearing:
+        def __index__(self) -> int:
+            bounds.clear()
+            return 1
+
+    bounds += [Clearing(), 3]
+    assert str(ng.Dimension(bounds)) == "1..3"  # type: ignore[arg-type]
+
+
+def test_proxies_are_equal_to_nothing() -> None:
+    assert X.output(0) != Proxy(ng.Output)
+    assert ng.Dimension(3) != Proxy(ng.Dimension)
+    assert ng.PartialShape([3]) != Proxy(ng.PartialShape)
+
+
+def test_a_memo_with_other_things_is_refused() -> None:
+    with pytest.raises(TypeError, match="memo: expected a Node as the copy of x"):
+        ng.op.Negate(X).__deepcopy__({id(X): 5})
+    with pytest.raises(TypeError, match=r"memo\[0\]: expected a Parameter"):
+        FUNCTION.__deepcopy__({id(X): NODE})
 
 
 @pytest.mark.parametrize("index", [2**64, -(2**64), 7, -1])

@@ -61,6 +61,23 @@ assert isinstance(outcome(lambda: Mine.__new__(Mine)), TypeError)
     )
 
 
+def test_no_object_becomes_one_of_another_class() -> None:
+    run_program(
+        OBJECTS
+        + """
+for thing in OBJECTS:
+    for one_class in CLASSES:
+        if one_class is not type(thing):
+            error = outcome(lambda: setattr(thing, "__class__", one_class))
+            assert isinstance(error, TypeError), (thing, one_class, error)
+for one_class in CLASSES:
+    for name in ("__new__", "__init__", "__bases__", "description"):
+        error = outcome(lambda: setattr(one_class, name, (ng.Node,)))
+        assert isinstance(error, TypeError), (one_class, name, error)
+"""
+    )
+
+
 def test_every_protocol_of_pickle_copies_or_refuses() -> None:
     run_program(
         OBJECTS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import tracemalloc
 from collections.abc import Iterator
 from typing import Any
@@ -18,6 +19,9 @@ from .real_types import Array
 CACHE_LINE = 64
 #: Bytes from which on an output is aligned.
 LARGE = 65536
+#: Bytes from which on it comes from the memory pool, where there is one, and what it starts on.
+POOLED = 2**20
+HUGE_PAGE = 2**21 if sys.platform.startswith("linux") else CACHE_LINE
 
 
 def new_outputs(input: Array) -> Iterator[tuple[str, Array]]:
@@ -39,7 +43,9 @@ def new_outputs(input: Array) -> Iterator[tuple[str, Array]]:
 
 
 @pytest.mark.parametrize(
-    "shape", [(2, 3, 4, 4), (64, 8, 128), (3, 5, 37, 41), (2, 40000), (4, 16384)], ids=str
+    "shape",
+    [(2, 3, 4, 4), (64, 8, 128), (3, 5, 37, 41), (2, 40000), (4, 16384), (5, 7, 70, 69)],
+    ids=str,
 )
 @pytest.mark.parametrize("dtype", ["f2", "f4", "f8", ml_dtypes.bfloat16], ids=str)
 def test_new_outputs_are_aligned_where_they_are_large(shape: tuple[int, ...], dtype: Any) -> None:
@@ -53,7 +59,9 @@ def test_new_outputs_are_aligned_where_they_are_large(shape: tuple[int, ...], dt
             assert output.flags.c_contiguous
             is_large = output.nbytes >= LARGE
             assert output.flags.owndata == (not is_large), name
-            assert output.ctypes.data % (CACHE_LINE if is_large else output.itemsize) == 0, name
+            alignment = CACHE_LINE if is_large else output.itemsize
+            alignment = HUGE_PAGE if output.nbytes >= POOLED else alignment
+            assert output.ctypes.data % alignment == 0, name
             output[...] = 1
     assert all(np.all(output == 1) for output in kept)
 

@@ -20,6 +20,8 @@ FUNCTIONS = {
     "fuse_relu": ("function",),
     "implementations": (),
     "config": (),
+    "memory": (),
+    "release_memory": (),
     "get_num_threads": (),
     "set_num_threads": ("num_threads",),
 }

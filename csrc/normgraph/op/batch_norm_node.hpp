@@ -97,9 +97,9 @@ public:
     /// Input and gradient are (., C, ...) with C at channel_axis, channel vectors are (C), a mask
     /// is what BatchNormTrainingRelu puts out. Throws NodeValidationFailure. An empty friendly name
     /// stands for a generated one.
-    BatchNormOpWith(InputArgument<index>... inputs, double epsilon,
-                    std::int64_t channel_axis = default_channel_axis,
-                    std::string friendly_name = {})
+    explicit BatchNormOpWith(InputArgument<index>... inputs, double epsilon,
+                             std::int64_t channel_axis = default_channel_axis,
+                             std::string friendly_name = {})
         : OpNode<Derived, BatchNormNode>{
               {inputs...}, epsilon, channel_axis, std::move(friendly_name)} {
         this->validate_and_infer_types();

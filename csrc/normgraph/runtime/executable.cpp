@@ -1,6 +1,10 @@
 #include "normgraph/runtime/executable.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <new>
 #include <stdexcept>
 #include <unordered_map>
 #include <utility>
@@ -10,6 +14,7 @@
 #include "normgraph/pass/merge_equal_nodes.hpp"
 #include "normgraph/runtime/cache_lock.hpp"
 #include "normgraph/runtime/lowering.hpp"
+#include "normgraph/runtime/memory_pool.hpp"
 
 namespace normgraph::runtime {
 namespace {
@@ -51,6 +56,46 @@ bool is_of(const TensorType& type, const Array& array) {
            std::ranges::equal(type.partial_shape.dimensions(), array.shape, {},
                               [](const Dimension& dimension) { return dimension.length(); });
 }
+
+/// Memory for the intermediate values of one call.
+class Arena {
+public:
+    /// Throws std::bad_alloc.
+    explicit Arena(std::size_t size) {
+        if (size <= small_.size()) {
+            address_ = small_.data();
+            return;
+        }
+        if (size >= smallest_pooled) {
+            pooled_ = process_memory_pool().take(size);
+        }
+        if (!pooled_) {
+            ordinary_.reset(static_cast<std::byte*>(::operator new(size, cache_line)));
+        }
+        address_ = pooled_ ? pooled_.get() : ordinary_.get();
+    }
+    Arena(const Arena&) = delete;
+    Arena& operator=(const Arena&) = delete;
+
+    /// Not null; at a cache line.
+    std::byte* address() const { return address_; }
+
+private:
+    static constexpr std::align_val_t cache_line{64};
+    /// From here on the C library may map memory anew for each call, while a block of the pool,
+    /// even if it is larger, is the call's for a short time only.
+    static constexpr std::size_t smallest_pooled = 65536;
+
+    struct Delete {
+        void operator()(std::byte* memory) const noexcept { ::operator delete(memory, cache_line); }
+    };
+
+    std::byte* address_ = nullptr;
+    MemoryPool::Block pooled_;
+    std::unique_ptr<std::byte, Delete> ordinary_;
+    /// To allocate would take a small call longer than to compute.
+    alignas(static_cast<std::size_t>(cache_line)) std::array<std::byte, 1024> small_;
+};
 
 }  // namespace
 
@@ -122,7 +167,8 @@ void Executable::run(const Plan& plan, std::span<const Array> arguments,
     const kernel::Implementation& implementation = backend_ == Backend::reference
                                                        ? kernel::implementation("reference")
                                                        : kernel::chosen_implementation();
-    const ArenaPool::Arena arena = arenas_.take(plan.arena_bytes);
+    release_expired_memory();
+    const Arena arena(plan.arena_bytes);
     plan.run(arguments, results, arena.address(), num_threads, implementation);
     peak_bytes_ = static_cast<std::int64_t>(plan.arena_bytes);
 }

@@ -11,7 +11,6 @@
 
 #include "normgraph/ir/function.hpp"
 #include "normgraph/kernel/threads/num_threads.hpp"
-#include "normgraph/runtime/arena_pool.hpp"
 #include "normgraph/runtime/array.hpp"
 #include "normgraph/runtime/backend.hpp"
 #include "normgraph/runtime/plan.hpp"
@@ -22,9 +21,9 @@ namespace normgraph::runtime {
 /// Any number of threads may call one executable at once.
 ///
 /// Values between the nodes have memory that is used again as soon as they have been read for the
-/// last time; it is kept for the next call. Results do not depend on the backend, the number of
-/// threads, or the strides of `results`; on the strides of arguments only as far as those of a
-/// batch-norm op's input do (docs/numerics.md).
+/// last time; it comes from the memory pool, which keeps it for the next call. Results do not
+/// depend on the backend, the number of threads, or the strides of `results`; on the strides of
+/// arguments only as far as those of a batch-norm op's input do (docs/numerics.md).
 class Executable {
 public:
     /// Throws std::invalid_argument, which names the node, if no kernel computes one of the nodes.
@@ -64,7 +63,6 @@ private:
     Function function_;  ///< nodes of its own
     std::vector<std::string> names_;
     Backend backend_;
-    mutable ArenaPool arenas_;
     mutable std::vector<std::shared_ptr<const Plan>> plans_;  ///< last used first; a CacheLock's
     mutable std::atomic<std::int64_t> peak_bytes_ = never_run;
 };

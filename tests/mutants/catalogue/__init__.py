@@ -10,6 +10,7 @@ from .graph import GROUPS as GRAPH
 from .graphs_that_run import GROUPS as GRAPHS_THAT_RUN
 from .inference import GROUPS as INFERENCE
 from .layouts import GROUPS as LAYOUTS
+from .memory_pool import GROUPS as MEMORY_POOL
 from .relu import GROUPS as RELU
 from .running_statistics import GROUPS as RUNNING_STATISTICS
 from .summation import GROUPS as SUMMATION
@@ -30,6 +31,7 @@ GROUPS = (
     *RELU,
     *GRAPHS_THAT_RUN,
     *EXECUTABLES,
+    *MEMORY_POOL,
 )
 
 __all__ = ["GROUPS"]

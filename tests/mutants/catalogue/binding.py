@@ -415,8 +415,8 @@ PARAMETERS_OF_CLASSES = Group(
         Mutant(
             "named-arguments-of-classes-in-reverse",
             "which value belongs to which name",
-            "keyword_names[index] = names[index];",
-            "keyword_names[index] = names[names.size() - 1 - index];",
+            "names[held.size() - positional_count] = name;",
+            "names[dict.size() - 1 - (held.size() - positional_count)] = name;",
         ),
     ),
 )
@@ -454,6 +454,58 @@ OP_CLASSES = Group(
             "that the family has C1",
             "std::derived_from<Op, op::BatchNormNode>);",
             "false);",
+        ),
+    ),
+)
+
+CLASSES = Group(
+    BINDING + "instances.cpp",
+    "tests/binding/test_instances.py",
+    (
+        Mutant(
+            "classes-that-change",
+            "that objects keep their class",
+            "type->tp_flags |= Py_TPFLAGS_IMMUTABLETYPE;",
+            "",
+        ),
+    ),
+)
+
+PROXIES = Group(
+    BINDING + "instances.hpp",
+    "tests/binding/test_arguments.py",
+    (
+        Mutant(
+            "proxies-believed",
+            "that an object's own class counts",
+            "PyObject_TypeCheck(object.ptr(), reinterpret_cast<PyTypeObject*>(type.ptr())) != 0",
+            "PyObject_IsInstance(object.ptr(), type.ptr()) == 1",
+        ),
+    ),
+)
+
+HANDLERS = Group(
+    BINDING + "array_argument.cpp",
+    "tests/binding/test_reentrancy.py -k exception",
+    (
+        Mutant(
+            "handlers-exceptions-are-overlaps",
+            "that an exception within a call comes out",
+            "            return true;\n        }\n        throw;",
+            "            return true;\n        }\n        return true;",
+        ),
+    ),
+)
+
+NESTED_CALLS = Group(
+    BINDING + "kernel_function.cpp",
+    "tests/binding/test_reentrancy.py -k have_an_end",
+    (
+        Mutant(
+            "calls-within-calls-without-end",
+            "the limit of calls within calls",
+            "if (depth == most) {",
+            "if (false) {",
         ),
     ),
 )
@@ -603,6 +655,10 @@ GROUPS = (
     PARAMETERS,
     PARAMETERS_OF_CLASSES,
     OP_CLASSES,
+    CLASSES,
+    PROXIES,
+    HANDLERS,
+    NESTED_CALLS,
     CONSTRUCTION,
     DOCUMENTATION,
     VALUES,

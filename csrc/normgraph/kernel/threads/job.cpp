@@ -11,7 +11,8 @@ void Job::work() noexcept {
     const Interruption::Helper helper(interruption_);
     runs_a_task = true;
     for (;;) {
-        // Relaxed: the pool's mutex orders the tasks' memory before and after the job.
+        // Relaxed: the pool's mutex, or the host, orders the tasks' memory before and after the
+        // job.
         const std::int64_t index = next_task_.fetch_add(1, std::memory_order_relaxed);
         if (index >= task_count_) {
             break;

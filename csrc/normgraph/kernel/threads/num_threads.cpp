@@ -1,12 +1,11 @@
 #include "normgraph/kernel/threads/num_threads.hpp"
 
 #include <atomic>
-#include <charconv>
-#include <cstdlib>
+#include <optional>
 #include <stdexcept>
 #include <string>
-#include <string_view>
 
+#include "normgraph/kernel/environment.hpp"
 #include "normgraph/kernel/threads/processors.hpp"
 
 namespace normgraph::kernel {
@@ -38,19 +37,9 @@ void set_num_threads(std::int64_t count) {
 }
 
 std::int64_t default_num_threads() {
-    const char* const variable = std::getenv("NORMGRAPH_NUM_THREADS");
-    if (variable == nullptr || *variable == '\0') {
-        return available_processors();
-    }
-    const std::string_view text = variable;
-    std::int64_t count = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
-    if (error != std::errc() || end != text.data() + text.size() || count < 1) {
-        throw std::invalid_argument(
-            "environment variable NORMGRAPH_NUM_THREADS: expected a positive integer, got '" +
-            std::string(text) + "'");
-    }
-    return count;
+    const std::optional<std::int64_t> count =
+        integer_from_environment("NORMGRAPH_NUM_THREADS", 1, "a positive integer");
+    return count ? *count : available_processors();
 }
 
 }  // namespace normgraph::kernel

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "normgraph/kernel/threads/executor.hpp"
 #include "normgraph/kernel/threads/floating_point_environment.hpp"
 #include "normgraph/kernel/threads/interruption.hpp"
 #include "normgraph/kernel/threads/job.hpp"
@@ -21,7 +22,14 @@ void parallel_for(std::int64_t task_count, std::int64_t num_threads,
         return;
     }
     Job job(task_count, task);
-    process_thread_pool().run(job, useful_threads - 1);
+    if (const ScopedExecutor* const host = ScopedExecutor::current()) {
+        host->run(useful_threads, [&](std::int64_t /*task*/) {
+            const DefaultFloatingPointEnvironment of_its_thread;
+            job.work();
+        });
+    } else {
+        process_thread_pool().run(job, useful_threads - 1);
+    }
     job.rethrow_failure();
     stop_if_interrupted();  // it may have been asked to when all tasks had been taken
 }

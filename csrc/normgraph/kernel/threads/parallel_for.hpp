@@ -4,7 +4,7 @@
 
 #include "normgraph/kernel/threads/function_reference.hpp"
 
-/// Independent tasks on the threads of the process's own pool.
+/// Independent tasks on the threads of the process's own pool, or of a host (see executor.hpp).
 namespace normgraph::kernel {
 
 /// Calls task(0) … task(task_count − 1), each once, and returns when all have ended: their effects

@@ -1,0 +1,48 @@
+#include <pybind11/pybind11.h>
+
+#include "binding/python_function.hpp"
+#include "binding/register.hpp"
+#include "normgraph/runtime/memory_pool.hpp"
+
+namespace py = pybind11;
+
+/// The memory pool of the process.
+namespace normgraph::binding {
+namespace {
+
+using runtime::MemoryPool;
+
+py::dict memory() {
+    const MemoryPool& pool = runtime::process_memory_pool();
+    const MemoryPool::Usage usage = pool.usage();
+    py::dict facts;
+    facts["in_use"] = usage.in_use;
+    facts["free"] = usage.free;
+    facts["peak_in_use"] = usage.peak_in_use;
+    facts["limit"] =
+        pool.limit() == MemoryPool::unlimited ? py::object(py::none()) : py::int_(pool.limit());
+    return facts;
+}
+
+void release_memory() {
+    runtime::process_memory_pool().release();
+}
+
+}  // namespace
+
+void register_memory(py::module_& module) {
+    define_function<Unpacked<&memory>::call>(
+        module, "memory", {},
+        "The pool from which new outputs of 1 MiB or more and the intermediate values of "
+        "executables have their memory, as a dict of numbers of bytes: in_use, free (kept for the "
+        "next calls), peak_in_use (in_use and free together never exceed it), limit (None if there "
+        "is none; 0: the pool is off). The environment variable NORMGRAPH_POOL_BYTES, read when "
+        "the pool is first used, sets the limit; elsewhere than on Linux it is 0. Raises "
+        "ValueError if the variable is no integer of at least 0.");
+    define_function<Unpacked<&release_memory>::call>(
+        module, "release_memory", {},
+        "Give the free memory of the pool back to the system. What is in use stays, and is kept "
+        "when it becomes free.");
+}
+
+}  // namespace normgraph::binding
