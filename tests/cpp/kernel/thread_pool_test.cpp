@@ -186,8 +186,9 @@ TEST(ParallelFor, ServesManyCallersAtOnce) {
 }
 
 TEST(ParallelFor, DoesNotWaitForThreadsThatAreBusyElsewhere) {
-    // The first call, that of `first`, takes every thread of the pool, and one more.
-    const int everyone = static_cast<int>(process_thread_pool().worker_count()) + 2;
+    // The first call, that of `first`, takes every thread of the pool, which may have no more.
+    const int everyone =
+        static_cast<int>(std::max<std::int64_t>(1, process_thread_pool().worker_count())) + 1;
     Meeting meeting(everyone);
     std::atomic<bool> second_call_is_done{false};
     std::atomic<bool> first_call_was_busy{true};
