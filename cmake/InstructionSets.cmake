@@ -55,9 +55,9 @@ function(normgraph_set_instruction_sets target folder)
     if(NOT NORMGRAPH_X86_64)
         return()
     endif()
-    normgraph_x86_64_options(avx2_options -mavx2 -mf16c)
+    normgraph_x86_64_options(avx2_options -mavx2 -mfma -mf16c)
     normgraph_x86_64_options(avx512_options
-        -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mavx2 -mf16c)
+        -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c)
     # GCC 12 takes the unspecified lanes of its own intrinsics for mistakes (GCC bug 105593).
     if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
         list(APPEND avx512_options -Wno-uninitialized -Wno-maybe-uninitialized)

@@ -38,6 +38,7 @@ BELOW_IN_KERNEL: dict[str, set[str]] = {
     "simd/tables": {"simd/instruction_sets", "simd/micro_kernels"},
     "simd/tiling": {"tuning", "threads", "strided", "numbers"},
     "simd/staging": {
+        "tuning",
         "threads",
         "simd/instruction_sets",
         "strided",
@@ -68,6 +69,7 @@ BELOW_IN_KERNEL: dict[str, set[str]] = {
 NAMED_FILES = {
     "element_type": "element types",
     "storage_type": "element types",
+    "fused_multiply_add": "element types",
     "tuning": "tuning",
     "environment": "environment",
     "dispatch": "dispatch",

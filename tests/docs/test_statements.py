@@ -181,15 +181,19 @@ def test_constants_of_the_summation_order() -> None:
     order = (REPOSITORY / "csrc/normgraph/kernel/summation_order.hpp").read_text("utf-8")
     text = page("numerics.md")
     assert f"Version {ng.config()['summation_order_version']}, " in text
-    steps, lanes = (
+    steps, chain = (
         int(re.search(rf"{name} = (\d+);", order)[1])  # type: ignore[index]
-        for name in ("steps_per_block", "lanes_per_step")
+        for name in ("steps_per_block", "steps_per_chain")
     )
-    assert f"at most {steps} steps in a block" in text
-    assert f"one row of outer elements if inner is 1 | {lanes} |" in text
-    assert f"makes lanes · $C$ at least {lanes} |" in text
-    assert f"({steps} + 4 + 55)\\,u = {steps + 4 + 55}\\,u" in text
-    assert f"{steps + 4 + 55} · 2^-53" in order
+    found = re.search(r"return has_chains\(type\) \? (\d+) : (\d+);", order)
+    assert found
+    lanes_of_chains, lanes = (int(text) for text in found.groups())
+    assert f"A block has at most {steps} steps" in text
+    assert f"in chains of {chain} steps" in text
+    assert f"| channels first | {lanes} | {lanes_of_chains} |" in text
+    assert f"makes lanes · $C$ at least {lanes} | at least {lanes_of_chains} |" in text
+    assert f"A term passes through at most {steps} additions in its lane" in text
+    assert f"A chain has {chain} fused or plain additions" in text
 
 
 def test_cost_of_rounding_the_statistics_is_as_measured() -> None:

@@ -7,15 +7,34 @@ addition after the other; numpy does the element-wise operations, each rounded o
 
 from __future__ import annotations
 
+import ctypes
+import ctypes.util
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .real_types import REAL_TYPES, Array, RealType, real_type_of
 
-VERSION = 1
-STEPS_PER_BLOCK = 512
+VERSION = 2
+STEPS_PER_BLOCK = 64
+STEPS_PER_CHAIN = 16
+
+#: numpy has no fused multiply-add, and Python has one from 3.13 on.
+_LIBM = ctypes.CDLL(ctypes.util.find_library("m"))
+_FMA = {np.float32: _LIBM.fmaf, np.float64: _LIBM.fma}
+for _type, _function in _FMA.items():
+    _c_type = ctypes.c_float if _type is np.float32 else ctypes.c_double
+    _function.argtypes, _function.restype = [_c_type] * 3, _c_type
+
+
+def fma(a: Array, b: Array, c: Array) -> Array:
+    """a·b + c, rounded once, for arrays of one type."""
+    one = _FMA[c.dtype.type]
+    broadcast = np.broadcast_arrays(a, b, c)
+    numbers = zip(*(part.ravel().tolist() for part in broadcast), strict=True)
+    return np.array([one(*three) for three in numbers], c.dtype).reshape(broadcast[0].shape)
 
 
 def is_channels_last(array: Array, channel_axis: int) -> bool:
@@ -30,90 +49,189 @@ def is_channels_last(array: Array, channel_axis: int) -> bool:
     )
 
 
-def row_length_and_lanes(
-    shape: Sequence[int], channel_axis: int, channels_last: bool
-) -> tuple[int, int]:
-    channel_axis %= len(shape)
-    channels = shape[channel_axis]
-    outer, inner = math.prod(shape[:channel_axis]), math.prod(shape[channel_axis + 1 :])
+#: A step, as the numbers of its elements in the channel; a block is a list of steps.
+Step = range
+Block = list[Step]
+
+
+def lanes_of(channels: int, channels_last: bool, data_type: RealType) -> int:
+    accumulators = 32 if is_16_bit(data_type) else 16
     if not channels_last:
-        return (outer if inner == 1 else inner), 16
+        return accumulators
     lanes = 1
-    while lanes * channels < 16:
+    while lanes * channels < accumulators:
         lanes *= 2
-    return outer * inner, lanes
+    return lanes
 
 
-def blocks(terms: Sequence[float], row_length: int, lanes: int) -> Iterator[list[Sequence[float]]]:
-    """Each block is a list of rows, or one piece of a row that is longer than a block."""
-    rows = [terms[start : start + row_length] for start in range(0, len(terms), row_length)]
-    if row_length > STEPS_PER_BLOCK * lanes:
-        for row in rows:
-            for start in range(0, row_length, STEPS_PER_BLOCK * lanes):
-                yield [row[start : start + STEPS_PER_BLOCK * lanes]]
-    else:
-        rows_per_block = STEPS_PER_BLOCK // math.ceil(row_length / lanes)
-        for start in range(0, len(rows), rows_per_block):
-            yield rows[start : start + rows_per_block]
+def is_16_bit(data_type: RealType) -> bool:
+    return data_type.dtype.itemsize == 2
 
 
-def block_sum(rows: Sequence[Sequence[float]], lanes: int) -> float:
-    accumulators = [0.0] * lanes
-    for row in rows:
-        for position, term in enumerate(row):
-            accumulators[position % lanes] += term
-    half = lanes // 2
-    while half >= 1:
-        for lane in range(half):
-            accumulators[lane] += accumulators[lane + half]
-        half //= 2
-    return accumulators[0]
+def steps_of_rows(rows: Sequence[range], lanes: int) -> Block:
+    """Steps begin anew at every row."""
+    return [row[begin : begin + lanes] for row in rows for begin in range(0, len(row), lanes)]
 
 
-def tree_sum(sums: Sequence[float]) -> float:
-    """Splits at the largest power of two below the number of blocks."""
-    if len(sums) == 1:
-        return sums[0]
+class Leaves:
+    """The leaves of the tree, each a list of blocks: one of whole samples, or the pieces of one."""
+
+    def __init__(
+        self, shape: Sequence[int], channel_axis: int, channels_last: bool, data_type: RealType
+    ) -> None:
+        channel_axis %= len(shape)
+        self.lanes = lanes_of(shape[channel_axis], channels_last, data_type)
+        if channel_axis == 0:
+            self._samples, self._rows = shape[1], 1
+            self._length = math.prod(shape[2:])
+        else:
+            self._samples, self._rows = shape[0], math.prod(shape[1:channel_axis])
+            self._length = math.prod(shape[channel_axis + 1 :])
+        if channels_last or self._length == 1:
+            # One row of all samples that a block has.
+            self._is_one_row, self._length, self._rows = True, self._rows * self._length, 1
+        else:
+            self._is_one_row = False
+
+    def __call__(self) -> list[list[Block]]:
+        if len(self._steps(0, 1)) > STEPS_PER_BLOCK:
+            return [self._pieces(sample) for sample in range(self._samples)]
+        count = 1
+        while len(self._steps(0, 2 * count)) <= STEPS_PER_BLOCK:
+            count *= 2
+        return [
+            [self._steps(begin, min(begin + count, self._samples))]
+            for begin in range(0, self._samples, count)
+        ]
+
+    def _rows_of(self, begin: int, end: int) -> list[range]:
+        """The rows of these samples."""
+        if self._is_one_row:
+            return [range(begin * self._length, end * self._length)]
+        first, last = begin * self._rows, end * self._rows
+        return [range(row * self._length, (row + 1) * self._length) for row in range(first, last)]
+
+    def _steps(self, begin: int, end: int) -> Block:
+        return steps_of_rows(self._rows_of(begin, end), self.lanes)
+
+    def _pieces(self, sample: int) -> list[Block]:
+        rows = self._rows_of(sample, sample + 1)
+        steps_per_row = -(-self._length // self.lanes)
+        if steps_per_row <= STEPS_PER_BLOCK:
+            count = STEPS_PER_BLOCK // steps_per_row
+            return [
+                steps_of_rows(rows[begin : begin + count], self.lanes)
+                for begin in range(0, len(rows), count)
+            ]
+        steps = [steps_of_rows([row], self.lanes) for row in rows]
+        return [
+            of_row[begin : begin + STEPS_PER_BLOCK]
+            for of_row in steps
+            for begin in range(0, len(of_row), STEPS_PER_BLOCK)
+        ]
+
+
+class Sums(NamedTuple):
+    """Σ value and Σ value·factor, in double."""
+
+    values: np.float64
+    products: np.float64
+
+    def __add__(self, right: Sums) -> Sums:  # type: ignore[override]
+        return Sums(self.values + right.values, self.products + right.products)
+
+
+def block_sums(block: Block, lanes: int, value: Array, factor: Array) -> Sums:
+    """Terms that are float32 are added in chains, which are added in double."""
+    totals = np.zeros((2, lanes))
+    chains = np.zeros((2, lanes), value.dtype)
+    for number, step in enumerate(block, 1):
+        used = slice(len(step))
+        chains[0, used] += value[step]
+        chains[1, used] = fma(value[step], factor[step], chains[1, used])
+        if value.dtype == np.float32 and (number % STEPS_PER_CHAIN == 0 or number == len(block)):
+            totals += chains
+            chains[...] = 0
+    if value.dtype == np.float64:
+        totals = chains
+    while lanes > 1:
+        lanes //= 2
+        totals = totals[:, :lanes] + totals[:, lanes:]
+    return Sums(totals[0, 0], totals[1, 0])
+
+
+class Moments(NamedTuple):
+    """The number of elements, their mean, and Σ(x − mean)²."""
+
+    count: int
+    mean: np.float64
+    squares: np.float64
+
+    def __add__(self, right: Moments) -> Moments:  # type: ignore[override]
+        count = self.count + right.count
+        to_mean = np.float64(right.count) / np.float64(count)
+        distance = right.mean - self.mean
+        squares = (self.squares + right.squares) + (distance * distance) * (self.count * to_mean)
+        return Moments(count, self.mean + distance * to_mean, squares)
+
+
+def moments_of(count: int, shift: np.float64, sums: Sums) -> Moments:
+    distance = sums.values / np.float64(count)
+    squares = sums.products - sums.values * distance
+    return Moments(count, shift + distance, np.float64(0) if squares < 0 else squares)
+
+
+def tree_sum(nodes: Sequence[Any]) -> Any:
+    """Splits at the largest power of two below the number of nodes."""
+    if len(nodes) == 1:
+        return nodes[0]
     split = 1
-    while split * 2 < len(sums):
+    while split * 2 < len(nodes):
         split *= 2
-    return tree_sum(sums[:split]) + tree_sum(sums[split:])
-
-
-def canonical_sum(terms: Array, row_length: int, lanes: int) -> np.float64:
-    """The sum of one channel's terms (doubles, in logical order)."""
-    values = terms.tolist()
-    sums = [block_sum(rows, lanes) for rows in blocks(values, row_length, lanes)]
-    return np.float64(tree_sum(sums))
+    return tree_sum(nodes[:split]) + tree_sum(nodes[split:])
 
 
 class CanonicalChannel:
-    """One channel of a problem: its elements as doubles, and how they are summed."""
+    """One channel of a problem: its elements, and how they are summed."""
 
     def __init__(self, input: Array, channel_axis: int, channel: int, channels_last: bool) -> None:
         self.data_type = real_type_of(input)
-        self._row_length, self._lanes = row_length_and_lanes(
-            input.shape, channel_axis, channels_last
-        )
+        self._leaves = Leaves(input.shape, channel_axis, channels_last, self.data_type)
         self.elements = np.take(input, channel, channel_axis).ravel()
-        self.count = np.float64(self.elements.size)
+        self.term_type = np.float32 if is_16_bit(self.data_type) else np.float64
+        self._terms = self.elements.astype(self.term_type)
 
-    def sum(self, terms: Array) -> np.float64:
-        return canonical_sum(terms, self._row_length, self._lanes)
+    def _combined(self, node_of: Callable[[Block], Any]) -> Any:
+        return tree_sum([tree_sum([node_of(block) for block in leaf]) for leaf in self._leaves()])
 
-    def moments_about(self, shift: np.float64) -> tuple[np.float64, np.float64]:
-        """Mean and variance from one pass over (x − shift); an unusable shift is 0."""
-        usable = shift if np.isfinite(shift) else np.float64(0)
-        shifted = self.elements.astype(np.float64) - usable
-        distance = self.sum(shifted) / self.count
-        variance = self.sum(shifted * shifted) / self.count - distance * distance
-        return usable + distance, np.float64(0) if variance < 0 else variance
+    def sums(self, value: Array, factor: Array) -> Sums:
+        """Of values and factors of the term type, in logical order."""
+        sums: Sums = self._combined(
+            lambda block: block_sums(block, self._leaves.lanes, value, factor)
+        )
+        return sums
+
+    def differences(self, mean: np.float64) -> Array:
+        return np.asarray(self._terms - self.term_type(mean))
+
+    def _moments_of_block(self, block: Block) -> Moments:
+        """About the median of the block's first, middle and last element; an infinite one is 0."""
+        elements = np.concatenate([self._terms[step] for step in block])
+        shift = np.median([elements[0], elements[len(elements) // 2], elements[-1]])
+        if not np.isfinite(shift):
+            shift = np.float64(0)
+        difference = self.differences(shift)
+        sums = block_sums(block, self._leaves.lanes, difference, difference)
+        return moments_of(len(elements), shift, sums)
 
     def moments(self) -> tuple[np.float64, np.float64]:
-        mean, variance = self.moments_about(np.float64(self.elements[0]))
+        """Mean and variance; those of f64 data by a second pass, about the mean of the first."""
+        moments: Moments = self._combined(self._moments_of_block)
         if self.data_type is REAL_TYPES["f64"]:
-            return self.moments_about(mean)
-        return mean, variance
+            shift = moments.mean if np.isfinite(moments.mean) else np.float64(0)
+            difference = self.differences(shift)
+            moments = moments_of(moments.count, shift, self.sums(difference, difference))
+        return moments.mean, moments.squares / np.float64(moments.count)
 
 
 def arithmetic_type(data_type: RealType) -> type[np.float32] | type[np.float64]:
@@ -138,14 +256,31 @@ def forward(
     variance: np.float64,
     epsilon: float,
 ) -> Array:
-    """((x − high) − low)·c + beta, with high + low the mean in two pieces."""
+    """fma(x − high, c, b), where b is beta less what rounding the mean has left, times c."""
     data_type = real_type_of(elements)
     rounded = arithmetic_type(data_type)
     high = rounded(mean)
-    low = rounded(mean - np.float64(high))
     scale = rounded(gamma * _inverse(variance, epsilon))
-    normalized = ((elements.astype(rounded) - high) - low) * scale + rounded(beta)
+    shift = rounded(beta - (mean - np.float64(high)) * np.float64(scale))
+    normalized = fma(elements.astype(rounded) - high, np.asarray(scale), np.asarray(shift))
     return np.asarray(normalized.astype(data_type.dtype))
+
+
+def unit_and_slope(
+    scaled: np.float64, inverse: np.float64, rounded: type[np.float32] | type[np.float64]
+) -> tuple[np.float64, np.float64]:
+    """Factors whose product is scaled·inverse. The first is 1 where the second is in range then."""
+    unit = np.float64(1)
+    if np.isfinite(inverse) and inverse != 0:
+        limit = np.finfo(rounded).maxexp - 2
+        exponent = math.frexp(float(inverse))[1] - 1
+        unit = np.float64(math.ldexp(1.0, min(max(exponent, -limit), limit)))
+    split = scaled * (inverse / unit)
+    whole = split * unit
+    largest = math.ldexp(1.0, np.finfo(rounded).maxexp - 1)
+    if np.finfo(rounded).tiny <= abs(whole) <= largest or not np.isfinite(split) or split == 0:
+        return np.float64(1), whole
+    return unit, split
 
 
 def backward(
@@ -158,23 +293,20 @@ def backward(
     gamma_delta: np.float64,
     beta_delta: np.float64,
 ) -> Array:
-    """(c·δ − A) − ((x − mean)·s)·K, with s the power of two at 1/√(variance + epsilon)."""
+    """fma(s·(x − mean), −K, fma(c, δ, −A)), with s = 1 wherever K is in range."""
     data_type = real_type_of(elements)
     rounded = arithmetic_type(data_type)
     count = np.float64(elements.size)
     inverse = _inverse(variance, epsilon)
-    unit = np.float64(1)
-    if np.isfinite(inverse) and inverse != 0:
-        limit = np.finfo(rounded).maxexp - 2
-        exponent = math.frexp(float(inverse))[1] - 1
-        unit = np.float64(math.ldexp(1.0, min(max(exponent, -limit), limit)))
     scale = gamma * inverse
+    unit, slope = unit_and_slope(scale * (gamma_delta / count), inverse, rounded)
+    rest = mean - np.float64(rounded(mean))
     shift = scale * (beta_delta / count)
-    slope = (scale * (gamma_delta / count)) * (inverse / unit)
-    centered = elements.astype(rounded) - rounded(mean)
-    input_delta = (rounded(scale) * delta.astype(rounded) - rounded(shift)) - (
-        centered * rounded(unit)
-    ) * rounded(slope)
+    if rest != 0:
+        shift -= rest * (unit * slope)
+    centered = rounded(unit) * (elements.astype(rounded) - rounded(mean))
+    inner = fma(np.asarray(rounded(scale)), delta.astype(rounded), np.asarray(rounded(-shift)))
+    input_delta = fma(centered, np.asarray(rounded(-slope)), inner)
     return np.asarray(input_delta.astype(data_type.dtype))
 
 
@@ -321,9 +453,9 @@ def _backprop(
             delta = np.take(normalized_delta, channel, channel_axis).ravel()
             channel_mean = _double(mean, channel, 0)
             channel_variance = _double(variance, channel, 0)
-            terms = delta.astype(np.float64)
-            delta_sum = one.sum(terms)
-            product_sum = one.sum(terms * (one.elements.astype(np.float64) - channel_mean))
+            delta_sum, product_sum = one.sums(
+                delta.astype(one.term_type), one.differences(channel_mean)
+            )
             scaled_sum = product_sum * _inverse(channel_variance, epsilon)
             beta_delta[channel] = stored(delta_sum, channel_type)
             gamma_delta[channel] = stored(scaled_sum, channel_type)

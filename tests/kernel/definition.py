@@ -5,8 +5,9 @@ precision enough for their rounding to be invisible. The one thing taken from th
 their documentation promises, the bound that comes with each value:
 
 * f16, bf16, f32 data, channel outputs: one unit in the last place of the output's type plus
-  1e-12 of the sum of the magnitudes of the terms, scaled as they enter the output;
-* f16, bf16, f32 data, element-wise outputs: 12u (forward 6u, u = 2**-24) of the largest term of
+  1e-12 of the sum of the magnitudes of the terms, scaled as they enter the output; for f16 and
+  bf16, which are summed in chains of f32, 18 * 2**-24 of it;
+* f16, bf16, f32 data, element-wise outputs: 9u (forward 5u, u = 2**-24) of the largest term of
   the element, plus what the error of the sums brings in; 16-bit outputs add one rounding;
 * f64 data: from the canonical summation order, see `summation_depth`.
 
@@ -23,11 +24,13 @@ from functools import cached_property
 import numpy as np
 from mpmath import mp, mpf
 
+from .canonical_order import Leaves, is_channels_last
 from .real_types import REAL_TYPES, Array, RealType, real_type_of
 
 mp.prec = 256
 
 SUM_ERROR = mpf("1e-12")
+CHAIN_ERROR = 18 * mpf(2) ** -24
 SINGLE = REAL_TYPES["f32"]
 DOUBLE = REAL_TYPES["f64"]
 
@@ -92,10 +95,10 @@ def column(vector: Array) -> Array:
 def summation_depth(count: int) -> int:
     """How many rounded additions a term of a sum goes through at most.
 
-    At most 512 in its lane, 4 while 16 lanes are folded, and one for each level of the tree over
-    the blocks, of which there are at most as many as terms.
+    At most 64 in its lane, 4 while 16 lanes are folded, and one for each level of the trees over
+    pieces and leaves: each may have one more than the logarithm of its nodes.
     """
-    return 512 + 4 + math.ceil(math.log2(max(count, 1)))
+    return 64 + 4 + math.ceil(math.log2(max(count, 1))) + 2
 
 
 def sum_error(data_type: RealType, count: int) -> mpf:
@@ -105,7 +108,20 @@ def sum_error(data_type: RealType, count: int) -> mpf:
     """
     if data_type is DOUBLE:
         return (summation_depth(count) + 3) * DOUBLE.unit_roundoff
-    return SUM_ERROR
+    return SUM_ERROR if data_type is SINGLE else CHAIN_ERROR
+
+
+def _shifts(input: Array, channel_axis: int) -> Array:
+    """Of each element the shift of its block, by the documentation; (channels, elements)."""
+    last = is_channels_last(input, channel_axis)
+    leaves = Leaves(input.shape, channel_axis, last, real_type_of(input))()
+    elements = by_channel(input, channel_axis).astype(np.float64)
+    shifts = np.empty_like(elements)
+    for block in (block for leaf in leaves for block in leaf):
+        numbers = np.concatenate([np.asarray(step) for step in block])
+        three = elements[:, numbers[[0, len(numbers) // 2, -1]]]
+        shifts[:, numbers] = np.median(three, axis=1)[:, np.newaxis]
+    return exact(shifts)
 
 
 def _rounded_to(output_type: RealType, value: Array, error: Array) -> Array:
@@ -162,25 +178,32 @@ def training(
     channels, count = x.shape
     mean = x.sum(axis=1) / count
     variance = ((x - column(mean)) ** 2).sum(axis=1) / count
-    first = x[:, 0]
-    spread = _absolute(x - column(first)).sum(axis=1) / count
+    differences = x - _shifts(input, channel_axis)
+    spread = _absolute(differences).sum(axis=1) / count
+    magnitude = _absolute(x).sum(axis=1) / count
     if data_type is DOUBLE:
-        mean_error, variance_error = _two_pass_errors(x, mean, variance, spread)
+        mean_error, variance_error = _two_pass_errors(x, mean, variance, spread + magnitude)
     else:
-        # One pass over (x − first) in double. The mean is a double: that is the 2u.
-        mean_error = SUM_ERROR * spread + 2 * DOUBLE.unit_roundoff * _absolute(mean)
-        squares = ((x - column(first)) ** 2).sum(axis=1) / count
-        variance_error = SUM_ERROR * (squares + (first - mean) ** 2)
+        # Sums about the shifts of blocks; merging their means is in double.
+        squares = (differences**2).sum(axis=1) / count
+        merging = SUM_ERROR * magnitude
+        if data_type is SINGLE:
+            mean_error = SUM_ERROR * spread + merging
+            variance_error = SUM_ERROR * squares + merging * _sqrt(variance)
+        else:
+            mean_error = CHAIN_ERROR * spread + merging
+            variance_error = 52 * mpf(2) ** -24 * squares + merging * _sqrt(variance)
+            variance_error = variance_error + SINGLE.smallest
 
     scale = _vector(gamma, 1, channels) / _sqrt(variance + mpf(epsilon))
     offset = column(_vector(beta, 0, channels))
     scaled = (x - column(mean)) * column(scale)
     normalized = scaled + offset
-    # Forward in float: x − high, − low, · c, the roundings of c and low make 4u of the term, the
-    # last addition u of the result, which is at most twice the larger term: 6u. In double the
-    # factor is gamma/√(…) with 4 roundings, x − mean, the product and the addition: 8u.
+    # Forward in float: x − high and the rounding of c make 2u of the term, that of the shift u of
+    # beta, the fused result u of itself, which is at most twice the larger term: 5u. In double the
+    # factor is gamma/√(…) with 4 roundings, x − mean, the shift and the result: 8u.
     u = data_type.unit_roundoff if data_type is DOUBLE else SINGLE.unit_roundoff
-    rounding = (8 if data_type is DOUBLE else 6) * u
+    rounding = (8 if data_type is DOUBLE else 5) * u
     from_statistics = _absolute(column(scale)) * column(mean_error) + _absolute(scaled) * column(
         variance_error / (2 * (variance + mpf(epsilon)))
     )
@@ -244,7 +267,7 @@ def inference(
     scaled = (x - column(exact(mean))) * scale
     normalized = scaled + offset
     u = data_type.unit_roundoff if data_type is DOUBLE else SINGLE.unit_roundoff
-    rounding = (8 if data_type is DOUBLE else 6) * u  # counted as in `training`
+    rounding = (8 if data_type is DOUBLE else 5) * u  # counted as in `training`
     terms = _largest(_absolute(scaled), _absolute(offset))
     return Bounded(
         like_input(normalized, input, channel_axis),
@@ -265,6 +288,7 @@ class _Backprop:
     delta: Array
     x_hat: Array
     scale: Array  # gamma·inv, a column
+    inverse: Array
 
     @property
     def count(self) -> int:
@@ -297,7 +321,11 @@ class _Backprop:
     @cached_property
     def product_error(self) -> Array:
         """Error of Σδ·(x − mean), times inv."""
-        return np.asarray(sum_error(self.data_type, self.count) * self.gamma_terms)
+        error = sum_error(self.data_type, self.count) * self.gamma_terms
+        if self.data_type not in (SINGLE, DOUBLE):
+            # Products of floats that underflow.
+            error = error + self.count * SINGLE.smallest * self.inverse
+        return np.asarray(error)
 
     @cached_property
     def gamma_error(self) -> Array:
@@ -351,6 +379,7 @@ def _backprop(
         delta=exact(by_channel(normalized_delta, channel_axis)),
         x_hat=(x - column(exact(mean))) * column(inverse),
         scale=column(_vector(gamma, 1, len(x)) * inverse),
+        inverse=inverse,
     )
 
 
@@ -371,9 +400,9 @@ def training_backprop(
     beta_term = one.scale * column(one.beta_delta) / one.count
     gamma_term = one.scale * one.x_hat * column(one.gamma_delta) / one.count
     # In float, each coefficient is rounded once: delta_term, beta_term, gamma_term collect
-    # 2u, 1u and 3u, and the two subtractions add at most 2u and 3u of the largest: 11u, 12u is
-    # promised. In double the coefficients' own roundings count as well: 5u, 6u, 18u, and 5u.
-    rounding = (34 if one.data_type is DOUBLE else 12) * one.unit_roundoff
+    # 1u, 1u and 2u, and the two fused results add at most 2u and 3u of the largest: 9u.
+    # In double the coefficients' own roundings count as well: 5u, 6u, 18u, and 5u.
+    rounding = (34 if one.data_type is DOUBLE else 9) * one.unit_roundoff
     from_sums = _absolute(one.scale) * (
         column(one.beta_error) + _absolute(one.x_hat) * column(one.product_error)
     )

@@ -61,7 +61,9 @@ DIFFICULTIES = (
     Difficulty("small_spread", offset=1e3, deviation=0.1, data_types=("f32", "f64")),
     Difficulty("delta_near_one", delta_offset=1.0, delta_deviation=1e-3),
     Difficulty("constant_channels", offset=3.0, deviation=0.0),
-    Difficulty("huge_input", offset=1e18, deviation=1e18, data_types=("bf16", "f32", "f64")),
+    Difficulty("huge_input", offset=1e18, deviation=1e18, data_types=("f32", "f64")),
+    # Squares of bf16 differences, 16 at a time, have to fit f32.
+    Difficulty("huge_input_of_16_bits", offset=1e17, deviation=1e17, data_types=("bf16",)),
     Difficulty("large_input", offset=1e4, deviation=100.0, data_types=("f16",)),
     Difficulty("tiny_input", offset=1e-18, deviation=1e-18, data_types=("bf16", "f32", "f64")),
     Difficulty(

@@ -16,37 +16,43 @@ from .real_types import TYPE_PAIRS, Array
 from .sample_lists import DIFFICULT_SAMPLES, SHAPE_SAMPLES
 from .samples import BackpropArguments, InferenceArguments, Sample, TrainingArguments
 
-# Channels first: (outer, C, inner). Rows shorter and longer than 16 lanes, several rows in a block,
-# several blocks of rows (one, two, three, five of them), rows cut into pieces, one long row of
-# single elements.
+# Channels first: (samples, C, length) and (samples, rows, C, length). Rows shorter and longer than
+# 16 and 32 lanes, several samples in a block, several blocks of samples (two, three, five of them),
+# samples cut into pieces of their rows and of a row, one long row of single elements; with 16-bit
+# data chains that end with a row, between rows and with a block.
 CHANNELS_FIRST_SHAPES = (
     (3, 2, 5),
     (2, 2, 16),
     (2, 2, 17),
-    (300, 2, 49),
-    (512, 1, 16),
-    (513, 1, 16),
-    (1030, 1, 31),
-    (2, 1, 8191),
-    (2, 1, 8192),
-    (2, 1, 8193),
-    (1, 1, 8192 * 4 + 1),
-    (1, 2, 8192 * 2 + 77),
-    (8192 + 5, 1),
-    (8192 * 6 + 5, 1),
+    (70, 2, 49),
+    (64, 1, 16),
+    (65, 1, 32),
+    (200, 1, 31),
+    (33, 1, 33),
+    (3, 1, 1023),
+    (2, 1, 1024),
+    (2, 1, 1025),
+    (2, 1, 2049),
+    (3, 1, 6000),
+    (1, 2, 2048 * 5 + 77),
+    (2, 70, 1, 33),
+    (2, 3, 1, 2100),
+    (1024 * 5 + 5, 1),
+    (2048 * 3 + 5, 1),
+    (70, 33, 1, 1),
 )
 
-# Channels last: C, elements per channel. 8, 4, 2 lanes and 1, blocks of 512 steps each.
+# Channels last: C, elements per channel. 32 to 2 lanes and 1, blocks of 64 steps each.
 CHANNELS_LAST_SHAPES = (
-    *((n, 2) for n in (3, 8, 4096, 4097, 4096 * 3 + 5)),
-    *((n, 3) for n in (5, 4096 + 9)),
-    *((n, 4) for n in (5, 2048, 2048 * 5 + 3)),
-    *((n, 7) for n in (5, 2049)),
-    *((n, 8) for n in (5, 1024, 1024 * 2 + 1)),
-    *((n, 15) for n in (1, 1025)),
-    *((n, 16) for n in (1, 512, 513, 512 * 6 + 7)),
-    (513, 17),
-    (512 * 3 + 1, 33),
+    *((n, 2) for n in (3, 8, 512, 513, 1024 * 3 + 5)),
+    *((n, 3) for n in (5, 512 + 9, 1025)),
+    *((n, 4) for n in (5, 256, 512 * 5 + 3)),
+    *((n, 7) for n in (5, 257, 513)),
+    *((n, 8) for n in (5, 128, 256 * 2 + 1)),
+    *((n, 15) for n in (1, 129, 257)),
+    *((n, 16) for n in (1, 64, 65, 128 * 3 + 7)),
+    (65, 17),
+    (64 * 3 + 1, 33),
 )
 
 
@@ -114,9 +120,10 @@ BLOCK_TYPES = pytest.mark.parametrize(
 def test_blocks_of_channels_first(
     shape: tuple[int, ...], data_type: str, channel_type: str
 ) -> None:
-    sample = Sample(shape, data_type, channel_type, seed=21)
+    channel_axis = max(1, len(shape) - 2)
+    sample = Sample(shape, data_type, channel_type, channel_axis, seed=21)
     arguments = sample.cancelling()
-    assert not canonical_order.is_channels_last(arguments.input, 1)
+    assert not canonical_order.is_channels_last(arguments.input, channel_axis)
     check_order(arguments, sample, str(sample))
 
 
@@ -137,15 +144,19 @@ def test_cancelling_samples_show_another_order(data_type: str, channel_type: str
     """
     sample = Sample((40, 1, 50), data_type, channel_type, seed=25)
     arguments = sample.cancelling()
-    terms = arguments.normalized_delta.ravel().astype(np.float64)
-    products = terms * arguments.input.ravel().astype(np.float64)
-    for values in (products,) if data_type == "f16" else (terms, products):
-        expected = canonical_order.canonical_sum(values, 50, 16)
+    delta = arguments.normalized_delta
+    one = canonical_order.CanonicalChannel(arguments.input, 1, 0, channels_last=False)
+    value, factor = delta.ravel().astype(one.term_type), one.differences(np.float64(0))
+    in_another_order = canonical_order.CanonicalChannel(
+        np.ascontiguousarray(arguments.input).reshape(2000, 1), 1, 0, channels_last=False
+    )
+    products = value.astype(np.float64) * factor.astype(np.float64)
+    for what in (1,) if data_type == "f16" else (0, 1):
+        expected = one.sums(value, factor)[what]
         others = (
-            canonical_order.canonical_sum(values[::-1], 50, 16),
-            canonical_order.canonical_sum(values, 2000, 16),
-            canonical_order.canonical_sum(values, 2000, 1),
-            np.cumsum(values)[-1],
+            one.sums(value[::-1], factor[::-1])[what],
+            in_another_order.sums(value, factor)[what],
+            np.cumsum(products if what else value.astype(np.float64))[-1],
         )
         stored = canonical_order.stored(expected, sample.vector)
         assert all(stored != canonical_order.stored(other, sample.vector) for other in others)
@@ -175,12 +186,13 @@ def test_channels_last_memory_of_any_rank(data_type: str, channel_type: str) -> 
         check_order(last, sample, f"{sample}, channels last")
 
 
+@pytest.mark.parametrize("samples", [1, 2, 3, 7])
 @pytest.mark.parametrize("blocks", range(1, 10))
-def test_tree_of_blocks(blocks: int) -> None:
+def test_trees_of_blocks(samples: int, blocks: int) -> None:
     """Blocks whose sums are 1 or 2**-53: another association rounds apart."""
     random = np.random.default_rng(blocks)
-    delta = np.zeros((1, 1, 8192 * blocks))
-    delta[0, 0, ::8192] = random.choice([1.0, 2.0**-53, 3 * 2.0**-53, -1.0], blocks)
+    delta = np.zeros((samples, 1, 1024 * blocks))
+    delta[:, 0, ::1024] = random.choice([1.0, 2.0**-53, 3 * 2.0**-53, -1.0], (samples, blocks))
     input = random.standard_normal(delta.shape)
     one = np.ones(1)
     sample = Sample(delta.shape, "f64", "f64")

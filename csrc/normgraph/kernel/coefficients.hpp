@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <limits>
 
+#include "normgraph/kernel/fused_multiply_add.hpp"
+
 /// Coefficients, computed once per channel in double, and the formulas that use them for every
 /// element.
 /// All kernels use these, on single elements or on vectors of them, so that their element-wise
@@ -19,37 +21,51 @@ inline double inverse_standard_deviation(double variance, double epsilon) {
 /// normalized, for one element or a vector of them.
 template <typename Value>
 struct NormalizeFormula {
-    Value mean_high, mean_low, scale, beta;
+    Value mean, scale, shift;
 
-    Value operator()(Value input) const { return ((input - mean_high) - mean_low) * scale + beta; }
+    Value operator()(Value input) const { return fused_multiply_add(input - mean, scale, shift); }
 };
 
-/// input_delta of the training backward pass, for one element or a vector of them.
+/// input_delta of the training backward pass, for one element or a vector of them, where slope is
+/// in the range of its type.
 template <typename Value>
 struct InputDeltaFormula {
-    Value mean, unit, scale, shift, slope;
+    Value mean, scale, minus_shift, minus_slope;
 
     Value operator()(Value input, Value normalized_delta) const {
-        return (scale * normalized_delta - shift) - ((input - mean) * unit) * slope;
+        return fused_multiply_add(input - mean, minus_slope,
+                                  fused_multiply_add(scale, normalized_delta, minus_shift));
     }
 };
 
-/// normalized = ((input − mean_high) − mean_low)·scale + beta, in `Arithmetic` (float or double).
+/// The same for any slope. With unit = 1 the results are those of InputDeltaFormula.
+template <typename Value>
+struct ScaledInputDeltaFormula {
+    Value mean, scale, minus_shift, minus_slope, unit;
+
+    Value operator()(Value input, Value normalized_delta) const {
+        return fused_multiply_add(unit * (input - mean), minus_slope,
+                                  fused_multiply_add(scale, normalized_delta, minus_shift));
+    }
+};
+
+/// normalized = fma(input − mean, scale, shift), in `Arithmetic` (float or double).
 ///
-/// mean_high + mean_low is the mean to twice the precision of Arithmetic, so its rounding costs
+/// What rounding the mean to Arithmetic leaves of it is taken off by way of shift, so that it costs
 /// nothing even where the mean is much larger than the standard deviation. Error, with u the unit
-/// roundoff: 2 roundings of the difference, 1 of scale and 1 of the product are 4u of |gamma·x̂|;
-/// the sum rounds by u of itself, which is at most twice the larger of |gamma·x̂| and |beta|. In
-/// all 6u of the larger one.
+/// roundoff: the difference and scale make 1u each of |gamma·x̂|, shift 1u of itself, and the sum 1u
+/// of the result. Shift is beta and the part of the mean that was left, at most u·|mean|·|scale|:
+/// either is small beside |gamma·x̂|, or the difference is exact. In all 5u of the larger of
+/// |gamma·x̂| and |beta|; 4.99u are reached.
 template <typename Arithmetic>
 struct ForwardCoefficients : NormalizeFormula<Arithmetic> {
-    ForwardCoefficients(double gamma, double beta_value, double mean, double variance,
+    ForwardCoefficients(double gamma, double beta, double mean_value, double variance,
                         double epsilon) {
-        this->mean_high = static_cast<Arithmetic>(mean);
-        this->mean_low = static_cast<Arithmetic>(mean - static_cast<double>(this->mean_high));
+        this->mean = static_cast<Arithmetic>(mean_value);
         this->scale =
             static_cast<Arithmetic>(gamma * inverse_standard_deviation(variance, epsilon));
-        this->beta = static_cast<Arithmetic>(beta_value);
+        const double rest = mean_value - static_cast<double>(this->mean);
+        this->shift = static_cast<Arithmetic>(beta - rest * static_cast<double>(this->scale));
     }
 };
 
@@ -59,29 +75,46 @@ struct BackpropValues {
     std::int64_t count;  ///< elements of the channel
 };
 
-/// input_delta = (scale·normalized_delta − shift) − ((input − mean)·unit)·slope.
+/// input_delta = fma(unit·(input − mean), −slope, fma(scale, normalized_delta, −shift)).
 ///
-/// This is gamma·inv·(δ − beta_delta/n − x̂·gamma_delta/n) with x̂ split into (input − mean)·unit
-/// and inv/unit, where unit is a power of two near inv: multiplying by it is exact, and slope stays
-/// in the range of Arithmetic where gamma·inv²·gamma_delta/n would leave it (inputs around 1e18).
-/// Error, in u of the largest of the three terms: 2 for the first, 1 for shift, 3 for the third,
-/// 2 and 3 for the two subtractions, 11 in all.
+/// This is gamma·inv·(δ − beta_delta/n − x̂·gamma_delta/n). Unit is 1 wherever slope, gamma·inv²·
+/// gamma_delta/n, is in the normal range of Arithmetic, and a power of two near inv where it is not
+/// (inputs around 1e18): multiplying by it is exact, and slope is then gamma·inv·gamma_delta/n ·
+/// inv/unit. Error, in u of the largest of the three terms: scale 1, shift 1, difference and slope
+/// 2, and the two results, of at most two and three terms, 2 and 3: 9 in all.
 template <typename Arithmetic>
-struct BackpropCoefficients : InputDeltaFormula<Arithmetic> {
+struct BackpropCoefficients : ScaledInputDeltaFormula<Arithmetic> {
     explicit BackpropCoefficients(const BackpropValues& channel) {
         const double inverse = inverse_standard_deviation(channel.variance, channel.epsilon);
         const double n = static_cast<double>(channel.count);
         const double scale_exact = channel.gamma * inverse;
-        const double unit_exact = power_of_two_near(inverse);
+        const double unit_near = power_of_two_near(inverse);
+        const double split_slope =
+            (scale_exact * (channel.gamma_delta / n)) * (inverse / unit_near);
+        const double whole_slope = split_slope * unit_near;
+        const bool is_split =
+            !is_in_range(whole_slope) && std::isfinite(split_slope) && split_slope != 0.0;
         this->mean = static_cast<Arithmetic>(channel.mean);
-        this->unit = static_cast<Arithmetic>(unit_exact);
+        this->unit = static_cast<Arithmetic>(is_split ? unit_near : 1.0);
         this->scale = static_cast<Arithmetic>(scale_exact);
-        this->shift = static_cast<Arithmetic>(scale_exact * (channel.beta_delta / n));
-        this->slope = static_cast<Arithmetic>((scale_exact * (channel.gamma_delta / n)) *
-                                              (inverse / unit_exact));
+        // What rounding the mean leaves of it: 0, unless it was given in a wider type.
+        const double rest = channel.mean - static_cast<double>(this->mean);
+        const double shift =
+            scale_exact * (channel.beta_delta / n) - (rest == 0.0 ? 0.0 : rest * whole_slope);
+        this->minus_shift = static_cast<Arithmetic>(-shift);
+        this->minus_slope = static_cast<Arithmetic>(is_split ? -split_slope : -whole_slope);
     }
 
 private:
+    static bool is_in_range(double value) {
+        constexpr auto smallest = static_cast<double>(std::numeric_limits<Arithmetic>::min());
+        constexpr double largest = 0x1p127;
+        constexpr double largest_double = 0x1p1023;
+        const double magnitude = std::abs(value);
+        return magnitude >= smallest &&
+               magnitude <= (sizeof(Arithmetic) == sizeof(float) ? largest : largest_double);
+    }
+
     /// The power of two at or below the magnitude, kept within the normal range of Arithmetic; 1
     /// where there is none (zero, infinity, NaN).
     static double power_of_two_near(double value) {

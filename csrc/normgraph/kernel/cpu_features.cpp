@@ -22,13 +22,13 @@ bool has_f16c() {
 
 // The builtins look at what the operating system saves (XGETBV) as well.
 bool has_avx2() {
-    return __builtin_cpu_supports("avx2") != 0 && has_f16c();
+    return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0 && has_f16c();
 }
 
 bool has_avx512() {
     return has_avx2() && __builtin_cpu_supports("avx512f") != 0 &&
            __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512dq") != 0 &&
-           __builtin_cpu_supports("avx512vl") != 0 && __builtin_cpu_supports("fma") != 0;
+           __builtin_cpu_supports("avx512vl") != 0;
 }
 
 #else

@@ -105,6 +105,12 @@ inline constexpr std::int64_t prefetched_bytes_ahead = std::int64_t{8} * 1024;
 inline constexpr std::int64_t short_row_bytes = 256;
 inline constexpr std::int64_t most_prefetched_bytes = std::int64_t{8} * 1024;
 
+/// Short rows of the one source of a forward pass are prefetched so far ahead: a block's shift
+/// comes from all over it, which the processor's own prefetching takes for other sequences.
+/// (Measured on Zen 3, rows of 64 channels: bf16 1.36 times faster, f32 1.05; two sources 0.9
+/// times.)
+inline constexpr std::int64_t short_rows_ahead_bytes = std::int64_t{4} * 1024;
+
 /// Rows with gaps between them are prefetched this far ahead: the processor would look for them in
 /// the gaps.
 inline constexpr std::int64_t rows_ahead = 16;
@@ -135,6 +141,10 @@ inline constexpr std::int64_t long_row = std::int64_t{24} * 1024;
 inline constexpr std::int64_t smallest_channel_block = 256;
 inline constexpr std::int64_t largest_channel_block = 512;
 inline constexpr std::int64_t bytes_of_channel_block = std::int64_t{2} * 1024;
+
+/// Apply goes backwards through parts of so many steps, or of one row: what was read last is the
+/// likeliest to be in a cache still.
+inline constexpr std::int64_t steps_per_part = 512;
 
 // ---- threads ------------------------------------------------------------------------------------
 

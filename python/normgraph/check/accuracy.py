@@ -2,7 +2,7 @@
 
 The bounds, with u the unit roundoff of the arithmetic (2**-24; 2**-53 for f64 data):
 - channel outputs: 1 ulp of their type + the error of a sum, times the sum of its |terms|;
-- element-wise outputs: backward 12 u, forward 6 u of the largest of the terms that are added, and
+- element-wise outputs: backward 9 u, forward 5 u of the largest of the terms that are added, and
   what the error of a sum does to them; backward with frozen statistics, which adds nothing, 3 u;
   16-bit outputs half an ulp more, for their storage;
 - BatchNormTrainingRelu and BatchNormTrainingReluBackprop: none, they are made of the other ops.
@@ -26,15 +26,17 @@ from normgraph.definition import Float64Array
 EPSILON = 1e-5
 VECTORS = ("gamma", "beta", "mean", "variance")
 
-#: Longer than the 8192 elements of a channel that one block of the canonical order sums, and odd
-#: everywhere.
+#: Samples longer than the 2048 elements of a channel that one block of the canonical order sums at
+#: most, and odd everywhere.
 SHAPES = {"channels first": ((2, 17, 71, 63), 1), "channels last": ((2, 71, 63, 17), -1)}
 
-#: Error of a sum in double, relative to the sum of its |terms|: at most 512 adds in sequence, then
-#: a tree of fewer than 64 levels, and a few roundings in each term: 600 roundoffs.
-DOUBLE_SUM_ERROR = 600 * 2.0**-53
-#: Promised bound for sums over f16, bf16 and f32 data.
+#: Error of a sum in double, relative to the sum of its |terms|: at most 64 adds in sequence, then
+#: trees of fewer than 64 levels, and a few roundings in each term: 140 roundoffs.
+DOUBLE_SUM_ERROR = 140 * 2.0**-53
+#: Promised bound for sums over f32 data.
 PROMISED_SUM_ERROR = 1e-12
+#: The same over f16 and bf16 data, which are added in chains of 16 in float.
+CHAIN_ERROR = 18 * 2.0**-24
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,9 @@ class Case:
     @property
     def sum_error(self) -> float:
         """The allowed error of a sum, relative to the sum of its |terms|."""
-        return DOUBLE_SUM_ERROR if self.data is F64 else PROMISED_SUM_ERROR
+        if self.data is F64:
+            return DOUBLE_SUM_ERROR
+        return PROMISED_SUM_ERROR if self.data is F32 else CHAIN_ERROR
 
     def channel_bound(self, expected: Float64Array, absolute_terms: Float64Array) -> Float64Array:
         """Return the bound of a channel output, a sum whose |terms| have the given sum."""
@@ -191,9 +195,11 @@ def forward(case: Case, measured: Measured) -> None:
     x = definition.rows(case.input, case.channel_axis)
     gamma, beta = case.wide("gamma", "beta")
     normalized, mean, variance = definition.training(x, gamma, beta, EPSILON)
-    # The terms that are added: the first element and the differences from it.
-    mean_terms = np.abs(x[0]) + np.abs(x - x[0]).mean(axis=0)
-    variance_terms = ((x - x[0]) ** 2).mean(axis=0)
+    # The terms that are added: the shifts of blocks, which are elements of theirs, and the
+    # differences from them; a variance has the error of three sums of squares.
+    farthest = np.abs(x - mean).max(axis=0)
+    mean_terms = np.abs(x).mean(axis=0) + np.abs(x - mean).mean(axis=0) + farthest
+    variance_terms = 3 * (variance + farthest**2)
     inverse = definition.inverse_deviation(variance, EPSILON)
     # d normalized = gamma*inverse * d mean, and |normalized - beta|/2 * d variance / variance.
     from_sums = case.sum_error * (
@@ -229,9 +235,9 @@ def inference(case: Case, measured: Measured) -> None:
 
 
 def forward_bound(case: Case, normalized: Float64Array, beta: Float64Array) -> Float64Array:
-    """Return the bound of normalized, given exact statistics: 6 u of the larger of two terms."""
+    """Return the bound of normalized, given exact statistics: 5 u of the larger of two terms."""
     largest = np.maximum(np.abs(normalized - beta), np.abs(beta))
-    return case.element_bound(6, largest) + case.storage_error(normalized)
+    return case.element_bound(5, largest) + case.storage_error(normalized)
 
 
 @dataclass(frozen=True)
@@ -295,7 +301,7 @@ def backward(case: Case, measured: Measured) -> None:
     )
     sums = one.beta_sum + np.abs(one.standardized) * one.gamma_sum
     from_sums = case.sum_error * one.scale * sums / n
-    element_bound = case.element_bound(12, largest) + from_sums + case.storage_error(input_delta)
+    element_bound = case.element_bound(9, largest) + from_sums + case.storage_error(input_delta)
     add_gradients(case, measured, one, result, expected, element_bound)
 
 

@@ -16,32 +16,32 @@ TERMS = Group(
         Mutant(
             "vector-moments-without-shift",
             "the shift in the sums of the moments",
-            "const Double shifted = sources[0] - shift;",
-            "const Double shifted = sources[0] - (shift - shift);",
+            "const Vector difference = sources[0] - shift;",
+            "const Vector difference = sources[0] - (shift - shift);",
         ),
         Mutant(
             "vector-moments-not-squared",
             "the square in the second sum of the moments",
-            "return {shifted, shifted * shifted};",
-            "return {shifted, shifted};",
+            "return {difference, difference};",
+            "return {difference, shift};",
         ),
         Mutant(
             "vector-deltas-without-mean",
             "the mean in the second sum of the backward pass",
-            "sources[1] * (sources[0] - mean)",
-            "sources[1] * (sources[0] - (mean - mean))",
+            "{sources[1], sources[0] - mean}",
+            "{sources[1], sources[0] - (mean - mean)}",
         ),
         Mutant(
             "vector-deltas-without-input",
             "the input in the second sum of the backward pass",
-            "{sources[1], sources[1] * (sources[0] - mean)}",
-            "{sources[1], sources[1] * (sources[1] - mean)}",
+            "{sources[1], sources[0] - mean}",
+            "{sources[1], sources[1] - mean}",
         ),
         Mutant(
             "vector-input-delta-sources-swapped",
             "which source is the input",
-            "(sources[0], sources[1]);",
-            "(sources[1], sources[0]);",
+            "k[3]}(sources[0], sources[1]);",
+            "k[3]}(sources[1], sources[0]);",
         ),
         Mutant(
             "vector-frozen-delta-without-scale",
@@ -59,14 +59,14 @@ ROWS = Group(
         Mutant(
             "vector-row-remainder-left-out",
             "the elements that fill no vector, in the sums",
-            "add_remainder(position, length - position, totals);",
+            "add_remainder(end, length - end, sums);",
             "",
         ),
         Mutant(
             "vector-row-absent-lanes-counted",
             "that lanes without an element add nothing",
-            "terms[sum] = Isa::zero_mask(terms[sum], lowest_bits(count) >> before);",
-            "",
+            "zero_mask<Isa>(Terms::of(shift_, sources), lowest_bits(count) >> before)",
+            "Terms::of(shift_, sources)",
         ),
         Mutant(
             "vector-row-result-remainder-left-out",
@@ -97,7 +97,7 @@ COLUMNS = Group(
 )
 
 BLOCKS = Group(
-    SIMD + "phases/block_sums.hpp",
+    SIMD + "phases/node_tree.hpp",
     CPP_TESTS,
     (
         Mutant(
@@ -109,8 +109,8 @@ BLOCKS = Group(
         Mutant(
             "vector-first-subtree-lost",
             "that the total begins with the smallest subtree",
-            "is_first ? copy(level_at(level), sums) : add(level_at(level), sums);",
-            "copy(level_at(level), sums);",
+            "is_first ? copy(level_at(level), node) : combine(level, node, elements);",
+            "copy(level_at(level), node);",
         ),
     ),
 )
@@ -160,7 +160,7 @@ REDUCE = Group(
         Mutant(
             "vector-lanes-not-folded",
             "that the lanes of columns are folded",
-            "fold_lanes(sums_ + sum * values_, channel_count_, geometry_.columns_per_channel());",
+            "fold_lanes(totals_ + sum * values_, channel_count_, geometry_.columns_per_channel());",
             "",
         ),
     ),
@@ -387,14 +387,14 @@ BACKPROP = Group(
         Mutant(
             "vector-relu-sums-without-mask",
             "the mask in the sums of the backward pass",
-            "is_masked ? kernels.relu_deltas : kernels.deltas",
-            "kernels.deltas",
+            "run(OfBatch({kernels.relu_deltas,",
+            "run(OfBatch({kernels.deltas,",
         ),
         Mutant(
             "vector-relu-delta-without-mask",
             "the mask in input_delta",
-            "is_masked ? kernels.relu_input_delta : kernels.input_delta",
-            "kernels.input_delta",
+            "{kernels.relu_input_delta, kernels.scaled_relu_input_delta}",
+            "{kernels.input_delta, kernels.scaled_input_delta}",
         ),
     ),
 )
@@ -444,7 +444,7 @@ SLABS = Group(
         Mutant(
             "slab-steps-within-blocks",
             "that blocks end where a step along the axis does",
-            "!order.rows_are_split() && rows % order.rows_per_block() != 0",
+            "rows != order.leaf_rows && rows % order.block_rows != 0",
             "false",
         ),
         Mutant(
@@ -469,7 +469,7 @@ SLAB_PLAN = Group(
         Mutant(
             "slab-parts-across-steps",
             "that parts divide a step",
-            "whole % (2 * plan.blocks_per_part) == 0",
+            "(plan.steps == 1 || ends_with_steps)",
             "true",
         ),
     ),
@@ -482,8 +482,8 @@ PHASE_BY_PHASE = Group(
         Mutant(
             "sums-of-the-first-group",
             "where the sums of a group belong",
-            "values.sums + sum * values.stride + group.begin",
-            "values.sums + sum * values.stride",
+            "values.node + which * values.stride + group.begin",
+            "values.node + which * values.stride",
         ),
         Mutant(
             "slab-parts-in-one-place",
@@ -544,7 +544,109 @@ PERMUTED_BITS = Group(
     ),
 )
 
+NODE_KERNELS = Group(
+    SIMD + "micro_kernels/node_kernels.hpp",
+    CPP_TESTS,
+    (
+        Mutant(
+            "chains-end-without-totals",
+            "what a block's columns add up to",
+            "Isa::store(total, Isa::load(total) + wide[part]);",
+            "Isa::store(total, wide[part]);",
+        ),
+        Mutant(
+            "chains-go-on",
+            "that a chain begins with 0",
+            "Isa::store(chains + column, Isa::broadcast(0.0F));",
+            "",
+        ),
+        Mutant(
+            "vector-mean-without-shift",
+            "the shift of a block's mean",
+            "shift[part] + distance",
+            "distance",
+        ),
+        Mutant(
+            "vector-squares-about-the-shift",
+            "that squares are about the mean",
+            "- sum * distance",
+            "",
+        ),
+        Mutant(
+            "vector-squares-below-zero",
+            "that squares are not negative",
+            "return Isa::zero_mask(value, ~is_not_positive);",
+            "return value;",
+        ),
+        Mutant(
+            "vector-merge-keeps-the-left-mean",
+            "the right node's mean",
+            "mean + distance * to_mean",
+            "mean",
+        ),
+        Mutant(
+            "vector-merge-without-distance",
+            "the distance of two means in the squares of both",
+            "squares + (distance * distance) * to_squares",
+            "squares",
+        ),
+    ),
+)
+
+WHOLE_BLOCKS = Group(
+    SIMD + "micro_kernels/row_kernels.hpp",
+    CPP_TESTS,
+    (
+        Mutant(
+            "whole-block-without-last-chain",
+            "the chain that a block ends",
+            "lane_sums.end_chains(totals_);",
+            "",
+        ),
+        Mutant(
+            "whole-block-in-the-midst-of-a-chain",
+            "that chains are counted from a block's first step",
+            "lane_sums.clear(); step_ = 0;",
+            "lane_sums.clear();",
+        ),
+        Mutant(
+            "fold-without-first-half",
+            "that all vectors of a step are folded",
+            "halve.template operator()<1>();",
+            "",
+        ),
+    ),
+)
+
+BLOCKS_TOGETHER = Group(
+    SIMD + "phases/reduce.cpp",
+    CPP_TESTS,
+    (
+        Mutant(
+            "unequal-blocks-together",
+            "that blocks which are taken together are equal",
+            "geometry_.order.equal_blocks(first, blocks.end)",
+            "blocks.end - first",
+        ),
+        Mutant(
+            "steps-of-a-tile-from-the-first",
+            "where in a chain a tile begins",
+            "totals_ + lanes, step_of(tile)}",
+            "totals_ + lanes, 0}",
+        ),
+        Mutant(
+            "sums-of-the-block-before",
+            "that a block of several tiles begins with zeros",
+            "has_sums_ = false; }",
+            "}",
+        ),
+    ),
+)
+
 GROUPS = (
+    NODE_KERNELS,
+    WHOLE_BLOCKS,
+    BLOCKS_TOGETHER,
     COPIED_AXES,
     RANGES,
     SLABS,

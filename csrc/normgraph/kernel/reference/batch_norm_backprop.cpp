@@ -31,14 +31,17 @@ BackpropChannel channel_of(const BatchNormBackpropArguments& arguments, const Vi
 
 /// Σ normalized_delta and Σ normalized_delta·(input − mean).
 template <typename Data>
-Sums<2> reduce(const View& view, const BackpropChannel& channel, GradientReader<Data> gradient,
-               double mean) {
+Sums reduce(const View& view, const BackpropChannel& channel, GradientReader<Data> gradient,
+            double mean) {
+    const auto center = static_cast<term_t<Data>>(mean);
     ViewCursor place(view.elements);
-    return sum_channel<2>(view.order(), [&]() -> Sums<2> {
-        const double input = load<Data>(channel.input + place.offset(0));
-        const double delta = gradient.next(channel.normalized_delta + place.offset(1));
-        place.advance();
-        return {delta, delta * (input - mean)};
+    return combine_blocks<Sums>(view.order, [&](const BlockExtent& block) {
+        return sum_block<Data>(view.order, block, [&]() -> Term<Data> {
+            const term_t<Data> input = load<Data>(channel.input + place.offset(0));
+            const term_t<Data> delta = gradient.next(channel.normalized_delta + place.offset(1));
+            place.advance();
+            return {delta, input - center};
+        });
     });
 }
 
@@ -73,10 +76,11 @@ void run_channel(const BatchNormBackpropArguments& arguments, const View& view,
     const BackpropChannel channel = channel_of(arguments, view, index);
     const GradientReader<Data> gradient(problem, index, arguments.mask);
 
-    const auto [delta_sum, product_sum] = reduce<Data>(view, channel, gradient, mean);
-    const double gamma_delta = product_sum * inverse_standard_deviation(variance, problem.epsilon);
+    const Sums sums = reduce<Data>(view, channel, gradient, mean);
+    const double gamma_delta =
+        sums.products * inverse_standard_deviation(variance, problem.epsilon);
     set_channel_value(arguments.gamma_delta, type, index, gamma_delta);
-    set_channel_value(arguments.beta_delta, type, index, delta_sum);
+    set_channel_value(arguments.beta_delta, type, index, sums.values);
     if (channel.input_delta == nullptr) {
         return;
     }
@@ -85,7 +89,7 @@ void run_channel(const BatchNormBackpropArguments& arguments, const View& view,
                                 variance,
                                 problem.epsilon,
                                 gamma_delta,
-                                delta_sum,
+                                sums.values,
                                 view.elements_per_channel()};
     if (arguments.statistics == Statistics::of_batch) {
         apply<Data>(view, channel, gradient, BackpropCoefficients<Arithmetic>(values));

@@ -1,7 +1,9 @@
 // Memory traffic: the statistics read input once (f64: twice), apply reads it again and writes
 // normalized and the mask once. One channel at a time.
 
+#include <cmath>
 #include <type_traits>
+#include <vector>
 
 #include "normgraph/kernel/channel.hpp"
 #include "normgraph/kernel/kernels.hpp"
@@ -13,33 +15,76 @@
 namespace normgraph::kernel::reference {
 namespace {
 
-/// Σ(input − shift) and Σ(input − shift)².
+/// The elements of a block, as they are when their differences are made.
 template <typename Data>
-Sums<2> reduce(const View& view, const std::byte* input, double shift) {
-    ViewCursor place(view.elements);
-    return sum_channel<2>(view.order(), [&]() -> Sums<2> {
-        const double shifted = static_cast<double>(load<Data>(input + place.offset(0))) - shift;
+std::vector<term_t<Data>> read_block(const BlockExtent& block, const std::byte* input,
+                                     ViewCursor& place) {
+    std::vector<term_t<Data>> elements(static_cast<std::size_t>(block.element_count()));
+    for (auto& element : elements) {
+        element = load<Data>(input + place.offset(0));
         place.advance();
-        return {shifted, shifted * shifted};
+    }
+    return elements;
+}
+
+/// Σ(element − shift) and Σ(element − shift)² of a block.
+template <typename Data>
+Sums sums_about(const SummationOrder& order, const BlockExtent& block,
+                const std::vector<term_t<Data>>& elements, term_t<Data> shift) {
+    auto element = elements.begin();
+    return sum_block<Data>(order, block, [&]() -> Term<Data> {
+        const term_t<Data> difference = *element++ - shift;
+        return {difference, difference};
     });
 }
 
+/// A part's moments, and how many elements it has.
+struct MomentsNode {
+    std::int64_t count = 0;
+    Moments moments{};
+
+    friend MomentsNode combined(const MomentsNode& left, const MomentsNode& right) {
+        const MergeFactors factors(static_cast<double>(left.count),
+                                   static_cast<double>(right.count));
+        return {left.count + right.count, merged(left.moments, right.moments, factors)};
+    }
+};
+
 template <typename Data>
-Moments moments_about(const View& view, const std::byte* input, double shift) {
-    const auto [sum, sum_of_squares] = reduce<Data>(view, input, shift);
-    return moments_from_sums(shift, sum, sum_of_squares, view.elements_per_channel());
+Moments moments_about_shifts_of_blocks(const View& view, const std::byte* input) {
+    ViewCursor place(view.elements);
+    const auto node_of = [&](const BlockExtent& block) -> MomentsNode {
+        const auto elements = read_block<Data>(block, input, place);
+        const auto shift =
+            shift_of_block(elements.front(), elements[elements.size() / 2], elements.back());
+        const Sums sums = sums_about<Data>(view.order, block, elements, shift);
+        const std::int64_t count = block.element_count();
+        return {count,
+                moments_of_block(shift, sums.values, sums.products, static_cast<double>(count))};
+    };
+    return combine_blocks<MomentsNode>(view.order, node_of).moments;
 }
 
-/// For f64 data one pass about the first element would cost a factor n of the variance's last bits,
-/// so a second one is made about the mean that the first has found.
+/// The same about one shift for all blocks, whose sums are added.
+Moments moments_about(const View& view, const std::byte* input, double shift) {
+    ViewCursor place(view.elements);
+    const Sums sums = combine_blocks<Sums>(view.order, [&](const BlockExtent& block) {
+        const auto elements = read_block<double>(block, input, place);
+        return sums_about<double>(view.order, block, elements, shift);
+    });
+    return moments_of_block(shift, sums.values, sums.products,
+                            static_cast<double>(view.elements_per_channel()));
+}
+
+/// f64 data has no digits to spare for what the first pass loses where the mean is much larger than
+/// the deviation, so a second one is made about the mean that the first has found.
 template <typename Data>
 Moments moments(const View& view, const std::byte* input) {
-    const double first = load<Data>(input);
-    const Moments about_first = moments_about<Data>(view, input, usable_shift(first));
+    const Moments first = moments_about_shifts_of_blocks<Data>(view, input);
     if constexpr (std::is_same_v<Data, double>) {
-        return moments_about<Data>(view, input, usable_shift(about_first.mean));
+        return moments_about(view, input, std::isfinite(first.mean) ? first.mean : 0.0);
     } else {
-        return about_first;
+        return first;
     }
 }
 
@@ -54,11 +99,13 @@ void run_kernel(const BatchNormTrainingArguments& arguments, ChannelRange range)
         for (std::int64_t channel = range.begin; channel < range.end; ++channel) {
             const std::byte* input = arguments.input.address + channel * view.channel_strides[0];
             const Moments batch = moments<Data>(view, input);
+            const double variance =
+                batch.squares / static_cast<double>(view.elements_per_channel());
             set_channel_value(arguments.mean, type, channel, batch.mean);
-            set_channel_value(arguments.variance, type, channel, batch.variance);
+            set_channel_value(arguments.variance, type, channel, variance);
             const ForwardCoefficients<arithmetic_t<Data>> coefficients(
                 channel_value(arguments.gamma, type, channel, 1.0),
-                channel_value(arguments.beta, type, channel, 0.0), batch.mean, batch.variance,
+                channel_value(arguments.beta, type, channel, 0.0), batch.mean, variance,
                 problem.epsilon);
             std::byte* const normalized =
                 arguments.normalized.address == nullptr

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <vector>
 
 #include "normgraph/kernel/kernels.hpp"
@@ -26,19 +27,19 @@ struct SomeAxes {
 double sum_of(ElementType type, const std::byte* address, const TensorAxes& axes) {
     const std::int64_t count = axes.element_count();
     TensorCursor cursor(axes);
-    BlockTree<1> tree;
+    NodeTree<double> tree;
     for (std::int64_t begin = 0; begin < count; begin += PrimitiveSum::block_length) {
         const std::int64_t length = std::min(count - begin, PrimitiveSum::block_length);
         stop_if_interrupted();
-        Lanes<1> lanes(PrimitiveSum::lanes);
+        std::array<double, PrimitiveSum::lanes> lanes{};
         for (std::int64_t element = 0; element < length; ++element) {
-            lanes.add_term(static_cast<std::size_t>(element % PrimitiveSum::lanes),
-                           {load_as_double(type, address + cursor.offset())});
+            lanes[static_cast<std::size_t>(element % PrimitiveSum::lanes)] +=
+                load_as_double(type, address + cursor.offset());
             cursor.advance();
         }
-        tree.append(lanes.fold());
+        tree.append(folded<double>(lanes));
     }
-    return tree.total()[0];
+    return tree.total();
 }
 
 }  // namespace

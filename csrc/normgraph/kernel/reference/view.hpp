@@ -15,12 +15,11 @@ namespace normgraph::kernel::reference {
 /// Up to three tensors of one shape, channel by channel; absent ones have stride 0.
 struct View {
     Extents extents;
-    LayoutClass layout_class;
+    SummationOrder order;
     std::array<std::int64_t, 3> channel_strides;
     StridedAxes<3> elements;  ///< all axes but the channel axis, if a channel has elements
 
     std::int64_t elements_per_channel() const { return extents.elements_per_channel(); }
-    SummationOrder order() const { return summation_order(layout_class, extents); }
 };
 
 using ViewCursor = StridedCursor<3>;
@@ -38,7 +37,7 @@ inline View make_view(const Problem& problem,
         return result;
     };
     View view{
-        extents_of(problem), layout_class_of(problem, strides[0]), strides_of(channel_axis), {}};
+        extents_of(problem), summation_order(problem, strides[0]), strides_of(channel_axis), {}};
     for (std::size_t axis = 0; axis < problem.shape.size() && view.elements_per_channel() > 0;
          ++axis) {
         if (axis != channel_axis) {

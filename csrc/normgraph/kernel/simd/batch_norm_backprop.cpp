@@ -12,14 +12,20 @@
 namespace normgraph::kernel::simd {
 namespace {
 
+/// The kernels of one formula: where all units are 1, and for any.
+struct Application {
+    RowsAndColumns<Apply> plain, scaled;
+};
+
 /// `Formula`: the coefficients of one channel's input_delta, made from BackpropValues.
 template <typename Data, typename Formula>
 class Backprop {
 public:
+    using Element = Data;
     using Arithmetic = arithmetic_t<Data>;
     static constexpr std::size_t coefficient_count = sizeof(Formula) / sizeof(Arithmetic);
 
-    Backprop(const RowsAndColumns<Reduce>& reduction, const RowsAndColumns<Apply>& application,
+    Backprop(const Reduction& reduction, const Application& application,
              const BatchNormBackpropArguments& arguments, const Traversals& traversals)
         : reduction_(reduction),
           application_(application),
@@ -27,13 +33,22 @@ public:
           count_(traversals.reduce().elements_per_channel()) {}
 
     static int pass_count() { return 1; }
-    RowsAndColumns<Reduce> reduction() const { return reduction_; }
+    Reduction reduction(int /*pass*/) const { return reduction_; }
     bool applies() const { return count_ > 0 && arguments_.input_delta.address != nullptr; }
-    RowsAndColumns<Apply> application() const { return application_; }
+    RowsAndColumns<Apply> application(const GroupValues& group) const {
+        if constexpr (requires { Formula::unit; }) {
+            constexpr std::size_t unit = coefficient_count - 1;
+            return group.template is_all_ones<Arithmetic>(unit) ? application_.plain
+                                                                : application_.scaled;
+        } else {
+            return application_.plain;
+        }
+    }
 
     void begin_group(const ChannelRange& channels, const GroupValues& group) const {
         for (std::int64_t index = 0; index < group.channels; ++index) {
-            group.set_center(index, value(arguments_.mean, channels.begin + index, 0.0));
+            group.template set_shift<Data>(index,
+                                           value(arguments_.mean, channels.begin + index, 0.0));
         }
     }
 
@@ -42,19 +57,19 @@ public:
         const double epsilon = arguments_.problem.epsilon;
         for (std::int64_t index = 0; index < group.channels; ++index) {
             const std::int64_t channel = channels.begin + index;
-            const double delta_sum = group.sum(0, index);
+            const double delta_sum = group.value(0, index);
             const double variance = value(arguments_.variance, channel, 0.0);
             // Of an empty batch the sum is 0, whatever the variance.
             const double gamma_delta =
                 count_ == 0 ? 0.0
-                            : group.sum(1, index) * inverse_standard_deviation(variance, epsilon);
+                            : group.value(1, index) * inverse_standard_deviation(variance, epsilon);
             set_channel_value(arguments_.gamma_delta, type, channel, gamma_delta);
             set_channel_value(arguments_.beta_delta, type, channel, delta_sum);
             if (applies()) {
                 group.template set_coefficients<Arithmetic>(
                     index, Formula(BackpropValues{value(arguments_.gamma, channel, 1.0),
-                                                  group.centers[index], variance, epsilon,
-                                                  gamma_delta, delta_sum, count_}));
+                                                  value(arguments_.mean, channel, 0.0), variance,
+                                                  epsilon, gamma_delta, delta_sum, count_}));
             }
         }
     }
@@ -64,8 +79,8 @@ private:
         return channel_value(vector, arguments_.problem.channel_type, channel, otherwise);
     }
 
-    RowsAndColumns<Reduce> reduction_;
-    RowsAndColumns<Apply> application_;
+    Reduction reduction_;
+    Application application_;
     const BatchNormBackpropArguments& arguments_;
     std::int64_t count_;
 };
@@ -98,12 +113,17 @@ void run_kernel(const MicroKernelTable& table, const BatchNormBackpropArguments&
         using OfBatch = Backprop<Data, BackpropCoefficients<arithmetic_t<Data>>>;
         using Given = Backprop<Data, FrozenBackpropCoefficients<arithmetic_t<Data>>>;
         if (arguments.statistics == Statistics::given) {
-            run(Given(kernels.deltas, kernels.frozen_input_delta, arguments, traversals),
+            run(Given({kernels.deltas, kernels.fold_rows, kernels.add_chains},
+                      {kernels.frozen_input_delta, {}}, arguments, traversals),
+                traversals, num_threads);
+        } else if (is_masked) {
+            run(OfBatch({kernels.relu_deltas, kernels.fold_rows, kernels.add_chains},
+                        {kernels.relu_input_delta, kernels.scaled_relu_input_delta}, arguments,
+                        traversals),
                 traversals, num_threads);
         } else {
-            run(OfBatch(is_masked ? kernels.relu_deltas : kernels.deltas,
-                        is_masked ? kernels.relu_input_delta : kernels.input_delta, arguments,
-                        traversals),
+            run(OfBatch({kernels.deltas, kernels.fold_rows, kernels.add_chains},
+                        {kernels.input_delta, kernels.scaled_input_delta}, arguments, traversals),
                 traversals, num_threads);
         }
     });

@@ -13,16 +13,19 @@ namespace {
 template <typename Data>
 class Inference {
 public:
+    using Element = Data;
     using Arithmetic = arithmetic_t<Data>;
-    static constexpr std::size_t coefficient_count = 4;
+    static constexpr std::size_t coefficient_count = 3;
 
     Inference(const MicroKernels& kernels, const BatchNormInferenceArguments& arguments)
         : kernels_(kernels), arguments_(arguments) {}
 
     static int pass_count() { return 0; }
-    RowsAndColumns<Reduce> reduction() const { return {}; }
+    static Reduction reduction(int /*pass*/) { return {}; }
     static bool applies() { return true; }
-    RowsAndColumns<Apply> application() const { return kernels_.normalize; }
+    RowsAndColumns<Apply> application(const GroupValues& /*group*/) const {
+        return kernels_.normalize;
+    }
 
     void begin_group(const ChannelRange& channels, const GroupValues& group) const {
         const ElementType type = arguments_.problem.channel_type;

@@ -2,6 +2,7 @@
 // where a group of channels fits one, and writes normalized once.
 
 #include <array>
+#include <cmath>
 #include <type_traits>
 
 #include "normgraph/kernel/channel.hpp"
@@ -16,44 +17,51 @@ namespace {
 template <typename Data>
 class Training {
 public:
+    using Element = Data;
     using Arithmetic = arithmetic_t<Data>;
-    static constexpr std::size_t coefficient_count = 4;
+    static constexpr std::size_t coefficient_count = 3;
 
-    Training(const MicroKernels& kernels, const BatchNormTrainingArguments& arguments,
+    Training(const MicroKernelTable& table, const BatchNormTrainingArguments& arguments,
              const Traversals& traversals)
-        : kernels_(kernels),
+        : kernels_(table[arguments.problem.data_type]),
+          merge_moments_(table.merge_moments),
           arguments_(arguments),
-          count_(traversals.reduce().elements_per_channel()),
-          channel_stride_(
-              arguments.input.strides[static_cast<std::size_t>(arguments.problem.channel_axis)]) {}
+          count_(static_cast<double>(traversals.reduce().elements_per_channel())) {}
 
-    /// One pass about the first element would cost f64 data a factor n of the variance's last bits.
+    /// f64 data has no digits to spare for what the first pass loses where the mean is much larger
+    /// than the deviation: a second one is made about the mean that the first has found.
     static int pass_count() { return std::is_same_v<Data, double> ? 2 : 1; }
-    RowsAndColumns<Reduce> reduction() const { return kernels_.moments; }
+    Reduction reduction(int pass) const {
+        Reduction reduction{kernels_.moments, kernels_.fold_rows, kernels_.add_chains};
+        if (pass == 0) {
+            reduction.combine = merge_moments_;
+            reduction.shifts_of_block = kernels_.block_shifts;
+            reduction.make_moments = kernels_.make_moments;
+        }
+        return reduction;
+    }
     bool applies() const {
         return arguments_.normalized.address != nullptr || arguments_.mask.address != nullptr;
     }
-    RowsAndColumns<Apply> application() const {
+    RowsAndColumns<Apply> application(const GroupValues& /*group*/) const {
         return arguments_.applies_relu ? kernels_.normalize_relu : kernels_.normalize;
     }
 
-    void begin_group(const ChannelRange& channels, const GroupValues& group) const {
-        for (std::int64_t channel = 0; channel < group.channels; ++channel) {
-            const std::byte* const first =
-                arguments_.input.address + (channels.begin + channel) * channel_stride_;
-            group.set_center(channel, usable_shift(static_cast<double>(load<Data>(first))));
-        }
-    }
+    void begin_group(const ChannelRange& /*channels*/, const GroupValues& /*group*/) const {}
 
     void finish_pass(int pass, const ChannelRange& channels, const GroupValues& group) const {
         for (std::int64_t channel = 0; channel < group.channels; ++channel) {
-            const Moments batch = moments_from_sums(group.centers[channel], group.sum(0, channel),
-                                                    group.sum(1, channel), count_);
+            Moments batch{group.value(0, channel), group.value(1, channel)};
             if (pass + 1 < pass_count()) {
-                group.set_center(channel, usable_shift(batch.mean));
-            } else {
-                finish_channel(channels.begin + channel, channel, batch, group);
+                group.template set_shift<Data>(channel,
+                                               std::isfinite(batch.mean) ? batch.mean : 0.0);
+                continue;
             }
+            if (pass > 0) {
+                batch = moments_of_block(group.template shift<Data>(channel), batch.mean,
+                                         batch.squares, count_);
+            }
+            finish_channel(channels.begin + channel, channel, batch, group);
         }
     }
 
@@ -62,20 +70,21 @@ private:
                         const GroupValues& group) const {
         const ElementType type = arguments_.problem.channel_type;
         set_channel_value(arguments_.mean, type, channel, batch.mean);
-        set_channel_value(arguments_.variance, type, channel, batch.variance);
+        const double variance = batch.squares / count_;
+        set_channel_value(arguments_.variance, type, channel, variance);
         if (applies()) {
             group.set_coefficients<Arithmetic>(
-                index, ForwardCoefficients<Arithmetic>(
-                           channel_value(arguments_.gamma, type, channel, 1.0),
-                           channel_value(arguments_.beta, type, channel, 0.0), batch.mean,
-                           batch.variance, arguments_.problem.epsilon));
+                index,
+                ForwardCoefficients<Arithmetic>(channel_value(arguments_.gamma, type, channel, 1.0),
+                                                channel_value(arguments_.beta, type, channel, 0.0),
+                                                batch.mean, variance, arguments_.problem.epsilon));
         }
     }
 
     const MicroKernels& kernels_;
+    CombineNodes merge_moments_;
     const BatchNormTrainingArguments& arguments_;
-    std::int64_t count_;
-    std::int64_t channel_stride_;
+    double count_;
 };
 
 }  // namespace
@@ -91,8 +100,7 @@ void run_kernel(const MicroKernelTable& table, const BatchNormTrainingArguments&
         traversals.set_mask(arguments.mask.address, true, num_threads);
     }
     with_data_type(arguments.problem.data_type, [&]<typename Data>() {
-        run(Training<Data>(table[arguments.problem.data_type], arguments, traversals), traversals,
-            num_threads);
+        run(Training<Data>(table, arguments, traversals), traversals, num_threads);
     });
     traversals.finish_mask(num_threads);
 }

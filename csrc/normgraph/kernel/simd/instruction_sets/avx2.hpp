@@ -11,7 +11,7 @@
 
 namespace normgraph::kernel::simd {
 
-/// 256 bits, with F16C's conversions.
+/// 256 bits, with F16C's conversions and FMA.
 struct Avx2 {
     struct Float {
         __m256 value;
@@ -19,6 +19,9 @@ struct Avx2 {
         friend Float operator-(Float a, Float b) { return {_mm256_sub_ps(a.value, b.value)}; }
         friend Float operator*(Float a, Float b) { return {_mm256_mul_ps(a.value, b.value)}; }
         friend Float operator/(Float a, Float b) { return {_mm256_div_ps(a.value, b.value)}; }
+        friend Float fused_multiply_add(Float a, Float b, Float c) {
+            return {_mm256_fmadd_ps(a.value, b.value, c.value)};
+        }
     };
     struct Double {
         __m256d value;
@@ -26,6 +29,9 @@ struct Avx2 {
         friend Double operator-(Double a, Double b) { return {_mm256_sub_pd(a.value, b.value)}; }
         friend Double operator*(Double a, Double b) { return {_mm256_mul_pd(a.value, b.value)}; }
         friend Double operator/(Double a, Double b) { return {_mm256_div_pd(a.value, b.value)}; }
+        friend Double fused_multiply_add(Double a, Double b, Double c) {
+            return {_mm256_fmadd_pd(a.value, b.value, c.value)};
+        }
     };
     static constexpr std::int64_t float_width = 8;
     static constexpr std::int64_t double_width = 4;
@@ -51,6 +57,10 @@ struct Avx2 {
     }
     static Float square_root(Float v) { return {_mm256_sqrt_ps(v.value)}; }
     static Double square_root(Double v) { return {_mm256_sqrt_pd(v.value)}; }
+    static Float minimum(Float a, Float b) { return {_mm256_min_ps(a.value, b.value)}; }
+    static Double minimum(Double a, Double b) { return {_mm256_min_pd(a.value, b.value)}; }
+    static Float maximum(Float a, Float b) { return {_mm256_max_ps(a.value, b.value)}; }
+    static Double maximum(Double a, Double b) { return {_mm256_max_pd(a.value, b.value)}; }
 
     static Wide<Double> load_wide(const float* address) {
         return {{{_mm256_cvtps_pd(_mm_loadu_ps(address))},

@@ -19,6 +19,9 @@ struct Avx512 {
         friend Float operator-(Float a, Float b) { return {_mm512_sub_ps(a.value, b.value)}; }
         friend Float operator*(Float a, Float b) { return {_mm512_mul_ps(a.value, b.value)}; }
         friend Float operator/(Float a, Float b) { return {_mm512_div_ps(a.value, b.value)}; }
+        friend Float fused_multiply_add(Float a, Float b, Float c) {
+            return {_mm512_fmadd_ps(a.value, b.value, c.value)};
+        }
     };
     /// 256 bits: Zen 4 converts to longer ones at two thirds of the speed, and keeps the units that
     /// multiply and those that add busy at once only with these.
@@ -28,6 +31,9 @@ struct Avx512 {
         friend Double operator-(Double a, Double b) { return {_mm256_sub_pd(a.value, b.value)}; }
         friend Double operator*(Double a, Double b) { return {_mm256_mul_pd(a.value, b.value)}; }
         friend Double operator/(Double a, Double b) { return {_mm256_div_pd(a.value, b.value)}; }
+        friend Double fused_multiply_add(Double a, Double b, Double c) {
+            return {_mm256_fmadd_pd(a.value, b.value, c.value)};
+        }
     };
     static constexpr std::int64_t float_width = 16;
     static constexpr std::int64_t double_width = 4;
@@ -57,6 +63,10 @@ struct Avx512 {
     }
     static Float square_root(Float v) { return {_mm512_sqrt_ps(v.value)}; }
     static Double square_root(Double v) { return {_mm256_sqrt_pd(v.value)}; }
+    static Float minimum(Float a, Float b) { return {_mm512_min_ps(a.value, b.value)}; }
+    static Double minimum(Double a, Double b) { return {_mm256_min_pd(a.value, b.value)}; }
+    static Float maximum(Float a, Float b) { return {_mm512_max_ps(a.value, b.value)}; }
+    static Double maximum(Double a, Double b) { return {_mm256_max_pd(a.value, b.value)}; }
 
     static Doubles load_wide(const float* address) {
         return {{{_mm256_cvtps_pd(_mm_loadu_ps(address))},

@@ -10,13 +10,14 @@
 /// The interface of an instruction set: a class without state, whose members are static.
 namespace normgraph::kernel::simd {
 
-/// Vectors of floats or doubles with the four operations.
+/// Vectors of floats or doubles with the four operations and the fused one.
 template <typename Vector>
 concept ArithmeticVectorType = requires(Vector a, Vector b) {
     { a + b } -> std::same_as<Vector>;
     { a - b } -> std::same_as<Vector>;
     { a * b } -> std::same_as<Vector>;
     { a / b } -> std::same_as<Vector>;
+    { fused_multiply_add(a, a, b) } -> std::same_as<Vector>;  // a·a + b, rounded once
 };
 
 /// Loads, stores and the operations of a mask for elements of one type, computed in `Vector`.
@@ -31,6 +32,8 @@ template <typename Isa, typename Vector, typename Scalar>
 concept LanesOf = requires(Vector v, Scalar value, std::uint32_t bits) {
     { Isa::broadcast(value) } -> std::same_as<Vector>;
     { Isa::square_root(v) } -> std::same_as<Vector>;
+    { Isa::minimum(v, v) } -> std::same_as<Vector>;  // of NaN: anything
+    { Isa::maximum(v, v) } -> std::same_as<Vector>;
     { Isa::zero_mask(v, bits) } -> std::same_as<Vector>;  // the lanes whose bit is set, else +0
     { Isa::not_less_equal(v, v) } -> std::same_as<std::uint32_t>;  // a bit per lane; set with NaN
 };

@@ -20,6 +20,9 @@ struct Neon {
         friend Float operator-(Float a, Float b) { return {vsubq_f32(a.value, b.value)}; }
         friend Float operator*(Float a, Float b) { return {vmulq_f32(a.value, b.value)}; }
         friend Float operator/(Float a, Float b) { return {vdivq_f32(a.value, b.value)}; }
+        friend Float fused_multiply_add(Float a, Float b, Float c) {
+            return {vfmaq_f32(c.value, a.value, b.value)};
+        }
     };
     struct Double {
         float64x2_t value;
@@ -27,6 +30,9 @@ struct Neon {
         friend Double operator-(Double a, Double b) { return {vsubq_f64(a.value, b.value)}; }
         friend Double operator*(Double a, Double b) { return {vmulq_f64(a.value, b.value)}; }
         friend Double operator/(Double a, Double b) { return {vdivq_f64(a.value, b.value)}; }
+        friend Double fused_multiply_add(Double a, Double b, Double c) {
+            return {vfmaq_f64(c.value, a.value, b.value)};
+        }
     };
     static constexpr std::int64_t float_width = 4;
     static constexpr std::int64_t double_width = 2;
@@ -52,6 +58,10 @@ struct Neon {
     }
     static Float square_root(Float v) { return {vsqrtq_f32(v.value)}; }
     static Double square_root(Double v) { return {vsqrtq_f64(v.value)}; }
+    static Float minimum(Float a, Float b) { return {vminq_f32(a.value, b.value)}; }
+    static Double minimum(Double a, Double b) { return {vminq_f64(a.value, b.value)}; }
+    static Float maximum(Float a, Float b) { return {vmaxq_f32(a.value, b.value)}; }
+    static Double maximum(Double a, Double b) { return {vmaxq_f64(a.value, b.value)}; }
 
     static Wide<Double> load_wide(const float* address) { return widen(load(address)); }
 

@@ -3,10 +3,12 @@
 #include <emmintrin.h>
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
 #include "normgraph/kernel/element_type.hpp"
+#include "normgraph/kernel/fused_multiply_add.hpp"
 #include "normgraph/kernel/simd/instruction_sets/always_inline.hpp"
 #include "normgraph/kernel/simd/instruction_sets/wide.hpp"
 
@@ -14,12 +16,28 @@ namespace normgraph::kernel::simd {
 
 /// 128 bits: what every x86-64 processor has.
 struct Sse2 {
+    /// SSE2 has no fused operation, so the C library computes it for each lane.
+    template <typename Scalar, typename Vector>
+    static Vector fused_by_lanes(Vector a, Vector b, Vector c) {
+        constexpr std::size_t lanes = sizeof(Vector) / sizeof(Scalar);
+        using Lanes = std::array<Scalar, lanes>;
+        const auto first = std::bit_cast<Lanes>(a), second = std::bit_cast<Lanes>(b);
+        auto third = std::bit_cast<Lanes>(c);
+        for (std::size_t lane = 0; lane < lanes; ++lane) {
+            third[lane] = kernel::fused_multiply_add(first[lane], second[lane], third[lane]);
+        }
+        return std::bit_cast<Vector>(third);
+    }
+
     struct Float {
         __m128 value;
         friend Float operator+(Float a, Float b) { return {_mm_add_ps(a.value, b.value)}; }
         friend Float operator-(Float a, Float b) { return {_mm_sub_ps(a.value, b.value)}; }
         friend Float operator*(Float a, Float b) { return {_mm_mul_ps(a.value, b.value)}; }
         friend Float operator/(Float a, Float b) { return {_mm_div_ps(a.value, b.value)}; }
+        friend Float fused_multiply_add(Float a, Float b, Float c) {
+            return fused_by_lanes<float>(a, b, c);
+        }
     };
     struct Double {
         __m128d value;
@@ -27,6 +45,9 @@ struct Sse2 {
         friend Double operator-(Double a, Double b) { return {_mm_sub_pd(a.value, b.value)}; }
         friend Double operator*(Double a, Double b) { return {_mm_mul_pd(a.value, b.value)}; }
         friend Double operator/(Double a, Double b) { return {_mm_div_pd(a.value, b.value)}; }
+        friend Double fused_multiply_add(Double a, Double b, Double c) {
+            return fused_by_lanes<double>(a, b, c);
+        }
     };
     static constexpr std::int64_t float_width = 4;
     static constexpr std::int64_t double_width = 2;
@@ -61,6 +82,10 @@ struct Sse2 {
     }
     static Float square_root(Float v) { return {_mm_sqrt_ps(v.value)}; }
     static Double square_root(Double v) { return {_mm_sqrt_pd(v.value)}; }
+    static Float minimum(Float a, Float b) { return {_mm_min_ps(a.value, b.value)}; }
+    static Double minimum(Double a, Double b) { return {_mm_min_pd(a.value, b.value)}; }
+    static Float maximum(Float a, Float b) { return {_mm_max_ps(a.value, b.value)}; }
+    static Double maximum(Double a, Double b) { return {_mm_max_pd(a.value, b.value)}; }
 
     static Wide<Double> load_wide(const float* address) { return widen(load(address)); }
 

@@ -95,7 +95,7 @@ template <typename Isa, typename Data, typename Terms, Mask mask>
 class ColumnReduction {
 public:
     static void run(const TileExtent& extent, const SourceTile* sources, const MaskTile& bits,
-                    const double* shifts, const SumTile& sums) {
+                    const void* shifts, const SumTile& sums) {
         ColumnReduction reduction(sources, bits, shifts, sums);
         reduction.have_gaps_ = have_gaps<Data>(extent, reduction.sources_);
         for_rows(
@@ -106,21 +106,26 @@ public:
     }
 
 private:
-    using Double = typename Isa::Double;
+    using Sum = term_t<Data>;
+    using Vector = term_vector_t<Isa, Data>;
     static constexpr std::size_t source_count = Terms::source_count;
     static constexpr std::int64_t width = Isa::float_width;
-    static constexpr std::size_t double_width = Isa::double_width;
+    static constexpr std::size_t parts = term_parts<Isa, Data>;
+    static constexpr auto part_width = static_cast<std::size_t>(term_width<Isa, Data>);
     static constexpr auto size = static_cast<std::int64_t>(sizeof(Data));
 
-    ColumnReduction(const SourceTile* sources, const MaskTile& bits, const double* shifts,
+    ColumnReduction(const SourceTile* sources, const MaskTile& bits, const void* shifts,
                     const SumTile& sums)
-        : mask_(bits), shifts_(shifts), sums_(sums) {
+        : mask_(bits), shifts_(static_cast<const Sum*>(shifts)), sums_(sums) {
         std::copy_n(sources, source_count, sources_.begin());
     }
 
     template <std::int64_t row_count, bool prefetches>
     NORMGRAPH_ALWAYS_INLINE void add_rows(std::int64_t row, std::int64_t columns) {
         std::int64_t column = 0;
+        if (source_count == 1 && row_count > 1 && columns * size <= short_row_bytes) {
+            prefetch_short_rows<row_count>(row, columns * size);
+        }
         for (; column + width <= columns; column += width) {
             for (std::size_t source = 0; prefetches && source < source_count; ++source) {
                 prefetch_rows<Isa, row_count, width * size>(sources_[source], row, column * size,
@@ -129,7 +134,7 @@ private:
             add_columns<row_count, false>(
                 row, column, width,
                 [&](std::size_t source, std::int64_t r) NORMGRAPH_ALWAYS_INLINE {
-                    return load_wide<Isa, Data>(at(source, row + r, column));
+                    return load_terms<Isa, Data>(at(source, row + r, column));
                 });
         }
         if (column < columns) {
@@ -137,8 +142,8 @@ private:
             add_columns<row_count, true>(
                 row, column, count,
                 [&](std::size_t source, std::int64_t r) NORMGRAPH_ALWAYS_INLINE {
-                    return load_wide_some<Isa, Data>(at(source, row + r, column), count,
-                                                     sources_[source].readable_end);
+                    return load_terms_some<Isa, Data>(at(source, row + r, column), count,
+                                                      sources_[source].readable_end);
                 });
         }
     }
@@ -146,14 +151,12 @@ private:
     template <std::int64_t row_count, bool is_partial, typename Load>
     NORMGRAPH_ALWAYS_INLINE void add_columns(std::int64_t row, std::int64_t column,
                                              std::int64_t count, const Load& load) {
-        const WideOf<Isa> shift = load_doubles<Isa>(shifts_ + column);
-        std::array<WideOf<Isa>, sum_count> totals;
-        for (std::size_t sum = 0; sum < sum_count; ++sum) {
-            totals[sum] = load_doubles<Isa>(sums_at(sum, column));
-        }
+        const TermVectors<Isa, Data> shift = load_sums<Isa, Data>(shifts_ + column);
+        TermVectors<Isa, Data> values_sum = load_sums<Isa, Data>(sums_at(0, column));
+        TermVectors<Isa, Data> products_sum = load_sums<Isa, Data>(sums_at(1, column));
         unrolled<Isa, row_count>([&](std::size_t index) NORMGRAPH_ALWAYS_INLINE {
             const auto r = static_cast<std::int64_t>(index);
-            std::array<WideOf<Isa>, source_count> values;
+            std::array<TermVectors<Isa, Data>, source_count> values;
             for (std::size_t source = 0; source < source_count; ++source) {
                 values[source] = load(source, r);
             }
@@ -161,32 +164,39 @@ private:
                 values.back() =
                     zero_mask<Isa>(values.back(), load_mask<Isa>(mask_row(row + r), column, count));
             }
-            unrolled<Isa, doubles_per_float<Isa>>([&](std::size_t part) NORMGRAPH_ALWAYS_INLINE {
-                std::array<Double, source_count> sources;
+            unrolled<Isa, parts>([&](std::size_t part) NORMGRAPH_ALWAYS_INLINE {
+                std::array<Vector, source_count> sources;
                 for (std::size_t source = 0; source < source_count; ++source) {
                     sources[source] = values[source][part];
                 }
-                auto terms = Terms::of(shift[part], sources);
-                for (std::size_t sum = 0; sum < sum_count; ++sum) {
-                    // An incomplete row of columns must leave the sums of the missing ones
-                    // alone: they are lanes of other rows. Adding +0 does (see RowReduction).
-                    if constexpr (is_partial) {
-                        terms[sum] =
-                            Isa::zero_mask(terms[sum], lowest_bits(count) >> part * double_width);
-                    }
-                    totals[sum][part] = accumulate<Isa>(totals[sum][part], terms[sum]);
+                Term<Vector> term = Terms::of(shift[part], sources);
+                // An incomplete row of columns must leave the sums of the missing ones alone: they
+                // are lanes of other rows.
+                if constexpr (is_partial) {
+                    term = zero_mask<Isa>(term, lowest_bits(count) >> part * part_width);
                 }
+                values_sum[part] = accumulate<Isa>(values_sum[part], term.value);
+                products_sum[part] =
+                    fused_multiply_add(term.value, term.factor, products_sum[part]);
             });
         });
-        for (std::size_t sum = 0; sum < sum_count; ++sum) {
-            unrolled<Isa, doubles_per_float<Isa>>([&](std::size_t part) NORMGRAPH_ALWAYS_INLINE {
-                Isa::store(sums_at(sum, column) + part * double_width, totals[sum][part]);
-            });
+        unrolled<Isa, parts>([&](std::size_t part) NORMGRAPH_ALWAYS_INLINE {
+            Isa::store(sums_at(0, column) + part * part_width, values_sum[part]);
+            Isa::store(sums_at(1, column) + part * part_width, products_sum[part]);
+        });
+    }
+
+    template <std::int64_t row_count>
+    NORMGRAPH_ALWAYS_INLINE void prefetch_short_rows(std::int64_t row, std::int64_t bytes) const {
+        const std::byte* const ahead =
+            sources_[0].address + row * sources_[0].row_stride + short_rows_ahead_bytes;
+        for (std::int64_t line = 0; line < row_count * bytes; line += cache_line) {
+            Isa::prefetch_far(ahead + line);
         }
     }
 
-    double* sums_at(std::size_t sum, std::int64_t column) const {
-        return sums_.sums + static_cast<std::int64_t>(sum) * sums_.sum_stride + column;
+    Sum* sums_at(std::int64_t sum, std::int64_t column) const {
+        return static_cast<Sum*>(sums_.sums) + sum * sums_.sum_stride + column;
     }
     const std::byte* at(std::size_t source, std::int64_t row, std::int64_t column) const {
         return sources_[source].address + row * sources_[source].row_stride + column * size;
@@ -198,7 +208,7 @@ private:
     std::array<SourceTile, source_count> sources_;
     bool have_gaps_ = false;
     MaskTile mask_;
-    const double* shifts_;
+    const Sum* shifts_;
     SumTile sums_;
 };
 

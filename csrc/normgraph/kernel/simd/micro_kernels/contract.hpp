@@ -1,9 +1,11 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
 #include "normgraph/kernel/element_type.hpp"
+#include "normgraph/kernel/moments.hpp"
 #include "normgraph/kernel/simd/micro_kernels/primitive_contract.hpp"
 #include "normgraph/kernel/summation_order.hpp"
 
@@ -45,26 +47,55 @@ struct MaskTile {
     std::int64_t channel_stride = 0, row_stride = 0;
 };
 
-/// Per-channel (rows) or per-column (columns) values: value k of the tile's channel c is
+/// Coefficients per channel (rows) or per column (columns): value k of the tile's channel c is
 /// values[k·stride + first + c].
 /// For columns, whole steps are readable beyond the last one.
 struct ChannelValues {
-    const void* values;  ///< double for shifts, arithmetic_t<Data> for coefficients
+    const void* values;  ///< arithmetic_t<Data>
     std::int64_t stride;
     std::int64_t first;
 };
 
-/// `sums`, of rows: 2 · lanes_per_step lanes per channel, [channel][sum][lane]. Of columns:
-/// [sum][column], with sum_stride between the two sums. Sums are added to what stands there.
+/// Where sums are added to what stands there. `sums` are term_t<Data>: of rows
+/// [channel][sum][lane], of columns [sum][column], with sum_stride between the two sums. For 16-bit
+/// data these are the sums of chains. Along rows the kernel ends the chains of a block itself: the
+/// tile begins with step `first_step` of the block, and `totals`, [channel][sum][lane], take what
+/// chains add up to. Along columns a tile does not go beyond the end of a chain.
+///
+/// A tile of rows that is a whole block has no sums: the kernel begins with zeros, and sets `node`,
+/// [sum][channel], with sum_stride between the two sums.
 struct SumTile {
-    double* sums;
+    void* sums;
     std::int64_t sum_stride;
+    double* totals = nullptr;
+    std::int64_t first_step = 0;
+    double* node = nullptr;
 };
 
+/// Sets the node of a block, [sum][channel], from its sums along rows (see SumTile).
+using FoldRows = void (*)(const SumTile& sums, std::int64_t channels);
+
+/// `shifts`: term_t<Data>, one per channel (rows) or column (columns).
 using Reduce = void (*)(const TileExtent&, const SourceTile* sources, const MaskTile& mask,
-                        const double* shifts, const SumTile& sums);
+                        const void* shifts, const SumTile& sums);
+/// Sets the shifts (term_t<Data>) of a block from its first, its middle and its last element, for
+/// channels that follow each other with a stride. What lies behind these at `prefetch_distance` is
+/// prefetched, unless that is 0.
+using BlockShifts = void (*)(const std::array<const std::byte*, 3>& elements,
+                             std::int64_t channel_stride, std::int64_t channels,
+                             std::int64_t prefetch_distance, void* shifts);
 using Apply = void (*)(const TileExtent&, const SourceTile* sources, const MaskTile& mask,
                        const ChannelValues& coefficients, const TargetTile& target);
+
+/// Adds the sums of chains (term_t<Data>) of 16-bit data to the totals, and sets them to 0: of so
+/// many columns, a whole number of steps.
+using AddChains = void (*)(void* sums, double* totals, std::int64_t columns);
+
+/// Sets the moments of `channels` channels, [value][channel] with `stride` between the two values,
+/// in place of the sums of a block of `count` elements each about the shifts (term_t<Data>).
+/// Arrays are readable and writable in whole steps.
+using MakeMoments = void (*)(const void* shifts, double* node, std::int64_t stride,
+                             std::int64_t channels, double count);
 
 /// A reduction or an element-wise formula, for either direction of traversal.
 template <typename Function>
@@ -72,15 +103,26 @@ struct RowsAndColumns {
     Function rows, columns;
 };
 
+/// Sets `right` to the node of `left` and of itself, which stands to the right of it. A node is
+/// [value][length / 2], of a whole number of steps each.
+using CombineNodes = void (*)(const double* left, double* right, std::int64_t length,
+                              const MergeFactors& factors);
+
 /// The loops of one element type.
 struct MicroKernels {
+    BlockShifts block_shifts;
+    MakeMoments make_moments;
+    FoldRows fold_rows;
+    AddChains add_chains;
     RowsAndColumns<Reduce> moments;      ///< source: input
     RowsAndColumns<Reduce> deltas;       ///< sources: input, normalized_delta; shifts: means
     RowsAndColumns<Reduce> relu_deltas;  ///< as deltas, normalized_delta masked
     RowsAndColumns<Apply> normalize;
     RowsAndColumns<Apply> normalize_relu;  ///< writes the mask
-    RowsAndColumns<Apply> input_delta;
-    RowsAndColumns<Apply> relu_input_delta;    ///< reads the mask
+    RowsAndColumns<Apply> input_delta;     ///< where all units are 1
+    RowsAndColumns<Apply> scaled_input_delta;
+    RowsAndColumns<Apply> relu_input_delta;  ///< reads the mask, as does the next one
+    RowsAndColumns<Apply> scaled_relu_input_delta;
     RowsAndColumns<Apply> frozen_input_delta;  ///< source: normalized_delta
     PrimitiveMicroKernels primitives;
 };
@@ -89,6 +131,7 @@ struct MicroKernels {
 struct MicroKernelTable {
     MicroKernels f16, bf16, f32, f64;
     MultiplyPiece multiply_piece;
+    CombineNodes merge_moments;
 
     const MicroKernels& operator[](ElementType type) const {
         switch (type) {

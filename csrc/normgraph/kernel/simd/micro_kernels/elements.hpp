@@ -5,17 +5,23 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 #include <utility>
 
 #include "normgraph/kernel/element_type.hpp"
 #include "normgraph/kernel/simd/instruction_sets/always_inline.hpp"
 #include "normgraph/kernel/simd/instruction_sets/wide.hpp"
 #include "normgraph/kernel/simd/micro_kernels/terms_and_formulas.hpp"
+#include "normgraph/kernel/summation_order.hpp"
 
 /// Vectors of elements to and from memory, whole and in part, whatever their type. `Isa` is one of
 /// the instruction sets' classes (Sse2, Avx2, …). Every function has it as a parameter, needed or
 /// not: else the linker would keep one function for all, with any one's instructions.
 namespace normgraph::kernel::simd {
+
+/// Elements that element-wise loops take at a time, and whose bits of a mask they read or write at
+/// once: one or more vectors.
+inline constexpr std::int64_t elements_per_step = 16;
 
 template <typename Isa, typename Data>
 struct ArithmeticVector {
@@ -143,8 +149,8 @@ WideOf<Isa> load_wide_some(const std::byte* address, std::int64_t count,
 }
 
 /// total + term, by whatever instruction is the fastest.
-template <typename Isa>
-typename Isa::Double accumulate(typename Isa::Double total, typename Isa::Double term) {
+template <typename Isa, typename Vector>
+Vector accumulate(Vector total, Vector term) {
     if constexpr (requires { Isa::accumulate(total, term); }) {
         return Isa::accumulate(total, term);
     } else {
@@ -152,25 +158,67 @@ typename Isa::Double accumulate(typename Isa::Double total, typename Isa::Double
     }
 }
 
-/// One vector of doubles: up to as many elements as it has. What the other lanes hold is not
-/// specified.
+/// Vectors of term_t<Data>, and as many of them as hold `Isa::float_width` elements.
 template <typename Isa, typename Data>
-typename Isa::Double load_doubles_some(const std::byte* address, std::int64_t count,
+using term_vector_t =
+    std::conditional_t<sizeof(Data) == 2, typename Isa::Float, typename Isa::Double>;
+template <typename Isa, typename Data>
+inline constexpr std::int64_t term_width = sizeof(Data) == 2 ? Isa::float_width : Isa::double_width;
+template <typename Isa, typename Data>
+inline constexpr std::size_t term_parts =
+    static_cast<std::size_t>(Isa::float_width / term_width<Isa, Data>);
+template <typename Isa, typename Data>
+using TermVectors = std::array<term_vector_t<Isa, Data>, term_parts<Isa, Data>>;
+
+template <typename Isa, typename Data>
+TermVectors<Isa, Data> load_terms(const std::byte* address) {
+    if constexpr (sizeof(Data) == 2) {
+        return {Isa::load(elements<Data>(address))};
+    } else {
+        return load_wide<Isa, Data>(address);
+    }
+}
+
+/// Fewer than `Isa::float_width`; what the other lanes hold is not specified.
+template <typename Isa, typename Data>
+TermVectors<Isa, Data> load_terms_some(const std::byte* address, std::int64_t count,
                                        const std::byte* readable_end) {
-    if constexpr (requires { Isa::load_double(elements<Data>(address)); }) {
+    if constexpr (sizeof(Data) == 2) {
+        return {load_some<Isa, Data>(address, count, readable_end)};
+    } else {
+        return load_wide_some<Isa, Data>(address, count, readable_end);
+    }
+}
+
+/// One vector: up to as many elements as it has. What the other lanes hold is not specified.
+template <typename Isa, typename Data>
+term_vector_t<Isa, Data> load_term_vector_some(const std::byte* address, std::int64_t count,
+                                               const std::byte* readable_end) {
+    if constexpr (sizeof(Data) > 2 && requires { Isa::load_double(elements<Data>(address)); }) {
         if (address + static_cast<std::size_t>(Isa::double_width) * sizeof(Data) <= readable_end) {
             return Isa::load_double(elements<Data>(address));
         }
     }
-    return load_wide_some<Isa, Data>(address, std::min(count, Isa::double_width), readable_end)[0];
+    return load_terms_some<Isa, Data>(address, std::min(count, term_width<Isa, Data>),
+                                      readable_end)[0];
 }
 
-template <typename Isa>
-WideOf<Isa> zero_mask(const WideOf<Isa>& values, std::uint32_t bits) {
-    return [&]<std::size_t... part>(std::index_sequence<part...> /*all*/) -> WideOf<Isa> {
-        return {Isa::zero_mask(values[part],
-                               bits >> part * static_cast<std::size_t>(Isa::double_width))...};
-    }(std::make_index_sequence<doubles_per_float<Isa>>());
+/// Sums that lie in memory, of as many columns as `load_terms` loads elements.
+template <typename Isa, typename Data>
+TermVectors<Isa, Data> load_sums(const term_t<Data>* address) {
+    return
+        [&]<std::size_t... part>(std::index_sequence<part...> /*all*/) -> TermVectors<Isa, Data> {
+            return {Isa::load(address + part * static_cast<std::size_t>(term_width<Isa, Data>))...};
+        }(std::make_index_sequence<term_parts<Isa, Data>>());
+}
+
+template <typename Isa, typename Vector, std::size_t parts>
+std::array<Vector, parts> zero_mask(const std::array<Vector, parts>& values, std::uint32_t bits) {
+    constexpr auto width = static_cast<std::size_t>(Isa::float_width) / parts;
+    return [&]<std::size_t... part>(
+               std::index_sequence<part...> /*all*/) -> std::array<Vector, parts> {
+        return {Isa::zero_mask(values[part], bits >> part * width)...};
+    }(std::make_index_sequence<parts>());
 }
 
 /// The bits of up to 16 elements that begin with a row's element `position`, a multiple of 4.
@@ -193,6 +241,13 @@ void store_mask(std::byte* row, std::int64_t position, std::int64_t count, std::
     if (count > 8) {
         address[1] = static_cast<std::byte>(bits >> 8);
     }
+}
+
+/// The terms of the lanes that have an element. The others add +0, which changes no sum: sums begin
+/// with +0, so none is ever -0.
+template <typename Isa, typename Vector>
+Term<Vector> zero_mask(const Term<Vector>& term, std::uint32_t bits) {
+    return {Isa::zero_mask(term.value, bits), Isa::zero_mask(term.factor, bits)};
 }
 
 constexpr std::uint32_t lowest_bits(std::int64_t count) {

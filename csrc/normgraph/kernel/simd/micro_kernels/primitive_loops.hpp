@@ -217,8 +217,8 @@ struct SumLoops {
         std::array<Double, vectors> sums;
         sums.fill(Isa::broadcast(0.0));
         std::int64_t index = 0;
-        for (; index + lanes_per_step <= count; index += lanes_per_step) {
-            for (std::int64_t part = 0; part < lanes_per_step; part += width) {
+        for (; index + elements_per_step <= count; index += elements_per_step) {
+            for (std::int64_t part = 0; part < elements_per_step; part += width) {
                 auto vector = static_cast<std::size_t>(part / double_width);
                 for (const Double& wide : load_wide<Isa, Data>(values + (index + part) * size)) {
                     Double& sum = sums[vector++ % static_cast<std::size_t>(vectors)];
@@ -279,9 +279,9 @@ struct MaskLoops {
     static constexpr auto size = static_cast<std::int64_t>(sizeof(Data));
 
     static void pack(const std::byte* values, std::int64_t count, std::byte* bits) {
-        for (std::int64_t index = 0; index < count; index += lanes_per_step) {
+        for (std::int64_t index = 0; index < count; index += elements_per_step) {
             const std::int64_t length =
-                count - index < lanes_per_step ? count - index : lanes_per_step;
+                count - index < elements_per_step ? count - index : elements_per_step;
             std::uint32_t packed = 0;
             for (std::int64_t lane = 0; lane < length; lane += width) {
                 packed |= nonzero(load(values + (index + lane) * size, length - lane)) << lane;
@@ -292,9 +292,9 @@ struct MaskLoops {
 
     static void select(const std::byte* values, const std::byte* bits, std::int64_t count,
                        std::byte* result) {
-        for (std::int64_t index = 0; index < count; index += lanes_per_step) {
+        for (std::int64_t index = 0; index < count; index += elements_per_step) {
             const std::int64_t length =
-                count - index < lanes_per_step ? count - index : lanes_per_step;
+                count - index < elements_per_step ? count - index : elements_per_step;
             const std::uint32_t packed = load_mask<Isa>(bits, index, length);
             for (std::int64_t lane = 0; lane < length; lane += width) {
                 const std::int64_t rest = length - lane;

@@ -17,65 +17,151 @@
 /// Along rows of one channel each: coefficients stay in registers, as do the sums.
 namespace normgraph::kernel::simd {
 
-/// The accumulators of one channel: `lanes_per_step` lanes for each sum.
-template <typename Isa>
+/// Adds the upper half of the lanes onto the lower one until one is left.
+template <typename Isa, std::size_t count>
+NORMGRAPH_ALWAYS_INLINE inline double fold_vectors(
+    std::array<typename Isa::Double, count> vectors) {
+    const auto halve = [&]<std::size_t half>() NORMGRAPH_ALWAYS_INLINE {
+        if constexpr (half < count) {
+            unrolled<Isa, half>([&](std::size_t index) NORMGRAPH_ALWAYS_INLINE {
+                vectors[index] = vectors[index] + vectors[index + half];
+            });
+        }
+    };
+    halve.template operator()<8>();
+    halve.template operator()<4>();
+    halve.template operator()<2>();
+    halve.template operator()<1>();
+    alignas(64) std::array<double, static_cast<std::size_t>(Isa::double_width)> lanes;
+    Isa::store(lanes.data(), vectors[0]);
+    for (std::size_t half = lanes.size() / 2; half > 0; half /= 2) {
+        for (std::size_t lane = 0; lane < half; ++lane) {
+            lanes[lane] += lanes[lane + half];
+        }
+    }
+    return lanes[0];
+}
+
+/// The accumulators of one channel: a step's lanes for each sum.
+template <typename Isa, typename Data>
 class LaneSums {
 public:
-    NORMGRAPH_ALWAYS_INLINE void load(const double* lanes) {
+    using Vector = term_vector_t<Isa, Data>;
+
+    NORMGRAPH_ALWAYS_INLINE void load(const term_t<Data>* lanes) {
         unrolled<Isa, vectors>([&](std::size_t index) NORMGRAPH_ALWAYS_INLINE {
             sums_[index] = Isa::load(lanes + index * width);
         });
     }
-    NORMGRAPH_ALWAYS_INLINE void store(double* lanes) const {
+    NORMGRAPH_ALWAYS_INLINE void store(term_t<Data>* lanes) const {
         unrolled<Isa, vectors>([&](std::size_t index) NORMGRAPH_ALWAYS_INLINE {
             Isa::store(lanes + index * width, sums_[index]);
         });
     }
-    /// The terms of the vector-th vector of doubles in a step.
-    NORMGRAPH_ALWAYS_INLINE void add(std::size_t vector,
-                                     const std::array<typename Isa::Double, sum_count>& terms) {
-        unrolled<Isa, sum_count>([&](std::size_t sum) NORMGRAPH_ALWAYS_INLINE {
-            auto& total = sums_[sum * vectors_per_sum + vector];
-            total = accumulate<Isa>(total, terms[sum]);
+    NORMGRAPH_ALWAYS_INLINE void clear() {
+        unrolled<Isa, vectors>([&](std::size_t index) NORMGRAPH_ALWAYS_INLINE {
+            sums_[index] = Isa::broadcast(term_t<Data>{0});
+        });
+    }
+    /// The terms of the vector-th vector of a step.
+    NORMGRAPH_ALWAYS_INLINE void add(std::size_t vector, const Term<Vector>& term) {
+        Vector& values = sums_[vector];
+        Vector& products = sums_[vectors_per_sum + vector];
+        values = accumulate<Isa>(values, term.value);
+        products = fused_multiply_add(term.value, term.factor, products);
+    }
+    /// Adds the sums of chains to the totals, and begins new ones.
+    NORMGRAPH_ALWAYS_INLINE void end_chains(double* totals) {
+        constexpr auto double_width = static_cast<std::size_t>(Isa::double_width);
+        unrolled<Isa, vectors>([&](std::size_t index) NORMGRAPH_ALWAYS_INLINE {
+            const auto wide = Isa::widen(sums_[index]);
+            unrolled<Isa, doubles_per_float<Isa>>([&](std::size_t part) NORMGRAPH_ALWAYS_INLINE {
+                double* const total = totals + index * width + part * double_width;
+                Isa::store(total, Isa::load(total) + wide[part]);
+            });
+            sums_[index] = Isa::broadcast(term_t<Data>{0});
         });
     }
 
+    /// Adds the upper half of the lanes onto the lower one until one is left: of doubles.
+    template <std::size_t sum>
+    NORMGRAPH_ALWAYS_INLINE double folded() const {
+        std::array<Vector, vectors_per_sum> own;
+        unrolled<Isa, vectors_per_sum>([&](std::size_t index) NORMGRAPH_ALWAYS_INLINE {
+            own[index] = sums_[sum * vectors_per_sum + index];
+        });
+        return fold_vectors<Isa, vectors_per_sum>(own);
+    }
+
 private:
-    static constexpr std::size_t width = Isa::double_width;
-    static constexpr std::size_t vectors_per_sum = lanes_per_step / width;
+    static constexpr auto width = static_cast<std::size_t>(term_width<Isa, Data>);
+    static constexpr std::size_t vectors_per_sum = lanes_of<Data> / width;
     static constexpr std::size_t vectors = sum_count * vectors_per_sum;
-    std::array<typename Isa::Double, vectors> sums_{};
+    std::array<Vector, vectors> sums_;
 };
+
+/// The lanes of one sum of a block, which are doubles.
+template <typename Isa, typename Data>
+double fold_totals(const double* totals) {
+    constexpr std::size_t count = lanes_of<Data> / static_cast<std::size_t>(Isa::double_width);
+    std::array<typename Isa::Double, count> vectors;
+    unrolled<Isa, count>([&](std::size_t index) NORMGRAPH_ALWAYS_INLINE {
+        vectors[index] = Isa::load(totals + index * static_cast<std::size_t>(Isa::double_width));
+    });
+    return fold_vectors<Isa, count>(vectors);
+}
+
+/// See FoldRows.
+template <typename Isa, typename Data>
+void fold_rows(const SumTile& sums, std::int64_t channels) {
+    constexpr std::int64_t lanes = lanes_of<Data>;
+    for (std::int64_t channel = 0; channel < channels; ++channel) {
+        const std::int64_t first = channel * sums_per_channel * lanes;
+        double* totals = sums.totals + first;
+        if constexpr (sizeof(Data) == 2) {
+            LaneSums<Isa, Data> lane_sums;
+            lane_sums.load(static_cast<const term_t<Data>*>(sums.sums) + first);
+            lane_sums.end_chains(totals);
+        } else {
+            totals = static_cast<double*>(sums.sums) + first;
+        }
+        for (std::int64_t sum = 0; sum < sums_per_channel; ++sum) {
+            sums.node[sum * sums.sum_stride + channel] =
+                fold_totals<Isa, Data>(totals + sum * lanes);
+        }
+    }
+}
 
 template <typename Isa, typename Data, typename Terms, Mask mask>
 class RowReduction {
 public:
     static void run(const TileExtent& extent, const SourceTile* sources, const MaskTile& bits,
-                    const double* shifts, const SumTile& sums) {
+                    const void* shifts, const SumTile& sums) {
         RowReduction reduction(sources);
         for (std::int64_t channel = 0; channel < extent.channels; ++channel) {
-            double* const lanes = sums.sums + channel * 2 * lanes_per_step;
-            reduction.shift_ = Isa::broadcast(shifts[channel]);
-            LaneSums<Isa> totals;
-            totals.load(lanes);
-            for (std::int64_t row = 0; row < extent.rows; ++row) {
-                for (std::size_t source = 0; source < source_count; ++source) {
-                    const SourceTile& tile = reduction.sources_[source];
-                    reduction.rows_[source] =
-                        tile.address + channel * tile.channel_stride + row * tile.row_stride;
-                }
-                reduction.mask_row_ =
-                    bits.address + channel * bits.channel_stride + row * bits.row_stride;
-                reduction.add_row(extent.length, totals);
+            constexpr std::int64_t lanes_per_channel = sums_per_channel * lanes;
+            reduction.shift_ = Isa::broadcast(static_cast<const term_t<Data>*>(shifts)[channel]);
+            if (sums.node != nullptr) {
+                reduction.set_node(extent, bits, channel, sums);
+                continue;
             }
-            totals.store(lanes);
+            reduction.totals_ = sums.totals + channel * lanes_per_channel;
+            reduction.step_ = sums.first_step;
+            LaneSums<Isa, Data> lane_sums;
+            auto* const in_memory =
+                static_cast<term_t<Data>*>(sums.sums) + channel * lanes_per_channel;
+            lane_sums.load(in_memory);
+            reduction.add_channel(extent, bits, channel, lane_sums);
+            lane_sums.store(in_memory);
         }
     }
 
 private:
-    using Double = typename Isa::Double;
+    using Vector = term_vector_t<Isa, Data>;
     static constexpr std::size_t source_count = Terms::source_count;
     static constexpr std::int64_t width = Isa::float_width;
+    static constexpr std::int64_t lanes = lanes_of<Data>;
+    static constexpr bool has_chains = sizeof(Data) == 2;
 
     explicit RowReduction(const SourceTile* sources) {
         // Copied, since the compiler must assume that storing sums changes what pointers point to.
@@ -84,85 +170,127 @@ private:
             sources_, [](const SourceTile& source) { return source.prefetch_distance != 0; });
     }
 
-    NORMGRAPH_ALWAYS_INLINE void add_row(std::int64_t length, LaneSums<Isa>& totals) {
-        std::int64_t position = 0;
-        for (; position + lanes_per_step <= length; position += lanes_per_step) {
-            prefetch(position);
-            add_vectors(position, totals, std::make_index_sequence<lanes_per_step / width>());
+    /// Sets the node of a channel's block.
+    NORMGRAPH_ALWAYS_INLINE void set_node(const TileExtent& extent, const MaskTile& bits,
+                                          std::int64_t channel, const SumTile& sums) {
+        LaneSums<Isa, Data> lane_sums;
+        lane_sums.clear();
+        step_ = 0;
+        if constexpr (has_chains) {
+            alignas(64) std::array<double, sums_per_channel * lanes> totals{};
+            totals_ = totals.data();
+            add_channel(extent, bits, channel, lane_sums);
+            lane_sums.end_chains(totals_);
+            for (std::int64_t sum = 0; sum < sums_per_channel; ++sum) {
+                sums.node[sum * sums.sum_stride + channel] =
+                    fold_totals<Isa, Data>(totals_ + sum * lanes);
+            }
+        } else {
+            add_channel(extent, bits, channel, lane_sums);
+            sums.node[channel] = lane_sums.template folded<0>();
+            sums.node[sums.sum_stride + channel] = lane_sums.template folded<1>();
         }
-        if (position < length) {
-            prefetch(position);
-            add_remainder(position, length - position, totals);
+    }
+
+    NORMGRAPH_ALWAYS_INLINE void add_channel(const TileExtent& extent, const MaskTile& bits,
+                                             std::int64_t channel, LaneSums<Isa, Data>& sums) {
+        for (std::int64_t row = 0; row < extent.rows; ++row) {
+            for (std::size_t source = 0; source < source_count; ++source) {
+                const SourceTile& tile = sources_[source];
+                rows_[source] =
+                    tile.address + channel * tile.channel_stride + row * tile.row_stride;
+            }
+            mask_row_ = bits.address + channel * bits.channel_stride + row * bits.row_stride;
+            add_row(extent.length, sums);
+        }
+    }
+
+    NORMGRAPH_ALWAYS_INLINE void add_row(std::int64_t length, LaneSums<Isa, Data>& sums) {
+        const std::int64_t end = length / lanes * lanes;
+        for (std::int64_t position = 0; position < end;) {
+            const std::int64_t steps = std::min((end - position) / lanes, steps_left_in_chain());
+            for (const std::int64_t stop = position + steps * lanes; position < stop;
+                 position += lanes) {
+                prefetch(position);
+                add_vectors(position, sums, std::make_index_sequence<lanes / width>());
+            }
+            end_steps(steps, sums);
+        }
+        if (end < length) {
+            prefetch(end);
+            add_remainder(end, length - end, sums);
+            end_steps(1, sums);
+        }
+    }
+
+    std::int64_t steps_left_in_chain() const {
+        return has_chains ? steps_per_chain - step_ % steps_per_chain : std::int64_t{1} << 62;
+    }
+    NORMGRAPH_ALWAYS_INLINE void end_steps(std::int64_t steps, LaneSums<Isa, Data>& sums) {
+        if constexpr (has_chains) {
+            step_ += steps;
+            if (step_ % steps_per_chain == 0) {
+                sums.end_chains(totals_);
+            }
         }
     }
 
     template <std::size_t... vector>
-    NORMGRAPH_ALWAYS_INLINE void add_vectors(std::int64_t position, LaneSums<Isa>& totals,
+    NORMGRAPH_ALWAYS_INLINE void add_vectors(std::int64_t position, LaneSums<Isa, Data>& sums,
                                              std::index_sequence<vector...> /*unrolled*/) {
-        (add_vector(vector, position + static_cast<std::int64_t>(vector) * width, totals), ...);
+        (add_vector(vector, position + static_cast<std::int64_t>(vector) * width, sums), ...);
     }
 
     NORMGRAPH_ALWAYS_INLINE void add_vector(std::size_t vector, std::int64_t position,
-                                            LaneSums<Isa>& totals) {
-        std::array<WideOf<Isa>, source_count> values;
+                                            LaneSums<Isa, Data>& sums) {
+        std::array<TermVectors<Isa, Data>, source_count> values;
         for (std::size_t source = 0; source < source_count; ++source) {
-            values[source] = load_wide<Isa, Data>(at(source, position));
+            values[source] = load_terms<Isa, Data>(at(source, position));
         }
         if constexpr (mask == Mask::reads) {
             values.back() =
                 zero_mask<Isa>(values.back(), load_mask<Isa>(mask_row_, position, width));
         }
-        add_terms(vector, values, totals);
+        unrolled<Isa, term_parts<Isa, Data>>([&](std::size_t part) NORMGRAPH_ALWAYS_INLINE {
+            std::array<Vector, source_count> sources;
+            for (std::size_t source = 0; source < source_count; ++source) {
+                sources[source] = values[source][part];
+            }
+            sums.add(term_parts<Isa, Data> * vector + part, Terms::of(shift_, sources));
+        });
     }
 
     NORMGRAPH_ALWAYS_INLINE void add_remainder(std::int64_t position, std::int64_t count,
-                                               LaneSums<Isa>& totals) {
-        unrolled<Isa, lanes_per_step / width>([&](std::size_t vector) NORMGRAPH_ALWAYS_INLINE {
+                                               LaneSums<Isa, Data>& sums) {
+        unrolled<Isa, lanes / width>([&](std::size_t vector) NORMGRAPH_ALWAYS_INLINE {
             const std::int64_t before = static_cast<std::int64_t>(vector) * width;
             if (count - before >= width) {
-                add_vector(vector, position + before, totals);
+                add_vector(vector, position + before, sums);
             } else if (count > before) {
-                add_partial_vector(vector, position + before, count - before, totals);
+                add_partial_vector(vector, position + before, count - before, sums);
             }
         });
     }
 
     NORMGRAPH_ALWAYS_INLINE void add_partial_vector(std::size_t vector, std::int64_t position,
-                                                    std::int64_t count, LaneSums<Isa>& totals) {
+                                                    std::int64_t count, LaneSums<Isa, Data>& sums) {
         const std::uint32_t masked =
             mask == Mask::reads ? load_mask<Isa>(mask_row_, position, count) : 0;
-        unrolled<Isa, doubles_per_float<Isa>>([&](std::size_t part) NORMGRAPH_ALWAYS_INLINE {
-            const std::int64_t before = static_cast<std::int64_t>(part) * Isa::double_width;
+        unrolled<Isa, term_parts<Isa, Data>>([&](std::size_t part) NORMGRAPH_ALWAYS_INLINE {
+            const std::int64_t before = static_cast<std::int64_t>(part) * term_width<Isa, Data>;
             if (before >= count) {
                 return;
             }
-            std::array<Double, source_count> sources;
+            std::array<Vector, source_count> sources;
             for (std::size_t source = 0; source < source_count; ++source) {
-                sources[source] = load_doubles_some<Isa, Data>(
+                sources[source] = load_term_vector_some<Isa, Data>(
                     at(source, position + before), count - before, sources_[source].readable_end);
             }
             if constexpr (mask == Mask::reads) {
                 sources.back() = Isa::zero_mask(sources.back(), masked >> before);
             }
-            // A lane without an element adds +0, which changes no sum: sums begin with +0, so none
-            // is ever -0.
-            auto terms = Terms::of(shift_, sources);
-            for (std::size_t sum = 0; sum < sum_count; ++sum) {
-                terms[sum] = Isa::zero_mask(terms[sum], lowest_bits(count) >> before);
-            }
-            totals.add(doubles_per_float<Isa> * vector + part, terms);
-        });
-    }
-
-    NORMGRAPH_ALWAYS_INLINE void add_terms(std::size_t vector,
-                                           const std::array<WideOf<Isa>, source_count>& values,
-                                           LaneSums<Isa>& totals) {
-        unrolled<Isa, doubles_per_float<Isa>>([&](std::size_t part) NORMGRAPH_ALWAYS_INLINE {
-            std::array<Double, source_count> sources;
-            for (std::size_t source = 0; source < source_count; ++source) {
-                sources[source] = values[source][part];
-            }
-            totals.add(doubles_per_float<Isa> * vector + part, Terms::of(shift_, sources));
+            sums.add(term_parts<Isa, Data> * vector + part,
+                     zero_mask<Isa>(Terms::of(shift_, sources), lowest_bits(count) >> before));
         });
     }
 
@@ -179,9 +307,11 @@ private:
 
     std::array<SourceTile, source_count> sources_;
     bool prefetches_ = false;
-    Double shift_{};
+    Vector shift_{};
     std::array<const std::byte*, source_count> rows_{};
     const std::byte* mask_row_ = nullptr;
+    double* totals_ = nullptr;
+    std::int64_t step_ = 0;
 };
 
 /// One run of elements that share their coefficients (rows), or of columns (see ColumnApplication).
@@ -287,11 +417,11 @@ private:
     NORMGRAPH_ALWAYS_INLINE void apply_run(std::int64_t begin, std::int64_t end,
                                            const Coefficients& coefficients) {
         std::int64_t position = begin;
-        for (; position + lanes_per_step <= end; position += lanes_per_step) {
+        for (; position + elements_per_step <= end; position += elements_per_step) {
             prefetch(position);
             std::uint32_t bits =
-                mask == Mask::reads ? load_mask<Isa>(mask_row_, position, lanes_per_step) : 0;
-            for (std::int64_t vector = 0; vector < lanes_per_step / width; ++vector) {
+                mask == Mask::reads ? load_mask<Isa>(mask_row_, position, elements_per_step) : 0;
+            for (std::int64_t vector = 0; vector < elements_per_step / width; ++vector) {
                 const std::int64_t first = position + vector * width;
                 const Vector result = compute(
                     coefficients,
@@ -303,7 +433,7 @@ private:
                 streams ? Isa::stream(target, result) : Isa::store(target, result);
             }
             if constexpr (mask == Mask::writes) {
-                store_mask<Isa>(mask_row_, position, lanes_per_step, bits);
+                store_mask<Isa>(mask_row_, position, elements_per_step, bits);
             }
         }
         if (position < end) {

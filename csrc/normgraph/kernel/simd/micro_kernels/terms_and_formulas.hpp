@@ -13,13 +13,19 @@ namespace normgraph::kernel::simd {
 
 inline constexpr auto sum_count = static_cast<std::size_t>(sums_per_channel);
 
+/// What elements add to the two sums: value, and value·factor.
+template <typename Vector>
+struct Term {
+    Vector value, factor;
+};
+
 struct MomentTerms {
     static constexpr std::size_t source_count = 1;
 
-    template <typename Double>
-    static std::array<Double, sum_count> of(Double shift, const std::array<Double, 1>& sources) {
-        const Double shifted = sources[0] - shift;
-        return {shifted, shifted * shifted};
+    template <typename Vector>
+    static Term<Vector> of(Vector shift, const std::array<Vector, 1>& sources) {
+        const Vector difference = sources[0] - shift;
+        return {difference, difference};
     }
 };
 
@@ -27,29 +33,39 @@ struct MomentTerms {
 struct DeltaTerms {
     static constexpr std::size_t source_count = 2;
 
-    template <typename Double>
-    static std::array<Double, sum_count> of(Double mean, const std::array<Double, 2>& sources) {
-        return {sources[1], sources[1] * (sources[0] - mean)};
+    template <typename Vector>
+    static Term<Vector> of(Vector mean, const std::array<Vector, 2>& sources) {
+        return {sources[1], sources[0] - mean};
     }
 };
 
 struct Normalize {
     static constexpr std::size_t source_count = 1;
-    static constexpr std::size_t coefficient_count = 4;
+    static constexpr std::size_t coefficient_count = 3;
 
     template <typename Value>
-    static Value of(const std::array<Value, 4>& k, const std::array<Value, 1>& sources) {
-        return NormalizeFormula<Value>{k[0], k[1], k[2], k[3]}(sources[0]);
+    static Value of(const std::array<Value, 3>& k, const std::array<Value, 1>& sources) {
+        return NormalizeFormula<Value>{k[0], k[1], k[2]}(sources[0]);
     }
 };
 
 struct InputDelta {
     static constexpr std::size_t source_count = 2;
+    static constexpr std::size_t coefficient_count = 4;
+
+    template <typename Value>
+    static Value of(const std::array<Value, 4>& k, const std::array<Value, 2>& sources) {
+        return InputDeltaFormula<Value>{k[0], k[1], k[2], k[3]}(sources[0], sources[1]);
+    }
+};
+
+struct ScaledInputDelta {
+    static constexpr std::size_t source_count = 2;
     static constexpr std::size_t coefficient_count = 5;
 
     template <typename Value>
     static Value of(const std::array<Value, 5>& k, const std::array<Value, 2>& sources) {
-        return InputDeltaFormula<Value>{k[0], k[1], k[2], k[3], k[4]}(sources[0], sources[1]);
+        return ScaledInputDeltaFormula<Value>{k[0], k[1], k[2], k[3], k[4]}(sources[0], sources[1]);
     }
 };
 

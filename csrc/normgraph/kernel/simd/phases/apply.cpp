@@ -34,17 +34,17 @@ void apply(const Traversal& traversal, const RowsAndColumns<Apply>& kernel,
     const auto apply_tile = geometry.is_along_rows() ? apply_rows : apply_columns;
     const std::int64_t count = channels.end - channels.begin;
     const TileBuffers buffers = traversal.take_buffers(count, scratch);
-    // The last blocks that were read are the likeliest to be in a cache still.
-    for (std::int64_t block = blocks.end; block-- > blocks.begin;) {
+    // What was read last is the likeliest to be in a cache still.
+    geometry.for_each_part_backwards(blocks, [&](const BlockExtent& part) {
         stop_if_interrupted();
-        traversal.tiles(Phase::apply, channels, block, copies).for_each([&](const Tile& tile) {
+        traversal.tiles(Phase::apply, channels, part, copies).for_each([&](const Tile& tile) {
             const StagedTile staged = traversal.stage(Phase::apply, tile, buffers, copies);
             apply_tile(
                 geometry, kernel, tile, staged,
                 {coefficients.values, coefficients.stride, tile.channels.begin - channels.begin});
             traversal.write_back(tile, staged, buffers);
         });
-    }
+    });
     if (traversal.streams_target()) {
         finish_streams();
     }
@@ -70,7 +70,7 @@ void apply_coalesced(const Traversal& traversal, Apply kernel, const ChannelRang
         traversal.coalesced_tile(channels.begin, 0, 0, streams).target.address;
     const auto past_line = reinterpret_cast<std::uintptr_t>(begin) % cache_line;
     const std::int64_t to_line =
-        (cache_line - static_cast<std::int64_t>(past_line)) % cache_line / geometry.element_size;
+        (cache_line - static_cast<std::int64_t>(past_line)) % cache_line / geometry.element_size();
     const std::int64_t head = streams ? std::min(to_line, columns) : 0;
     if (head > 0) {
         apply_columns(0, head, false);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstddef>
@@ -19,27 +20,41 @@ struct GroupValues {
     std::int64_t stride;  ///< from one sum, or coefficient, to the next
     std::int64_t channels;
     std::int64_t columns_per_channel;
-    double* centers;          ///< [column]
-    double* sums;             ///< [2][stride], of channels
+    std::byte* shifts;        ///< [column], of term_t
+    double* node;             ///< [2][stride], of channels
     std::byte* coefficients;  ///< [coefficient][stride], of columns
 
-    void set_center(std::int64_t channel, double center) const {
+    template <typename Data>
+    void set_shift(std::int64_t channel, double shift) const {
+        auto* const all = reinterpret_cast<term_t<Data>*>(shifts);
         for (std::int64_t column = 0; column < columns_per_channel; ++column) {
-            centers[column * channels + channel] = center;
+            all[column * channels + channel] = static_cast<term_t<Data>>(shift);
         }
     }
-    /// Those of channels [first, first + count); of all, where a channel has several columns.
+    template <typename Data>
+    double shift(std::int64_t channel) const {
+        return static_cast<double>(reinterpret_cast<const term_t<Data>*>(shifts)[channel]);
+    }
+    /// One of the two values of a channel.
+    double value(std::int64_t which, std::int64_t channel) const {
+        return node[which * stride + channel];
+    }
+    /// Whether this coefficient is 1 for all channels.
     template <typename Arithmetic>
+    bool is_all_ones(std::size_t coefficient) const {
+        const auto* const values = reinterpret_cast<const Arithmetic*>(coefficients) +
+                                   static_cast<std::int64_t>(coefficient) * stride;
+        return std::all_of(values, values + channels, [](Arithmetic one) { return one == 1; });
+    }
+    /// Those of channels [first, first + count); of all, where a channel has several columns.
+    template <typename Data>
     GroupValues some(std::int64_t first, std::int64_t count) const {
         GroupValues result = *this;
         result.channels = count;
-        result.centers += first;
-        result.sums += first;
-        result.coefficients += first * static_cast<std::int64_t>(sizeof(Arithmetic));
+        result.shifts += first * static_cast<std::int64_t>(sizeof(term_t<Data>));
+        result.node += first;
+        result.coefficients += first * static_cast<std::int64_t>(sizeof(arithmetic_t<Data>));
         return result;
-    }
-    double sum(std::int64_t which, std::int64_t channel) const {
-        return sums[which * stride + channel];
     }
     /// `formula`: a struct of Arithmetic values. Any NaN among them becomes the canonical quiet
     /// NaN: vector code rounds to bf16 without looking for NaNs, which adds at most 0x8000 to their
@@ -76,12 +91,16 @@ std::size_t group_bytes(const Geometry& geometry, std::int64_t channels) {
 template <typename Op>
 GroupValues take_group(const Geometry& geometry, std::int64_t channels, Scratch& scratch) {
     const std::int64_t stride = geometry.values_per_group(channels);
-    auto* const centers = scratch.take<double>(stride);
-    auto* const sums = scratch.take<double>(sums_per_channel * stride);
+    auto* const shifts = scratch.take<double>(stride);
+    auto* const node = scratch.take<double>(sums_per_channel * stride);
     auto* const coefficients = scratch.take<typename Op::Arithmetic>(
         static_cast<std::int64_t>(Op::coefficient_count) * stride);
-    return {stride,  channels, geometry.columns_per_channel(),
-            centers, sums,     reinterpret_cast<std::byte*>(coefficients)};
+    return {stride,
+            channels,
+            geometry.columns_per_channel(),
+            reinterpret_cast<std::byte*>(shifts),
+            node,
+            reinterpret_cast<std::byte*>(coefficients)};
 }
 
 }  // namespace normgraph::kernel::simd

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "normgraph/kernel/simd/micro_kernels/contract.hpp"
+#include "normgraph/kernel/simd/phases/node_tree.hpp"
 #include "normgraph/kernel/simd/staging/scratch.hpp"
 #include "normgraph/kernel/simd/staging/traversal.hpp"
 
@@ -13,11 +14,23 @@ namespace normgraph::kernel::simd {
 /// Scratch that reduce or apply takes for a group.
 std::size_t phase_bytes(const Traversal& traversal, std::int64_t channels, std::int64_t blocks);
 
-/// Sums the terms of the sources of reduce over the blocks: [sum][channel], with
-/// values_per_group(channels) between the two sums. Shifts: one per column.
-void reduce(const Traversal& traversal, const RowsAndColumns<Reduce>& kernel,
-            const ChannelRange& channels, const BlockRange& blocks, const double* shifts,
-            const GroupCopies& copies, double* sums, Scratch& scratch);
+/// A way to reduce blocks to nodes.
+struct Reduction {
+    RowsAndColumns<Reduce> kernel{};
+    FoldRows fold_rows = nullptr;
+    AddChains add_chains = nullptr;
+    CombineNodes combine = add_nodes;
+    /// Null where all blocks have the same shifts, and nodes are of sums. Else each has its own,
+    /// and nodes are of moments.
+    BlockShifts shifts_of_block = nullptr;
+    MakeMoments make_moments = nullptr;
+};
+
+/// Reduces the blocks to one node: [value][channel], with values_per_group(channels) between the
+/// two values. Shifts: of the term's type, one per column; unused where blocks have their own.
+void reduce(const Traversal& traversal, const Reduction& reduction, const ChannelRange& channels,
+            const BlockRange& blocks, const std::byte* shifts, const GroupCopies& copies,
+            double* node, Scratch& scratch);
 
 /// The coefficients of a group: one of each kind per column; `stride` from one kind to the next.
 struct Coefficients {

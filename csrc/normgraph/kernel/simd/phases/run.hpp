@@ -4,8 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "normgraph/kernel/simd/phases/block_sums.hpp"
 #include "normgraph/kernel/simd/phases/group_values.hpp"
+#include "normgraph/kernel/simd/phases/node_tree.hpp"
 #include "normgraph/kernel/simd/phases/phases.hpp"
 #include "normgraph/kernel/simd/staging/memory_order.hpp"
 #include "normgraph/kernel/simd/tiling/plan.hpp"
@@ -14,15 +14,14 @@
 /// The phases of an op — reduce, combine, apply — run by a plan.
 ///
 /// An op is a class with
-/// - Arithmetic: float or double; coefficient_count: per channel;
-/// - int pass_count() const: reductions, each about the centers that the last one has found;
-/// - RowsAndColumns<Reduce> reduction() const;
-/// - void begin_group(ChannelRange, const GroupValues&) const: sets centers for the first pass, or
+/// - Element: of the data; Arithmetic: arithmetic_t<Element>; coefficient_count: per channel;
+/// - int pass_count() const, Reduction reduction(int pass) const;
+/// - void begin_group(ChannelRange, const GroupValues&) const: sets shifts for the first pass, or
 ///   coefficients if there is none;
-/// - void finish_pass(int pass, ChannelRange, const GroupValues&) const, with the sums of all
-///   blocks: sets centers, or writes results and coefficients;
-/// - bool applies() const, RowsAndColumns<Apply> application() const: of sources that were reduced
-///   before, if any were.
+/// - void finish_pass(int pass, ChannelRange, const GroupValues&) const, with the node of all
+///   blocks: sets shifts for the next pass, or writes results and coefficients;
+/// - bool applies() const, RowsAndColumns<Apply> application(const GroupValues&) const: of sources
+///   that were reduced before, if any were.
 namespace normgraph::kernel::simd {
 
 /// The coefficients of each channel, once for every element of its coalesced rows.
@@ -33,7 +32,7 @@ public:
 
     CoalescedCoefficients(const Geometry& geometry, std::int64_t channels)
         : length_(geometry.order.row_length),
-          stride_(round_up(channels * length_, lanes_per_step) + lanes_per_step) {}
+          stride_(round_up(channels * length_, most_lanes) + most_lanes) {}
 
     /// From one kind of coefficients to the next: whole vectors can be read from any column on.
     std::int64_t stride() const { return stride_; }
@@ -83,7 +82,7 @@ public:
     }
 
 private:
-    using Arithmetic = typename Op::Arithmetic;
+    using Data = typename Op::Element;
 
     const Geometry& geometry() const { return reducing_.geometry(); }
 
@@ -110,8 +109,8 @@ private:
             GroupCopies copies =
                 keeps_copies ? reducing_.take_group_copies(group, scratch) : GroupCopies{};
             for (int pass = 0; pass < op_.pass_count(); ++pass) {
-                reduce(reducing_, op_.reduction(), group, {0, plan_.blocks}, values.centers, copies,
-                       values.sums, scratch);
+                reduce(reducing_, op_.reduction(pass), group, {0, plan_.blocks}, values.shifts,
+                       copies, values.node, scratch);
                 copies.are_complete = keeps_copies;
                 op_.finish_pass(pass, group, values);
             }
@@ -126,18 +125,19 @@ private:
 
     void run_phase_by_phase() const {
         const ChannelRange all{0, plan_.channels};
-        const std::int64_t sums = op_.pass_count() > 0 ? sums_per_group() : 0;
+        const std::int64_t nodes = op_.pass_count() > 0 ? nodes_per_group() : 0;
         Scratch shared;
         shared.reserve(group_bytes<Op>(geometry(), plan_.channels) +
-                       Scratch::rounded(static_cast<std::size_t>(plan_.group_count() * sums) *
+                       Scratch::rounded(static_cast<std::size_t>(plan_.group_count() * nodes) *
                                         sizeof(double)));
         const GroupValues values = take_group<Op>(geometry(), plan_.channels, shared);
-        auto* const part_sums = shared.take<double>(plan_.group_count() * sums);
+        auto* const part_nodes = shared.take<double>(plan_.group_count() * nodes);
         op_.begin_group(all, values);
         for (int pass = 0; pass < op_.pass_count(); ++pass) {
-            reduce_slabs(values, part_sums);
+            const Reduction reduction = op_.reduction(pass);
+            reduce_slabs(reduction, values, part_nodes);
             for (std::int64_t group = 0; group < plan_.group_count(); ++group) {
-                combine(plan_.group(group), part_sums + group * sums, values);
+                combine(plan_.group(group), reduction.combine, part_nodes + group * nodes, values);
             }
             op_.finish_pass(pass, all, values);
         }
@@ -146,14 +146,15 @@ private:
         }
     }
 
-    /// From the sums of one part to those of the next.
-    std::int64_t sums_per_part() const {
+    /// From one part's node to the next one's.
+    std::int64_t node_length() const {
         return sums_per_channel * geometry().values_per_group(plan_.channels_per_group);
     }
-    std::int64_t sums_per_group() const { return plan_.part_count() * sums_per_part(); }
+    std::int64_t nodes_per_group() const { return plan_.part_count() * node_length(); }
 
-    /// `part_sums`: [group][part][sums_per_part()].
-    void reduce_slabs(const GroupValues& values, double* part_sums) const {
+    /// `part_nodes`: [group][part][node_length()].
+    void reduce_slabs(const Reduction& reduction, const GroupValues& values,
+                      double* part_nodes) const {
         const std::int64_t slabs = plan_.slab_count();
         const bool copies_slabs = reducing_.reduces_slabs();
         const std::size_t bytes =
@@ -164,35 +165,39 @@ private:
             scratch.reserve(bytes);
             const ChannelRange group = plan_.group(task / slabs);
             const PartRange parts = plan_.slab(task % slabs);
-            double* const sums = part_sums + task / slabs * sums_per_group();
-            const double* const centers = values.some<Arithmetic>(group.begin, 0).centers;
+            double* const nodes = part_nodes + task / slabs * nodes_per_group();
+            const std::byte* const shifts = values.some<Data>(group.begin, 0).shifts;
             const SlabCopies copies =
                 copies_slabs ? reducing_.copy_slab(plan_, group, parts, scratch) : SlabCopies{};
             for (std::int64_t index = 0; index < parts.count; ++index) {
                 const std::int64_t part = parts.first + index * parts.distance;
-                reduce(reducing_, op_.reduction(), group, plan_.part(part), centers,
-                       copies.of_part(index), sums + part * sums_per_part(), scratch);
+                reduce(reducing_, reduction, group, plan_.part(part), shifts, copies.of_part(index),
+                       nodes + part * node_length(), scratch);
             }
         });
     }
 
-    /// Adds the sums of a group's parts, which are nodes of one tree.
-    void combine(const ChannelRange& group, double* part_sums, const GroupValues& values) const {
-        const std::int64_t parts = plan_.part_count();
+    /// Combines the nodes of a group's parts, which are of one tree.
+    void combine(const ChannelRange& group, CombineNodes combine_nodes, double* part_nodes,
+                 const GroupValues& values) const {
+        const std::int64_t parts = plan_.part_count(), per_leaf = plan_.parts_per_leaf();
         const std::int64_t count = group.end - group.begin;
+        // The last group may have fewer channels, and so shorter nodes.
+        const std::int64_t length = sums_per_channel * geometry().values_per_group(count);
         Scratch& scratch = Scratch::of_this_thread();
-        const std::int64_t levels = BlockSums::levels_for(parts) * sums_per_part();
-        scratch.reserve(static_cast<std::size_t>(levels + sums_per_part()) * sizeof(double) +
+        const std::int64_t levels = LeafTree::levels_for(parts, per_leaf) * length;
+        scratch.reserve(static_cast<std::size_t>(levels + length) * sizeof(double) +
                         2 * Scratch::line);
-        BlockSums tree(scratch.take<double>(levels), sums_per_part());
+        LeafTree tree(scratch.take<double>(levels), length, combine_nodes, per_leaf);
         for (std::int64_t part = 0; part < parts; ++part) {
-            tree.append(part_sums + part * sums_per_part());
+            tree.append(part_nodes + part * node_length(),
+                        static_cast<double>(geometry().elements_in(plan_.part(part))));
         }
-        auto* const total = scratch.take<double>(sums_per_part());
+        auto* const total = scratch.take<double>(length);
         tree.total(total);
-        for (std::int64_t sum = 0; sum < sums_per_channel; ++sum) {
-            std::copy_n(total + sum * geometry().values_per_group(count), count,
-                        values.sums + sum * values.stride + group.begin);
+        for (std::int64_t which = 0; which < sums_per_channel; ++which) {
+            std::copy_n(total + which * (length / sums_per_channel), count,
+                        values.node + which * values.stride + group.begin);
         }
     }
 
@@ -207,8 +212,7 @@ private:
             scratch.reserve(bytes);
             const ChannelRange group = plan.group(task / parts);
             apply_blocks(plan, group, plan.part(task % parts),
-                         values.some<Arithmetic>(group.begin, group.end - group.begin), {},
-                         scratch);
+                         values.some<Data>(group.begin, group.end - group.begin), {}, scratch);
         });
     }
 
@@ -229,11 +233,11 @@ private:
                       Scratch& scratch) const {
         if (coalesces(plan)) {
             const CoalescedCoefficients<Op> coefficients(applying_.geometry(), values.channels);
-            apply_coalesced(applying_, op_.application().columns, group,
+            apply_coalesced(applying_, op_.application(values).columns, group,
                             {coefficients.make(values, scratch), coefficients.stride()});
         } else {
-            apply(applying_, op_.application(), group, blocks, {values.coefficients, values.stride},
-                  copies, scratch);
+            apply(applying_, op_.application(values), group, blocks,
+                  {values.coefficients, values.stride}, copies, scratch);
         }
     }
 

@@ -12,8 +12,8 @@
 #include "normgraph/kernel/kernels.hpp"
 #include "normgraph/kernel/primitive_sum.hpp"
 #include "normgraph/kernel/simd/micro_kernels/contract.hpp"
-#include "normgraph/kernel/simd/phases/block_sums.hpp"
 #include "normgraph/kernel/simd/phases/fold_lanes.hpp"
+#include "normgraph/kernel/simd/phases/node_tree.hpp"
 #include "normgraph/kernel/simd/staging/scratch.hpp"
 #include "normgraph/kernel/strided/cursor.hpp"
 #include "normgraph/kernel/strided/extents.hpp"
@@ -107,7 +107,7 @@ public:
                                      1, cache_tuning().reused_bytes / (block_length * size_))),
           tiles_per_row_(divide_up(axes_.columns.length, most_columns_)),
           tile_width_(has_columns_
-                          ? round_up(std::min(axes_.columns.length, most_columns_), lanes_per_step)
+                          ? round_up(std::min(axes_.columns.length, most_columns_), most_lanes)
                           : 1) {}
 
     std::int64_t tile_count() const { return values_.element_count() * tiles_per_row_; }
@@ -123,7 +123,7 @@ public:
     }
 
     std::size_t scratch_bytes(std::int64_t blocks) const {
-        const std::int64_t levels = BlockSums::levels_for(blocks) + 2 + PrimitiveSum::lanes;
+        const std::int64_t levels = NodeTree::levels_for(blocks) + 2 + PrimitiveSum::lanes;
         return static_cast<std::size_t>(levels * tile_width_) * sizeof(double) +
                static_cast<std::size_t>(copy_bytes()) + 5 * Scratch::line;
     }
@@ -133,10 +133,11 @@ public:
     void add_blocks(const Tile& tile, std::int64_t begin, std::int64_t end, double* sums,
                     Scratch& scratch) const {
         const Scratch::Frame frame(scratch);
-        auto* const levels = scratch.take<double>(BlockSums::levels_for(end - begin) * tile_width_);
+        auto* const levels = scratch.take<double>(NodeTree::levels_for(end - begin) * tile_width_);
         auto* const block = scratch.take<double>(tile_width_);
-        BlockSums tree(levels, tile_width_);
-        auto* const lanes = scratch.take<double>(has_columns_ ? lane_count * tile_width_ : 0);
+        NodeTree tree(levels, tile_width_);
+        auto* const lanes =
+            scratch.take<double>(has_columns_ ? PrimitiveSum::lanes * tile_width_ : 0);
         auto* const copy = scratch.take<std::byte>(copy_bytes());
         for (std::int64_t index = begin; index < end; index += blocks_per_copy_) {
             stop_if_interrupted();
@@ -281,10 +282,10 @@ void run_by_parts(const Summation& summation, std::int64_t blocks_per_part, std:
                              std::min(blocks, begin + blocks_per_part),
                              part_sums.data() + task * width, scratch);
     });
-    std::vector<double> levels(static_cast<std::size_t>(BlockSums::levels_for(parts) * width));
+    std::vector<double> levels(static_cast<std::size_t>(NodeTree::levels_for(parts) * width));
     std::vector<double> sums(static_cast<std::size_t>(width));
     for (std::int64_t index = 0; index < tiles; ++index) {
-        BlockSums tree(levels.data(), width);
+        NodeTree tree(levels.data(), width);
         for (std::int64_t part = 0; part < parts; ++part) {
             tree.append(part_sums.data() + (index * parts + part) * width);
         }

@@ -320,7 +320,7 @@ void copy_bits(const LaneBits& from, std::int64_t count, const ElementBits& to) 
     const LaneDistances distances(from.lanes, from.channels);
     for_each_lane_row(distances, from, to, count,
                       [&](const std::byte* row, std::byte* elements, std::int64_t bytes) {
-                          store_bytes(elements, distances.apart(load_as<std::uint32_t>(row)),
+                          store_bytes(elements, distances.apart(load_as<std::uint64_t>(row)),
                                       bytes);
                       });
 }
@@ -330,7 +330,7 @@ void copy_bits(const ElementBits& from, const LaneBits& to, std::int64_t count) 
     for_each_lane_row(distances, to, from, count,
                       [&](std::byte* row, const std::byte* elements, std::int64_t bytes) {
                           // Behind the row this writes zeros, which the next rows overwrite.
-                          store_as<std::uint32_t>(row,
+                          store_as<std::uint64_t>(row,
                                                   distances.together(load_bytes(elements, bytes)));
                       });
 }

@@ -23,8 +23,8 @@ struct ElementBits {
     std::int64_t row_stride;
 };
 
-/// Rows of 2, 4, 8 or 16 elements each: all channels of the first, all of the second, …; at most 32
-/// bits. So many are accessible in the last row.
+/// Rows of 2, 4, 8, 16 or 32 elements each: all channels of the first, all of the second, …; at
+/// most 64 bits. So many are accessible in the last row.
 struct LaneBits {
     std::byte* address;
     std::int64_t lanes, channels;

@@ -11,15 +11,20 @@ MaskAccess::MaskAccess(std::byte* address, const Problem& problem, const Geometr
       is_along_rows_(geometry.is_along_rows()),
       lanes_(geometry.columns_per_channel()),
       row_length_(geometry.order.row_length),
-      is_direct_(is_along_rows_ ? !layout_.along_channels && row_length_ == layout_.inner
+      has_rows_of_whole_bytes_(row_length_ == layout_.inner ||
+                               (layout_.outer == 1 && row_length_ % bits_per_byte == 0)),
+      is_direct_(is_along_rows_ ? !layout_.along_channels && has_rows_of_whole_bytes_
                                 : layout_.along_channels &&
                                       (lanes_ == 1 || layout_.channels % bits_per_byte == 0)) {}
 
 MaskTile MaskAccess::tile(const MaskRegion& region) const {
     if (is_along_rows_) {
-        return {address_ + region.row * layout_.outer_stride +
-                    region.channel * layout_.channel_stride + region.first / bits_per_byte,
-                layout_.channel_stride, layout_.outer_stride};
+        // Where the channel axis is the first, a channel's rows follow each other.
+        const std::int64_t row_stride =
+            layout_.outer == 1 ? row_length_ / bits_per_byte : layout_.outer_stride;
+        return {address_ + region.row * row_stride + region.channel * layout_.channel_stride +
+                    region.first / bits_per_byte,
+                layout_.channel_stride, row_stride};
     }
     return {address_ + region.first * layout_.outer_stride + region.channel / bits_per_byte, 0,
             lanes_ * layout_.outer_stride};
@@ -34,8 +39,8 @@ MaskTile MaskAccess::buffer_tile(const MaskRegion& region, std::byte* buffer) co
 
 ElementBits MaskAccess::element_rows(const MaskRegion& region, std::byte* buffer) const {
     if (layout_.along_channels) {
-        const std::int64_t element = region.row * row_length_ + region.first;
-        return {address_ + element * layout_.outer_stride + region.channel / bits_per_byte,
+        return {address_ + first_element(region) * layout_.outer_stride +
+                    region.channel / bits_per_byte,
                 layout_.outer_stride};
     }
     const bool are_in_tile = !is_along_rows_ && lanes_ == 1;
@@ -45,17 +50,18 @@ ElementBits MaskAccess::element_rows(const MaskRegion& region, std::byte* buffer
 }
 
 ByteRows MaskAccess::byte_rows(const MaskRegion& region) const {
-    return {
-        address_ + region.first * layout_.outer_stride + region.channel * layout_.channel_stride,
-        layout_.outer_stride, region.channels};
+    return {address_ + first_element(region) * layout_.outer_stride +
+                region.channel * layout_.channel_stride,
+            layout_.outer_stride, region.channels};
 }
 
 template <typename Function>
 void MaskAccess::for_each_outer(const MaskRegion& region, const ElementBits& rows,
                                 const Function& function) const {
+    const std::int64_t first = first_element(region);
     for (std::int64_t element = 0; element < region.count;) {
-        const std::int64_t outer = (region.first + element) / layout_.inner;
-        const std::int64_t inner = (region.first + element) % layout_.inner;
+        const std::int64_t outer = (first + element) / layout_.inner;
+        const std::int64_t inner = (first + element) % layout_.inner;
         const std::int64_t count = std::min(layout_.inner - inner, region.count - element);
         const ChannelBits bits{
             address_ + outer * layout_.outer_stride + region.channel * layout_.channel_stride,

@@ -40,7 +40,8 @@ public:
     /// Whether elements of several tiles share bytes. Then copying to the mask sets bits, and
     /// clears none.
     bool packs_elements() const {
-        return !is_along_rows_ && !layout_.along_channels && layout_.inner > 1;
+        return !layout_.along_channels && layout_.inner > 1 &&
+               !(is_along_rows_ && has_rows_of_whole_bytes_);
     }
 
     /// Bytes of a buffer for any region of up to so many channels, and so many elements of all
@@ -57,10 +58,15 @@ public:
 
 private:
     /// So many may be accessed from the beginning of any row of lanes.
-    static constexpr std::int64_t row_of_lanes_bytes = 4;
+    static constexpr std::int64_t row_of_lanes_bytes = 8;
     /// A bit for each element, and what rounding each channel, or each row, to bytes adds.
     static std::int64_t tile_bytes(std::int64_t channels, std::int64_t elements) {
         return elements / bits_per_byte + channels + elements + row_of_lanes_bytes;
+    }
+
+    /// Counted from the channel's first.
+    std::int64_t first_element(const MaskRegion& region) const {
+        return region.row * row_length_ + region.first;
     }
 
     /// Where the rows of elements are, between the buffer's arrangement and the mask's: in the mask
@@ -85,6 +91,7 @@ private:
     bool is_along_rows_;
     std::int64_t lanes_;
     std::int64_t row_length_;
+    bool has_rows_of_whole_bytes_;
     bool is_direct_;
 };
 

@@ -27,6 +27,13 @@ struct TileAxis {
     bool is_in_tile;
 };
 
+/// The rows of one step along an axis of rows.
+std::int64_t rows_within(const Problem& problem, std::size_t axis) {
+    const auto channel_axis = static_cast<std::size_t>(problem.channel_axis);
+    return axis > channel_axis ? 1
+                               : product(problem.shape.subspan(axis + 1, channel_axis - axis - 1));
+}
+
 }  // namespace
 
 bool lies_across_rows(const TensorAccess& access) {
@@ -83,20 +90,18 @@ SlabDemands slab_demands_of(const Problem& problem, const Geometry& geometry,
         if (axis == channel_axis) {
             demands.channels = wanted;
         } else {
-            if (axis > channel_axis || !geometry.has_rows() || demands.steps > 1) {
+            if (!geometry.is_row_axis(axis, channel_axis) || demands.steps > 1) {
                 break;
             }
-            const std::int64_t rows =
-                product(problem.shape.subspan(axis + 1, channel_axis - axis - 1));
-            // Steps are not taken apart unless blocks end where they do.
-            if (!order.rows_are_split() && rows % order.rows_per_block() != 0) {
-                demands.blocks = divide_up(wanted * rows, order.rows_per_block());
+            const std::int64_t rows = rows_within(problem, axis);
+            // Steps are not taken apart unless blocks end where they do. Leaves do with samples.
+            if (rows != order.leaf_rows && rows % order.block_rows != 0) {
+                demands.blocks = divide_up(wanted * rows, order.block_rows);
                 break;
             }
             demands.steps = wanted;
             demands.axis_length = length;
-            demands.blocks_per_step = order.rows_are_split() ? rows * order.blocks_per_row()
-                                                             : rows / order.rows_per_block();
+            demands.blocks_per_step = divide_up(rows, order.block_rows) * order.blocks_along_leaf;
         }
         bytes *= wanted;
     }
@@ -105,7 +110,7 @@ SlabDemands slab_demands_of(const Problem& problem, const Geometry& geometry,
 
 void copy_slab(const Geometry& geometry, const TensorAccess& access, const Slab& slab,
                std::byte* target) {
-    const std::int64_t size = geometry.element_size;
+    const std::int64_t size = geometry.element_size();
     const std::int64_t channels = slab.channels.end - slab.channels.begin;
     const std::int64_t channel_bytes = slab.elements_per_row() * size;
     const std::int64_t row_bytes = channels * channel_bytes;

@@ -36,7 +36,7 @@ void TensorAccess::bind(const Geometry& geometry, const Problem& problem, std::b
     const auto channel_axis = static_cast<std::size_t>(problem.channel_axis);
     for (std::size_t axis = 0; axis < strides.size(); ++axis) {
         if (axis != channel_axis) {
-            const bool is_row = axis < channel_axis && geometry.has_rows();
+            const bool is_row = geometry.is_row_axis(axis, channel_axis);
             (is_row ? rows : elements).append(problem.shape[axis], {strides[axis]});
         }
     }
@@ -52,14 +52,14 @@ bool TensorAccess::has_direct_rows(const Geometry& geometry) const {
     const std::int64_t run = elements.run_length(0, length);
     const bool is_whole =
         elements.is_one_axis() ||
-        (run % lanes_per_step == 0 && run * geometry.element_size >= shortest_direct_run);
-    return length == 1 || (elements.stride() == geometry.element_size && is_whole);
+        (run % most_lanes == 0 && run * geometry.element_size() >= shortest_direct_run);
+    return length == 1 || (elements.stride() == geometry.element_size() && is_whole);
 }
 
 bool TensorAccess::has_direct_columns(const Geometry& geometry) const {
     const std::int64_t length = geometry.order.row_length;
-    const std::int64_t row_bytes = geometry.channels * geometry.element_size;
-    if (geometry.channels > 1 && channel_stride != geometry.element_size) {
+    const std::int64_t row_bytes = geometry.channels * geometry.element_size();
+    if (geometry.channels > 1 && channel_stride != geometry.element_size()) {
         return false;
     }
     if (geometry.order.lanes == 1) {

@@ -85,7 +85,7 @@ Workload Traversal::workload() const {
 
 // ---- tiles --------------------------------------------------------------------------------------
 
-Tiles Traversal::tiles(Phase phase, const ChannelRange& channels, std::int64_t block,
+Tiles Traversal::tiles(Phase phase, const ChannelRange& channels, const BlockExtent& block,
                        const GroupCopies& copies) const {
     const std::int64_t row_length = geometry_.order.row_length;
     TileDemands demands{buffers_mask(), copies_across_, false, true, row_length};
@@ -104,11 +104,54 @@ Tiles Traversal::tiles(Phase phase, const ChannelRange& channels, std::int64_t b
     }
     if (phase == Phase::apply) {
         consider(target_);
-        const BlockExtent extent = geometry_.extent_of(block);
-        const Tile whole{channels, extent.row, 1, extent.first, extent.end - extent.first, {}};
+        const Tile whole{channels, block.row, 1, block.first, block.end - block.first, {}};
         demands.buffers_target = streams_target_ && !target_lines_up(whole);
     }
     return {geometry_, demands, channels, block};
+}
+
+std::array<const std::byte*, 3> Traversal::shift_elements(std::int64_t channel,
+                                                          const BlockExtent& block) const {
+    const std::int64_t length = block.end - block.first, count = block.element_count();
+    const TensorAccess& access = sources_[reduced_.index[0]];
+    std::array<const std::byte*, 3> addresses;
+    std::ranges::transform(std::array{std::int64_t{0}, count / 2, count - 1}, addresses.begin(),
+                           [&](std::int64_t element) {
+                               return access.at({channel, block.row + element / length,
+                                                 block.first + element % length});
+                           });
+    return addresses;
+}
+
+bool Traversal::reduces_blocks_together() const {
+    return geometry_.is_along_rows() && (mask_is_written_ || !buffers_mask()) &&
+           std::ranges::all_of(reduced_.all(), [&](std::size_t source) {
+               const TensorAccess& access = sources_[source];
+               return access.is_direct && access.rows.is_one_axis() &&
+                      access.elements.is_one_axis();
+           });
+}
+
+StagedTile Traversal::blocks_of_channel(std::int64_t channel, std::int64_t block,
+                                        std::int64_t count) const {
+    const auto tile_of = [&](std::int64_t index) {
+        const BlockExtent extent = geometry_.order.extent_of(index);
+        return Tile{{channel, channel + 1},      extent.row,
+                    extent.row_end - extent.row, extent.first,
+                    extent.end - extent.first,   {}};
+    };
+    const Tile first = tile_of(block), second = tile_of(block + (count > 1 ? 1 : 0));
+    StagedTile staged = stage(Phase::reduce, first, {}, {});
+    std::size_t position = 0;
+    for (const std::size_t source : reduced_.all()) {
+        staged.sources[position++].channel_stride =
+            sources_[source].distance(first.begin(), second.begin());
+    }
+    if (staged.mask.address != nullptr) {
+        staged.mask.channel_stride =
+            mask_->tile(region_of(second)).address - mask_->tile(region_of(first)).address;
+    }
+    return staged;
 }
 
 StagedTile Traversal::stage(Phase phase, const Tile& tile, const TileBuffers& buffers,
@@ -210,10 +253,15 @@ std::int64_t Traversal::prefetch_distance(const TensorAccess& access, const Tile
     if (geometry_.tensor_bytes() <= geometry_.tuning.any_order_bytes) {
         return 0;
     }
+    if (tile.count * geometry_.element_size() >= shortest_run_that_prefetches_itself) {
+        return 0;
+    }
     const bool is_piece = tile.count < order.row_length;
-    if (is_piece) {
-        const bool is_short = tile.count * geometry_.element_size < prefetched_bytes_ahead;
-        return is_short ? access.distance_to_next(tile) : 0;
+    if (is_piece && tile.channel_count() > 1) {
+        return access.distance_to_next(tile);
+    }
+    if (geometry_.bytes_per_row() >= shortest_run_that_prefetches_itself) {
+        return prefetched_bytes_ahead;
     }
     const std::int64_t run = tile.channel_count() * geometry_.bytes_per_row();
     if (run >= shortest_run_that_prefetches_itself) {
@@ -222,8 +270,9 @@ std::int64_t Traversal::prefetch_distance(const TensorAccess& access, const Tile
     // Some rows further on in these channels; after the last row, the next channels.
     const std::int64_t row = tile.row + std::max(tile.rows, divide_up(prefetched_bytes_ahead, run));
     const ElementPosition ahead =
-        row < order.row_count ? ElementPosition{tile.channels.begin, row, 0}
-                              : ElementPosition{tile.channels.end, row % order.row_count, 0};
+        row < order.row_count
+            ? ElementPosition{tile.channels.begin, row, tile.first}
+            : ElementPosition{tile.channels.end, row % order.row_count, tile.first};
     return access.distance(tile.begin(), ahead);
 }
 
@@ -253,7 +302,7 @@ std::int64_t Traversal::mask_bytes(std::int64_t channels) const {
 }
 
 BufferedTile Traversal::tile_in(std::byte* buffer, const Tile& tile) const {
-    const std::int64_t size = geometry_.element_size;
+    const std::int64_t size = geometry_.element_size();
     const std::int64_t channels = tile.channel_count();
     if (channels * tile.count * size > Tiles::staged_bytes(geometry_, channels)) {
         throw std::logic_error("normgraph: a tile is larger than its buffer");
@@ -265,7 +314,7 @@ BufferedTile Traversal::tile_in(std::byte* buffer, const Tile& tile) const {
 BufferedTile Traversal::tile_in_copy(std::byte* copy, const Tile& tile,
                                      const GroupCopies& copies) const {
     const auto& [group, extent] = std::pair(copies.channels, copies.extent);
-    const std::int64_t size = geometry_.element_size;
+    const std::int64_t size = geometry_.element_size();
     const std::int64_t row =
         (tile.row - extent.row) * (group.end - group.begin) + tile.channels.begin - group.begin;
     const std::int64_t row_bytes = (extent.end - extent.first) * size;
@@ -289,7 +338,7 @@ std::int64_t Traversal::most_copied_channels() const {
 /// Bytes of a copy of one source, and of a vector beyond its last element.
 std::int64_t Traversal::copied_bytes(std::int64_t channels, const BlockExtent& extent) const {
     return channels * (extent.row_end - extent.row) * (extent.end - extent.first) *
-               geometry_.element_size +
+               geometry_.element_size() +
            cache_line;
 }
 
@@ -335,12 +384,12 @@ SlabDemands Traversal::slab_demands() const {
 
 Slab Traversal::slab_of(const Plan& plan, const ChannelRange& channels,
                         const PartRange& parts) const {
-    const std::int64_t blocks_per_row =
-        geometry_.order.rows_are_split() ? geometry_.order.blocks_per_row() : 1;
-    const std::int64_t rows_per_block =
-        geometry_.order.rows_are_split() ? 1 : geometry_.order.rows_per_block();
-    return {channels, geometry_.extent_of(plan.part(parts.first)), parts.count,
-            parts.distance * plan.blocks_per_part / blocks_per_row * rows_per_block};
+    const BlockExtent first = geometry_.extent_of(plan.part(parts.first));
+    const std::int64_t rows_per_step =
+        parts.count == 1
+            ? 0
+            : geometry_.extent_of(plan.part(parts.first + parts.distance)).row - first.row;
+    return {channels, first, parts.count, rows_per_step};
 }
 
 std::size_t Traversal::slab_bytes(const Plan& plan) const {
@@ -353,7 +402,7 @@ std::size_t Traversal::slab_bytes(const Plan& plan) const {
 SlabCopies Traversal::copy_slab(const Plan& plan, const ChannelRange& channels,
                                 const PartRange& parts, Scratch& scratch) const {
     const Slab slab = slab_of(plan, channels, parts);
-    const std::int64_t step_bytes = slab.elements_per_step() * geometry_.element_size;
+    const std::int64_t step_bytes = slab.elements_per_step() * geometry_.element_size();
     SlabCopies copies{{{}, channels, slab.extent, true}, step_bytes, slab.rows_per_step};
     for (const std::size_t source : reduced_.all()) {
         if (!sources_[source].is_direct) {
@@ -384,7 +433,7 @@ bool Traversal::coalesces_rows() const {
 
 StagedTile Traversal::coalesced_tile(std::int64_t channel, std::int64_t row, std::int64_t first,
                                      bool streams) const {
-    const std::int64_t offset = first * geometry_.element_size;
+    const std::int64_t offset = first * geometry_.element_size();
     const ElementPosition begin{channel, row, 0};
     StagedTile staged;
     std::size_t position = 0;

@@ -104,8 +104,25 @@ public:
     bool lies_in_order() const;
     bool streams_target() const { return streams_target_; }
 
-    Tiles tiles(Phase phase, const ChannelRange& channels, std::int64_t block,
+    Tiles tiles(Phase phase, const ChannelRange& channels, const BlockExtent& block,
                 const GroupCopies& copies) const;
+    /// The first, the middle and the last element of a block in the reduced source, of the first of
+    /// the channels, which follow each other with a stride.
+    std::array<const std::byte*, 3> shift_elements(std::int64_t channel,
+                                                   const BlockExtent& block) const;
+    std::int64_t channel_stride() const { return sources_[reduced_.index[0]].channel_stride; }
+    /// Between the first elements of two blocks in that source.
+    std::int64_t distance(const BlockExtent& from, const BlockExtent& to) const {
+        return sources_[reduced_.index[0]].distance({0, from.row, from.first},
+                                                    {0, to.row, to.first});
+    }
+
+    /// Whether all that reduce takes lies in place, rows and elements at equal distances.
+    bool reduces_blocks_together() const;
+    /// Blocks of one channel, at equal distances, in the place of channels.
+    StagedTile blocks_of_channel(std::int64_t channel, std::int64_t block,
+                                 std::int64_t count) const;
+
     /// Copies what has to be copied of a tile before a micro-kernel takes it, and after.
     StagedTile stage(Phase phase, const Tile& tile, const TileBuffers& buffers,
                      const GroupCopies& copies) const;

@@ -3,8 +3,10 @@
 #include "normgraph/kernel/simd/instruction_sets/instruction_set.hpp"
 #include "normgraph/kernel/simd/micro_kernels/column_kernels.hpp"
 #include "normgraph/kernel/simd/micro_kernels/contract.hpp"
+#include "normgraph/kernel/simd/micro_kernels/node_kernels.hpp"
 #include "normgraph/kernel/simd/micro_kernels/primitive_loops.hpp"
 #include "normgraph/kernel/simd/micro_kernels/row_kernels.hpp"
+#include "normgraph/kernel/simd/micro_kernels/shifts_of_block.hpp"
 
 namespace normgraph::kernel::simd {
 
@@ -23,13 +25,19 @@ constexpr RowsAndColumns<Apply> application() {
 template <typename Isa, typename Data>
 constexpr MicroKernels micro_kernels() {
     return {
+        .block_shifts = ShiftsOfBlock<Isa, Data>::run,
+        .make_moments = NodeKernels<Isa>::template make_moments<Data>,
+        .fold_rows = fold_rows<Isa, Data>,
+        .add_chains = NodeKernels<Isa>::add_chains,
         .moments = reduction<Isa, Data, MomentTerms>(),
         .deltas = reduction<Isa, Data, DeltaTerms>(),
         .relu_deltas = reduction<Isa, Data, DeltaTerms, Mask::reads>(),
         .normalize = application<Isa, Data, Normalize>(),
         .normalize_relu = application<Isa, Data, Normalize, Mask::writes>(),
         .input_delta = application<Isa, Data, InputDelta>(),
+        .scaled_input_delta = application<Isa, Data, ScaledInputDelta>(),
         .relu_input_delta = application<Isa, Data, InputDelta, Mask::reads>(),
+        .scaled_relu_input_delta = application<Isa, Data, ScaledInputDelta, Mask::reads>(),
         .frozen_input_delta = application<Isa, Data, FrozenInputDelta>(),
         .primitives = primitive_micro_kernels<Isa, Data>(),
     };
@@ -39,7 +47,8 @@ constexpr MicroKernels micro_kernels() {
 template <InstructionSet Isa>
 constexpr MicroKernelTable make_table() {
     return {micro_kernels<Isa, float16>(), micro_kernels<Isa, bfloat16>(),
-            micro_kernels<Isa, float>(), micro_kernels<Isa, double>(), ProductPiece<Isa>::run};
+            micro_kernels<Isa, float>(),   micro_kernels<Isa, double>(),
+            ProductPiece<Isa>::run,        NodeKernels<Isa>::merge_moments};
 }
 
 }  // namespace normgraph::kernel::simd

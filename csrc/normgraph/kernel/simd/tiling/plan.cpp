@@ -9,7 +9,7 @@ namespace {
 
 /// The channels whose rows make a run that is long enough.
 std::int64_t channels_of_run(const Geometry& geometry, const Workload& workload) {
-    const bool reads_one_source = workload.reduced_sources == 1 && geometry.element_size > 2;
+    const bool reads_one_source = workload.reduced_sources == 1 && geometry.element_size() > 2;
     const bool has_long_rows = geometry.bytes_per_row() >= long_row;
     return (reads_one_source || has_long_rows ? long_row : shortest_run) / geometry.bytes_per_row();
 }
@@ -27,7 +27,7 @@ std::int64_t channels_that_fit_the_cache(const Geometry& geometry, const Workloa
     if (workload.copies_across) {
         // Whole lines of channels if their copies can be kept; else memory is read twice, so in
         // longer runs.
-        const std::int64_t line = cache_line / geometry.element_size;
+        const std::int64_t line = cache_line / geometry.element_size();
         if (most_copied < std::min(line, geometry.channels)) {
             return std::clamp<std::int64_t>(channels_across, 1, most);
         }
@@ -41,23 +41,48 @@ std::int64_t channels_that_fit_the_cache(const Geometry& geometry, const Workloa
         group = std::min(group, most_copied);
     }
     if (workload.copies_across) {
-        group = std::max(group, cache_line / geometry.element_size);
+        group = std::max(group, cache_line / geometry.element_size());
     }
     return std::clamp<std::int64_t>(group, 1, most);
 }
 
-/// The largest power of two of blocks that makes at least so many parts.
-std::int64_t blocks_per_part(const Plan& plan, std::int64_t parts) {
+std::int64_t largest_power_of_two(std::int64_t limit) {
     return static_cast<std::int64_t>(
-        std::bit_floor(static_cast<std::uint64_t>(std::max<std::int64_t>(1, plan.blocks / parts))));
+        std::bit_floor(static_cast<std::uint64_t>(std::max<std::int64_t>(1, limit))));
+}
+
+/// The most blocks that make at least so many parts: whole leaves if these are enough.
+std::int64_t blocks_per_part(const Plan& plan, std::int64_t parts) {
+    const std::int64_t leaves = plan.blocks / plan.blocks_per_leaf;
+    if (leaves >= parts || plan.blocks_per_leaf == 1) {
+        return plan.blocks_per_leaf * largest_power_of_two(leaves / parts);
+    }
+    return largest_power_of_two(plan.blocks_per_leaf / divide_up(parts, leaves));
+}
+
+/// Sizes of parts are powers of two, of blocks up to a leaf, then of leaves.
+std::int64_t larger_part(const Plan& plan, std::int64_t blocks) {
+    return blocks >= plan.blocks_per_leaf ? 2 * blocks : std::min(2 * blocks, plan.blocks_per_leaf);
+}
+std::int64_t smaller_part(const Plan& plan, std::int64_t blocks) {
+    return blocks > plan.blocks_per_leaf ? blocks / 2 : largest_power_of_two(blocks - 1);
+}
+
+/// Whether such a part has whole rows, or elements of one, and ends where steps do.
+bool is_box(const SummationOrder& order, const Plan& plan, std::int64_t blocks_per_step,
+            std::int64_t blocks) {
+    const std::int64_t along = order.blocks_along_leaf;
+    const bool ends_with_steps =
+        blocks_per_step == plan.blocks_per_leaf || blocks_per_step % blocks == 0;
+    return (plan.steps == 1 || ends_with_steps) &&
+           (order.row_count == 1 || blocks % along == 0 || along % blocks == 0);
 }
 
 /// Slabs of whole cache lines; while they fit the L2 cache, of more steps, then of more blocks,
 /// then of more channels.
 void divide_into_slabs(const Geometry& geometry, const SlabDemands& demands, Plan& plan) {
     const std::int64_t block_bytes = geometry.bytes_per_block() * demands.sources;
-    const bool has_steps = demands.steps > 1;
-    const std::int64_t blocks_per_step = has_steps ? demands.blocks_per_step : plan.blocks;
+    const std::int64_t blocks_per_step = demands.steps > 1 ? demands.blocks_per_step : plan.blocks;
     plan.channels_per_group = std::min(demands.channels, plan.channels);
     plan.steps = demands.axis_length;
     plan.steps_per_slab = demands.steps;
@@ -70,18 +95,18 @@ void divide_into_slabs(const Geometry& geometry, const SlabDemands& demands, Pla
     // Incomplete lines would be read again and again.
     while (plan.blocks_per_part < std::min(demands.blocks, plan.blocks) &&
            fits(geometry.tuning.most_slab_bytes)) {
-        plan.blocks_per_part *= 2;
+        plan.blocks_per_part = larger_part(plan, plan.blocks_per_part);
     }
     while (may_double() && plan.steps_per_slab < plan.steps) {
         plan.steps_per_slab = std::min(2 * plan.steps_per_slab, plan.steps);
     }
-    // Parts of rows that are split stay within a row.
-    const std::int64_t whole = geometry.order.rows_are_split() ? geometry.order.blocks_per_row()
-                               : has_steps                     ? blocks_per_step
-                                                               : 0;
-    while (may_double() && plan.blocks_per_part < blocks_per_step &&
-           whole % (2 * plan.blocks_per_part) == 0) {
-        plan.blocks_per_part *= 2;
+    const auto is_box_of = [&](std::int64_t count) {
+        return is_box(geometry.order, plan, blocks_per_step, count);
+    };
+    for (std::int64_t larger = larger_part(plan, plan.blocks_per_part);
+         may_double() && plan.blocks_per_part < blocks_per_step && is_box_of(larger);
+         larger = larger_part(plan, larger)) {
+        plan.blocks_per_part = larger;
     }
     while (may_double() && plan.channels_per_group < plan.channels) {
         plan.channels_per_group = std::min(2 * plan.channels_per_group, plan.channels);
@@ -95,7 +120,9 @@ void divide_into_slabs(const Geometry& geometry, const SlabDemands& demands, Pla
         plan.channels_per_group = round_up(divide_up(plan.channels_per_group, 2), demands.channels);
     }
     while (too_few() && plan.blocks_per_part > 1) {
-        plan.blocks_per_part /= 2;
+        do {
+            plan.blocks_per_part = smaller_part(plan, plan.blocks_per_part);
+        } while (!is_box_of(plan.blocks_per_part));
         plan.parts_per_step = divide_up(blocks_per_step, plan.blocks_per_part);
     }
 }
@@ -114,6 +141,9 @@ void divide_rows(const Geometry& geometry, const Workload& workload, Plan& plan)
     if (plan.channels >= unit * tasks) {
         plan.channels_per_group =
             std::min(plan.channels_per_group, whole_bytes(plan.channels / tasks));
+    } else if (workload.shares_mask_bytes) {
+        const std::int64_t share = whole_bytes(divide_up(plan.channels, plan.threads));
+        plan.channels_per_group = std::min(plan.channels_per_group, share);
     } else {
         plan.blocks_per_part = blocks_per_part(plan, divide_up(tasks, plan.group_count()));
     }
@@ -127,7 +157,7 @@ std::int64_t channels_of_block(const Geometry& geometry, const Workload& workloa
     // In the L2 cache rows need not be read in sequence.
     const bool is_small = sources * geometry.tensor_bytes() <= geometry.tuning.reused_bytes;
     const std::int64_t block =
-        std::clamp(bytes_of_channel_block / (sources * geometry.element_size),
+        std::clamp(bytes_of_channel_block / (sources * geometry.element_size()),
                    smallest_channel_block, largest_channel_block);
     const bool is_one_block =
         geometry.channels <= (is_small ? block : geometry.tuning.most_columns);
@@ -145,17 +175,17 @@ void divide_columns(const Geometry& geometry, const Workload& workload, Plan& pl
         plan.blocks_per_part = blocks_per_part(plan, parts);
         return;
     }
-    const std::int64_t shortest = std::min(shortest_shared_row / geometry.element_size,
+    const std::int64_t shortest = std::min(shortest_shared_row / geometry.element_size(),
                                            divide_up(plan.channels, plan.threads));
     // Channel blocks of whole steps.
     const std::int64_t block =
-        round_up(std::max(divide_up(plan.channels, tasks), shortest), lanes_per_step);
+        round_up(std::max(divide_up(plan.channels, tasks), shortest), most_lanes);
     plan.channels_per_group = std::min(plan.channels_per_group, block);
 }
 
 std::int64_t least_elements_per_thread(const Geometry& geometry, const Workload& workload) {
     const bool are_f32_moments = !geometry.is_along_rows() && workload.reduced_sources == 1 &&
-                                 geometry.element_size == sizeof(float);
+                                 geometry.element_size() == sizeof(float);
     return are_f32_moments ? elements_per_thread_of_f32_moments : elements_per_thread;
 }
 
@@ -165,6 +195,7 @@ Plan make_plan(const Geometry& geometry, const Workload& workload, std::int64_t 
     Plan plan;
     plan.channels = geometry.channels;
     plan.blocks = geometry.order.block_count();
+    plan.blocks_per_leaf = std::max<std::int64_t>(1, geometry.order.blocks_per_leaf);
     plan.blocks_per_part = std::max<std::int64_t>(1, plan.blocks);
     plan.threads = useful_threads(geometry.channels * geometry.elements_per_channel(),
                                   least_elements_per_thread(geometry, workload), num_threads);

@@ -20,7 +20,9 @@ struct Plan {
     std::int64_t channels = 0;
     std::int64_t channels_per_group = 1;
     std::int64_t blocks = 0;
-    std::int64_t blocks_per_part = 0;  ///< a power of two, or all of them
+    std::int64_t blocks_per_leaf = 1;
+    /// A power of two of whole leaves, or of the blocks of a leaf, or all.
+    std::int64_t blocks_per_part = 0;
     /// Parts at equal distances whose data is copied together: a slab. They are those of some
     /// steps along an axis of `steps` steps; `parts_per_step` divides the parts, unless there is
     /// one step.
@@ -29,14 +31,27 @@ struct Plan {
     std::int64_t parts_per_step = 1;
 
     std::int64_t group_count() const { return divide_up(channels, channels_per_group); }
-    std::int64_t part_count() const { return blocks == 0 ? 1 : divide_up(blocks, blocks_per_part); }
+    /// Parts of a leaf whose blocks are divided; else 1.
+    std::int64_t parts_per_leaf() const {
+        return blocks_per_part >= blocks_per_leaf ? 1 : divide_up(blocks_per_leaf, blocks_per_part);
+    }
+    std::int64_t part_count() const {
+        if (blocks == 0) {
+            return 1;
+        }
+        return parts_per_leaf() == 1 ? divide_up(blocks, blocks_per_part)
+                                     : blocks / blocks_per_leaf * parts_per_leaf();
+    }
     ChannelRange group(std::int64_t index) const {
         const std::int64_t begin = index * channels_per_group;
         return {begin, std::min(begin + channels_per_group, channels)};
     }
     BlockRange part(std::int64_t index) const {
-        const std::int64_t begin = index * blocks_per_part;
-        return {begin, std::min(begin + blocks_per_part, blocks)};
+        const std::int64_t leaf = parts_per_leaf() == 1 ? 0 : index / parts_per_leaf();
+        const std::int64_t first = leaf * blocks_per_leaf;
+        const std::int64_t end = parts_per_leaf() == 1 ? blocks : first + blocks_per_leaf;
+        const std::int64_t begin = first + (index - leaf * parts_per_leaf()) * blocks_per_part;
+        return {begin, std::min(begin + blocks_per_part, end)};
     }
 
     std::int64_t slabs_across() const { return divide_up(steps, steps_per_slab); }

@@ -8,15 +8,15 @@ namespace {
 /// The elements of a row in a tile that is copied, if it has so many channels.
 std::int64_t elements_per_staged_tile(const Geometry& geometry, std::int64_t channels) {
     const std::int64_t fitting =
-        geometry.tuning.staged_tile_bytes / (channels * geometry.element_size);
-    return std::max(lanes_per_step, fitting / lanes_per_step * lanes_per_step);
+        geometry.tuning.staged_tile_bytes / (channels * geometry.element_size());
+    return std::max(most_lanes, fitting / most_lanes * most_lanes);
 }
 
 }  // namespace
 
 Tiles::Tiles(const Geometry& geometry, const TileDemands& demands, const ChannelRange& channels,
-             std::int64_t block)
-    : channels_(channels), block_(geometry.extent_of(block)), demands_(demands) {
+             const BlockExtent& block)
+    : channels_(channels), block_(block), demands_(demands) {
     if (!demands.stages && !demands.buffers_target) {
         size_ = size_in_place(geometry);
     } else if (!geometry.is_along_rows()) {
@@ -49,13 +49,13 @@ Tiles::Size Tiles::staged_size(const Geometry& geometry) const {
         channels_.end - channels_.begin, demands_.stages_across ? channels_across : of_whole_rows);
     // Tiles have equal lengths, since the memory of short ones is read slowly.
     const std::int64_t tiles = divide_up(elements, elements_per_staged_tile(geometry, channels));
-    return {channels, 1, round_up(divide_up(elements, tiles), lanes_per_step)};
+    return {channels, 1, round_up(divide_up(elements, tiles), most_lanes)};
 }
 
 Tiles::Size Tiles::buffered_size(const Geometry& geometry) const {
     const std::int64_t elements = std::min(demands_.run, block_.end - block_.first);
     const std::int64_t rows = geometry.rows_in_whole_lines(geometry.tuning.buffered_rows_bytes /
-                                                           (elements * geometry.element_size));
+                                                           (elements * geometry.element_size()));
     if (rows == 0) {
         return {1, 1, elements_per_staged_tile(geometry, 1)};
     }
@@ -81,14 +81,13 @@ Tile Tiles::tile_at(const ElementPosition& begin) const {
 
 std::int64_t Tiles::staged_bytes(const Geometry& geometry, std::int64_t channels) {
     // Fewer channels never take more.
-    const std::int64_t smallest = channels * geometry.element_size * lanes_per_step;
+    const std::int64_t smallest = channels * geometry.element_size() * most_lanes;
     return std::max(geometry.tuning.staged_tile_bytes, smallest) + cache_line;
 }
 
 std::int64_t Tiles::most_staged_elements(const Geometry& geometry, std::int64_t channels) {
     constexpr std::int64_t smallest_element = 2;
-    return std::max(geometry.tuning.staged_tile_bytes / smallest_element,
-                    lanes_per_step * channels);
+    return std::max(geometry.tuning.staged_tile_bytes / smallest_element, most_lanes * channels);
 }
 
 }  // namespace normgraph::kernel::simd

@@ -4,7 +4,8 @@
 
 #include "normgraph/kernel/simd/tiling/geometry.hpp"
 
-/// Cuts the blocks of the canonical order into tiles that micro-kernels take at a time.
+/// Cuts blocks of the canonical order, and larger parts, into tiles that micro-kernels take at a
+/// time.
 namespace normgraph::kernel::simd {
 
 /// Element `index` of a row of a channel.
@@ -34,12 +35,12 @@ struct TileDemands {
     std::int64_t run;              ///< tiles must not go beyond a multiple of this many elements
 };
 
-/// The tiles of one block of a group of channels: along the elements, then along the channels, then
-/// along the rows.
+/// The tiles of one block, or part, of a group of channels: along the elements, then along the
+/// channels, then along the rows.
 class Tiles {
 public:
     Tiles(const Geometry& geometry, const TileDemands& demands, const ChannelRange& channels,
-          std::int64_t block);
+          const BlockExtent& block);
 
     template <typename Function>
     void for_each(const Function& function) const {
