@@ -49,7 +49,7 @@ public:
 
     /// The memory for intermediate values that the last call has taken, in bytes; nullopt before
     /// the first. Arguments and results do not count, nor do blocks that kernels keep in the
-    /// first-level cache.
+    /// L1 cache.
     std::optional<std::size_t> peak_bytes() const;
 
 private:

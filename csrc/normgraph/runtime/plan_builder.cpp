@@ -11,7 +11,7 @@
 namespace normgraph::runtime {
 namespace {
 
-/// More would take more first-level cache than there is.
+/// More would take more L1 cache than there is.
 constexpr std::size_t most_instructions = 64;
 constexpr std::size_t most_sources = 24;
 

@@ -409,12 +409,6 @@ COPIED_AXES = Group(
             "run.offsets[static_cast<std::size_t>(index - run.length)] + axis.*other;",
             "run.offsets[static_cast<std::size_t>(index - run.length)];",
         ),
-        Mutant(
-            "loops-that-stay",
-            "that a loop goes back to its beginning",
-            "source -= index * loop.source_stride;",
-            "",
-        ),
     ),
 )
 
@@ -433,6 +427,12 @@ RANGES = Group(
             "that a box ends where its axis does",
             "std::min(length - own, (count - done) / inner)",
             "(count - done) / inner",
+        ),
+        Mutant(
+            "loops-that-stay",
+            "that a loop goes back to its beginning",
+            "source -= index * loop.source_stride;",
+            "",
         ),
     ),
 )

@@ -9,6 +9,7 @@
 
 #include "normgraph/kernel/simd/instruction_sets/baseline.hpp"
 #include "normgraph/kernel/simd/instruction_sets/instruction_set.hpp"
+#include "normgraph/kernel/strided/ranges.hpp"
 #include "normgraph/kernel/tuning.hpp"
 
 namespace normgraph::kernel {
@@ -490,25 +491,7 @@ public:
     /// Calls function(target offset, source offset).
     template <typename Function>
     void for_each(const Function& function) const {
-        std::vector<std::int64_t> indices(axes_.size());
-        std::int64_t target = 0;
-        std::int64_t source = 0;
-        for (std::size_t axis = 1; axis > 0;) {
-            function(target, source);
-            // To the next indices, innermost first; `axis` counts those that may go on.
-            for (axis = axes_.size(); axis > 0; --axis) {
-                const CopiedAxis& loop = axes_[axis - 1];
-                std::int64_t& index = indices[axis - 1];
-                target += loop.target_stride;
-                source += loop.source_stride;
-                if (++index < loop.length) {
-                    break;
-                }
-                target -= index * loop.target_stride;
-                source -= index * loop.source_stride;
-                index = 0;
-            }
-        }
+        for_each_offset(axes_, function);
     }
 
 private:

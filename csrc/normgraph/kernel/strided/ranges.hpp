@@ -13,6 +13,31 @@
 /// copied box by box.
 namespace normgraph::kernel {
 
+/// Calls function(target offset, source offset) for all indices of loops, outermost first: of a
+/// length, a target_stride and a source_stride each.
+template <typename Axis, typename Function>
+void for_each_offset(const std::vector<Axis>& loops, const Function& function) {
+    std::vector<std::int64_t> indices(loops.size());
+    std::int64_t target = 0;
+    std::int64_t source = 0;
+    for (std::size_t axis = 1; axis > 0;) {
+        function(target, source);
+        // To the next indices, innermost first; `axis` counts those that may go on.
+        for (axis = loops.size(); axis > 0; --axis) {
+            const Axis& loop = loops[axis - 1];
+            std::int64_t& index = indices[axis - 1];
+            target += loop.target_stride;
+            source += loop.source_stride;
+            if (++index < loop.length) {
+                break;
+            }
+            target -= index * loop.target_stride;
+            source -= index * loop.source_stride;
+            index = 0;
+        }
+    }
+}
+
 /// One index along the outer axes, `length` ones along `axis`, and all along
 /// the inner ones.
 struct RangeBox {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "normgraph/kernel/simd/staging/bit_matrix.hpp"
+#include "normgraph/kernel/strided/ranges.hpp"
 #include "normgraph/kernel/threads/interruption.hpp"
 #include "normgraph/kernel/threads/parallel_for.hpp"
 
@@ -109,29 +110,6 @@ private:
     }
 };
 
-/// Calls function(source offset, target offset) for all indices of the loops.
-template <typename Function>
-void for_each_index(const std::vector<BitAxis>& loops, const Function& function) {
-    std::vector<std::int64_t> indices(loops.size());
-    std::int64_t from = 0;
-    std::int64_t to = 0;
-    for (std::size_t axis = 1; axis > 0;) {
-        function(from, to);
-        for (axis = loops.size(); axis > 0; --axis) {
-            const BitAxis& loop = loops[axis - 1];
-            std::int64_t& index = indices[axis - 1];
-            from += loop.source_stride;
-            to += loop.target_stride;
-            if (++index < loop.length) {
-                break;
-            }
-            from -= index * loop.source_stride;
-            to -= index * loop.target_stride;
-            index = 0;
-        }
-    }
-}
-
 }  // namespace
 
 void permute_bits(std::span<const std::byte> source, std::span<std::byte> target,
@@ -156,7 +134,7 @@ void permute_bits(std::span<const std::byte> source, std::span<std::byte> target
             own.target =
                 target.subspan(static_cast<std::size_t>(index) * shared_bytes, shared_bytes);
         }
-        for_each_index(loops, [&](std::int64_t from, std::int64_t to) {
+        for_each_offset(loops, [&](std::int64_t to, std::int64_t from) {
             stop_if_interrupted();
             own.permute(index * shared.source_stride + from, to);
         });
