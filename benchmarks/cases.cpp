@@ -87,7 +87,8 @@ public:
     explicit Call(const Case& which)
         : shape_(which.shape.shape),
           strides_(dense_strides(shape_, which.layout, which.type)),
-          problem_{shape_, 1, which.type, channel_type_of(which.type), epsilon},
+          problem_{shape_, 1, which.type, channel_type_of(which.type), channel_type_of(which.type),
+                   epsilon},
           implementation_(*which.implementation),
           num_threads_(which.num_threads),
           gamma_(vector_of(1.1)),
@@ -127,9 +128,7 @@ public:
     }
 
 private:
-    ChannelValues vector_of(double value) const {
-        return {shape_[1], problem_.channel_type, value};
-    }
+    ChannelValues vector_of(double value) const { return {shape_[1], problem_.affine_type, value}; }
     kernel::ConstTensor source(const TensorSet& set, std::size_t index) const {
         return {set.tensor(index), strides_};
     }

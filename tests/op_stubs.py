@@ -49,6 +49,7 @@ class {name}({base}):
     input_names: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
+    optional_attributes: ClassVar[tuple[str, ...]]
     def __init__(
         self,
 {constructor}    ) -> None: ...
@@ -61,6 +62,7 @@ class {name}({base}):
 OPTIONS = {
     "epsilon": "float",
     "channel_axis": "int",
+    "statistics_type": "_TypeLike | None",
     "outputs": "Iterable[str] | None",
     "num_threads": "int | None",
     "implementation": "str | None",
@@ -83,20 +85,23 @@ def arguments(call: Any, input_annotation: str, kinds: dict[str, str]) -> str:
         annotation = "str | None" if name == "name" else input_annotation
         if name in kinds:
             annotation = ANNOTATIONS[kinds[name]][0]
+            annotation += " | None" if parameter.default is None else ""
         lines += argument(parameter, annotation)
     return lines
+
+
+def property_stub(attribute: str, annotation: str, is_optional: bool) -> str:
+    or_none = " | None" if is_optional else ""
+    return f"    @property\n    def {attribute}(self) -> {annotation}{or_none}: ...\n"
 
 
 def stub_of(name: str) -> str:
     op: Any = getattr(ng.op, name)
     is_of_family = issubclass(op, ng.op.BatchNormNode)
-    properties = (
-        ""
-        if is_of_family
-        else "".join(
-            f"    @property\n    def {attribute}(self) -> {ANNOTATIONS[kind][1]}: ...\n"
-            for attribute, kind in op.attribute_kinds.items()
-        )
+    properties = "".join(
+        property_stub(attribute, ANNOTATIONS[kind][1], attribute in op.optional_attributes)
+        for attribute, kind in op.attribute_kinds.items()
+        if not (is_of_family and hasattr(ng.op.BatchNormNode, attribute))
     )
     return CLASS.format(
         name=name,

@@ -22,7 +22,7 @@ def forward_errors(arrays: Arrays, what: str) -> Errors:
         *(arrays.input, arrays.gamma, arrays.beta),
         epsilon=EPSILON,
         channel_axis=1,
-        channel_type=REAL_TYPES["f32"],
+        statistics_type=REAL_TYPES["f32"],
     )
     results = {name: library.forward(arrays) for name, library in LIBRARIES.items()}
     return _errors(results, expected, what)

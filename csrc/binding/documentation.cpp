@@ -2,10 +2,9 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <tuple>
 
+#include "binding/attributes.hpp"
 #include "normgraph/ir/text.hpp"
-#include "normgraph/op/batch_norm_node.hpp"
 #include "normgraph/op/constraints.hpp"
 
 namespace normgraph::binding {
@@ -115,14 +114,20 @@ std::string out_sentence(const runtime::KernelCall& call) {
     return sentence + " DLPack's form before 1.0 is taken as read-only.";
 }
 
+/// Of the functions on arrays, whose default is another one than the node's.
+const std::string statistics_type_sentence =
+    "element type of mean and variance: input's, or the next wider one, f32 where input is f16 or "
+    "bf16, f64 where it is f32; None means that of an array given as out, else f32 where input is "
+    "f16 or bf16, and input's";
+
 std::string option_entries(const runtime::KernelCall& call) {
     std::string result;
-    std::apply(
-        [&](const auto&... attributes) {
-            ((result += entry(std::string(attributes.name), std::string(attributes.sentence))),
-             ...);
-        },
-        op::BatchNormNode::attributes);
+    for_each_attribute(call, [&](const auto& attribute) {
+        const bool is_statistics_type = attribute.name == statistics_type_attribute.name;
+        result +=
+            entry(std::string(attribute.name),
+                  is_statistics_type ? statistics_type_sentence : std::string(attribute.sentence));
+    });
     result += entry("out", out_sentence(call));
     if (call.outputs.size() > 1) {
         result += entry("outputs", "names of the outputs to compute; None computes all");
@@ -144,9 +149,6 @@ std::string returns(const runtime::KernelCall& call) {
         ". " + std::string(call.outputs.front().name) + " has the axis order of input in memory.";
     if (op::has(call.inputs, Role::delta)) {
         first += " Of an empty batch it is empty, and the others are 0.";
-    } else if (call.outputs.size() > 1) {
-        first +=
-            " mean and variance are of f32 where gamma and beta are None and input is f16 or bf16.";
     }
     return wrapped(first, 0) + "\n" + entries(call.outputs);
 }

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "binding/array_argument.hpp"
+#include "binding/attributes.hpp"
 #include "binding/conversion.hpp"
 #include "binding/new_array.hpp"
 #include "binding/python_errors.hpp"
@@ -36,11 +37,12 @@ using runtime::OptionalArray;
 constexpr std::size_t most_inputs = 7;
 constexpr std::size_t most_outputs = 4;
 
+// A backward pass with a mask; an op with statistics has fewer inputs and one attribute more.
 static_assert(most_parameters == most_inputs + 6);
 
 /// The arguments behind the inputs; null where one is left out.
 struct Options {
-    py::handle epsilon, channel_axis, out, outputs, num_threads, implementation;
+    py::handle epsilon, channel_axis, statistics_type, out, outputs, num_threads, implementation;
 };
 
 bool has_several_outputs(const KernelCall& call) {
@@ -53,6 +55,9 @@ Options options_of(const KernelCall& call, Arguments arguments) {
     Options options;
     options.epsilon = *next++;
     options.channel_axis = *next++;
+    if (call.has_statistics()) {
+        options.statistics_type = *next++;
+    }
     options.out = *next++;
     if (has_several_outputs(call)) {
         options.outputs = *next++;
@@ -262,20 +267,47 @@ bool is_worth_the_lock(const runtime::Array& input) {
     return false;
 }
 
+/// Whether the types of two inputs are one by C3 and C4: those of the data, of gamma and beta, of
+/// mean and variance.
+bool share_type(op::Role left, op::Role right) {
+    return op::is_data(left) == op::is_data(right) &&
+           op::is_statistic(left) == op::is_statistic(right) && left != op::Role::mask &&
+           right != op::Role::mask;
+}
+
+/// The type of a channel vector that always fits: f32 beside 16-bit data, else the data's own.
+element::Type fitting_vector_type(element::Type data) {
+    return data.size() < element::f32.size() ? element::f32 : data;
+}
+
+/// Whether the element type of this input violates C3, or C4 on its own or beside another one.
+bool is_misfit(const KernelCall& call, std::span<const OptionalArray> inputs, std::size_t index) {
+    const op::Role role = call.inputs[index].role;
+    const element::Type type = inputs[index]->element_type;
+    if (op::is_channel_vector(role) && !op::vector_type_fits(role, type, inputs[0]->element_type)) {
+        return true;
+    }
+    for (std::size_t other = 0; other < inputs.size(); ++other) {
+        if (inputs[other] && share_type(role, call.inputs[other].role) &&
+            inputs[other]->element_type != type) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /// "gamma.astype('float32'), beta.astype('float32')": the inputs whose element type does not fit
-/// input's.
+/// input's, or that of the others they share it with.
 std::string conversions(const KernelCall& call, std::span<const OptionalArray> inputs) {
     const element::Type data_type = inputs[0]->element_type;
-    const element::Type vector_type =
-        data_type.size() < element::f32.size() ? element::f32 : data_type;
     std::vector<std::string> texts;
     for (std::size_t index = 1; index < inputs.size(); ++index) {
         if (!inputs[index] || !inputs[index]->element_type.is_real()) {
             continue;
         }
         const bool is_vector = op::is_channel_vector(call.inputs[index].role);
-        const element::Type expected = is_vector ? vector_type : data_type;
-        if (inputs[index]->element_type != expected) {
+        const element::Type expected = is_vector ? fitting_vector_type(data_type) : data_type;
+        if (inputs[index]->element_type != expected && is_misfit(call, inputs, index)) {
             texts.push_back(std::string(call.inputs[index].name) + ".astype('" +
                             numpy_name(expected) + "')");
         }
@@ -285,12 +317,11 @@ std::string conversions(const KernelCall& call, std::span<const OptionalArray> i
 
 /// runtime::validate. Where element types do not fit each other, the error says how arrays are
 /// converted.
-std::shared_ptr<const std::vector<TensorType>> validated(const KernelCall& call,
-                                                         std::span<const OptionalArray> inputs,
-                                                         double epsilon,
-                                                         std::int64_t channel_axis) {
+std::shared_ptr<const std::vector<TensorType>> validated(
+    const KernelCall& call, std::span<const OptionalArray> inputs,
+    const op::BatchNormAttributes& attributes) {
     try {
-        return runtime::validate(call, inputs, epsilon, channel_axis);
+        return runtime::validate(call, inputs, attributes);
     } catch (const NodeValidationFailure& failure) {
         const auto is_of_types = [](const Violation& violation) {
             return violation.label == "C3" || violation.label == "C4";
@@ -306,33 +337,62 @@ std::shared_ptr<const std::vector<TensorType>> validated(const KernelCall& call,
     }
 }
 
+op::BatchNormAttributes attributes_from_python(const Options& options) {
+    op::BatchNormAttributes attributes{op::default_epsilon, op::default_channel_axis};
+    if (options.epsilon) {
+        attributes.epsilon = epsilon_from_python(options.epsilon);
+    }
+    if (options.channel_axis) {
+        attributes.channel_axis = channel_axis_from_python(options.channel_axis);
+    }
+    if (is_given(options.statistics_type)) {
+        attributes.statistics_type =
+            attribute_from_python(statistics_type_attribute, options.statistics_type);
+    }
+    return attributes;
+}
+
+/// The type of the first array that `out=` gives for mean or variance and that has a type which
+/// goes with the data; nullopt if there is none, or for an op that has no such output.
+std::optional<element::Type> type_of_given_statistics(const KernelCall& call, element::Type data,
+                                                      std::span<const OptionalArray> outputs) {
+    for (std::size_t index = 0; index < call.outputs.size(); ++index) {
+        const op::Role role = call.outputs[index].role;
+        if (op::is_statistic(role) && outputs[index] &&
+            op::vector_type_fits(role, outputs[index]->element_type, data)) {
+            return outputs[index]->element_type;
+        }
+    }
+    return std::nullopt;
+}
+
 /// One object per output; what is not selected is null.
 Objects run(const KernelCall& call, Arguments input_objects, const Options& options) {
     runtime::release_expired_memory();
     const std::int64_t num_threads = num_threads_from_python(options.num_threads);
     const kernel::Implementation& implementation =
         implementation_from_python(options.implementation);
-    const double epsilon =
-        options.epsilon ? epsilon_from_python(options.epsilon) : op::default_epsilon;
-    const std::int64_t channel_axis = options.channel_axis
-                                          ? channel_axis_from_python(options.channel_axis)
-                                          : op::default_channel_axis;
+    op::BatchNormAttributes attributes = attributes_from_python(options);
     Inputs inputs(call.inputs.size());
     borrow_inputs(call, input_objects, inputs);
     const Selection selected = selected_outputs(call, options.outputs);
     Objects objects = out_entries(call, options.out);
     Outputs outputs(call.outputs.size());
     borrow_outputs(call, selected, objects, outputs);
+    if (!attributes.statistics_type) {
+        attributes.statistics_type =
+            type_of_given_statistics(call, inputs.views()[0]->element_type, outputs.views());
+    }
     // Shared, since Python code may run before the kernel does (where overlap is looked for, where
     // arrays are made), and may call any kernel: nothing here refers to what that could replace.
     const std::shared_ptr<const std::vector<TensorType>> types =
-        validated(call, inputs.views(), epsilon, channel_axis);
+        validated(call, inputs.views(), attributes);
     const runtime::Array& input = *inputs.views()[0];
     check_outputs(call, *types, inputs.views(), outputs.views());
     allocate_outputs(*types, input, selected, objects, outputs);
     const auto compute = [&] {
-        call.run(inputs.views(), outputs.views(), epsilon, channel_axis, num_threads,
-                 implementation);
+        call.run(inputs.views(), outputs.views(), attributes.epsilon, attributes.channel_axis,
+                 num_threads, implementation);
     };
     if (is_worth_the_lock(input)) {
         without_gil(compute);
@@ -393,13 +453,9 @@ std::vector<Parameter> kernel_parameters(const KernelCall& call) {
     for (const op::Port& port : call.inputs) {
         parameters.push_back({std::string(port.name)});
     }
-    std::apply(
-        [&](const auto&... attributes) {
-            (parameters.push_back({std::string(attributes.name),
-                                   format_number(static_cast<double>(attributes.default_value))}),
-             ...);
-        },
-        op::BatchNormNode::attributes);
+    for_each_attribute(call, [&](const auto& attribute) {
+        parameters.push_back({std::string(attribute.name), default_text(attribute)});
+    });
     parameters.push_back({"out", "None"});
     if (has_several_outputs(call)) {
         parameters.push_back({"outputs", "None"});

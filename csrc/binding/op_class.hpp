@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "binding/attributes.hpp"
 #include "binding/conversion.hpp"
 #include "binding/documentation.hpp"
 #include "binding/node_conversion.hpp"
@@ -25,53 +26,6 @@
 
 /// The Python class of an op, from the op's signature.
 namespace normgraph::binding {
-
-// How the value of an attribute is read, and what formats call its kind.
-
-inline double attribute_from_python(const op::Attribute<double>&, pybind11::handle object) {
-    return epsilon_from_python(object);
-}
-inline std::int64_t attribute_from_python(const op::Attribute<std::int64_t>&,
-                                          pybind11::handle object) {
-    return channel_axis_from_python(object);
-}
-inline bool attribute_from_python(const op::Attribute<bool>& attribute, pybind11::handle object) {
-    return flag_from_python(std::string(attribute.name), object);
-}
-inline op::Axes attribute_from_python(const op::Attribute<op::Axes>& attribute,
-                                      pybind11::handle object) {
-    return axes_from_python(std::string(attribute.name), object);
-}
-inline element::Type attribute_from_python(const op::Attribute<element::Type>& attribute,
-                                           pybind11::handle object) {
-    return element_type_from_python(std::string(attribute.name), object);
-}
-
-constexpr const char* kind_of(const op::Attribute<double>&) {
-    return "number";
-}
-constexpr const char* kind_of(const op::Attribute<std::int64_t>&) {
-    return "integer";
-}
-constexpr const char* kind_of(const op::Attribute<bool>&) {
-    return "flag";
-}
-constexpr const char* kind_of(const op::Attribute<op::Axes>&) {
-    return "axes";
-}
-constexpr const char* kind_of(const op::Attribute<element::Type>&) {
-    return "element type";
-}
-
-/// As Python writes it; empty for an element type, which is required.
-template <typename Value>
-std::string default_text(const op::Attribute<Value>& attribute) {
-    if constexpr (std::is_arithmetic_v<Value>) {
-        return pybind11::repr(pybind11::cast(attribute.default_value)).template cast<std::string>();
-    } else {
-        return std::is_same_v<Value, op::Axes> ? "()" : "";
-    }
-}
 
 template <typename Value>
 Value attribute_value(const op::Attribute<Value>& attribute, pybind11::handle given) {
@@ -200,10 +154,15 @@ int initialize(PyObject* self, PyObject* positional, PyObject* keywords) {
         -1);
 }
 
-/// The attributes as properties; those of the family are its base class's.
+/// The attributes as properties; those that all ops of the family have are its base class's.
 template <typename Op, typename Class>
 void define_attributes(Class& op_class) {
-    if constexpr (!std::derived_from<Op, op::BatchNormNode>) {
+    if constexpr (std::derived_from<Op, op::StatisticsNode>) {
+        op_class.def_property_readonly(
+            statistics_type_attribute.name.data(),
+            [](const Op& self) { return self.statistics_type(); },
+            statistics_type_attribute.sentence.data());
+    } else if constexpr (!std::derived_from<Op, op::BatchNormNode>) {
         [&]<std::size_t... index>(std::index_sequence<index...>) {
             (op_class.def_property_readonly(
                  std::get<index>(Op::attributes).name.data(),
@@ -221,19 +180,23 @@ void define_attributes(Class& op_class) {
     }
 }
 
-/// What formats and tools ask of a class: the names of inputs and outputs, and the kinds of the
-/// attributes by name.
+/// What formats and tools ask of a class: the names of inputs and outputs, the kinds of the
+/// attributes by name, and the names of those that may be left out even there.
 template <typename Op>
 void describe_signature(pybind11::handle op_class) {
     pybind11::dict kinds;
-    std::apply(
-        [&](const auto&... attributes) {
-            ((kinds[attributes.name.data()] = kind_of(attributes)), ...);
-        },
-        Op::attributes);
+    pybind11::list optional;
+    const auto describe = [&]<typename Value>(const op::Attribute<Value>& attribute) {
+        kinds[attribute.name.data()] = kind_of(attribute);
+        if (std::is_same_v<Value, std::optional<element::Type>>) {
+            optional.append(attribute.name.data());
+        }
+    };
+    std::apply([&](const auto&... attributes) { (describe(attributes), ...); }, Op::attributes);
     op_class.attr("input_names") = names_to_python(Op::signature.inputs);
     op_class.attr("output_names") = names_to_python(Op::signature.outputs);
     op_class.attr("attribute_kinds") = kinds;
+    op_class.attr("optional_attributes") = pybind11::tuple(optional);
 }
 
 /// Defines the class of an op in the module.

@@ -7,6 +7,7 @@
 #include "normgraph/pass/decompose.hpp"
 #include "normgraph/pass/differentiate.hpp"
 #include "normgraph/pass/fuse_relu.hpp"
+#include "normgraph/pass/widen_statistics.hpp"
 
 namespace py = pybind11;
 
@@ -43,6 +44,15 @@ BatchNormTrainingRelu; ReLU's gradient followed by BatchNormTrainingBackprop bec
 BatchNormTrainingReluBackprop. compile does this by itself.
 )";
 
+constexpr const char* widen_statistics_doc =
+    R"(The same function, with statistics of 16-bit data in f32 between its ops.
+
+A BatchNormTraining (or BatchNormTrainingRelu) whose data and statistics are of one 16-bit type puts
+out f32 ones. The ops of the batch-normalization family read them as they are, which spares the
+gradients what rounding to 16 bits costs them, and gives them where the variance is beyond f16;
+others read them converted, with the bits they had. compile does this by itself.
+)";
+
 std::shared_ptr<Function> decompose(py::handle function, py::handle compute_type) {
     const std::shared_ptr<Function> original = function_from_python("function", function);
     if (!compute_type) {
@@ -65,6 +75,11 @@ std::shared_ptr<Function> fuse_relu(py::handle function) {
     return std::make_shared<Function>(pass::fuse_relu(*function_from_python("function", function)));
 }
 
+std::shared_ptr<Function> widen_statistics(py::handle function) {
+    return std::make_shared<Function>(
+        pass::widen_statistics(*function_from_python("function", function)));
+}
+
 }  // namespace
 
 void register_pass(py::module_& module) {
@@ -73,6 +88,8 @@ void register_pass(py::module_& module) {
     define_function<Unpacked<&gradients>::call>(module, "gradients",
                                                 {{"function"}, {"wrt", "None"}}, gradients_doc);
     define_function<Unpacked<&fuse_relu>::call>(module, "fuse_relu", {{"function"}}, fuse_relu_doc);
+    define_function<Unpacked<&widen_statistics>::call>(module, "widen_statistics", {{"function"}},
+                                                       widen_statistics_doc);
 }
 
 }  // namespace normgraph::binding

@@ -41,6 +41,7 @@ from ._core import (
     memory,
     release_memory,
     set_num_threads,
+    widen_statistics,
 )
 from .configuration import show_config
 from .formats.drawing import Drawing, draw
@@ -95,4 +96,5 @@ __all__ = [
     "trace",
     "update_running_statistics",
     "verify",
+    "widen_statistics",
 ]

@@ -114,7 +114,9 @@ def nodes(
             return construct("ReluMaskSelect", value, mask, mask.channel_axis)
         name = draw(st.sampled_from(list(FAMILY)))
         inputs = [data, *vectors[: FAMILY[name]], *([data] if "Backprop" in name else [])]
-        return construct(name, *inputs, draw(EPSILONS))
+        types = st.sampled_from([None, *REAL_TYPES])
+        statistics = [1, draw(types)] if len(inputs) == 3 else []
+        return construct(name, *inputs, draw(EPSILONS), *statistics)
     except ng.NodeValidationFailure:
         return None
 

@@ -115,6 +115,20 @@ def test_the_text_is_a_line_for_each_node() -> None:
     )
 
 
+def test_the_type_of_statistics_is_written_where_it_is_given() -> None:
+    x, gamma = ng.Parameter("bf16", [4, 3], name="x"), ng.Parameter("bf16", [3], name="gamma")
+    for asked in (None, "bf16", "f32"):
+        norm = ng.op.BatchNormTraining(x, gamma, gamma, statistics_type=asked)
+        text = dumps(ng.Function(norm.outputs, [x, gamma]))
+        written = '"epsilon": 1e-05, "channel_axis": 1' + (
+            f', "statistics_type": "{asked}"}}' if asked else "}"
+        )
+        assert written in text
+        again = loads(text).results[1].node
+        assert again.attributes == norm.attributes
+        assert again.output("mean").element_type == norm.output("mean").element_type
+
+
 @pytest.mark.parametrize("size", [1, 2, 4, 8])
 def test_big_endian_elements_are_written_in_little_endian(size: int) -> None:
     data = bytes(range(2 * size))
@@ -211,6 +225,14 @@ FAULTS: list[tuple[Change, str]] = [
     (put(*NORM, "inputs", "beta", [2]), "nodes[3].inputs.beta: expected [id, name of an output], "),
     (put(*NORM, "inputs", "beta", [2, "mean"]), "beta[1]: expected an output of Constant (output)"),
     (put("nodes", 0, "inputs", "value", [0, "output"]), 'nodes[0].inputs: unknown key "value" (th'),
+    (
+        put(*NORM, "attributes", "statistics_type", None),
+        "nodes[3].attributes.statistics_type: expected a string, got null",
+    ),
+    (
+        put(*NORM, "attributes", "statistics_type", "float"),
+        "nodes[3].attributes.statistics_type: expected an element type (",
+    ),
     (put(*NORM, "attributes", "epsilon", "x"), "nodes[3].attributes.epsilon: expected a number, g"),
     (
         put(*NORM, "attributes", "epsilon", False),

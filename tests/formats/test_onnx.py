@@ -64,6 +64,14 @@ def test_sixteen_bits_are_cast_around() -> None:
     assert operators(graph) == ["Cast", "Cast", "Add", "Cast"]
 
 
+def test_statistics_of_f64_are_computed_in_f64() -> None:
+    graph = graph_of(layer(statistics_type="f64"))
+    assert operators(graph)[0] == "Cast"
+    assert [value.element for value in graph.outputs] == ["f32", "f64", "f64"]
+    graph = graph_of(layer(element_type="bf16", vectors="bf16", statistics_type="f32"))
+    assert [value.element for value in graph.outputs] == ["bf16", "f32", "f32"]
+
+
 def test_running_statistics_are_inputs_and_outputs() -> None:
     function = layer()
     graph = graph_of(ng.Function(function.results[:1], function.parameters), momentum=0.25)

@@ -55,6 +55,8 @@ def test_or_as_the_ops_that_there_are() -> None:
     assert statements(text) == ["batch_norm_training"]
     assert "feature_index = 1 : i64" in text
     assert "return %norm#0, %norm#1, %norm#2 : " in text
+    for types in ({"statistics_type": "f64"}, {"element_type": "bf16", "vectors": "f32"}):
+        assert "batch_norm" not in stablehlo.dumps(layer(**types), family="native")
     gradients = ng.gradients(layer(element_type="f64", vectors="f64"))
     assert "batch_norm_grad" in stablehlo.dumps(gradients, family="native")
 

@@ -111,17 +111,22 @@ def test_masks(shape: tuple[int, ...], axis: int, is_dynamic: bool) -> None:
 
 @pytest.mark.parametrize("is_dynamic", [False, True])
 @pytest.mark.parametrize(("shape", "axis"), LAYOUTS)
-@pytest.mark.parametrize(("data_type", "channel_type"), TYPE_PAIRS)
+@pytest.mark.parametrize(
+    ("data_type", "channel_type", "statistics_type"),
+    [*((*pair, "") for pair in TYPE_PAIRS), ("f32", "f32", "f64"), ("bf16", "bf16", "f32")],
+)
 @pytest.mark.parametrize("op", NATIVE)
 def test_batch_normalization(
     op: str,
     data_type: str,
     channel_type: str,
+    statistics_type: str,
     shape: tuple[int, ...],
     axis: int,
     is_dynamic: bool,
 ) -> None:
-    case = family.make_case(op, Sample(shape, data_type, channel_type, axis, EXACT))
+    sample = Sample(shape, data_type, channel_type, axis, EXACT, statistics_type=statistics_type)
+    case = family.make_case(op, sample)
     if is_dynamic:
         make_dynamic(case.function)
     model = to_model(case.function)

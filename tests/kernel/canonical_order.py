@@ -248,19 +248,30 @@ def _inverse(variance: np.float64, epsilon: float) -> np.float64:
     return np.float64(1) / np.sqrt(variance + np.float64(epsilon))
 
 
+def _inverse_of_batch(variance: np.float64, epsilon: float) -> np.float64:
+    """In training an infinite variance is no number to divide by."""
+    return np.float64(np.nan) if np.isinf(variance) else _inverse(variance, epsilon)
+
+
+def affine_type_of(input: Array, gamma: Array | None) -> RealType:
+    """The type of gamma_delta and beta_delta: gamma's, or the one that stands in for it."""
+    if gamma is not None:
+        return real_type_of(gamma)
+    return REAL_TYPES["f64" if input.dtype == np.float64 else "f32"]
+
+
 def forward(
     elements: Array,
     gamma: np.float64,
     beta: np.float64,
     mean: np.float64,
-    variance: np.float64,
-    epsilon: float,
+    inverse: np.float64,
 ) -> Array:
     """fma(x − high, c, b), where b is beta less what rounding the mean has left, times c."""
     data_type = real_type_of(elements)
     rounded = arithmetic_type(data_type)
     high = rounded(mean)
-    scale = rounded(gamma * _inverse(variance, epsilon))
+    scale = rounded(gamma * inverse)
     shift = rounded(beta - (mean - np.float64(high)) * np.float64(scale))
     normalized = fma(elements.astype(rounded) - high, np.asarray(scale), np.asarray(shift))
     return np.asarray(normalized.astype(data_type.dtype))
@@ -288,8 +299,7 @@ def backward(
     delta: Array,
     gamma: np.float64,
     mean: np.float64,
-    variance: np.float64,
-    epsilon: float,
+    inverse: np.float64,
     gamma_delta: np.float64,
     beta_delta: np.float64,
 ) -> Array:
@@ -297,7 +307,6 @@ def backward(
     data_type = real_type_of(elements)
     rounded = arithmetic_type(data_type)
     count = np.float64(elements.size)
-    inverse = _inverse(variance, epsilon)
     scale = gamma * inverse
     unit, slope = unit_and_slope(scale * (gamma_delta / count), inverse, rounded)
     rest = mean - np.float64(rounded(mean))
@@ -315,15 +324,14 @@ def frozen_backward(
     delta: Array,
     gamma: np.float64,
     mean: np.float64,
-    variance: np.float64,
-    epsilon: float,
+    inverse: np.float64,
     gamma_delta: np.float64,
     beta_delta: np.float64,
 ) -> Array:
     """c·δ; the sums do not enter."""
     data_type = real_type_of(elements)
     rounded = arithmetic_type(data_type)
-    input_delta = rounded(gamma * _inverse(variance, epsilon)) * delta.astype(rounded)
+    input_delta = rounded(gamma * inverse) * delta.astype(rounded)
     return np.asarray(input_delta.astype(data_type.dtype))
 
 
@@ -343,27 +351,26 @@ def training(
     *,
     epsilon: float,
     channel_axis: int,
-    channel_type: RealType,
+    statistics_type: RealType,
     channels_last: bool,
 ) -> tuple[Array, Array, Array]:
     """(normalized, mean, variance) of BatchNormTraining."""
     channels = input.shape[channel_axis]
     normalized = np.empty(input.shape, input.dtype)
-    mean = np.empty(channels, channel_type.dtype)
-    variance = np.empty(channels, channel_type.dtype)
+    mean = np.empty(channels, statistics_type.dtype)
+    variance = np.empty(channels, statistics_type.dtype)
     with np.errstate(all="ignore"):
         for channel in range(channels):
             one = CanonicalChannel(input, channel_axis, channel, channels_last)
             exact_mean, exact_variance = one.moments()
-            mean[channel] = stored(exact_mean, channel_type)
-            variance[channel] = stored(exact_variance, channel_type)
+            mean[channel] = stored(exact_mean, statistics_type)
+            variance[channel] = stored(exact_variance, statistics_type)
             elements = forward(
                 one.elements,
                 _double(gamma, channel, 1),
                 _double(beta, channel, 0),
                 exact_mean,
-                exact_variance,
-                epsilon,
+                _inverse_of_batch(exact_variance, epsilon),
             )
             _assign(normalized, channel_axis, channel, elements)
     return normalized, mean, variance
@@ -388,8 +395,7 @@ def inference(
                 _double(gamma, channel, 1),
                 _double(beta, channel, 0),
                 _double(mean, channel, 0),
-                _double(variance, channel, 0),
-                epsilon,
+                _inverse(_double(variance, channel, 0), epsilon),
             )
             _assign(normalized, channel_axis, channel, elements)
     return normalized
@@ -410,7 +416,7 @@ def training_backprop(
     """(input_delta, gamma_delta, beta_delta) of BatchNormTrainingBackprop."""
     vectors = (gamma, mean, variance)
     options = (epsilon, channel_axis, channels_last)
-    return _backprop(backward, input, vectors, normalized_delta, *options)
+    return _backprop(backward, _inverse_of_batch, input, vectors, normalized_delta, *options)
 
 
 def inference_backprop(
@@ -428,11 +434,12 @@ def inference_backprop(
     """(input_delta, gamma_delta, beta_delta) of BatchNormInferenceBackprop."""
     vectors = (gamma, mean, variance)
     options = (epsilon, channel_axis, channels_last)
-    return _backprop(frozen_backward, input, vectors, normalized_delta, *options)
+    return _backprop(frozen_backward, _inverse, input, vectors, normalized_delta, *options)
 
 
 def _backprop(
     elements_of: Callable[..., Array],
+    inverse_of: Callable[[np.float64, float], np.float64],
     input: Array,
     vectors: tuple[Array | None, Array, Array],
     normalized_delta: Array,
@@ -442,7 +449,7 @@ def _backprop(
 ) -> tuple[Array, Array, Array]:
     """The sums, and what `elements_of` makes of them for each element of input_delta."""
     gamma, mean, variance = vectors
-    channel_type = real_type_of(mean)
+    channel_type = affine_type_of(input, gamma)
     channels = input.shape[channel_axis]
     input_delta = np.empty(input.shape, input.dtype)
     gamma_delta = np.empty(channels, channel_type.dtype)
@@ -452,11 +459,11 @@ def _backprop(
             one = CanonicalChannel(input, channel_axis, channel, channels_last)
             delta = np.take(normalized_delta, channel, channel_axis).ravel()
             channel_mean = _double(mean, channel, 0)
-            channel_variance = _double(variance, channel, 0)
+            inverse = inverse_of(_double(variance, channel, 0), epsilon)
             delta_sum, product_sum = one.sums(
                 delta.astype(one.term_type), one.differences(channel_mean)
             )
-            scaled_sum = product_sum * _inverse(channel_variance, epsilon)
+            scaled_sum = product_sum * inverse
             beta_delta[channel] = stored(delta_sum, channel_type)
             gamma_delta[channel] = stored(scaled_sum, channel_type)
             elements = elements_of(
@@ -464,8 +471,7 @@ def _backprop(
                 delta,
                 _double(gamma, channel, 1),
                 channel_mean,
-                channel_variance,
-                epsilon,
+                inverse,
                 scaled_sum,
                 delta_sum,
             )

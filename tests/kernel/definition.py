@@ -24,7 +24,7 @@ from functools import cached_property
 import numpy as np
 from mpmath import mp, mpf
 
-from .canonical_order import Leaves, is_channels_last
+from .canonical_order import Leaves, affine_type_of, is_channels_last
 from .real_types import REAL_TYPES, Array, RealType, real_type_of
 
 mp.prec = 256
@@ -170,7 +170,7 @@ def training(
     *,
     epsilon: float,
     channel_axis: int,
-    channel_type: RealType,
+    statistics_type: RealType,
 ) -> Mapping[str, Bounded]:
     """BatchNormTraining: mean, biased variance, gamma·(x − mean)/√(variance + epsilon) + beta."""
     data_type = real_type_of(input)
@@ -218,12 +218,15 @@ def training(
         ),
         "mean": Bounded(
             mean,
-            _rounded_to(channel_type, mean, mean_error),
-            channel_type,
+            _rounded_to(statistics_type, mean, mean_error),
+            statistics_type,
             _absolute(x).sum(axis=1) / count,
         ),
         "variance": Bounded(
-            variance, _rounded_to(channel_type, variance, variance_error), channel_type, variance
+            variance,
+            _rounded_to(statistics_type, variance, variance_error),
+            statistics_type,
+            variance,
         ),
     }
 
@@ -374,7 +377,7 @@ def _backprop(
     return _Backprop(
         input=input,
         data_type=real_type_of(input),
-        channel_type=real_type_of(mean),
+        channel_type=affine_type_of(input, gamma),
         channel_axis=channel_axis,
         delta=exact(by_channel(normalized_delta, channel_axis)),
         x_hat=(x - column(exact(mean))) * column(inverse),

@@ -37,6 +37,20 @@ DIFFICULT_SAMPLES = [
     for shape, channel_axis, seed in (((3, 4, 5, 3), 1, 2), ((61, 3), -1, 3))
 ]
 
+# Mean and variance of another type than gamma and beta.
+WIDE_STATISTICS_SAMPLES = [
+    Sample(shape, data_type, channel_type, channel_axis, difficulty, 7, statistics_type)
+    for difficulty in DIFFICULTIES
+    for data_type, channel_type, statistics_type in (
+        ("f32", "f32", "f64"),
+        ("bf16", "bf16", "f32"),
+        ("bf16", "f32", "bf16"),
+        ("f16", "f16", "f32"),
+    )
+    if data_type in difficulty.data_types
+    for shape, channel_axis in (((3, 4, 5, 3), 1), ((61, 3), -1))
+]
+
 # More than one block per channel, and several rows in a block.
 LONG_SAMPLES = [
     Sample((3, 2, 1301), "f32", difficulty=difficulty, seed=4)
@@ -44,4 +58,4 @@ LONG_SAMPLES = [
     if difficulty.name in ("far_mean", "delta_near_one")
 ] + [Sample((2, 1, 8201), "f64", "f64", seed=5), Sample((130, 2, 7, 5), "bf16", "f32", seed=6)]
 
-SAMPLES = SHAPE_SAMPLES + DIFFICULT_SAMPLES + LONG_SAMPLES
+SAMPLES = SHAPE_SAMPLES + DIFFICULT_SAMPLES + WIDE_STATISTICS_SAMPLES + LONG_SAMPLES

@@ -91,13 +91,13 @@ class Sample:
     channel_axis: int = 1
     difficulty: Difficulty = STANDARD
     seed: int = 1
+    #: Of mean and variance; channel_type, that of gamma and beta, if it is empty.
+    statistics_type: str = ""
 
     def __str__(self) -> str:
         lengths = "x".join(map(str, self.shape))
-        return (
-            f"{lengths}-axis{self.channel_axis}-{self.data_type}-{self.channel_type}"
-            f"-{self.difficulty.name}-seed{self.seed}"
-        )
+        types = "-".join(filter(None, (self.data_type, self.channel_type, self.statistics_type)))
+        return f"{lengths}-axis{self.channel_axis}-{types}-{self.difficulty.name}-seed{self.seed}"
 
     @property
     def channels(self) -> int:
@@ -113,7 +113,18 @@ class Sample:
 
     @property
     def vector(self) -> RealType:
+        """The type of gamma and beta."""
         return REAL_TYPES[self.channel_type]
+
+    @property
+    def statistics(self) -> RealType:
+        """The type of mean and variance."""
+        return REAL_TYPES[self.statistics_type or self.channel_type]
+
+    @property
+    def training_options(self) -> dict[str, Any]:
+        """The options of an op that puts out statistics."""
+        return {**self.options, "statistics_type": self.statistics.name}
 
     def _random(self) -> np.random.Generator:
         return np.random.default_rng([self.seed, *self.shape])
@@ -154,8 +165,8 @@ class Sample:
             input,
             gamma,
             beta,
-            mean.astype(self.vector.dtype),
-            variance.astype(self.vector.dtype),
+            mean.astype(self.statistics.dtype),
+            variance.astype(self.statistics.dtype),
             (difficulty.delta_offset + noise).astype(self.data.dtype),
         )
 
@@ -166,8 +177,8 @@ class Sample:
             input,
             gamma,
             beta,
-            (mean.astype(np.float64) * 0.99).astype(self.vector.dtype),
-            (variance.astype(np.float64) * 1.5).astype(self.vector.dtype),
+            (mean.astype(np.float64) * 0.99).astype(self.statistics.dtype),
+            (variance.astype(np.float64) * 1.5).astype(self.statistics.dtype),
         )
 
     def cancelling(self) -> BackpropArguments:

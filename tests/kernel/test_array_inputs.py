@@ -136,7 +136,7 @@ def test_result_types(data_type: str, channel_type: str) -> None:
     """Element-wise outputs have the input's type, channel outputs the vectors'."""
     sample = Sample((4, 3, 5), data_type, channel_type, seed=62)
     for result in (
-        ng.batch_norm_training(*sample.training()),
+        ng.batch_norm_training(*sample.training(), statistics_type=channel_type),
         ng.batch_norm_training_backprop(*sample.backprop()),
         ng.batch_norm_inference_backprop(*sample.backprop()),
     ):

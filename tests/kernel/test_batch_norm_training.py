@@ -17,8 +17,8 @@ from .samples import DIFFICULTIES, Sample
 @pytest.mark.parametrize("sample", SAMPLES, ids=str)
 def test_is_within_the_bound_of_the_definition(sample: Sample) -> None:
     arguments = sample.training()
-    result = ng.batch_norm_training(*arguments, **sample.options)
-    expected = definition.training(*arguments, **sample.options, channel_type=sample.vector)
+    result = ng.batch_norm_training(*arguments, **sample.training_options)
+    expected = definition.training(*arguments, **sample.options, statistics_type=sample.statistics)
     for name, bounded in expected.items():
         bounded.check(getattr(result, name), f"{sample}: {name}")
 
@@ -57,7 +57,7 @@ def test_statistics_have_a_type_where_no_vector_gives_one(
     input = sample.training().input
     result = ng.batch_norm_training(input, None, None)
     expected = definition.training(
-        input, None, None, epsilon=1e-5, channel_axis=1, channel_type=sample.vector
+        input, None, None, epsilon=1e-5, channel_axis=1, statistics_type=sample.statistics
     )
     for name, bounded in expected.items():
         bounded.check(getattr(result, name), f"{sample}: {name}")
@@ -72,7 +72,7 @@ def test_constant_channel_has_variance_0_and_output_beta(
     _, gamma, beta = sample.training()
     assert beta is not None
     input = np.full(sample.shape, value, sample.data.dtype)
-    result = ng.batch_norm_training(input, gamma, beta)
+    result = ng.batch_norm_training(input, gamma, beta, statistics_type=channel_type)
     assert_same_bits(result.variance, np.zeros(3, sample.vector.dtype), f"{sample} {value}")
     assert_same_bits(
         result.mean, input[0, :, 0, 0].astype(sample.vector.dtype), f"{sample} {value}"

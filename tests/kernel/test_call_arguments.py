@@ -27,9 +27,13 @@ EVERY_FUNCTION = pytest.mark.parametrize("function", INPUTS)
 
 def options_of(function: str) -> dict[str, Any]:
     """A value for each parameter behind the inputs, in their order; none is the default."""
-    options = {"epsilon": 0.5, "channel_axis": -2, "out": np.empty(SAMPLE.shape, np.float32)}
+    options: dict[str, Any] = {"epsilon": 0.5, "channel_axis": -2}
+    has_statistics = function in ("batch_norm_training", "batch_norm_training_relu")
+    statistics = {"statistics_type": "f64"} if has_statistics else {}
+    options |= statistics
+    options["out"] = np.empty(SAMPLE.shape, np.float32)
     if function != "batch_norm_inference":
-        result = getattr(ng, function)(**INPUTS[function])
+        result = getattr(ng, function)(**INPUTS[function], **statistics)
         options |= {"out": tuple(map(np.empty_like, result)), "outputs": result._fields}
     return {**options, "num_threads": 1, "implementation": ng.implementations()[-1]}
 

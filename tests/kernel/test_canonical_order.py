@@ -60,10 +60,10 @@ def check_training(arguments: TrainingArguments, sample: Sample, what: str) -> N
     expected = canonical_order.training(
         *arguments,
         **sample.options,
-        channel_type=sample.vector,
+        statistics_type=sample.statistics,
         channels_last=canonical_order.is_channels_last(arguments.input, sample.channel_axis),
     )
-    result = ng.batch_norm_training(*arguments, **sample.options)
+    result = ng.batch_norm_training(*arguments, **sample.training_options)
     for name, bits in zip(result._fields, expected, strict=True):
         assert_same_bits(getattr(result, name), bits, f"{what}: training {name}")
 

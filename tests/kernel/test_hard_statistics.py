@@ -83,7 +83,7 @@ def test_statistics_are_within_their_bounds(kind: str, name: str, layout: str) -
     gamma = np.ones(2, channel_type.dtype)
     result = ng.batch_norm_training(input, gamma, None, channel_axis=channel_axis)
     expected = definition.training(
-        input, gamma, None, epsilon=1e-5, channel_axis=channel_axis, channel_type=channel_type
+        input, gamma, None, epsilon=1e-5, channel_axis=channel_axis, statistics_type=channel_type
     )
     expected["mean"].check(np.asarray(result.mean), "mean")
     expected["variance"].check(np.asarray(result.variance), "variance")

@@ -223,7 +223,7 @@ def refused_entries() -> dict[str, tuple[int, Callable[[], object], str]]:
         "long vector": (1, lambda: np.full(4, 8, np.float32), "{4}"),
         "short vector": (2, lambda: np.full(1, 9, np.float32), "{1}"),
         "column": (2, lambda: np.full((3, 1), 9, np.float32), "{3,1}"),
-        "vector of f64": (1, lambda: np.full(3, 8, np.float64), "f64"),
+        "vector of f16": (1, lambda: np.full(3, 8, np.float16), "f16"),
         "expanded vector": (
             2,
             lambda: np.lib.stride_tricks.as_strided(np.full(3, 9, np.float32), (3,), (0,)),

@@ -92,6 +92,14 @@ INPUTS: dict[str, tuple[str, ...]] = {
 ATTRIBUTES: dict[str, dict[str, str]] = {
     **{name: {} for name in INPUTS},
     **{signature.name: {"epsilon": "number", "channel_axis": "integer"} for signature in ALL},
+    **{
+        signature.name: {
+            "epsilon": "number",
+            "channel_axis": "integer",
+            "statistics_type": "element type",
+        }
+        for signature in (TRAINING, RELU)
+    },
     "Sum": {"kept_axes": "axes"},
     "Mean": {"kept_axes": "axes"},
     "Broadcast": {"axes": "axes"},
@@ -110,6 +118,7 @@ def parametrize(*signatures: Signature) -> pytest.MarkDecorator:
 
 EVERY_OP = parametrize(*ALL)
 EVERY_BACKPROP = parametrize(BACKPROP, INFERENCE_BACKPROP, RELU_BACKPROP)
+EVERY_STATISTICS = parametrize(TRAINING, RELU)
 EVERY_VECTOR = pytest.mark.parametrize(
     ("signature", "vector"),
     [

@@ -12,6 +12,7 @@ import normgraph as ng
 from .signatures import (
     EVERY_BACKPROP,
     EVERY_OP,
+    EVERY_STATISTICS,
     EVERY_VECTOR,
     INFERENCE,
     RELU_BACKPROP,
@@ -123,35 +124,94 @@ def test_c3_normalized_delta_has_the_type_of_input(
 # ---- C4: the channel vectors' element type ------------------------------------------------------
 
 
+#: The types that each group of channel vectors may have beside data.
+AFFINE_TYPES = {
+    "f16": ["f16", "f32"],
+    "bf16": ["bf16", "f32"],
+    "f32": ["f32"],
+    "f64": ["f64"],
+}
+STATISTICS_TYPES = {**AFFINE_TYPES, "f32": ["f32", "f64"]}
+GROUPS = {"gamma": AFFINE_TYPES, "mean": STATISTICS_TYPES}
+
+
+def group_of(signature: Signature, vector: str) -> list[str]:
+    """The vectors that share a type with this one."""
+    names = ("gamma", "beta") if vector in ("gamma", "beta") else ("mean", "variance")
+    return [name for name in signature.vectors if name in names]
+
+
 @EVERY_VECTOR
 @EVERY_SHAPE
 @pytest.mark.parametrize("of_input", REAL_TYPES)
-@pytest.mark.parametrize("of_vector", ["f16", "bf16", "f64", "i32", "boolean"])
-def test_c4_a_vector_has_the_type_of_input(
+@pytest.mark.parametrize("of_vector", ["f16", "bf16", "f32", "f64", "i32", "boolean"])
+def test_c4_a_group_has_a_type_that_goes_with_input(
     signature: Signature, vector: str, shape: Any, of_input: str, of_vector: str
 ) -> None:
-    changes = {vector: (of_vector, [64])}
+    group = group_of(signature, vector)
+    changes = dict.fromkeys(group, (of_vector, [64]))
     inputs = Inputs(signature, (of_input, of_input), (shape, [64]), **changes)
-    if of_input == of_vector:
+    allowed = GROUPS[group[0]][of_input]
+    if of_vector in allowed:
         assert inputs.inferred()
         return
-    or_f32 = ", or f32" if of_input in ("f16", "bf16") else ""
+    or_wider = f", or {allowed[1]}" if len(allowed) > 1 else ""
     expected = (
-        f"the element type of {vector}: expected {of_input}, as input has{or_f32}, got {of_vector}"
+        f"the element type of {' and '.join(group)}: expected {of_input}, as input has{or_wider}, "
+        f"got {of_vector}"
     )
     assert inputs.violations() == {"C4": expected}
 
 
 @EVERY_VECTOR
-def test_c4_all_vectors_share_one_type(signature: Signature, vector: str) -> None:
+@pytest.mark.parametrize("of_input", ["f16", "dynamic"])
+def test_c4_a_group_shares_one_type(signature: Signature, vector: str, of_input: str) -> None:
     # Each of both types may stand beside f16 data, or beside unknown data.
-    for of_input in ("f16", "dynamic"):
-        inputs = Inputs(signature, (of_input, "f16"), **{vector: ("f32", [64])})
-        listed = ", ".join(
-            f"{name}={'f32' if name == vector else 'f16'}" for name in signature.vectors
-        )
-        expected = f"the element types of the channel vectors: expected one for all, got {listed}"
-        assert inputs.violations() == {"C4": expected}
+    group = group_of(signature, vector)
+    inputs = Inputs(signature, (of_input, "f16"), **{vector: ("f32", [64])})
+    listed = ", ".join(f"{name}={'f32' if name == vector else 'f16'}" for name in group)
+    expected = f"the element types of {' and '.join(group)}: expected one for both, got {listed}"
+    assert inputs.violations() == {"C4": expected}
+
+
+@EVERY_BACKPROP
+@pytest.mark.parametrize(
+    ("of_data", "of_affine", "of_statistics"),
+    [
+        (data, affine, statistics)
+        for data in REAL_TYPES
+        for affine in AFFINE_TYPES[data]
+        for statistics in STATISTICS_TYPES[data]
+    ],
+)
+def test_c4_holds_for_each_pair_of_groups(
+    signature: Signature, of_data: str, of_affine: str, of_statistics: str
+) -> None:
+    changes = dict.fromkeys(("mean", "variance"), (of_statistics, [64]))
+    inferred = Inputs(signature, (of_data, of_affine), **changes).inferred()
+    assert inferred == {
+        "input_delta": f"{of_data}{{?,64,?,?}}",
+        "gamma_delta": f"{of_affine}{{64}}",
+        "beta_delta": f"{of_affine}{{64}}",
+    }
+
+
+@EVERY_BACKPROP
+@pytest.mark.parametrize(
+    ("of_affine", "of_statistics"),
+    [("f16", "f64"), ("bf16", "f16"), ("f64", "f32"), ("f64", "bf16")],
+)
+def test_c4_some_type_of_data_goes_with_all_vectors(
+    signature: Signature, of_affine: str, of_statistics: str
+) -> None:
+    changes = dict.fromkeys(("mean", "variance"), (of_statistics, [64]))
+    violations = Inputs(signature, ("dynamic", of_affine), **changes).violations()
+    expected = (
+        "the element types of gamma, beta, mean and variance: expected ones that go with one type "
+        f"of input, got gamma={of_affine}, beta={of_affine}, mean={of_statistics}, "
+        f"variance={of_statistics}"
+    )
+    assert violations == {"C4": expected}
 
 
 @EVERY_OP
@@ -166,22 +226,65 @@ def test_c4_vectors_are_real_beside_unknown_data(signature: Signature, of_vector
 
 
 def test_c4_lists_different_wrong_types() -> None:
-    inputs = Inputs(INFERENCE, gamma=("f64", [64]), variance=("i8", [64]))
+    inputs = Inputs(INFERENCE, ("bf16", "f32"), gamma=("f64", [64]), variance=("i8", [64]))
     expected = (
-        "the element type of gamma and variance: expected f32, as input has, "
+        "the element type of gamma and variance: expected bf16, as input has, or f32, "
         "got gamma=f64, variance=i8"
     )
     assert inputs.violations() == {"C4": expected}
 
 
+def test_c4_lists_groups_that_may_have_different_types() -> None:
+    inputs = Inputs(INFERENCE, gamma=("f64", [64]), variance=("i8", [64]))
+    with pytest.raises(ng.NodeValidationFailure) as raised:
+        inputs.node(name="bn")
+    assert raised.value.labels == ("C4", "C4")
+    assert str(raised.value).splitlines()[1:] == [
+        "  [C4] the element type of gamma: expected f32, as input has, got f64",
+        "  [C4] the element type of variance: expected f32, as input has, or f64, got i8",
+    ]
+
+
 @EVERY_BACKPROP
 def test_c4_names_normalized_delta_where_only_that_has_a_type(signature: Signature) -> None:
-    inputs = Inputs(signature, ("f32", "f64"), input=("dynamic", None))
+    inputs = Inputs(signature, ("f64", "f32"), input=("dynamic", None))
     expected = (
         "the element type of gamma, beta, mean and variance: "
-        f"expected f32, as {signature.delta} has, got f64"
+        f"expected f64, as {signature.delta} has, got f32"
     )
     assert inputs.violations() == {"C4": expected}
+
+
+@EVERY_STATISTICS
+@pytest.mark.parametrize("of_input", REAL_TYPES)
+@pytest.mark.parametrize("statistics_type", [*REAL_TYPES, "i32"])
+def test_c4_statistics_type_goes_with_input(
+    signature: Signature, of_input: str, statistics_type: str
+) -> None:
+    inputs = Inputs(signature, (of_input, of_input))
+    allowed = STATISTICS_TYPES[of_input]
+    if statistics_type in allowed:
+        inferred = inputs.inferred(statistics_type=statistics_type)
+        assert inferred["mean"] == inferred["variance"] == f"{statistics_type}{{64}}"
+        assert inputs.node(statistics_type=statistics_type).statistics_type == getattr(
+            ng.element, statistics_type
+        )
+        return
+    or_wider = f", or {allowed[1]}" if len(allowed) > 1 else ""
+    expected = (
+        f"statistics_type: expected {of_input}, as input has{or_wider}, got {statistics_type}"
+    )
+    assert inputs.violations(statistics_type=statistics_type) == {"C4": expected}
+
+
+@EVERY_STATISTICS
+def test_statistics_type_is_that_of_gamma_unless_it_is_given(signature: Signature) -> None:
+    for types in (("bf16", "bf16"), ("bf16", "f32"), ("f64", "f64")):
+        inputs = Inputs(signature, types)
+        assert inputs.inferred()["variance"] == f"{types[1]}{{64}}"
+        assert inputs.node().statistics_type is None
+        assert inputs.node(statistics_type=None).attributes == {"epsilon": 1e-5, "channel_axis": 1}
+    assert inputs.node(statistics_type="f64").attributes["statistics_type"] == ng.element.f64
 
 
 @EVERY_BACKPROP

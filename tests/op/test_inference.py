@@ -38,13 +38,34 @@ def test_element_types_flow_both_ways(
 
 
 @EVERY_BACKPROP
-def test_one_vector_gives_all_their_type(signature: Signature) -> None:
-    inputs = Inputs(signature, ("dynamic", "dynamic"), variance=("f64", None))
+@pytest.mark.parametrize("of_beta", ["f16", "bf16", "f64"])
+def test_one_of_gamma_and_beta_gives_all_their_type(signature: Signature, of_beta: str) -> None:
+    inputs = Inputs(signature, ("dynamic", "dynamic"), beta=(of_beta, None))
     assert inputs.inferred() == {
-        "input_delta": "f64{?,64,?,?}",
-        "gamma_delta": "f64{64}",
-        "beta_delta": "f64{64}",
+        "input_delta": f"{of_beta}{{?,64,?,?}}",
+        "gamma_delta": f"{of_beta}{{64}}",
+        "beta_delta": f"{of_beta}{{64}}",
     }
+
+
+@EVERY_BACKPROP
+@pytest.mark.parametrize(
+    ("of_beta", "of_variance", "of_data"),
+    [
+        ("dynamic", "f16", "f16"),  # narrower than any other data's
+        ("dynamic", "f64", "dynamic"),  # beside f32 or f64 data
+        ("f32", "f64", "f32"),
+        ("f32", "f32", "dynamic"),
+        ("f64", "f64", "f64"),
+    ],
+)
+def test_vectors_give_the_data_the_one_type_that_goes_with_them(
+    signature: Signature, of_beta: str, of_variance: str, of_data: str
+) -> None:
+    inputs = Inputs(
+        signature, ("dynamic", "dynamic"), beta=(of_beta, None), variance=(of_variance, None)
+    )
+    assert inputs.inferred()["input_delta"] == f"{of_data}{{?,64,?,?}}"
 
 
 @EVERY_BACKPROP

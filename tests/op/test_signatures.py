@@ -18,6 +18,7 @@ FUNCTIONS = {
     "gradients": ("function", "wrt"),
     "decompose": ("function", "compute_type"),
     "fuse_relu": ("function",),
+    "widen_statistics": ("function",),
     "implementations": (),
     "config": (),
     "memory": (),
@@ -43,7 +44,10 @@ def test_a_class_tells_its_signature(op: str) -> None:
     node = op_class(*inputs, **({"element_type": "f32"} if op == "Convert" else {}))
     assert tuple(value.name for value in node.inputs) == INPUTS[op]
     assert tuple(value.name for value in node.outputs) == op_class.output_names
-    assert list(node.attributes) == list(ATTRIBUTES[op])
+    is_given = [name for name in ATTRIBUTES[op] if name not in op_class.optional_attributes]
+    assert list(node.attributes) == is_given
+    has_statistics = op in ("BatchNormTraining", "BatchNormTrainingRelu")
+    assert op_class.optional_attributes == (("statistics_type",) if has_statistics else ())
 
 
 @pytest.mark.parametrize("signature", ALL, ids=lambda signature: str(signature.op.__name__))
@@ -124,7 +128,8 @@ def test_documentation_of_the_family(signature: Any) -> None:
         if " : " in line
         for name in line.partition(" : ")[0].split(", ")
     ]
-    assert listed == [*signature.inputs, "epsilon", "channel_axis", *signature.outputs]
+    attributes = ATTRIBUTES[signature.op.__name__]
+    assert listed == [*signature.inputs, *attributes, *signature.outputs]
     labels = {line.split()[0] for line in doc.splitlines() if line.startswith("    C")}
     expected = {"C1", "C2", "C4", "C5", "C6", "C8", "C9", "C10"}
     if signature.is_backprop:

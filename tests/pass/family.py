@@ -34,7 +34,10 @@ class Case(NamedTuple):
 
     def fused(self) -> list[Array]:
         """The results of the op's own kernel."""
-        result = SIGNATURES[self.op].function(*self.arguments.values(), **self.attributes)
+        options = self.attributes
+        if "mean" in SIGNATURES[self.op].outputs:
+            options |= {"statistics_type": self.sample.statistics.name}
+        result = SIGNATURES[self.op].function(*self.arguments.values(), **options)
         return [result] if isinstance(result, np.ndarray) else list(result)
 
     def run(self, function: ng.Function, backend: str = "cpu") -> list[Array]:
@@ -48,9 +51,10 @@ def make_case(op: str, sample: Sample, is_dynamic: bool = False) -> Case:
         name: ng.Parameter(array.dtype, _shape(array, is_dynamic), name=name)
         for name, array in arguments.items()
     }
-    node = getattr(ng.op, op)(
-        *parameters.values(), epsilon=sample.epsilon, channel_axis=sample.channel_axis
-    )
+    attributes: dict[str, Any] = {"epsilon": sample.epsilon, "channel_axis": sample.channel_axis}
+    if sample.statistics_type and "mean" in SIGNATURES[op].outputs:
+        attributes["statistics_type"] = sample.statistics_type
+    node = getattr(ng.op, op)(*parameters.values(), **attributes)
     function = ng.Function(node.outputs, list(parameters.values()))
     return Case(op, sample, arguments, function)
 
@@ -72,8 +76,9 @@ def expected(case: Case) -> list[Bounded]:
     """The outputs by the definition, with the bounds that the op's own kernel keeps."""
     arguments, attributes = dict(case.arguments), case.attributes
     if case.op == "BatchNormTraining":
+        statistics = case.sample.statistics
         return list(
-            definition.training(**arguments, **attributes, channel_type=case.sample.vector).values()
+            definition.training(**arguments, **attributes, statistics_type=statistics).values()
         )
     if case.op == "BatchNormInference":
         return [definition.inference(**arguments, **attributes)]

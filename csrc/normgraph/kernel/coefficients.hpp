@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <limits>
 
+#include "normgraph/kernel/contract.hpp"
 #include "normgraph/kernel/fused_multiply_add.hpp"
 
 /// Coefficients, computed once per channel in double, and the formulas that use them for every
@@ -14,7 +15,15 @@
 /// outputs agree to the bit.
 namespace normgraph::kernel {
 
-inline double inverse_standard_deviation(double variance, double epsilon) {
+/// 1/√(variance + epsilon).
+///
+/// In training an infinite variance makes its channel NaN: it stands for one that its type could
+/// not hold, and the 0 that division gives would be a gradient that is lost without a word. With
+/// given statistics it is a number as any other.
+inline double inverse_standard_deviation(Statistics statistics, double variance, double epsilon) {
+    if (statistics == Statistics::of_batch && std::isinf(variance)) {
+        return std::numeric_limits<double>::quiet_NaN();
+    }
     return 1.0 / std::sqrt(variance + epsilon);
 }
 
@@ -49,7 +58,8 @@ struct ScaledInputDeltaFormula {
     }
 };
 
-/// normalized = fma(input − mean, scale, shift), in `Arithmetic` (float or double).
+/// normalized = fma(input − mean, scale, shift), in `Arithmetic` (float or double); scale is gamma
+/// times the channel's inverse_standard_deviation.
 ///
 /// What rounding the mean to Arithmetic leaves of it is taken off by way of shift, so that it costs
 /// nothing even where the mean is much larger than the standard deviation. Error, with u the unit
@@ -59,19 +69,18 @@ struct ScaledInputDeltaFormula {
 /// |gamma·x̂| and |beta|; 4.99u are reached.
 template <typename Arithmetic>
 struct ForwardCoefficients : NormalizeFormula<Arithmetic> {
-    ForwardCoefficients(double gamma, double beta, double mean_value, double variance,
-                        double epsilon) {
+    ForwardCoefficients(double gamma, double beta, double mean_value, double inverse) {
         this->mean = static_cast<Arithmetic>(mean_value);
-        this->scale =
-            static_cast<Arithmetic>(gamma * inverse_standard_deviation(variance, epsilon));
+        this->scale = static_cast<Arithmetic>(gamma * inverse);
         const double rest = mean_value - static_cast<double>(this->mean);
         this->shift = static_cast<Arithmetic>(beta - rest * static_cast<double>(this->scale));
     }
 };
 
-/// The values from which the formula of a channel's input_delta is made, in double.
+/// The values from which the formula of a channel's input_delta is made, in double; inverse is its
+/// inverse_standard_deviation.
 struct BackpropValues {
-    double gamma, mean, variance, epsilon, gamma_delta, beta_delta;
+    double gamma, mean, inverse, gamma_delta, beta_delta;
     std::int64_t count;  ///< elements of the channel
 };
 
@@ -85,12 +94,11 @@ struct BackpropValues {
 template <typename Arithmetic>
 struct BackpropCoefficients : ScaledInputDeltaFormula<Arithmetic> {
     explicit BackpropCoefficients(const BackpropValues& channel) {
-        const double inverse = inverse_standard_deviation(channel.variance, channel.epsilon);
         const double n = static_cast<double>(channel.count);
-        const double scale_exact = channel.gamma * inverse;
-        const double unit_near = power_of_two_near(inverse);
+        const double scale_exact = channel.gamma * channel.inverse;
+        const double unit_near = power_of_two_near(channel.inverse);
         const double split_slope =
-            (scale_exact * (channel.gamma_delta / n)) * (inverse / unit_near);
+            (scale_exact * (channel.gamma_delta / n)) * (channel.inverse / unit_near);
         const double whole_slope = split_slope * unit_near;
         const bool is_split =
             !is_in_range(whole_slope) && std::isfinite(split_slope) && split_slope != 0.0;
@@ -141,8 +149,7 @@ struct FrozenBackpropCoefficients {
     Arithmetic scale;
 
     explicit FrozenBackpropCoefficients(const BackpropValues& channel)
-        : scale(static_cast<Arithmetic>(
-              channel.gamma * inverse_standard_deviation(channel.variance, channel.epsilon))) {}
+        : scale(static_cast<Arithmetic>(channel.gamma * channel.inverse)) {}
 
     Arithmetic operator()(Arithmetic normalized_delta) const { return scale * normalized_delta; }
 };

@@ -15,8 +15,11 @@ struct Problem {
     std::span<const std::int64_t> shape;  ///< lengths; rank >= 2; 64 axes at most longer than 1
     std::int64_t channel_axis;            ///< 0 <= channel_axis < rank; shape[channel_axis] >= 1
     ElementType data_type;                ///< of input, normalized_delta, normalized, input_delta
-    ElementType channel_type;  ///< of every channel vector: data_type, or f32 with 16 bit data
-    double epsilon;            ///< finite, >= 0
+    ElementType affine_type;      ///< of gamma, beta, gamma_delta, beta_delta: data_type, or f32
+                                  ///< with 16-bit data
+    ElementType statistics_type;  ///< of mean and variance: data_type, or the next wider one: f32
+                                  ///< with 16-bit data, f64 with f32 data
+    double epsilon;               ///< finite, >= 0
 };
 
 /// A tensor of Problem::shape in any strides: zero, negative, and unaligned ones included.

@@ -1,6 +1,7 @@
 #include "normgraph/op/batch_norm_constraints.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <iterator>
@@ -26,10 +27,13 @@ using NamedTensors = std::vector<NamedTensor>;
 using Result = std::optional<Violation>;
 
 /// The inputs of one op by their part: input and the gradient of its shape, the channel vectors,
-/// and the mask (one at most).
+/// and the mask (one at most). The vectors again by the type that they share: gamma and beta, and
+/// the statistics, to which an attribute that names their type belongs.
 struct Inputs {
     NamedTensors data;
     NamedTensors vectors;
+    NamedTensors affine;
+    NamedTensors statistics;
     NamedTensors masks;
 };
 
@@ -51,6 +55,10 @@ NamedTensors& part_of(Role role, Inputs& inputs) {
     return role == Role::mask ? inputs.masks : inputs.vectors;
 }
 
+NamedTensors& type_group_of(Role role, Inputs& inputs) {
+    return is_statistic(role) ? inputs.statistics : inputs.affine;
+}
+
 Inputs sort_into_parts(std::string_view type_name, std::span<const Port> ports,
                        const std::vector<TensorType>& types) {
     check_one_type_per_input(type_name, ports, types);
@@ -58,7 +66,12 @@ Inputs sort_into_parts(std::string_view type_name, std::span<const Port> ports,
     inputs.data.reserve(ports.size());
     inputs.vectors.reserve(ports.size());
     for (std::size_t index = 0; index < ports.size(); ++index) {
-        part_of(ports[index].role, inputs).push_back({ports[index].name, &types[index]});
+        const Role role = ports[index].role;
+        const NamedTensor tensor{ports[index].name, &types[index]};
+        part_of(role, inputs).push_back(tensor);
+        if (is_channel_vector(role)) {
+            type_group_of(role, inputs).push_back(tensor);
+        }
     }
     return inputs;
 }
@@ -119,6 +132,15 @@ Result check_data_types_agree(const NamedTensors& data) {
     return std::nullopt;
 }
 
+/// "gamma, beta and mean".
+std::string names_of(const NamedTensors& tensors) {
+    std::vector<std::string> names;
+    for (const NamedTensor& tensor : tensors) {
+        names.emplace_back(tensor.name);
+    }
+    return join_as_sentence(names, "and");
+}
+
 /// "f64" if all have one type, else "gamma=f64, beta=f16".
 std::string describe_types(const NamedTensors& tensors) {
     std::vector<std::string> types;
@@ -131,13 +153,12 @@ std::string describe_types(const NamedTensors& tensors) {
     return all_alike ? text_of(tensors.front().type->element_type.name()) : join(types, ", ");
 }
 
+constexpr std::string_view statistics_type_name = "statistics_type";
+
 /// "the element type of gamma: expected f32, got f64", for tensors with a known type.
 Violation vector_type_violation(const NamedTensors& wrong, const std::string& expected) {
-    std::vector<std::string> names;
-    for (const NamedTensor& tensor : wrong) {
-        names.emplace_back(tensor.name);
-    }
-    return {"C4", "the element type of " + join_as_sentence(names, "and") + ": expected " +
+    const bool is_attribute = wrong.front().name == statistics_type_name;
+    return {"C4", (is_attribute ? "" : "the element type of ") + names_of(wrong) + ": expected " +
                       expected + ", got " + describe_types(wrong)};
 }
 
@@ -152,29 +173,66 @@ NamedTensors with_known_type(const NamedTensors& tensors, Predicate predicate) {
     return found;
 }
 
-// C4, first part: the type of each channel vector is real, and where the data's is known and is
-// valid, it is that, or f32 beside 16-bit data.
-Result check_vector_types(const Inputs& inputs, bool data_type_is_valid) {
-    const NamedTensor* const known = data_type_is_valid ? first_with_type(inputs.data) : nullptr;
-    if (known == nullptr) {
-        const NamedTensors wrong =
-            with_known_type(inputs.vectors, [](element::Type type) { return !type.is_real(); });
-        return wrong.empty() ? std::nullopt
-                             : Result{vector_type_violation(wrong, "f16, bf16, f32 or f64")};
-    }
-    const element::Type data = known->type->element_type;
-    const bool may_be_mixed = is_sixteen_bit_real(data);
-    const NamedTensors wrong = with_known_type(inputs.vectors, [&](element::Type type) {
-        return type != data && !(may_be_mixed && type == element::f32);
-    });
-    if (wrong.empty()) {
-        return std::nullopt;
-    }
-    return vector_type_violation(wrong, text_of(data.name()) + ", as " + text_of(known->name) +
-                                            " has" + (may_be_mixed ? ", or f32" : ""));
+NamedTensors with_known_type(const NamedTensors& tensors) {
+    return with_known_type(tensors, [](element::Type) { return true; });
 }
 
-// C4, second part: the channel vectors share one type.
+/// The type besides the data's own that vectors may have; dynamic for none.
+using WiderType = element::Type (*)(element::Type data);
+
+element::Type wider_affine_type(element::Type data) {
+    return is_sixteen_bit_real(data) ? element::f32 : element::dynamic;
+}
+element::Type wider_statistics_type(element::Type data) {
+    return data == element::f32 ? element::f64 : wider_affine_type(data);
+}
+
+bool fit(const NamedTensors& vectors, element::Type data, WiderType wider) {
+    return with_known_type(vectors,
+                           [&](element::Type type) { return type != data && type != wider(data); })
+        .empty();
+}
+
+/// Vectors of a type that they may not have, and the ones that they may have.
+struct WrongTypes {
+    NamedTensors vectors;
+    std::string expected;
+};
+
+/// Those of a group that shares a type, beside data of this type: real ones are all that may be
+/// where it is null.
+WrongTypes find_wrong_types(const NamedTensors& vectors, const NamedTensor* data, WiderType wider) {
+    if (data == nullptr) {
+        return {with_known_type(vectors, [](element::Type type) { return !type.is_real(); }),
+                "f16, bf16, f32 or f64"};
+    }
+    const element::Type type = data->type->element_type;
+    const element::Type also = wider(type);
+    return {with_known_type(vectors,
+                            [&](element::Type found) { return found != type && found != also; }),
+            text_of(type.name()) + ", as " + text_of(data->name) + " has" +
+                (also.is_static() ? ", or " + text_of(also.name()) : "")};
+}
+
+// C4, first part: the type of each channel vector is real, and where the data's is known and is
+// valid, it is that, or one that is wider.
+bool check_vector_types(const Inputs& inputs, bool data_type_is_valid, Report& report) {
+    const NamedTensor* const data = data_type_is_valid ? first_with_type(inputs.data) : nullptr;
+    WrongTypes affine = find_wrong_types(inputs.affine, data, wider_affine_type);
+    WrongTypes statistics = find_wrong_types(inputs.statistics, data, wider_statistics_type);
+    if (affine.expected == statistics.expected) {
+        std::ranges::copy(statistics.vectors, std::back_inserter(affine.vectors));
+        statistics.vectors.clear();
+    }
+    for (const WrongTypes& wrong : {affine, statistics}) {
+        if (!wrong.vectors.empty()) {
+            report.holds(vector_type_violation(wrong.vectors, wrong.expected));
+        }
+    }
+    return affine.vectors.empty() && statistics.vectors.empty();
+}
+
+// C4, second part: gamma and beta share one type, and so do mean and variance.
 Result check_vector_types_agree(const NamedTensors& vectors) {
     const element::Type shared = known_type(vectors);
     const bool agree = std::ranges::all_of(vectors, [&](const NamedTensor& vector) {
@@ -183,9 +241,32 @@ Result check_vector_types_agree(const NamedTensors& vectors) {
     if (agree) {
         return std::nullopt;
     }
-    const NamedTensors known = with_known_type(vectors, [](element::Type) { return true; });
-    return Violation{"C4", "the element types of the channel vectors: expected one for all, got " +
-                               describe_types(known)};
+    return Violation{"C4", "the element types of " + names_of(vectors) +
+                               ": expected one for both, got " +
+                               describe_types(with_known_type(vectors))};
+}
+
+/// The types that the data may have beside these vectors.
+std::vector<element::Type> possible_data_types(const Inputs& inputs) {
+    std::vector<element::Type> possible;
+    std::ranges::copy_if(std::array{element::f16, element::bf16, element::f32, element::f64},
+                         std::back_inserter(possible), [&](element::Type data) {
+                             return fit(inputs.affine, data, wider_affine_type) &&
+                                    fit(inputs.statistics, data, wider_statistics_type);
+                         });
+    return possible;
+}
+
+// C4, third part: there is a type that data may have beside all of them.
+Result check_vector_types_fit(const Inputs& inputs) {
+    if (known_type(inputs.data).is_static() || !possible_data_types(inputs).empty()) {
+        return std::nullopt;
+    }
+    NamedTensors vectors = inputs.affine;
+    std::ranges::copy(inputs.statistics, std::back_inserter(vectors));
+    return Violation{"C4", "the element types of " + names_of(with_known_type(vectors)) +
+                               ": expected ones that go with one type of input, got " +
+                               describe_types(with_known_type(vectors))};
 }
 
 // ---- rank and axis ------------------------------------------------------------------------------
@@ -401,18 +482,18 @@ Result check_mask_shape(const NamedTensors& masks, const PartialShape& data,
 
 // ---- what follows for the outputs ---------------------------------------------------------------
 
-/// f32 vectors alone say nothing of the data: 16-bit data may come with them.
+/// Types of vectors may leave several for the data: f32 ones say little.
 element::Type infer_data_type(const Inputs& inputs) {
     const element::Type data = known_type(inputs.data);
-    const element::Type vector = known_type(inputs.vectors);
-    return data.is_dynamic() && vector != element::f32 ? vector : data;
+    const std::vector<element::Type> possible = possible_data_types(inputs);
+    return data.is_dynamic() && possible.size() == 1 ? possible.front() : data;
 }
 
-/// 16-bit data alone say nothing of the vectors: they may be f32.
-element::Type infer_vector_type(const Inputs& inputs) {
-    const element::Type data = known_type(inputs.data);
-    const element::Type vector = known_type(inputs.vectors);
-    return vector.is_dynamic() && !is_sixteen_bit_real(data) ? data : vector;
+/// 16-bit data alone say nothing of gamma and beta: they may be f32.
+element::Type infer_affine_type(const Inputs& inputs) {
+    const element::Type data = infer_data_type(inputs);
+    const element::Type affine = known_type(inputs.affine);
+    return affine.is_dynamic() && !is_sixteen_bit_real(data) ? data : affine;
 }
 
 PartialShape infer_data_shape(const NamedTensors& data, std::int64_t channel_axis,
@@ -430,8 +511,10 @@ PartialShape infer_data_shape(const NamedTensors& data, std::int64_t channel_axi
 void check_element_types(const Inputs& inputs, Report& report) {
     const bool is_real = report.holds(check_data_type_is_real(inputs.data));  // C2
     const bool agree = report.holds(check_data_types_agree(inputs.data));     // C3
-    if (report.holds(check_vector_types(inputs, is_real && agree))) {         // C4
-        report.holds(check_vector_types_agree(inputs.vectors));               // C4
+    if (check_vector_types(inputs, is_real && agree, report) &&               // C4
+        report.holds(check_vector_types_agree(inputs.affine)) &&              // C4
+        report.holds(check_vector_types_agree(inputs.statistics))) {          // C4
+        report.holds(check_vector_types_fit(inputs));                         // C4
     }
 }
 
@@ -492,6 +575,11 @@ std::vector<std::string_view> constraints_of(SignatureView signature, bool has_e
     return labels;
 }
 
+bool vector_type_fits(Role role, element::Type vector, element::Type data) {
+    return vector == data ||
+           vector == (is_statistic(role) ? wider_statistics_type : wider_affine_type)(data);
+}
+
 // C1: epsilon is finite and >= 0.
 Result check_epsilon(double epsilon) {
     if (std::isfinite(epsilon) && epsilon >= 0) {
@@ -501,9 +589,15 @@ Result check_epsilon(double epsilon) {
 }
 
 std::vector<TensorType> infer_batch_norm(std::string_view type_name, SignatureView signature,
-                                         const std::vector<TensorType>& inputs, double epsilon,
-                                         std::int64_t channel_axis) {
-    const Inputs parts = sort_into_parts(type_name, signature.inputs, inputs);
+                                         const std::vector<TensorType>& inputs,
+                                         const BatchNormAttributes& attributes) {
+    const auto& [epsilon, channel_axis, statistics_type] = attributes;
+    Inputs parts = sort_into_parts(type_name, signature.inputs, inputs);
+    const TensorType of_statistics{statistics_type.value_or(element::dynamic),
+                                   PartialShape::dynamic(1)};
+    if (statistics_type) {
+        parts.statistics.push_back({statistics_type_name, &of_statistics});
+    }
     Report report;
     report.holds(check_epsilon(epsilon));  // C1
     check_element_types(parts, report);
@@ -522,7 +616,9 @@ std::vector<TensorType> infer_batch_norm(std::string_view type_name, SignatureVi
         if (output.role == Role::mask) {
             outputs.push_back({element::u8, relu_mask_shape(data, channel_axis, channels)});
         } else if (is_channel_vector(output.role)) {
-            outputs.push_back({infer_vector_type(parts), PartialShape{channels}});
+            const bool is_of_given_type = is_statistic(output.role) && statistics_type;
+            outputs.push_back({is_of_given_type ? *statistics_type : infer_affine_type(parts),
+                               PartialShape{channels}});
         } else {
             outputs.push_back({infer_data_type(parts), data});
         }

@@ -22,8 +22,19 @@ namespace normgraph::op {
 /// The labels of the constraints of an op with this signature.
 std::vector<std::string_view> constraints_of(SignatureView signature, bool has_epsilon);
 
+/// C4 on one vector: whether one with this role and type goes with data of this type.
+bool vector_type_fits(Role role, element::Type vector, element::Type data);
+
 /// C1 on its own, for what sets epsilon after construction.
 std::optional<Violation> check_epsilon(double epsilon);
+
+/// The values of an op's attributes; nullopt stands for the type of gamma and beta, and for an op
+/// without statistics among its outputs.
+struct BatchNormAttributes {
+    double epsilon;
+    std::int64_t channel_axis;
+    std::optional<element::Type> statistics_type = std::nullopt;
+};
 
 /// Checks every constraint and merges what the inputs know of each other: element types in both
 /// directions, the data inputs' shapes with each other, the number of channels with all of them.
@@ -34,7 +45,7 @@ std::optional<Violation> check_epsilon(double epsilon);
 /// relu_mask.hpp). Throws NodeValidationFailure with every violated constraint,
 /// std::invalid_argument if there are not as many inputs as the signature has.
 std::vector<TensorType> infer_batch_norm(std::string_view type_name, SignatureView signature,
-                                         const std::vector<TensorType>& inputs, double epsilon,
-                                         std::int64_t channel_axis);
+                                         const std::vector<TensorType>& inputs,
+                                         const BatchNormAttributes& attributes);
 
 }  // namespace normgraph::op

@@ -30,7 +30,7 @@ Deltas BatchNormInference::make_adjoints(const Deltas& deltas) {
     const Output mean_delta = -(gmul * stages.in_compute_type(beta_delta));
     const Output variance_delta = minus_half * gmul * invsqrt * stages.in_compute_type(gamma_delta);
     return {backprop->output("input_delta"), gamma_delta, beta_delta,
-            stages.in_channel_type(mean_delta), stages.in_channel_type(variance_delta)};
+            stages.in_statistics_type(mean_delta), stages.in_statistics_type(variance_delta)};
 }
 
 }  // namespace normgraph::op

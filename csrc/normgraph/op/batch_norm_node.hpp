@@ -1,7 +1,9 @@
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -25,16 +27,21 @@ inline constexpr std::string_view like_input = "shape and element type of input"
 inline constexpr std::string_view vector_like_input =
     "(C), of input's element type, or f32 where input is f16 or bf16";
 inline constexpr std::string_view vector_like_gamma = "(C), the element type of gamma and beta";
+inline constexpr std::string_view given_statistics =
+    "(C), both of input's element type or of the next wider one: f32 where input is f16 or bf16, "
+    "f64 where it is f32";
 inline constexpr std::string_view statistics_of_forward_op =
-    "(C), like gamma: the statistics that the forward op normalized with, used as given";
+    "(C), both of input's element type or of the next wider one: the statistics that the forward "
+    "op normalized with, used as given";
+inline constexpr std::string_view statistics_of_batch = "(C), of statistics_type";
 
 inline constexpr Port input{"input", Role::input, "(., C, ...), of f16, bf16, f32 or f64"};
 inline constexpr Port gamma{"gamma", Role::gamma, vector_like_input};
 inline constexpr Port beta{"beta", Role::beta, vector_like_input};
-inline constexpr Port given_mean{"mean", Role::mean, vector_like_input};
-inline constexpr Port given_variance{"variance", Role::variance, vector_like_input};
-inline constexpr Port batch_mean{"mean", Role::mean, vector_like_gamma};
-inline constexpr Port batch_variance{"variance", Role::variance, vector_like_gamma};
+inline constexpr Port given_mean{"mean", Role::mean, given_statistics};
+inline constexpr Port given_variance{"variance", Role::variance, given_statistics};
+inline constexpr Port batch_mean{"mean", Role::mean, statistics_of_batch};
+inline constexpr Port batch_variance{"variance", Role::variance, statistics_of_batch};
 
 inline constexpr Port unread_beta{"beta", Role::beta,
                                   "(C), like gamma; checked, and not read: the gradients do not "
@@ -78,11 +85,38 @@ private:
     std::int64_t channel_axis_;
 };
 
+/// The base class of the ops that put out the statistics of the batch: the type of these.
+class StatisticsNode : public BatchNormNode {
+public:
+    static constexpr std::tuple attributes = std::tuple_cat(
+        BatchNormNode::attributes,
+        std::tuple{Attribute<std::optional<element::Type>>{
+            "statistics_type",
+            "element type of mean and variance: input's, or the next wider one, f32 where input is "
+            "f16 or bf16, f64 where it is f32; None means the type of gamma and beta"}});
+
+    /// nullopt stands for the type of gamma and beta.
+    std::optional<element::Type> statistics_type() const noexcept { return statistics_type_; }
+
+protected:
+    StatisticsNode(std::vector<Output> inputs, double epsilon, std::int64_t channel_axis,
+                   std::optional<element::Type> statistics_type, std::string friendly_name)
+        : BatchNormNode{std::move(inputs), epsilon, channel_axis, std::move(friendly_name)},
+          statistics_type_{statistics_type} {}
+
+    auto attribute_values() const {
+        return std::tuple_cat(BatchNormNode::attribute_values(), std::tuple{statistics_type_});
+    }
+
+private:
+    std::optional<element::Type> statistics_type_;
+};
+
 /// The type of each constructor argument that is an input, whatever its index.
 template <std::size_t>
 using InputArgument = const Output&;
 
-template <typename Derived, typename Inputs>
+template <typename Derived, typename Base, typename Inputs>
 class BatchNormOpWith;
 
 /// An op of the family. Besides what OpNode asks for, Derived has
@@ -90,9 +124,10 @@ class BatchNormOpWith;
 ///     function_name   what the op is called as a function on arrays
 ///     documentation   a summary in one line, an empty line, and the formula, as Python shows them
 ///     decompose and make_adjoints
-template <typename Derived, std::size_t... index>
-class BatchNormOpWith<Derived, std::index_sequence<index...>>
-    : public OpNode<Derived, BatchNormNode> {
+template <typename Derived, typename Base, std::size_t... index>
+class BatchNormOpWith<Derived, Base, std::index_sequence<index...>> : public OpNode<Derived, Base> {
+    static constexpr bool has_statistics_type = std::derived_from<Base, StatisticsNode>;
+
 public:
     /// Input and gradient are (., C, ...) with C at channel_axis, channel vectors are (C), a mask
     /// is what BatchNormTrainingRelu puts out. Throws NodeValidationFailure. An empty friendly name
@@ -100,24 +135,34 @@ public:
     explicit BatchNormOpWith(InputArgument<index>... inputs, double epsilon,
                              std::int64_t channel_axis = default_channel_axis,
                              std::string friendly_name = {})
-        : OpNode<Derived, BatchNormNode>{
-              {inputs...}, epsilon, channel_axis, std::move(friendly_name)} {
+        requires(!has_statistics_type)
+        : OpNode<Derived, Base>{{inputs...}, epsilon, channel_axis, std::move(friendly_name)} {
+        this->validate_and_infer_types();
+    }
+    explicit BatchNormOpWith(InputArgument<index>... inputs, double epsilon,
+                             std::int64_t channel_axis = default_channel_axis,
+                             std::optional<element::Type> statistics_type = std::nullopt,
+                             std::string friendly_name = {})
+        requires has_statistics_type
+        : OpNode<Derived, Base>{
+              {inputs...}, epsilon, channel_axis, statistics_type, std::move(friendly_name)} {
         this->validate_and_infer_types();
     }
 
     /// The types of the outputs for inputs of these types, in the order of the signature.
     /// Throws NodeValidationFailure, std::invalid_argument for a wrong number of inputs.
-    static std::vector<TensorType> infer(const std::vector<TensorType>& inputs, double epsilon,
-                                         std::int64_t channel_axis) {
-        return infer_batch_norm(Derived::class_name, Derived::signature, inputs, epsilon,
-                                channel_axis);
+    static std::vector<TensorType> infer(
+        const std::vector<TensorType>& inputs, double epsilon, std::int64_t channel_axis,
+        std::optional<element::Type> statistics_type = std::nullopt) {
+        return infer_batch_norm(Derived::class_name, Derived::signature, inputs,
+                                {epsilon, channel_axis, statistics_type});
     }
 
     SignatureView ports() const noexcept final { return Derived::signature; }
 };
 
-template <typename Derived, std::size_t input_count>
-using BatchNormOp = BatchNormOpWith<Derived, std::make_index_sequence<input_count>>;
+template <typename Derived, std::size_t input_count, typename Base = BatchNormNode>
+using BatchNormOp = BatchNormOpWith<Derived, Base, std::make_index_sequence<input_count>>;
 
 /// What mean and variance are to a backward pass: computed from the batch, so that gradients flow
 /// through them, or given.

@@ -1,6 +1,6 @@
 #include "normgraph/op/batch_norm_stages.hpp"
 
-#include <algorithm>
+#include <initializer_list>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -17,13 +17,37 @@ element::Type known_type(const Node& node, const char* of_what, element::Type ty
     return type;
 }
 
-/// Each op of the family has gamma; an op without channel outputs has inferred it all the same.
-element::Type channel_type_of(BatchNormNode& node) {
-    const std::span<const Port> outputs = node.ports().outputs;
-    const auto vector = std::ranges::find_if(outputs, is_channel_vector, &Port::role);
-    return vector == outputs.end()
-               ? node.source(Role::gamma).element_type()
-               : node.output_type(static_cast<std::size_t>(vector - outputs.begin())).element_type;
+/// The element type of the output or else the input with this role; dynamic if there is neither, or
+/// if it is not known.
+element::Type type_of(BatchNormNode& node, Role role) {
+    const auto& [inputs, outputs] = node.ports();
+    if (has(outputs, role)) {
+        return node.output_type(index_of(outputs, role)).element_type;
+    }
+    return has(inputs, role) ? node.source(role).element_type() : element::dynamic;
+}
+
+/// The first type that is known of the channel vectors with these roles, which share it; else
+/// `otherwise`.
+element::Type shared_type_of(BatchNormNode& node, std::initializer_list<Role> roles,
+                             element::Type otherwise) {
+    for (const Role role : roles) {
+        if (const element::Type type = type_of(node, role); type.is_static()) {
+            return type;
+        }
+    }
+    return otherwise;
+}
+
+/// Beside 16-bit data gamma and beta may be f32, beside others they are as these.
+element::Type affine_type_of(BatchNormNode& node, element::Type data) {
+    const bool is_data_type = data.size() >= element::f32.size();
+    return shared_type_of(node, {Role::gamma_delta, Role::gamma, Role::beta},
+                          is_data_type ? data : element::dynamic);
+}
+
+element::Type wider_of(element::Type left, element::Type right) {
+    return right.size() > left.size() ? right : left;
 }
 
 /// The sum of those that are there; nullopt if neither is.
@@ -41,8 +65,10 @@ BatchNormStages::BatchNormStages(BatchNormNode& node, element::Type compute_type
     : node_{node},
       axes_{node.channel_axis()},
       data_type_{known_type(node, "data", node.output_type(0).element_type)},
-      channel_type_{known_type(node, "channel vectors", channel_type_of(node))},
-      compute_type_{compute_type.is_dynamic() ? channel_type_ : compute_type} {
+      affine_type_{known_type(node, "gamma and beta", affine_type_of(node, data_type_))},
+      statistics_type_{shared_type_of(node, {Role::mean, Role::variance}, affine_type_)},
+      compute_type_{compute_type.is_dynamic() ? wider_of(affine_type_, statistics_type_)
+                                              : compute_type} {
     for (const Port& port : node.ports().inputs) {
         if (port.role != Role::mask) {
             inputs_.emplace(port.role, in_compute_type(node.source(port.role)));
@@ -93,7 +119,7 @@ std::vector<Output> BatchNormStages::backprop(const Output& normed_delta,
             named(input_delta + (centered + centered) * square_delta + share_of_mean(mean_delta),
                   "input_delta");
     }
-    return {in_data_type(input_delta), in_channel_type(gamma_delta), in_channel_type(beta_delta)};
+    return {in_data_type(input_delta), in_affine_type(gamma_delta), in_affine_type(beta_delta)};
 }
 
 TrainingStages training_stages(BatchNormNode& node, element::Type compute_type) {
@@ -103,8 +129,8 @@ TrainingStages training_stages(BatchNormNode& node, element::Type compute_type) 
     const Output square = named(centered * centered, "square");
     const Output variance = named(stages.mean_per_channel(square), "variance");
     const Output normed = stages.normed(centered, variance);
-    return {stages.in_data_type(normed), stages.in_channel_type(mean),
-            stages.in_channel_type(variance)};
+    return {stages.in_data_type(normed), stages.in_statistics_type(mean),
+            stages.in_statistics_type(variance)};
 }
 
 /// The gradient of the input for deltas of the outputs mean and variance; nullopt for neither.

@@ -27,7 +27,7 @@ namespace normgraph::op {
 /// mean_delta takes the path through normed alone: at the batch's own mean, ∂variance/∂mean is 0.
 class BatchNormStages {
 public:
-    /// Computes in this type; in that of the channel vectors if it is dynamic. Throws
+    /// Computes in this type; in the widest of the channel vectors' if it is dynamic. Throws
     /// std::invalid_argument, naming the node, if an element type that is needed is not known.
     BatchNormStages(BatchNormNode& node, element::Type compute_type);
 
@@ -36,7 +36,12 @@ public:
     /// A value in the type that is computed in.
     Output in_compute_type(const Output& value) const { return convert(value, compute_type_); }
     Output in_data_type(const Output& value) const { return convert(value, data_type_); }
-    Output in_channel_type(const Output& value) const { return convert(value, channel_type_); }
+    /// The type of gamma and beta.
+    Output in_affine_type(const Output& value) const { return convert(value, affine_type_); }
+    /// The type of mean and variance; that of gamma and beta if it is not known.
+    Output in_statistics_type(const Output& value) const {
+        return convert(value, statistics_type_);
+    }
 
     /// A channel vector for each element of the input.
     Output for_each_element(const Output& vector) const;
@@ -62,7 +67,8 @@ private:
     BatchNormNode& node_;
     std::vector<std::int64_t> axes_;
     element::Type data_type_;
-    element::Type channel_type_;
+    element::Type affine_type_;
+    element::Type statistics_type_;
     element::Type compute_type_;
     std::map<Role, Output> inputs_;  // converted once, however often they are read
 };

@@ -11,7 +11,7 @@ namespace normgraph::op {
 /// Normalizes each channel with the statistics of this batch: see `documentation`.
 ///
 /// Constraints: C1, C2, C4, C5, C6, C8, C9, C10 (see batch_norm_constraints.hpp).
-class BatchNormTraining final : public BatchNormOp<BatchNormTraining, 3> {
+class BatchNormTraining final : public BatchNormOp<BatchNormTraining, 3, StatisticsNode> {
 public:
     static constexpr std::string_view class_name = "BatchNormTraining";
     static constexpr std::string_view function_name = "batch_norm_training";

@@ -12,7 +12,7 @@ namespace normgraph::op {
 /// are 0 (see relu_mask_shape in relu_mask.hpp).
 ///
 /// Constraints: C1, C2, C4, C5, C6, C8, C9, C10 (see batch_norm_constraints.hpp).
-class BatchNormTrainingRelu final : public BatchNormOp<BatchNormTrainingRelu, 3> {
+class BatchNormTrainingRelu final : public BatchNormOp<BatchNormTrainingRelu, 3, StatisticsNode> {
 public:
     static constexpr std::string_view class_name = "BatchNormTrainingRelu";
     static constexpr std::string_view function_name = "batch_norm_training_relu";

@@ -19,7 +19,9 @@ inline constexpr std::array constraints{
     Constraint{"C2", "{input} has a real element type: f16, bf16, f32 or f64"},
     Constraint{"C3", "{delta} has {input}'s element type"},
     Constraint{"C4",
-               "the channel vectors share one type: {input}'s, or f32 when it is f16 or bf16"},
+               "gamma and beta share one type: {input}'s, or f32 when it is f16 or bf16; mean and "
+               "variance share one: {input}'s or the next wider one, f32 when it is f16 or bf16, "
+               "f64 when it is f32"},
     Constraint{"C5", "the rank of {input} is at least 2"},
     Constraint{"C6", "channel_axis lies within the rank, -rank to rank - 1"},
     Constraint{"C7", "the shapes of {delta} and {input} agree, without broadcasting"},

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -52,8 +53,7 @@ public:
     void visit_attributes(AttributeVisitor& visitor) const final {
         const auto values = this->attribute_values();
         [&]<std::size_t... index>(std::index_sequence<index...>) {
-            (visitor.on_attribute(std::get<index>(Derived::attributes).name,
-                                  std::get<index>(values)),
+            (show(visitor, std::get<index>(Derived::attributes).name, std::get<index>(values)),
              ...);
         }(std::make_index_sequence<std::tuple_size_v<decltype(values)>>());
     }
@@ -62,6 +62,17 @@ protected:
     using Base::Base;
 
 private:
+    template <typename Value>
+    static void show(AttributeVisitor& visitor, std::string_view name, const Value& value) {
+        visitor.on_attribute(name, value);
+    }
+    static void show(AttributeVisitor& visitor, std::string_view name,
+                     const std::optional<element::Type>& value) {
+        if (value) {
+            visitor.on_attribute(name, *value);
+        }
+    }
+
     std::vector<TensorType> infer_types(const std::vector<TensorType>& inputs) const final {
         return std::apply([&](const auto&... values) { return Derived::infer(inputs, values...); },
                           this->attribute_values());

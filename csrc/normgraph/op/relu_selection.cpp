@@ -22,7 +22,7 @@ ReluMask::ReluMask(const Output& input, std::int64_t channel_axis, std::string f
 
 std::vector<TensorType> ReluMask::infer(const std::vector<TensorType>& inputs,
                                         std::int64_t channel_axis) {
-    return infer_batch_norm(class_name, signature, inputs, no_epsilon, channel_axis);
+    return infer_batch_norm(class_name, signature, inputs, {no_epsilon, channel_axis});
 }
 
 ReluMaskSelect::ReluMaskSelect(const Output& activated_delta, const Output& mask,
@@ -33,7 +33,7 @@ ReluMaskSelect::ReluMaskSelect(const Output& activated_delta, const Output& mask
 
 std::vector<TensorType> ReluMaskSelect::infer(const std::vector<TensorType>& inputs,
                                               std::int64_t channel_axis) {
-    return infer_batch_norm(class_name, signature, inputs, no_epsilon, channel_axis);
+    return infer_batch_norm(class_name, signature, inputs, {no_epsilon, channel_axis});
 }
 
 Deltas ReluMaskSelect::make_adjoints(const Deltas& deltas) {

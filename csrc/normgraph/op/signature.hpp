@@ -38,6 +38,11 @@ constexpr bool is_channel_vector(Role role) {
     return Role::gamma <= role && role <= Role::beta_delta;
 }
 
+/// mean and variance share one type, and the other channel vectors another.
+constexpr bool is_statistic(Role role) {
+    return role == Role::mean || role == Role::variance;
+}
+
 /// One input or output.
 struct Port {
     std::string_view name;
@@ -87,7 +92,8 @@ template <typename Op>
 inline constexpr auto output_names_of = names_of(Op::signature.outputs);
 
 /// One attribute of an op, in the order of its constructor's arguments. A number or a flag has a
-/// default unless it is required; a list of axes is empty by default; an element type is required.
+/// default unless it is required; a list of axes is empty by default; an element type is required,
+/// unless it is a std::optional, which is shown among a node's attributes only where it is there.
 template <typename Value>
 struct Attribute {
     struct Empty {};

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "normgraph/pass/rewrite.hpp"
+#include "normgraph/pass/widen_statistics.hpp"
 
 namespace normgraph::pass {
 
@@ -12,7 +13,8 @@ Function decompose(const Function& function, element::Type compute_type) {
         throw std::invalid_argument("compute_type: expected f16, bf16, f32 or f64, got " +
                                     std::string(compute_type.name()));
     }
-    return rewrite(function, [&](const Node& /*original*/, Node& node) {
+    // What is computed in compute_type is not to be rounded to 16 bits between the ops.
+    return rewrite(widen_statistics(function), [&](const Node& /*original*/, Node& node) {
         return node.decompose(compute_type);
     });
 }

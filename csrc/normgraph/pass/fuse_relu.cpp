@@ -59,7 +59,8 @@ std::unordered_set<const Node*> find_activated(const Function& function) {
 std::vector<Output> fuse_forward(const op::BatchNormTraining& node) {
     const auto& inputs = node.input_values();
     const auto fused = std::make_shared<op::BatchNormTrainingRelu>(
-        inputs[0], inputs[1], inputs[2], node.epsilon(), node.channel_axis(), node.friendly_name());
+        inputs[0], inputs[1], inputs[2], node.epsilon(), node.channel_axis(),
+        node.statistics_type(), node.friendly_name());
     return {fused->output("activated"), fused->output("mean"), fused->output("variance")};
 }
 

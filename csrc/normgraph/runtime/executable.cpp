@@ -12,6 +12,7 @@
 #include "normgraph/ir/text.hpp"
 #include "normgraph/pass/fuse_relu.hpp"
 #include "normgraph/pass/merge_equal_nodes.hpp"
+#include "normgraph/pass/widen_statistics.hpp"
 #include "normgraph/runtime/cache_lock.hpp"
 #include "normgraph/runtime/lowering.hpp"
 #include "normgraph/runtime/memory_pool.hpp"
@@ -40,10 +41,11 @@ Function copy_of(const Function& function) {
     return {copied(function.results()), std::move(parameters), function.friendly_name()};
 }
 
-/// What runs. The reference runs a graph as it stands.
+/// What runs. Statistics of 16-bit data are wide for all backends, which have the same bits; else
+/// the reference runs a graph as it stands.
 Function prepared(const Function& function, Backend backend) {
-    return backend == Backend::reference ? function
-                                         : pass::fuse_relu(pass::merge_equal_nodes(function));
+    Function wide = pass::widen_statistics(function);
+    return backend == Backend::reference ? wide : pass::fuse_relu(pass::merge_equal_nodes(wide));
 }
 
 bool describes(const TensorType& declared, const TensorType& type) {

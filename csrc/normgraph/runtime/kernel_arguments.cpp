@@ -1,7 +1,5 @@
 #include "normgraph/runtime/kernel_arguments.hpp"
 
-#include "normgraph/indices/axis.hpp"
-
 namespace normgraph::runtime {
 
 kernel::ElementType kernel_type(element::Type type) {
@@ -40,31 +38,6 @@ kernel::StorageType storage_type(element::Type type) {
         default:
             return kernel::storage_type(kernel_type(type));
     }
-}
-
-namespace {
-
-kernel::ElementType channel_type(std::span<const OptionalArray> inputs,
-                                 std::span<const OptionalArray> outputs) {
-    for (const auto& arrays : {inputs, outputs}) {
-        for (const OptionalArray& array : arrays) {
-            if (array && array->shape.size() == 1) {
-                return kernel_type(array->element_type);
-            }
-        }
-    }
-    return kernel_type(inputs[0]->element_type);
-}
-
-}  // namespace
-
-kernel::Problem problem_of(std::span<const OptionalArray> inputs,
-                           std::span<const OptionalArray> outputs, double epsilon,
-                           std::int64_t channel_axis) {
-    const Array& input = *inputs[0];
-    const auto rank = static_cast<std::int64_t>(input.shape.size());
-    return {input.shape, axis_from_front(channel_axis, rank), kernel_type(input.element_type),
-            channel_type(inputs, outputs), epsilon};
 }
 
 kernel::ConstTensor const_tensor(const OptionalArray& array) {

@@ -13,12 +13,6 @@ kernel::ElementType kernel_type(element::Type type);
 /// Of a static type.
 kernel::StorageType storage_type(element::Type type);
 
-/// Index 0 of inputs is `input`. The channel type is that of the first array of rank 1, input or
-/// output; data of rank 1 does not exist.
-kernel::Problem problem_of(std::span<const OptionalArray> inputs,
-                           std::span<const OptionalArray> outputs, double epsilon,
-                           std::int64_t channel_axis);
-
 kernel::ConstTensor const_tensor(const OptionalArray& array);
 kernel::Tensor tensor(const OptionalArray& array);
 kernel::ConstChannelVector const_channel_vector(const OptionalArray& array);

@@ -11,6 +11,7 @@
 #include "normgraph/op/batch_norm_family.hpp"
 #include "normgraph/runtime/kernel_arguments.hpp"
 
+#include "normgraph/indices/axis.hpp"
 #include "normgraph/indices/element_limit.hpp"
 
 namespace normgraph::runtime {
@@ -27,8 +28,8 @@ std::vector<TensorType> tensor_types(std::span<const OptionalArray> inputs) {
 }
 
 std::vector<TensorType> validate_anew(const KernelCall& call, std::span<const OptionalArray> inputs,
-                                      double epsilon, std::int64_t channel_axis) {
-    std::vector<TensorType> outputs = call.infer(tensor_types(inputs), epsilon, channel_axis);
+                                      const op::BatchNormAttributes& attributes) {
+    std::vector<TensorType> outputs = call.infer(tensor_types(inputs), attributes);
     const Array& input = *inputs[0];
     if (call.needs_elements() && input.is_empty()) {
         throw std::invalid_argument(
@@ -52,15 +53,16 @@ std::vector<TensorType> validate_anew(const KernelCall& call, std::span<const Op
 /// All that `validate_anew` depends on, as numbers to compare.
 class Signature {
 public:
-    Signature(std::span<const OptionalArray> inputs, double epsilon, std::int64_t channel_axis) {
-        size_ = 2 + inputs.size();
+    Signature(std::span<const OptionalArray> inputs, const op::BatchNormAttributes& attributes) {
+        size_ = 3 + inputs.size();
         for (const OptionalArray& input : inputs) {
             size_ += input ? input->shape.size() : 0;
         }
         if (fits()) {
             std::int64_t* next = numbers_.data();
-            *next++ = std::bit_cast<std::int64_t>(epsilon);
-            *next++ = channel_axis;
+            *next++ = std::bit_cast<std::int64_t>(attributes.epsilon);
+            *next++ = attributes.channel_axis;
+            *next++ = attributes.statistics_type ? kind_number(*attributes.statistics_type) : -1;
             for (const OptionalArray& input : inputs) {
                 *next++ = input ? rank_and_type(*input) : -1;
                 if (input) {
@@ -88,7 +90,10 @@ private:
     static std::int64_t rank_and_type(const Array& input) {
         constexpr std::int64_t more_than_all_types = 256;
         return static_cast<std::int64_t>(input.shape.size()) * more_than_all_types +
-               static_cast<std::int64_t>(input.element_type.kind());
+               kind_number(input.element_type);
+    }
+    static std::int64_t kind_number(element::Type type) {
+        return static_cast<std::int64_t>(type.kind());
     }
 
     std::array<std::int64_t, 40> numbers_;
@@ -113,6 +118,22 @@ public:
     Arrays(std::span<const OptionalArray> inputs, std::span<const OptionalArray> outputs)
         : inputs_(inputs), outputs_(outputs) {}
 
+    kernel::Problem problem(double epsilon, std::int64_t channel_axis) const {
+        using op::Role;
+        const Array& data = *input(Role::input);
+        const auto rank = static_cast<std::int64_t>(data.shape.size());
+        const std::array affine{&input(Role::gamma), &input(Role::beta), &output(Role::gamma_delta),
+                                &output(Role::beta_delta)};
+        const std::array statistics{&input(Role::mean), &input(Role::variance), &output(Role::mean),
+                                    &output(Role::variance)};
+        return {.shape = data.shape,
+                .channel_axis = axis_from_front(channel_axis, rank),
+                .data_type = kernel_type(data.element_type),
+                .affine_type = shared_type(affine, data),
+                .statistics_type = shared_type(statistics, data),
+                .epsilon = epsilon};
+    }
+
     kernel::ConstTensor tensor(op::Role role) const { return const_tensor(input(role)); }
     kernel::ConstChannelVector vector(op::Role role) const {
         return const_channel_vector(input(role));
@@ -129,6 +150,13 @@ public:
     }
 
 private:
+    /// Of those that are there; that of the data if none is.
+    static kernel::ElementType shared_type(std::span<const OptionalArray* const> vectors,
+                                           const Array& data) {
+        const auto found = std::ranges::find_if(
+            vectors, [](const OptionalArray* vector) { return vector->has_value(); });
+        return kernel_type(found == vectors.end() ? data.element_type : (**found)->element_type);
+    }
     static const OptionalArray& find(std::span<const OptionalArray> arrays,
                                      std::span<const op::Port> ports, op::Role role) {
         static constinit const OptionalArray absent = std::nullopt;
@@ -157,8 +185,8 @@ void run(std::span<const OptionalArray> inputs, std::span<const OptionalArray> o
          double epsilon, std::int64_t channel_axis, std::int64_t num_threads,
          const kernel::Implementation& implementation) {
     using op::Role;
-    const kernel::Problem problem = problem_of(inputs, outputs, epsilon, channel_axis);
     const Arrays<Op> arrays(inputs, outputs);
+    const kernel::Problem problem = arrays.problem(epsilon, channel_axis);
     if constexpr (op::has(Op::signature.inputs, Role::delta)) {
         kernel::run(
             kernel::BatchNormBackpropArguments{
@@ -199,6 +227,20 @@ void run(std::span<const OptionalArray> inputs, std::span<const OptionalArray> o
     }
 }
 
+template <typename Op>
+std::vector<TensorType> infer(const std::vector<TensorType>& inputs,
+                              const op::BatchNormAttributes& attributes) {
+    return op::infer_batch_norm(Op::class_name, Op::signature, inputs, attributes);
+}
+
+/// Statistics of 16-bit data are f32 where nothing else is asked for.
+void complete(op::BatchNormAttributes& attributes, const KernelCall& call, const Array& input) {
+    const bool is_sixteen_bit = input.element_type.is_real() && input.element_type.size() == 2;
+    if (call.has_statistics() && is_sixteen_bit && !attributes.statistics_type) {
+        attributes.statistics_type = element::f32;
+    }
+}
+
 template <typename... Ops>
 struct KernelCalls {
     static constexpr std::array calls{KernelCall{.name = Ops::function_name,
@@ -206,7 +248,7 @@ struct KernelCalls {
                                                  .inputs = Ops::signature.inputs,
                                                  .outputs = Ops::signature.outputs,
                                                  .documentation = Ops::documentation,
-                                                 .infer = Ops::infer,
+                                                 .infer = infer<Ops>,
                                                  .run = run<Ops>}...};
 };
 
@@ -218,13 +260,14 @@ std::span<const KernelCall> kernel_calls() {
 
 std::shared_ptr<const std::vector<TensorType>> validate(const KernelCall& call,
                                                         std::span<const OptionalArray> inputs,
-                                                        double epsilon, std::int64_t channel_axis) {
+                                                        op::BatchNormAttributes attributes) {
+    complete(attributes, call, *inputs[0]);
     thread_local std::array<Remembered, 32> memory;
-    const Signature signature(inputs, epsilon, channel_axis);
+    const Signature signature(inputs, attributes);
     Remembered& entry = memory[signature.fits() ? signature.hash() % memory.size() : 0];
     if (!signature.fits() || !entry.is(call, signature)) {
         auto outputs = std::make_shared<const std::vector<TensorType>>(
-            validate_anew(call, inputs, epsilon, channel_axis));
+            validate_anew(call, inputs, attributes));
         if (!signature.fits()) {
             return outputs;
         }

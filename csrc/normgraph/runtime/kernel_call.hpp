@@ -9,6 +9,7 @@
 
 #include "normgraph/ir/tensor_type.hpp"
 #include "normgraph/kernel/dispatch.hpp"
+#include "normgraph/op/batch_norm_constraints.hpp"
 #include "normgraph/op/signature.hpp"
 #include "normgraph/runtime/array.hpp"
 
@@ -26,14 +27,17 @@ struct KernelCall {
     std::span<const op::Port> outputs;
     std::string_view documentation;  ///< the op's, see BatchNormOp
 
+    /// Whether the statistics of the batch are among the outputs.
+    bool has_statistics() const { return op::has(outputs, op::Role::mean); }
+
     /// Whether an empty batch is refused, since it has no statistics.
     bool needs_elements() const {
         return !op::has(inputs, op::Role::mean) && !op::has(inputs, op::Role::delta);
     }
 
     /// The op's validation (see its `infer`).
-    std::vector<TensorType> (*infer)(const std::vector<TensorType>& inputs, double epsilon,
-                                     std::int64_t channel_axis);
+    std::vector<TensorType> (*infer)(const std::vector<TensorType>& inputs,
+                                     const op::BatchNormAttributes& attributes);
     /// Runs the implementation's kernel, on at most num_threads threads, on what `validate` and
     /// `check_output` have accepted. Throws std::invalid_argument, before it writes anything, for a
     /// mask that is not C-contiguous.
@@ -45,8 +49,10 @@ struct KernelCall {
 /// A call for each op of the family (see batch_norm_family.hpp).
 std::span<const KernelCall> kernel_calls();
 
-/// Element types and shapes of the outputs, all static. Channel vectors of which no input knows the
-/// type (16-bit data, gamma and beta absent) are f32.
+/// Element types and shapes of the outputs, all static. Gradients of gamma and beta whose type no
+/// input knows (16-bit data, gamma and beta absent) are f32, and so are statistics of 16-bit data
+/// unless the attributes name a type: rounded to 16 bits they would cost the gradient its digits,
+/// and f16 has no variance from 65520 on.
 ///
 /// Throws NodeValidationFailure with the op's labels and texts, and std::invalid_argument for an
 /// empty batch where the op needs elements, or for more elements than 64-bit byte offsets reach.
@@ -56,6 +62,6 @@ std::span<const KernelCall> kernel_calls();
 /// that memory, and stays as it is whatever is validated next.
 std::shared_ptr<const std::vector<TensorType>> validate(const KernelCall& call,
                                                         std::span<const OptionalArray> inputs,
-                                                        double epsilon, std::int64_t channel_axis);
+                                                        op::BatchNormAttributes attributes);
 
 }  // namespace normgraph::runtime

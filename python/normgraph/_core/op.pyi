@@ -43,6 +43,7 @@ class Add(Node):
     input_names: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
+    optional_attributes: ClassVar[tuple[str, ...]]
     def __init__(
         self,
         left: _Value,
@@ -60,6 +61,7 @@ class BatchNormInference(BatchNormNode):
     input_names: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
+    optional_attributes: ClassVar[tuple[str, ...]]
     def __init__(
         self,
         input: _Value,
@@ -87,6 +89,7 @@ class BatchNormInferenceBackprop(BatchNormNode):
     input_names: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
+    optional_attributes: ClassVar[tuple[str, ...]]
     def __init__(
         self,
         input: _Value,
@@ -116,6 +119,7 @@ class BatchNormTraining(BatchNormNode):
     input_names: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
+    optional_attributes: ClassVar[tuple[str, ...]]
     def __init__(
         self,
         input: _Value,
@@ -123,8 +127,11 @@ class BatchNormTraining(BatchNormNode):
         beta: _Value,
         epsilon: float = 1e-5,
         channel_axis: int = 1,
+        statistics_type: _TypeLike | None = None,
         name: str | None = None,
     ) -> None: ...
+    @property
+    def statistics_type(self) -> Type | None: ...
     @staticmethod
     def infer(
         input: tuple[_TypeLike, _ShapeLike],
@@ -132,6 +139,7 @@ class BatchNormTraining(BatchNormNode):
         beta: tuple[_TypeLike, _ShapeLike],
         epsilon: float = 1e-5,
         channel_axis: int = 1,
+        statistics_type: _TypeLike | None = None,
     ) -> tuple[tuple[Type, PartialShape], ...]: ...
 
 @final
@@ -139,6 +147,7 @@ class BatchNormTrainingBackprop(BatchNormNode):
     input_names: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
+    optional_attributes: ClassVar[tuple[str, ...]]
     def __init__(
         self,
         input: _Value,
@@ -168,6 +177,7 @@ class BatchNormTrainingRelu(BatchNormNode):
     input_names: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
+    optional_attributes: ClassVar[tuple[str, ...]]
     def __init__(
         self,
         input: _Value,
@@ -175,8 +185,11 @@ class BatchNormTrainingRelu(BatchNormNode):
         beta: _Value,
         epsilon: float = 1e-5,
         channel_axis: int = 1,
+        statistics_type: _TypeLike | None = None,
         name: str | None = None,
     ) -> None: ...
+    @property
+    def statistics_type(self) -> Type | None: ...
     @staticmethod
     def infer(
         input: tuple[_TypeLike, _ShapeLike],
@@ -184,6 +197,7 @@ class BatchNormTrainingRelu(BatchNormNode):
         beta: tuple[_TypeLike, _ShapeLike],
         epsilon: float = 1e-5,
         channel_axis: int = 1,
+        statistics_type: _TypeLike | None = None,
     ) -> tuple[tuple[Type, PartialShape], ...]: ...
 
 @final
@@ -191,6 +205,7 @@ class BatchNormTrainingReluBackprop(BatchNormNode):
     input_names: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
+    optional_attributes: ClassVar[tuple[str, ...]]
     def __init__(
         self,
         input: _Value,
@@ -222,6 +237,7 @@ class Broadcast(Node):
     input_names: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
+    optional_attributes: ClassVar[tuple[str, ...]]
     def __init__(
         self,
         value: _Value,
@@ -243,6 +259,7 @@ class Convert(Node):
     input_names: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
+    optional_attributes: ClassVar[tuple[str, ...]]
     def __init__(
         self,
         value: _Value,
@@ -262,6 +279,7 @@ class Divide(Node):
     input_names: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
+    optional_attributes: ClassVar[tuple[str, ...]]
     def __init__(
         self,
         left: _Value,
@@ -279,6 +297,7 @@ class MatrixMultiply(Node):
     input_names: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
+    optional_attributes: ClassVar[tuple[str, ...]]
     def __init__(
         self,
         left: _Value,
@@ -304,6 +323,7 @@ class Mean(Node):
     input_names: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
+    optional_attributes: ClassVar[tuple[str, ...]]
     def __init__(
         self,
         value: _Value,
@@ -323,6 +343,7 @@ class MeanBackprop(Node):
     input_names: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
+    optional_attributes: ClassVar[tuple[str, ...]]
     def __init__(
         self,
         delta: _Value,
@@ -344,6 +365,7 @@ class Multiply(Node):
     input_names: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
+    optional_attributes: ClassVar[tuple[str, ...]]
     def __init__(
         self,
         left: _Value,
@@ -361,6 +383,7 @@ class Negate(Node):
     input_names: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
+    optional_attributes: ClassVar[tuple[str, ...]]
     def __init__(
         self,
         value: _Value,
@@ -376,6 +399,7 @@ class Relu(Node):
     input_names: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
+    optional_attributes: ClassVar[tuple[str, ...]]
     def __init__(
         self,
         value: _Value,
@@ -391,6 +415,7 @@ class ReluBackprop(Node):
     input_names: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
+    optional_attributes: ClassVar[tuple[str, ...]]
     def __init__(
         self,
         value: _Value,
@@ -408,6 +433,7 @@ class ReluMask(Node):
     input_names: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
+    optional_attributes: ClassVar[tuple[str, ...]]
     def __init__(
         self,
         input: _Value,
@@ -427,6 +453,7 @@ class ReluMaskSelect(Node):
     input_names: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
+    optional_attributes: ClassVar[tuple[str, ...]]
     def __init__(
         self,
         activated_delta: _Value,
@@ -448,6 +475,7 @@ class SquareRoot(Node):
     input_names: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
+    optional_attributes: ClassVar[tuple[str, ...]]
     def __init__(
         self,
         value: _Value,
@@ -463,6 +491,7 @@ class Subtract(Node):
     input_names: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
+    optional_attributes: ClassVar[tuple[str, ...]]
     def __init__(
         self,
         left: _Value,
@@ -480,6 +509,7 @@ class Sum(Node):
     input_names: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
+    optional_attributes: ClassVar[tuple[str, ...]]
     def __init__(
         self,
         value: _Value,

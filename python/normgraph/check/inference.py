@@ -51,8 +51,8 @@ def training_backprop() -> str:
 def inference_backprop() -> str:
     """Infer everything from normalized_delta and one channel vector."""
     unknown = ng.Parameter("dynamic", None)
-    mean, delta = ng.Parameter("f32", [None]), ng.Parameter("f16", [8, 24, None])
-    node = ng.op.BatchNormInferenceBackprop(unknown, unknown, unknown, mean, unknown, delta)
+    beta, delta = ng.Parameter("f32", [None]), ng.Parameter("f16", [8, 24, None])
+    node = ng.op.BatchNormInferenceBackprop(unknown, unknown, beta, unknown, unknown, delta)
     return require_outputs(
         node, input_delta="f16{8,24,?}", gamma_delta="f32{24}", beta_delta="f32{24}"
     )
@@ -73,10 +73,10 @@ def training_relu() -> str:
 def training_relu_backprop() -> str:
     """Infer the data from activated_delta, and check the mask against it."""
     unknown = ng.Parameter("dynamic", None)
-    mean, mask = ng.Parameter("f32", [None]), ng.Parameter("u8", [None, 24, 2])
+    gamma, mask = ng.Parameter("f32", [None]), ng.Parameter("u8", [None, 24, 2])
     delta = ng.Parameter("f16", [8, 24, 9])
     node = ng.op.BatchNormTrainingReluBackprop(
-        unknown, unknown, unknown, mean, unknown, mask, delta
+        unknown, gamma, unknown, unknown, unknown, mask, delta
     )
     return require_outputs(
         node, input_delta="f16{8,24,9}", gamma_delta="f32{24}", beta_delta="f32{24}"

@@ -61,7 +61,7 @@ def to_json(value: object) -> Any:
 
 def attributes_from_json(values: dict[str, Value], kinds: dict[str, Kind]) -> dict[str, Any]:
     """The constructor's arguments, from an object's members. Raises FormatError."""
-    attributes = {name: READERS[kind](values[name]) for name, kind in kinds.items()}
+    attributes = {name: READERS[kinds[name]](value) for name, value in values.items()}
     if "data" in attributes:
         attributes["data"] = elements(
             values["data"], attributes["element_type"], static_shape(values["shape"])

@@ -155,10 +155,11 @@ def node_from_json(value: Value, before: list[Node]) -> Node:
     if op not in SOURCES and op not in OPS:
         members["op"].expect("an op of this version")
     kinds = SOURCES.get(op) or OPS[op].attribute_kinds
+    optional = () if op in SOURCES else OPS[op].optional_attributes
     name = name_from_json(members["name"])
     inputs = members["inputs"].members(() if op in SOURCES else OPS[op].input_names)
     sources = [reference_from_json(source, before) for source in inputs.values()]
-    attributes = attributes_from_json(members["attributes"].members(kinds), kinds)
+    attributes = attributes_from_json(members["attributes"].members(kinds, optional), kinds)
     return construct(value, op, sources, attributes, name)
 
 

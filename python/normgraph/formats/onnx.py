@@ -269,9 +269,12 @@ class Writer(GraphWriter):
         and outputs of the model.
         """
         data, *vectors = (self.values[value.source] for value in node.inputs)
-        channel_type = vectors[0].element
+        statistics_type = node.outputs[1].element_type.name if is_training else ""
         order = channels_second(node.channel_axis % len(data.shape), len(data.shape))
-        moved = self.transpose(self.widened(data), order)
+        # Statistics of f64 are those of a computation in f64.
+        is_double = "f64" in (statistics_type, *(vector.element for vector in vectors))
+        wide = self.cast(data, "f64") if is_double else self.widened(data)
+        moved = self.transpose(wide, order)
         vectors = [self.cast(vector, moved.element) for vector in vectors]
         attributes: dict[str, Any] = {"epsilon": node.epsilon}
         results = [moved._replace(name=self.new_name())]
@@ -285,13 +288,13 @@ class Writer(GraphWriter):
             vectors += (
                 [self.filled(number, vectors[0]) for number in (0.0, 1.0)]
                 if momentum is None
-                else self.running_statistics(node, vectors[0], channel_type)
+                else self.running_statistics(node, vectors[0], statistics_type)
             )
             results += [vectors[0]._replace(name=self.new_name()) for _ in range(2)]
         self.add_statement("BatchNormalization", [moved, *vectors], results, attributes)
         back = tuple(int(axis) for axis in np.argsort(order))
         normalized = self.cast(self.transpose(results[0], back), data.element)
-        statistics = [self.cast(value, channel_type) for value in results[1:]]
+        statistics = [self.cast(value, statistics_type) for value in results[1:]]
         if momentum is not None:
             self.add_new_statistics(node, statistics)
         return [normalized, *statistics]
@@ -300,11 +303,11 @@ class Writer(GraphWriter):
         """A number for each element of a vector in f32 or f64."""
         return self.expand(self.number(number, like), like)
 
-    def running_statistics(self, node: Node, like: Value, channel_type: str) -> list[Value]:
+    def running_statistics(self, node: Node, like: Value, element: str) -> list[Value]:
         """Two more inputs of the model."""
         found = []
         for name in self.names_of_statistics[node][:2]:
-            value = Value(name, channel_type, like.shape)
+            value = Value(name, element, like.shape)
             self.inputs.append(value)
             found.append(self.cast(value, like.element))
         return found

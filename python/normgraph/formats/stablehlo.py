@@ -182,6 +182,7 @@ class Writer(GraphWriter):
         epsilon = float_of_32_bits(node.epsilon)
         name = NATIVE.get(node.type_name)
         types = {value.element_type for value in node.inputs}
+        types |= {value.element_type for value in node.outputs}
         if epsilon is None or name is None or len(types) > 1:
             return False
         reads_beta = node.type_name != "BatchNormTrainingBackprop"

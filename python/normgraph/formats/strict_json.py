@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -116,12 +116,17 @@ class Value:
             self.fail(f'expected the key "{key}", which is missing')
         return Value(self.value[key], f"{self.place}.{key}" if self.place else key)
 
-    def members(self, keys: Iterable[str]) -> dict[str, Value]:
-        """The values of an object that has exactly these keys, in the order they are asked in."""
+    def members(self, keys: Iterable[str], optional: Container[str] = ()) -> dict[str, Value]:
+        """The values of an object that has exactly these keys, in the order they are asked in.
+
+        Those that are optional may be missing.
+        """
         # Not left to the look at a key: where none is expected there is no such look.
         self.check_is_object()
         expected = list(keys)
-        values = {key: self.member(key) for key in expected}
+        values = {
+            key: self.member(key) for key in expected if key not in optional or key in self.value
+        }
         for key in self.value:
             if key not in values:
                 names = ", ".join(map(quoted, expected)) or "none"

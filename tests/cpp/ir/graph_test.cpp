@@ -67,7 +67,8 @@ TEST(Function, ListsNodesAfterTheirInputs) {
     const auto x = batch();
     const auto gamma = vector_of(4, "gamma");
     const auto beta = vector_of(4, "beta");
-    const auto node = std::make_shared<op::BatchNormTraining>(x, gamma, beta, 0.5, 1, "bn");
+    const auto node =
+        std::make_shared<op::BatchNormTraining>(x, gamma, beta, 0.5, 1, std::nullopt, "bn");
     const Function function({node->output("normalized")}, {x, gamma, beta}, "f");
     EXPECT_EQ(function.to_string(),
               "Function 'f'\n"

@@ -69,7 +69,7 @@ public:
           strides_(strides_of(shape, static_cast<std::int64_t>(size_of(type)))),
           sources_{ConstTensor{first, strides_}, ConstTensor{first, strides_}},
           reduction_(reduction),
-          traversal_({shape_, channel_axis, type, type, 1e-5}, {sources_, {}}) {
+          traversal_({shape_, channel_axis, type, type, type, 1e-5}, {sources_, {}}) {
         const bool has_one_source = reduction.shifts_of_block != nullptr;
         has_one_source ? traversal_.set_reduce_sources(std::array<std::size_t, 1>{0})
                        : traversal_.set_reduce_sources(std::array<std::size_t, 2>{0, 1});

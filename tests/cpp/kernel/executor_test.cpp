@@ -134,7 +134,7 @@ TEST(ScopedExecutor, KernelsGiveTheSameBitsAndWakeNoThreadOfThePool) {
         std::vector<float> result(input.size());
         run(
             BatchNormTrainingArguments{
-                .problem = {shape, 1, ElementType::f32, ElementType::f32, 1e-5},
+                .problem = {shape, 1, ElementType::f32, ElementType::f32, ElementType::f32, 1e-5},
                 .input = {reinterpret_cast<const std::byte*>(input.data()), strides},
                 .gamma = {},
                 .beta = {},

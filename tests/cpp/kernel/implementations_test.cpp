@@ -20,12 +20,21 @@ namespace {
 constexpr double epsilon = 1e-5;
 
 struct Types {
-    ElementType data, channel;
+    ElementType data, affine;
+    ElementType statistics = affine;
+
+    friend bool operator==(const Types&, const Types&) = default;
 };
 constexpr std::array all_types{
     Types{ElementType::f32, ElementType::f32},  Types{ElementType::f64, ElementType::f64},
     Types{ElementType::bf16, ElementType::f32}, Types{ElementType::bf16, ElementType::bf16},
     Types{ElementType::f16, ElementType::f32},  Types{ElementType::f16, ElementType::f16}};
+/// Statistics of a type of their own.
+constexpr std::array types_with_other_statistics{
+    Types{ElementType::f32, ElementType::f32, ElementType::f64},
+    Types{ElementType::bf16, ElementType::bf16, ElementType::f32},
+    Types{ElementType::bf16, ElementType::f32, ElementType::bf16},
+    Types{ElementType::f16, ElementType::f16, ElementType::f32}};
 
 std::string name_of(ElementType type) {
     constexpr std::array names{"f16", "bf16", "f32", "f64"};
@@ -47,7 +56,8 @@ struct Sample {
             result += " " + std::to_string(length);
         }
         result += ", channel axis " + std::to_string(channel_axis) + ", " + name_of(types.data) +
-                  " with vectors of " + name_of(types.channel) + ", values " +
+                  " with gamma of " + name_of(types.affine) + " and mean of " +
+                  name_of(types.statistics) + ", values " +
                   std::to_string(static_cast<int>(values)) + ", seed " + std::to_string(seed);
         for (const Placement* placement : {&input, &delta, &output}) {
             result += "; axes";
@@ -73,12 +83,14 @@ public:
           input_(sample.shape, sample.types.data, sample.input),
           delta_(sample.shape, sample.types.data, sample.delta),
           output_(sample.shape, sample.types.data, sample.output),
-          gamma_(vector()),
-          beta_(vector()),
-          mean_(vector()),
-          variance_(vector()),
-          first_(vector()),
-          second_(vector()) {
+          gamma_(vector_of(sample.types.affine)),
+          beta_(vector_of(sample.types.affine)),
+          mean_(vector_of(sample.types.statistics)),
+          variance_(vector_of(sample.types.statistics)),
+          first_(vector_of(sample.types.affine)),
+          second_(vector_of(sample.types.affine)),
+          batch_mean_(vector_of(sample.types.statistics)),
+          batch_variance_(vector_of(sample.types.statistics)) {
         std::mt19937_64 random(sample.seed);
         input_.fill(sample.values, random);
         delta_.fill(sample.values, random);
@@ -90,7 +102,7 @@ public:
         }
         for (std::int64_t channel = 0; channel < channels_[0]; ++channel) {
             const double value = std::exp2(static_cast<double>(random() % 9) - 4);
-            store_from_double(sample.types.channel,
+            store_from_double(sample.types.statistics,
                               variance_.address() + channel * variance_.strides()[0], value);
         }
     }
@@ -98,7 +110,7 @@ public:
     void training(const Implementation& implementation, std::int64_t threads) {
         implementation.run(BatchNormTrainingArguments{problem(), input_.source(), constant(gamma_),
                                                       constant(beta_), output_.target(),
-                                                      result(first_), result(second_)},
+                                                      result(batch_mean_), result(batch_variance_)},
                            threads);
     }
     void inference(const Implementation& implementation, std::int64_t threads) {
@@ -126,22 +138,22 @@ public:
     void training_relu(const Implementation& implementation, std::int64_t threads) {
         implementation.run(
             BatchNormTrainingArguments{problem(), input_.source(), constant(gamma_),
-                                       constant(beta_), output_.target(), result(first_),
-                                       result(second_), true, ReluMask{mask_.data()}},
+                                       constant(beta_), output_.target(), result(batch_mean_),
+                                       result(batch_variance_), true, ReluMask{mask_.data()}},
             threads);
     }
     void relu_without_mask(const Implementation& implementation, std::int64_t threads) {
         implementation.run(
             BatchNormTrainingArguments{problem(), input_.source(), constant(gamma_),
-                                       constant(beta_), output_.target(), result(first_),
-                                       result(second_), true, ReluMask{}},
+                                       constant(beta_), output_.target(), result(batch_mean_),
+                                       result(batch_variance_), true, ReluMask{}},
             threads);
     }
     void relu_mask_alone(const Implementation& implementation, std::int64_t threads) {
         implementation.run(
             BatchNormTrainingArguments{problem(), input_.source(), constant(gamma_),
-                                       constant(beta_), Tensor{}, result(first_), result(second_),
-                                       true, ReluMask{mask_.data()}},
+                                       constant(beta_), Tensor{}, result(batch_mean_),
+                                       result(batch_variance_), true, ReluMask{mask_.data()}},
             threads);
     }
     /// Whatever bits the mask holds; those beyond the last element as well.
@@ -167,10 +179,10 @@ public:
 
     std::string text() const { return sample_.text(); }
 
-    void add_to(Digest& digest) {
-        for (StridedTensor* values : {&output_, &first_, &second_}) {
-            values->add_to(digest);
-        }
+    void add_to(Digest& digest, bool with_statistics) {
+        output_.add_to(digest);
+        (with_statistics ? batch_mean_ : first_).add_to(digest);
+        (with_statistics ? batch_variance_ : second_).add_to(digest);
         digest.add(mask_);
     }
 
@@ -180,7 +192,9 @@ public:
               std::tuple{"input", &input_, &other.input_},
               std::tuple{"normalized_delta", &delta_, &other.delta_},
               std::tuple{"first vector", &first_, &other.first_},
-              std::tuple{"second vector", &second_, &other.second_}}) {
+              std::tuple{"second vector", &second_, &other.second_},
+              std::tuple{"mean", &batch_mean_, &other.batch_mean_},
+              std::tuple{"variance", &batch_variance_, &other.batch_variance_}}) {
             const std::string found = mine->difference(*others);
             if (!found.empty()) {
                 return std::string(name) + ", " + found;
@@ -191,10 +205,10 @@ public:
     }
 
 private:
-    StridedTensor vector() const { return {channels_, sample_.types.channel, {}}; }
+    StridedTensor vector_of(ElementType type) const { return {channels_, type, {}}; }
     Problem problem() const {
-        return {sample_.shape, sample_.channel_axis, sample_.types.data, sample_.types.channel,
-                epsilon};
+        return {sample_.shape,        sample_.channel_axis,     sample_.types.data,
+                sample_.types.affine, sample_.types.statistics, epsilon};
     }
     static ConstChannelVector constant(StridedTensor& values) {
         return {values.address(), values.strides()[0]};
@@ -206,7 +220,7 @@ private:
     const Sample& sample_;
     Shape channels_;
     StridedTensor input_, delta_, output_;
-    StridedTensor gamma_, beta_, mean_, variance_, first_, second_;
+    StridedTensor gamma_, beta_, mean_, variance_, first_, second_, batch_mean_, batch_variance_;
     std::vector<std::byte> mask_;
 };
 
@@ -519,6 +533,7 @@ TEST_P(Implementations, AnyStrides) {
 struct RecordedOp {
     const char* name;
     void (Arrays::*call)(const Implementation&, std::int64_t);
+    bool puts_out_statistics;
     std::array<std::uint64_t, all_types.size()> digests;  ///< in the order of all_types
 };
 
@@ -527,26 +542,32 @@ struct RecordedOp {
 constexpr std::array recorded_ops{
     RecordedOp{"training",
                &Arrays::training,
-               {0xCA64140391817CC1, 0xF90487F6B1FD45E3, 0xE47A7C7527D6D67A, 0x8E131831F0F4A776,
+               true,
+               {0xCA64140391817CC1, 0xBFD912D50B04F858, 0x37A3B5EBC5EB88B0, 0x54236AD31879A8AC,
                 0x7F6A34502176EB03, 0x585869E5BA545E07}},
     RecordedOp{"inference",
                &Arrays::inference,
+               false,
                {0x3109ED2388873920, 0x29B74CB9E044AADE, 0x28C610F65CDE82F7, 0x2A2B3846E7F68B6F,
                 0x4C6AD2C1FC9EC50D, 0x26AE4997D6F39C45}},
     RecordedOp{"training backprop",
                &Arrays::training_backprop,
+               false,
                {0x284C8E640D0E8CD1, 0x54DDAD573976B5D5, 0x00EC1DA15D22A04D, 0x0AAF925D8A949FCC,
                 0xFAA1FC2CAF6B4B98, 0x705C1F0268F06BB2}},
     RecordedOp{"inference backprop",
                &Arrays::inference_backprop,
+               false,
                {0xDC67D3056B26080D, 0x7EE1540814C2683D, 0xAB851A493F4211D0, 0x15F73884DF6DF851,
                 0xA40429AC157B22C4, 0xC0CD4AED5C380512}},
     RecordedOp{"training relu",
                &Arrays::training_relu,
-               {0x372CE7BEA676C7D1, 0xA93BD1C916F21E66, 0xB3138D7D46053703, 0x97980D76C182B131,
+               true,
+               {0x372CE7BEA676C7D1, 0x3A6AC56B6F4CF093, 0x0ABDD8908813C690, 0xC2C018437E0270D2,
                 0x5E340869D782DDAB, 0x179CF882AEA6294D}},
     RecordedOp{"training relu backprop",
                &Arrays::training_relu_backprop,
+               false,
                {0x1B575E0EDDFA85D5, 0xFBB335BD43032FE8, 0xEA3D5F05C074D941, 0xBF4BB82707772249,
                 0x2BC28AC6A8A65560, 0xB936AF0E7B9AF817}},
 };
@@ -580,11 +601,7 @@ std::vector<Sample> recorded_samples(const Types& types) {
 
 TEST_P(Implementations, RecordedBits) {
     const auto column = static_cast<std::size_t>(
-        std::ranges::find_if(all_types,
-                             [](const Types& types) {
-                                 return types.data == GetParam().data &&
-                                        types.channel == GetParam().channel;
-                             }) -
+        std::ranges::find_if(all_types, [](const Types& types) { return types == GetParam(); }) -
         all_types.begin());
     for (const RecordedOp& op : recorded_ops) {
         for (const Implementation& implementation : built_implementations()) {
@@ -596,7 +613,7 @@ TEST_P(Implementations, RecordedBits) {
                 for (const Sample& sample : recorded_samples(GetParam())) {
                     Arrays arrays(sample);
                     (arrays.*op.call)(implementation, threads);
-                    arrays.add_to(digest);
+                    arrays.add_to(digest, op.puts_out_statistics);
                 }
                 EXPECT_EQ(digest.value(), op.digests[column])
                     << std::hex << std::showbase << digest.value() << ": " << op.name << " of "
@@ -607,10 +624,28 @@ TEST_P(Implementations, RecordedBits) {
 }
 
 std::string test_name(const ::testing::TestParamInfo<Types>& types) {
-    return name_of(types.param.data) + "_" + name_of(types.param.channel);
+    return name_of(types.param.data) + "_" + name_of(types.param.affine) + "_" +
+           name_of(types.param.statistics);
 }
 
 INSTANTIATE_TEST_SUITE_P(Types, Implementations, ::testing::ValuesIn(all_types), test_name);
+
+class OtherStatistics : public ::testing::TestWithParam<Types> {};
+
+TEST_P(OtherStatistics, OfEveryShapeAndValue) {
+    for (const Shape& shape :
+         {Shape{3, 5, 49}, Shape{2, 3, 8193}, Shape{41, 37}, Shape{2049, 20}, Shape{9, 1}}) {
+        for (const Values values : {Values::normal, Values::wide, Values::special, Values::huge}) {
+            check({.shape = shape, .types = GetParam(), .values = values, .seed = 112}, {1, 3});
+            if (HasFatalFailure()) {
+                return;
+            }
+        }
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, OtherStatistics, ::testing::ValuesIn(types_with_other_statistics),
+                         test_name);
 
 }  // namespace
 }  // namespace normgraph::kernel

@@ -137,7 +137,8 @@ TEST(Interruption, EveryImplementationPollsBeforeItWrites) {
         arguments.problem = {.shape = shape,
                              .channel_axis = 1,
                              .data_type = ElementType::f32,
-                             .channel_type = ElementType::f32,
+                             .affine_type = ElementType::f32,
+                             .statistics_type = ElementType::f32,
                              .epsilon = 1e-5};
         arguments.input = {reinterpret_cast<const std::byte*>(values.data()), strides};
         arguments.normalized = {reinterpret_cast<std::byte*>(written.data()), strides};

@@ -11,7 +11,8 @@ namespace {
 using Lengths = std::vector<std::int64_t>;
 
 Problem problem(const Lengths& shape, std::int64_t channel_axis) {
-    return {shape, channel_axis, ElementType::f32, ElementType::f32, 0.0};
+    constexpr ElementType type = ElementType::f32;
+    return {shape, channel_axis, type, type, type, 0.0};
 }
 
 LayoutClass class_of(const Lengths& shape, std::int64_t channel_axis, const Lengths& strides) {

@@ -77,7 +77,7 @@ TEST(BatchNorm, NodeNamesItselfInTheMessage) {
     const auto x = std::make_shared<Parameter>(element::f32, PartialShape{2, 3}, "x");
     const auto gamma = std::make_shared<Parameter>(element::f32, PartialShape{4}, "gamma");
     try {
-        const BatchNormTraining node(x, gamma, gamma, 1e-5, 1, "bn");
+        const BatchNormTraining node(x, gamma, gamma, 1e-5, 1, std::nullopt, "bn");
         FAIL() << "an invalid node was accepted";
     } catch (const NodeValidationFailure& failure) {
         EXPECT_STREQ(failure.what(),

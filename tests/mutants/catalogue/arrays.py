@@ -217,6 +217,38 @@ DEFAULT_TYPE = Group(
     ),
 )
 
+STATISTICS_TYPE = Group(
+    RUNTIME + "kernel_call.cpp",
+    "tests/kernel/test_statistics_type.py",
+    (
+        Mutant(
+            "narrow-statistics-of-16-bit-data",
+            "that statistics of 16-bit data are f32",
+            "attributes.statistics_type = element::f32;",
+            "",
+        ),
+    ),
+)
+
+STATISTICS_TYPE_OF_OUT = Group(
+    "csrc/binding/kernel_function.cpp",
+    "tests/kernel/test_statistics_type.py",
+    (
+        Mutant(
+            "out-does-not-tell-the-type-of-statistics",
+            "that an array given as out decides",
+            "if (!attributes.statistics_type) { attributes",
+            "if (false) { attributes",
+        ),
+        Mutant(
+            "out-of-any-type-decides",
+            "that an array that does not fit does not decide",
+            "op::vector_type_fits(role, outputs[index]->element_type, data)",
+            "outputs[index]->element_type.is_real()",
+        ),
+    ),
+)
+
 SIGNATURE = Group(
     RUNTIME + "kernel_call.cpp",
     "tests/kernel/test_remembered_signatures.py tests/kernel/test_array_inputs.py",
@@ -224,19 +256,25 @@ SIGNATURE = Group(
         Mutant(
             "remembered-for-any-epsilon",
             "that a new epsilon is validated",
-            "*next++ = std::bit_cast<std::int64_t>(epsilon);",
+            "*next++ = std::bit_cast<std::int64_t>(attributes.epsilon);",
             "*next++ = 0;",
         ),
         Mutant(
             "remembered-for-any-axis",
             "that a new channel_axis is validated",
-            "*next++ = channel_axis;",
+            "*next++ = attributes.channel_axis;",
             "*next++ = 0;",
+        ),
+        Mutant(
+            "remembered-for-any-statistics-type",
+            "that a new statistics_type is validated",
+            "attributes.statistics_type ? kind_number(*attributes.statistics_type) : -1",
+            "-1",
         ),
         Mutant(
             "remembered-for-any-type",
             "that new element types are validated",
-            "+ static_cast<std::int64_t>(input.element_type.kind());",
+            "+ kind_number(input.element_type);",
             ";",
         ),
         Mutant(
@@ -367,6 +405,8 @@ GROUPS = (
     NEEDS_ELEMENTS,
     COUNTING,
     DEFAULT_TYPE,
+    STATISTICS_TYPE,
+    STATISTICS_TYPE_OF_OUT,
     SIGNATURE,
     TRAINING,
     INFERENCE,

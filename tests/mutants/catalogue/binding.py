@@ -426,18 +426,6 @@ OP_CLASSES = Group(
     "tests/op/test_signatures.py",
     (
         Mutant(
-            "flags-are-integers",
-            "the kind of a flag",
-            'return "flag";',
-            'return "integer";',
-        ),
-        Mutant(
-            "axes-are-required",
-            "that a list of axes is empty by default",
-            'std::is_same_v<Value, op::Axes> ? "()" : ""',
-            '""',
-        ),
-        Mutant(
             "infer-takes-a-name",
             "that infer makes no node",
             "parameters_of<Op>(false)",
@@ -454,6 +442,25 @@ OP_CLASSES = Group(
             "that the family has C1",
             "std::derived_from<Op, op::BatchNormNode>);",
             "false);",
+        ),
+    ),
+)
+
+ATTRIBUTES = Group(
+    BINDING + "attributes.hpp",
+    "tests/op/test_signatures.py",
+    (
+        Mutant(
+            "flags-are-integers",
+            "the kind of a flag",
+            'return "flag";',
+            'return "integer";',
+        ),
+        Mutant(
+            "axes-are-required",
+            "that a list of axes is empty by default",
+            'std::is_same_v<Value, op::Axes> ? "()" :',
+            'std::is_same_v<Value, op::Axes> ? "" :',
         ),
     ),
 )
@@ -655,6 +662,7 @@ GROUPS = (
     PARAMETERS,
     PARAMETERS_OF_CLASSES,
     OP_CLASSES,
+    ATTRIBUTES,
     CLASSES,
     PROXIES,
     HANDLERS,

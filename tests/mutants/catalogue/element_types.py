@@ -179,20 +179,26 @@ SHARING = Group(
 )
 
 ELEMENT_TYPE_OF_KERNELS = Group(
-    "csrc/normgraph/runtime/kernel_arguments.cpp",
+    "csrc/normgraph/runtime/kernel_call.cpp",
     "tests/kernel/test_batch_norm_inference.py tests/kernel/test_batch_norm_training.py",
     (
         Mutant(
             "vectors-take-the-datas-type",
             "that channel vectors may have a type of their own",
-            "if (array && array->shape.size() == 1)",
-            "if (array && array->shape.size() == 0)",
+            "found == vectors.end() ? data.element_type : (**found)->element_type",
+            "data.element_type",
         ),
         Mutant(
             "vectors-type-from-inputs-alone",
             "that outputs tell the type of channel vectors where no input does",
-            "for (const auto& arrays : {inputs, outputs})",
-            "for (const auto& arrays : {inputs, inputs})",
+            "&output(Role::mean), &output(Role::variance)}",
+            "&input(Role::mean), &input(Role::variance)}",
+        ),
+        Mutant(
+            "statistics-take-gammas-type",
+            "that statistics may have another type than gamma",
+            ".statistics_type = shared_type(statistics, data),",
+            ".statistics_type = shared_type(affine, data),",
         ),
         Mutant(
             "negative-axis-not-resolved",

@@ -9,6 +9,25 @@ INFERENCE_TESTS = "tests/kernel/test_batch_norm_inference.py" + BIT_TESTS
 BACKPROP_TESTS = "tests/kernel/test_batch_norm_training_backprop.py" + BIT_TESTS
 FROZEN_TESTS = "tests/kernel/test_batch_norm_inference_backprop.py" + BIT_TESTS
 
+INFINITE_VARIANCE = Group(
+    KERNEL + "coefficients.hpp",
+    "tests/kernel/test_special_values.py tests/kernel/test_statistics_type.py",
+    (
+        Mutant(
+            "infinite-variance-is-0-in-training",
+            "that an infinite variance makes its channel NaN in training",
+            "statistics == Statistics::of_batch && std::isinf(variance)",
+            "false",
+        ),
+        Mutant(
+            "infinite-variance-is-nan-in-inference",
+            "that a variance that is given may be infinite",
+            "statistics == Statistics::of_batch && std::isinf(variance)",
+            "std::isinf(variance)",
+        ),
+    ),
+)
+
 FORWARD_COEFFICIENTS = Group(
     KERNEL + "coefficients.hpp",
     INFERENCE_TESTS,
@@ -34,13 +53,13 @@ FORWARD_COEFFICIENTS = Group(
         Mutant(
             "forward-scale-without-gamma",
             "gamma in the forward's scale",
-            "static_cast<Arithmetic>(gamma * inverse_standard_deviation(variance, epsilon))",
-            "static_cast<Arithmetic>(inverse_standard_deviation(variance, epsilon))",
+            "static_cast<Arithmetic>(gamma * inverse)",
+            "static_cast<Arithmetic>(inverse)",
         ),
         Mutant(
             "forward-scale-without-inverse",
             "1/√(variance + epsilon) in the forward's scale",
-            "static_cast<Arithmetic>(gamma * inverse_standard_deviation(variance, epsilon))",
+            "static_cast<Arithmetic>(gamma * inverse)",
             "static_cast<Arithmetic>(gamma)",
         ),
         Mutant(
@@ -59,7 +78,7 @@ FORWARD_COEFFICIENTS = Group(
             "forward-with-exact-scale",
             "that the rest of the mean is scaled as the elements are",
             "rest * static_cast<double>(this->scale)",
-            "rest * (gamma * inverse_standard_deviation(variance, epsilon))",
+            "rest * (gamma * inverse)",
         ),
         Mutant(
             "forward-not-fused",
@@ -89,13 +108,13 @@ BACKPROP_COEFFICIENTS = Group(
         Mutant(
             "backprop-scale-without-gamma",
             "gamma in input_delta",
-            "scale_exact = channel.gamma * inverse",
-            "scale_exact = inverse",
+            "scale_exact = channel.gamma * channel.inverse",
+            "scale_exact = channel.inverse",
         ),
         Mutant(
             "backprop-scale-without-inverse",
             "1/√(variance + epsilon) in input_delta",
-            "scale_exact = channel.gamma * inverse",
+            "scale_exact = channel.gamma * channel.inverse",
             "scale_exact = channel.gamma",
         ),
         Mutant(
@@ -113,8 +132,8 @@ BACKPROP_COEFFICIENTS = Group(
         Mutant(
             "slope-without-scale",
             "gamma·inv in the gamma_delta term",
-            "(scale_exact * (channel.gamma_delta / n)) * (inverse / unit_near)",
-            "(channel.gamma_delta / n) * (inverse / unit_near)",
+            "(scale_exact * (channel.gamma_delta / n)) * (channel.inverse / unit_near)",
+            "(channel.gamma_delta / n) * (channel.inverse / unit_near)",
         ),
         Mutant(
             "slope-without-count",
@@ -131,19 +150,19 @@ BACKPROP_COEFFICIENTS = Group(
         Mutant(
             "slope-without-rest-of-inverse",
             "what of 1/√(variance + epsilon) is not in the unit",
-            "(scale_exact * (channel.gamma_delta / n)) * (inverse / unit_near)",
+            "(scale_exact * (channel.gamma_delta / n)) * (channel.inverse / unit_near)",
             "scale_exact * (channel.gamma_delta / n)",
         ),
         Mutant(
             "unit-of-one",
             "the unit, which keeps the slope within range",
-            "unit_near = power_of_two_near(inverse)",
+            "unit_near = power_of_two_near(channel.inverse)",
             "unit_near = 1.0",
         ),
         Mutant(
             "unit-that-is-not-exact",
             "that the unit is a power of two",
-            "unit_near = power_of_two_near(inverse)",
+            "unit_near = power_of_two_near(channel.inverse)",
             "unit_near = inverse",
         ),
         Mutant(
@@ -322,34 +341,34 @@ TRAINING = Group(
         Mutant(
             "training-statistics-swapped",
             "which output is the mean and which the variance",
-            "set_channel_value(arguments.mean, type, channel, batch.mean); "
-            "set_channel_value(arguments.variance, type, channel, variance);",
-            "set_channel_value(arguments.variance, type, channel, batch.mean); "
-            "set_channel_value(arguments.mean, type, channel, variance);",
+            "set_channel_value(arguments.mean, statistics, channel, batch.mean); "
+            "set_channel_value(arguments.variance, statistics, channel, variance);",
+            "set_channel_value(arguments.variance, statistics, channel, batch.mean); "
+            "set_channel_value(arguments.mean, statistics, channel, variance);",
         ),
         Mutant(
             "training-gamma-absent-is-0",
             "that an absent gamma is 1",
-            "channel_value(arguments.gamma, type, channel, 1.0)",
-            "channel_value(arguments.gamma, type, channel, 0.0)",
+            "channel_value(arguments.gamma, affine, channel, 1.0)",
+            "channel_value(arguments.gamma, affine, channel, 0.0)",
         ),
         Mutant(
             "training-beta-absent-is-1",
             "that an absent beta is 0",
-            "channel_value(arguments.beta, type, channel, 0.0)",
-            "channel_value(arguments.beta, type, channel, 1.0)",
+            "channel_value(arguments.beta, affine, channel, 0.0)",
+            "channel_value(arguments.beta, affine, channel, 1.0)",
         ),
         Mutant(
             "training-normalizes-with-rounded-mean",
             "that the mean is not rounded before it is used",
-            "batch.mean, variance, problem.epsilon",
-            "static_cast<float>(batch.mean), variance, problem.epsilon",
+            "batch.mean, inverse_standard_deviation(",
+            "static_cast<float>(batch.mean), inverse_standard_deviation(",
         ),
         Mutant(
             "training-normalizes-with-rounded-variance",
             "that the variance is not rounded before it is used",
-            "batch.mean, variance, problem.epsilon",
-            "batch.mean, static_cast<float>(variance), problem.epsilon",
+            "Statistics::of_batch, variance, problem.epsilon",
+            "Statistics::of_batch, static_cast<float>(variance), problem.epsilon",
         ),
     ),
 )
@@ -361,22 +380,23 @@ INFERENCE = Group(
         Mutant(
             "inference-gamma-absent-is-0",
             "that an absent gamma is 1",
-            "channel_value(arguments.gamma, type, channel, 1.0)",
-            "channel_value(arguments.gamma, type, channel, 0.0)",
+            "channel_value(arguments.gamma, affine, channel, 1.0)",
+            "channel_value(arguments.gamma, affine, channel, 0.0)",
         ),
         Mutant(
             "inference-beta-absent-is-1",
             "that an absent beta is 0",
-            "channel_value(arguments.beta, type, channel, 0.0)",
-            "channel_value(arguments.beta, type, channel, 1.0)",
+            "channel_value(arguments.beta, affine, channel, 0.0)",
+            "channel_value(arguments.beta, affine, channel, 1.0)",
         ),
         Mutant(
             "inference-statistics-swapped",
             "which input is the mean and which the variance",
-            "channel_value(arguments.mean, type, channel, 0.0), "
-            "channel_value(arguments.variance, type, channel, 0.0)",
-            "channel_value(arguments.variance, type, channel, 0.0), "
-            "channel_value(arguments.mean, type, channel, 0.0)",
+            "channel_value(arguments.mean, statistics, channel, 0.0), inverse_standard_deviation( "
+            "Statistics::given, channel_value(arguments.variance, statistics, channel, 0.0)",
+            "channel_value(arguments.variance, statistics, channel, 0.0), "
+            "inverse_standard_deviation(Statistics::given, "
+            "channel_value(arguments.mean, statistics, channel, 0.0)",
         ),
         Mutant(
             "inference-without-epsilon",
@@ -418,16 +438,16 @@ BACKPROP = Group(
         Mutant(
             "gamma-delta-without-inverse",
             "1/√(variance + epsilon) in gamma_delta",
-            "sums.products * inverse_standard_deviation(variance, problem.epsilon)",
-            "sums.products",
+            "sums.products * inverse;",
+            "sums.products;",
         ),
         Mutant(
             "channel-gradients-swapped",
             "which output is gamma_delta and which beta_delta",
-            "set_channel_value(arguments.gamma_delta, type, index, gamma_delta); "
-            "set_channel_value(arguments.beta_delta, type, index, sums.values);",
-            "set_channel_value(arguments.beta_delta, type, index, gamma_delta); "
-            "set_channel_value(arguments.gamma_delta, type, index, sums.values);",
+            "set_channel_value(arguments.gamma_delta, affine, index, gamma_delta); "
+            "set_channel_value(arguments.beta_delta, affine, index, sums.values);",
+            "set_channel_value(arguments.beta_delta, affine, index, gamma_delta); "
+            "set_channel_value(arguments.gamma_delta, affine, index, sums.values);",
         ),
         Mutant(
             "apply-with-inputs-swapped",
@@ -438,19 +458,19 @@ BACKPROP = Group(
         Mutant(
             "backprop-gamma-absent-is-0",
             "that an absent gamma is 1",
-            "channel_value(arguments.gamma, type, index, 1.0)",
-            "channel_value(arguments.gamma, type, index, 0.0)",
+            "channel_value(arguments.gamma, affine, index, 1.0)",
+            "channel_value(arguments.gamma, affine, index, 0.0)",
         ),
         Mutant(
             "backprop-empty-gamma-delta",
             "that gamma_delta of an empty batch is 0",
-            "set_channel_value(arguments.gamma_delta, type, index, 0.0);",
+            "set_channel_value(arguments.gamma_delta, affine, index, 0.0);",
             "",
         ),
         Mutant(
             "backprop-empty-beta-delta",
             "that beta_delta of an empty batch is 0",
-            "set_channel_value(arguments.beta_delta, type, index, 0.0);",
+            "set_channel_value(arguments.beta_delta, affine, index, 0.0);",
             "",
         ),
     ),
@@ -463,14 +483,14 @@ FROZEN_COEFFICIENTS = Group(
         Mutant(
             "frozen-scale-without-gamma",
             "gamma in input_delta with frozen statistics",
-            "channel.gamma * inverse_standard_deviation(channel.variance, channel.epsilon)",
-            "inverse_standard_deviation(channel.variance, channel.epsilon)",
+            "scale(static_cast<Arithmetic>(channel.gamma * channel.inverse))",
+            "scale(static_cast<Arithmetic>(channel.inverse))",
         ),
         Mutant(
             "frozen-scale-without-inverse",
             "1/√(variance + epsilon) in input_delta with frozen statistics",
-            "channel.gamma * inverse_standard_deviation(channel.variance, channel.epsilon)",
-            "channel.gamma",
+            "scale(static_cast<Arithmetic>(channel.gamma * channel.inverse))",
+            "scale(static_cast<Arithmetic>(channel.gamma))",
         ),
         Mutant(
             "frozen-input-delta-without-scale",
@@ -495,6 +515,7 @@ FROZEN_FORMULA = Group(
 )
 
 GROUPS = (
+    INFINITE_VARIANCE,
     FORWARD_COEFFICIENTS,
     BACKPROP_COEFFICIENTS,
     MOMENTS,

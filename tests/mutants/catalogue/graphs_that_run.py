@@ -8,6 +8,62 @@ DECOMPOSITION_TESTS = "tests/pass/test_decompose.py"
 GRADIENT_TESTS = "tests/pass/test_differentiate.py"
 PRIMITIVE_TESTS = "tests/op/test_primitives.py"
 
+WIDE_STATISTICS = Group(
+    PASS + "widen_statistics.cpp",
+    "tests/pass/test_widen_statistics.py",
+    (
+        Mutant(
+            "widened-for-all-types",
+            "that statistics of 16-bit data alone are widened",
+            "statistics == data && (data == element::f16 || data == element::bf16)",
+            "statistics == data",
+        ),
+        Mutant(
+            "widened-of-f16-alone",
+            "that those of bf16 data are",
+            "(data == element::f16 || data == element::bf16)",
+            "(data == element::f16)",
+        ),
+        Mutant(
+            "wide-ones-not-widened",
+            "that those of mixed types stay as they are",
+            "statistics == data && (data",
+            "(data",
+        ),
+        Mutant(
+            "plain-op-alone-widened",
+            "that the op with ReLU is widened",
+            "wide = widened<op::BatchNormTrainingRelu>(node);",
+            "",
+        ),
+        Mutant(
+            "wide-epsilon",
+            "the op's epsilon",
+            "inputs[2], narrow->epsilon(),",
+            "inputs[2], 1.0,",
+        ),
+        Mutant(
+            "converted-statistics-read",
+            "that the family reads f32",
+            "input = wide->second;",
+            "",
+        ),
+    ),
+)
+
+PREPARED = Group(
+    "csrc/normgraph/runtime/executable.cpp",
+    "tests/pass/test_widen_statistics.py",
+    (
+        Mutant(
+            "compiled-with-narrow-statistics",
+            "that compile widens",
+            "Function wide = pass::widen_statistics(function);",
+            "Function wide = function;",
+        ),
+    ),
+)
+
 STAGES = Group(
     OP + "batch_norm_stages.cpp",
     f"{DECOMPOSITION_TESTS} {GRADIENT_TESTS}",
@@ -615,6 +671,8 @@ INPUT_COUNT = Group(
 )
 
 GROUPS = (
+    WIDE_STATISTICS,
+    PREPARED,
     STAGES,
     ELEMENTWISE,
     REDUCTION,

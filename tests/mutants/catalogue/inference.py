@@ -14,26 +14,26 @@ REFINEMENT = Group(
         Mutant(
             "data-do-not-learn-the-vectors-type",
             "that an unknown data type follows from the vectors'",
-            "data.is_dynamic() && vector != element::f32 ? vector : data",
+            "data.is_dynamic() && possible.size() == 1 ? possible.front() : data",
             "data",
         ),
         Mutant(
             "data-beside-f32-are-f32",
             "that f32 vectors leave the data's type unknown",
-            "data.is_dynamic() && vector != element::f32 ? vector : data",
-            "data.is_dynamic() ? vector : data",
+            "data.is_dynamic() && possible.size() == 1 ? possible.front() : data",
+            "data.is_dynamic() && possible.size() < 4 ? possible.back() : data",
         ),
         Mutant(
             "vectors-do-not-learn-the-datas-type",
             "that an unknown vector type follows from the data's",
-            "vector.is_dynamic() && !is_sixteen_bit_real(data) ? data : vector",
-            "vector",
+            "affine.is_dynamic() && !is_sixteen_bit_real(data) ? data : affine",
+            "affine",
         ),
         Mutant(
             "vectors-beside-16-bits-have-16-bits",
             "that 16-bit data leave the vectors' type unknown",
-            "vector.is_dynamic() && !is_sixteen_bit_real(data) ? data : vector",
-            "vector.is_dynamic() ? data : vector",
+            "affine.is_dynamic() && !is_sixteen_bit_real(data) ? data : affine",
+            "affine.is_dynamic() ? data : affine",
         ),
         Mutant(
             "shape-of-input-alone",
@@ -88,8 +88,14 @@ FAMILY = Group(
         Mutant(
             "attribute-epsilon",
             "that epsilon is among the attributes",
-            'Attribute<double>{"epsilon",',
-            'Attribute<double>{"eps",',
+            'Attribute<double>{"epsilon", "finite',
+            'Attribute<double>{"eps", "finite',
+        ),
+        Mutant(
+            "statistics-of-gammas-type-alone",
+            "that statistics have the type that is asked for",
+            "return statistics_type_; }",
+            "return std::nullopt; }",
         ),
         Mutant(
             "attribute-channel-axis",
@@ -118,8 +124,14 @@ FAMILY = Group(
         Mutant(
             "constructor-does-not-validate",
             "that a new node is valid and has inferred its outputs",
-            "this->validate_and_infer_types();",
-            "",
+            "channel_axis, std::move(friendly_name)} { this->validate_and_infer_types();",
+            "channel_axis, std::move(friendly_name)} {",
+        ),
+        Mutant(
+            "constructor-with-statistics-does-not-validate",
+            "that a new node with statistics is valid and has inferred its outputs",
+            "statistics_type, std::move(friendly_name)} { this->validate_and_infer_types();",
+            "statistics_type, std::move(friendly_name)} {",
         ),
     ),
 )
@@ -191,9 +203,9 @@ PORTS_OF_TRAINING = Group(
         Mutant(
             "roles-of-batch-statistics-exchanged",
             "which output is the mean and which the variance",
-            'batch_mean{"mean", Role::mean, vector_like_gamma}; '
+            'batch_mean{"mean", Role::mean, statistics_of_batch}; '
             'inline constexpr Port batch_variance{"variance", Role::variance,',
-            'batch_mean{"mean", Role::variance, vector_like_gamma}; '
+            'batch_mean{"mean", Role::variance, statistics_of_batch}; '
             'inline constexpr Port batch_variance{"variance", Role::mean,',
         ),
     ),
@@ -206,9 +218,9 @@ PORTS_OF_INFERENCE = Group(
         Mutant(
             "roles-of-given-statistics-exchanged",
             "which input is the mean and which the variance",
-            'given_mean{"mean", Role::mean, vector_like_input}; '
+            'given_mean{"mean", Role::mean, given_statistics}; '
             'inline constexpr Port given_variance{"variance", Role::variance,',
-            'given_mean{"mean", Role::variance, vector_like_input}; '
+            'given_mean{"mean", Role::variance, given_statistics}; '
             'inline constexpr Port given_variance{"variance", Role::mean,',
         ),
     ),

@@ -64,33 +64,30 @@ void run_channel(const BatchNormBackpropArguments& arguments, const View& view,
                  std::int64_t index) {
     using Arithmetic = arithmetic_t<Data>;
     const Problem& problem = arguments.problem;
-    const ElementType type = problem.channel_type;
+    const ElementType affine = problem.affine_type;
+    const ElementType statistics = problem.statistics_type;
     if (view.elements_per_channel() == 0) {
-        set_channel_value(arguments.gamma_delta, type, index, 0.0);
-        set_channel_value(arguments.beta_delta, type, index, 0.0);
+        set_channel_value(arguments.gamma_delta, affine, index, 0.0);
+        set_channel_value(arguments.beta_delta, affine, index, 0.0);
         return;
     }
-    const double gamma = channel_value(arguments.gamma, type, index, 1.0);
-    const double mean = channel_value(arguments.mean, type, index, 0.0);
-    const double variance = channel_value(arguments.variance, type, index, 0.0);
+    const double gamma = channel_value(arguments.gamma, affine, index, 1.0);
+    const double mean = channel_value(arguments.mean, statistics, index, 0.0);
+    const double variance = channel_value(arguments.variance, statistics, index, 0.0);
     const BackpropChannel channel = channel_of(arguments, view, index);
     const GradientReader<Data> gradient(problem, index, arguments.mask);
 
     const Sums sums = reduce<Data>(view, channel, gradient, mean);
-    const double gamma_delta =
-        sums.products * inverse_standard_deviation(variance, problem.epsilon);
-    set_channel_value(arguments.gamma_delta, type, index, gamma_delta);
-    set_channel_value(arguments.beta_delta, type, index, sums.values);
+    const double inverse =
+        inverse_standard_deviation(arguments.statistics, variance, problem.epsilon);
+    const double gamma_delta = sums.products * inverse;
+    set_channel_value(arguments.gamma_delta, affine, index, gamma_delta);
+    set_channel_value(arguments.beta_delta, affine, index, sums.values);
     if (channel.input_delta == nullptr) {
         return;
     }
-    const BackpropValues values{gamma,
-                                mean,
-                                variance,
-                                problem.epsilon,
-                                gamma_delta,
-                                sums.values,
-                                view.elements_per_channel()};
+    const BackpropValues values{gamma,       mean,        inverse,
+                                gamma_delta, sums.values, view.elements_per_channel()};
     if (arguments.statistics == Statistics::of_batch) {
         apply<Data>(view, channel, gradient, BackpropCoefficients<Arithmetic>(values));
     } else {

@@ -8,7 +8,8 @@ namespace normgraph::kernel::reference {
 
 void run_kernel(const BatchNormInferenceArguments& arguments, ChannelRange range) {
     const Problem& problem = arguments.problem;
-    const ElementType type = problem.channel_type;
+    const ElementType affine = problem.affine_type;
+    const ElementType statistics = problem.statistics_type;
     const View view =
         make_view(problem, {arguments.input.strides, arguments.normalized.strides, {}});
     if (view.elements_per_channel() == 0) {
@@ -19,10 +20,12 @@ void run_kernel(const BatchNormInferenceArguments& arguments, ChannelRange range
             normalize<Data>(
                 view, arguments.input.address + channel * view.channel_strides[0],
                 arguments.normalized.address + channel * view.channel_strides[1],
-                {channel_value(arguments.gamma, type, channel, 1.0),
-                 channel_value(arguments.beta, type, channel, 0.0),
-                 channel_value(arguments.mean, type, channel, 0.0),
-                 channel_value(arguments.variance, type, channel, 0.0), problem.epsilon});
+                {channel_value(arguments.gamma, affine, channel, 1.0),
+                 channel_value(arguments.beta, affine, channel, 0.0),
+                 channel_value(arguments.mean, statistics, channel, 0.0),
+                 inverse_standard_deviation(
+                     Statistics::given, channel_value(arguments.variance, statistics, channel, 0.0),
+                     problem.epsilon)});
         }
     });
 }

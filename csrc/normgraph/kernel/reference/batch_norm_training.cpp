@@ -92,7 +92,8 @@ Moments moments(const View& view, const std::byte* input) {
 
 void run_kernel(const BatchNormTrainingArguments& arguments, ChannelRange range) {
     const Problem& problem = arguments.problem;
-    const ElementType type = problem.channel_type;
+    const ElementType affine = problem.affine_type;
+    const ElementType statistics = problem.statistics_type;
     const View view =
         make_view(problem, {arguments.input.strides, arguments.normalized.strides, {}});
     with_data_type(problem.data_type, [&]<typename Data>() {
@@ -101,12 +102,12 @@ void run_kernel(const BatchNormTrainingArguments& arguments, ChannelRange range)
             const Moments batch = moments<Data>(view, input);
             const double variance =
                 batch.squares / static_cast<double>(view.elements_per_channel());
-            set_channel_value(arguments.mean, type, channel, batch.mean);
-            set_channel_value(arguments.variance, type, channel, variance);
+            set_channel_value(arguments.mean, statistics, channel, batch.mean);
+            set_channel_value(arguments.variance, statistics, channel, variance);
             const ForwardCoefficients<arithmetic_t<Data>> coefficients(
-                channel_value(arguments.gamma, type, channel, 1.0),
-                channel_value(arguments.beta, type, channel, 0.0), batch.mean, variance,
-                problem.epsilon);
+                channel_value(arguments.gamma, affine, channel, 1.0),
+                channel_value(arguments.beta, affine, channel, 0.0), batch.mean,
+                inverse_standard_deviation(Statistics::of_batch, variance, problem.epsilon));
             std::byte* const normalized =
                 arguments.normalized.address == nullptr
                     ? nullptr

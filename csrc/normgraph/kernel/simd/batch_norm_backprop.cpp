@@ -47,36 +47,36 @@ public:
 
     void begin_group(const ChannelRange& channels, const GroupValues& group) const {
         for (std::int64_t index = 0; index < group.channels; ++index) {
-            group.template set_shift<Data>(index,
-                                           value(arguments_.mean, channels.begin + index, 0.0));
+            group.template set_shift<Data>(index, mean(channels.begin + index));
         }
     }
 
     void finish_pass(int /*pass*/, const ChannelRange& channels, const GroupValues& group) const {
-        const ElementType type = arguments_.problem.channel_type;
-        const double epsilon = arguments_.problem.epsilon;
+        const Problem& problem = arguments_.problem;
         for (std::int64_t index = 0; index < group.channels; ++index) {
             const std::int64_t channel = channels.begin + index;
             const double delta_sum = group.value(0, index);
-            const double variance = value(arguments_.variance, channel, 0.0);
+            const double inverse = inverse_standard_deviation(
+                arguments_.statistics,
+                channel_value(arguments_.variance, problem.statistics_type, channel, 0.0),
+                problem.epsilon);
             // Of an empty batch the sum is 0, whatever the variance.
-            const double gamma_delta =
-                count_ == 0 ? 0.0
-                            : group.value(1, index) * inverse_standard_deviation(variance, epsilon);
-            set_channel_value(arguments_.gamma_delta, type, channel, gamma_delta);
-            set_channel_value(arguments_.beta_delta, type, channel, delta_sum);
+            const double gamma_delta = count_ == 0 ? 0.0 : group.value(1, index) * inverse;
+            set_channel_value(arguments_.gamma_delta, problem.affine_type, channel, gamma_delta);
+            set_channel_value(arguments_.beta_delta, problem.affine_type, channel, delta_sum);
             if (applies()) {
+                const double gamma =
+                    channel_value(arguments_.gamma, problem.affine_type, channel, 1.0);
                 group.template set_coefficients<Arithmetic>(
-                    index, Formula(BackpropValues{value(arguments_.gamma, channel, 1.0),
-                                                  value(arguments_.mean, channel, 0.0), variance,
-                                                  epsilon, gamma_delta, delta_sum, count_}));
+                    index, Formula(BackpropValues{gamma, mean(channel), inverse, gamma_delta,
+                                                  delta_sum, count_}));
             }
         }
     }
 
 private:
-    double value(const ConstChannelVector& vector, std::int64_t channel, double otherwise) const {
-        return channel_value(vector, arguments_.problem.channel_type, channel, otherwise);
+    double mean(std::int64_t channel) const {
+        return channel_value(arguments_.mean, arguments_.problem.statistics_type, channel, 0.0);
     }
 
     Reduction reduction_;

@@ -28,16 +28,19 @@ public:
     }
 
     void begin_group(const ChannelRange& channels, const GroupValues& group) const {
-        const ElementType type = arguments_.problem.channel_type;
+        const ElementType affine = arguments_.problem.affine_type;
+        const ElementType statistics = arguments_.problem.statistics_type;
         for (std::int64_t index = 0; index < group.channels; ++index) {
             const std::int64_t channel = channels.begin + index;
             group.set_coefficients<Arithmetic>(
                 index, ForwardCoefficients<Arithmetic>(
-                           channel_value(arguments_.gamma, type, channel, 1.0),
-                           channel_value(arguments_.beta, type, channel, 0.0),
-                           channel_value(arguments_.mean, type, channel, 0.0),
-                           channel_value(arguments_.variance, type, channel, 0.0),
-                           arguments_.problem.epsilon));
+                           channel_value(arguments_.gamma, affine, channel, 1.0),
+                           channel_value(arguments_.beta, affine, channel, 0.0),
+                           channel_value(arguments_.mean, statistics, channel, 0.0),
+                           inverse_standard_deviation(
+                               Statistics::given,
+                               channel_value(arguments_.variance, statistics, channel, 0.0),
+                               arguments_.problem.epsilon)));
         }
     }
     void finish_pass(int /*pass*/, const ChannelRange& /*channels*/,

@@ -68,16 +68,18 @@ public:
 private:
     void finish_channel(std::int64_t channel, std::int64_t index, const Moments& batch,
                         const GroupValues& group) const {
-        const ElementType type = arguments_.problem.channel_type;
-        set_channel_value(arguments_.mean, type, channel, batch.mean);
+        const ElementType affine = arguments_.problem.affine_type;
+        const ElementType statistics = arguments_.problem.statistics_type;
+        set_channel_value(arguments_.mean, statistics, channel, batch.mean);
         const double variance = batch.squares / count_;
-        set_channel_value(arguments_.variance, type, channel, variance);
+        set_channel_value(arguments_.variance, statistics, channel, variance);
         if (applies()) {
             group.set_coefficients<Arithmetic>(
-                index,
-                ForwardCoefficients<Arithmetic>(channel_value(arguments_.gamma, type, channel, 1.0),
-                                                channel_value(arguments_.beta, type, channel, 0.0),
-                                                batch.mean, variance, arguments_.problem.epsilon));
+                index, ForwardCoefficients<Arithmetic>(
+                           channel_value(arguments_.gamma, affine, channel, 1.0),
+                           channel_value(arguments_.beta, affine, channel, 0.0), batch.mean,
+                           inverse_standard_deviation(Statistics::of_batch, variance,
+                                                      arguments_.problem.epsilon)));
         }
     }
 
