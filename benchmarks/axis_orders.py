@@ -1,4 +1,4 @@
-"""Arrays in any order of their axes beside C order, and the fused ReLU beside the unfused call."""
+"""Arrays in any order of their axes beside C order; fused ReLUs beside what they replace."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ class Case(NamedTuple):
     channel_axis: int
     outermost_first: tuple[int, ...]
 
-    def array(self) -> Array:
+    def array(self, element_type: str = "f32") -> Array:
         """An array that lies so."""
         lengths = tuple(self.shape[axis] for axis in self.outermost_first)
-        return np.transpose(values(lengths, "f4"), np.argsort(self.outermost_first))
+        array = values(lengths, "f4").astype(ng.element.Type(element_type).dtype, copy=False)
+        return np.transpose(array, np.argsort(self.outermost_first))
 
     def label(self) -> str:
         """`32x32x3x2000, channel axis 2, in memory 3 2 1 0`."""
@@ -49,13 +50,17 @@ ORDERS = (
 FUSED = (
     Case((1000000, 2), 1, (0, 1)),
     Case((200000, 7), 1, (0, 1)),
+    Case((150000, 12), 1, (0, 1)),
     Case((60000, 17), 1, (0, 1)),
     Case((1000000, 2), 1, (1, 0)),
     Case((500, 1000), 1, (1, 0)),
     Case((32, 64, 28, 28), 1, (0, 1, 2, 3)),
     Case((32, 64, 28, 28), 1, (0, 2, 3, 1)),
+    Case((64, 128, 7, 7), 1, (0, 1, 2, 3)),
+    Case((16, 3, 112, 112), 1, (0, 1, 2, 3)),
     Case((32, 32, 3, 2000), 2, (3, 2, 1, 0)),
 )
+FUSED_TYPES = ("f32", "bf16")
 
 
 class Calls:
@@ -105,6 +110,40 @@ class Calls:
         )
 
 
+class Relus:
+    """ReLU and its gradient as calls of their own, which read and write whole arrays."""
+
+    def __init__(self, array: Array, num_threads: int) -> None:
+        value, delta = (ng.Parameter(array.dtype, array.shape) for _ in range(2))
+        self._forward = ng.compile(ng.Function([ng.op.Relu(value)], [value]))
+        self._backward = ng.compile(ng.Function([ng.op.ReluBackprop(value, delta)], [value, delta]))
+        self._value = array
+        self._out = array.copy(order="K")
+        self._options: dict[str, Any] = {"num_threads": num_threads}
+
+    def forward(self) -> None:
+        """Of the normalized values."""
+        self._forward(self._value, out=self._out, **self._options)
+
+    def backward(self) -> None:
+        """Of a gradient."""
+        self._backward(self._value, self._value, out=self._out, **self._options)
+
+
+def fused_cell(fused: Call, plain: Call, relu: Callable[[], None], repeats: int) -> str:
+    """Milliseconds of the fused call, and its ratios to the plain one, without and with a ReLU."""
+    outputs = fused(None), plain(None), plain(None)
+
+    def unfused() -> None:
+        plain(outputs[2])
+        relu()
+
+    calls = [lambda: fused(outputs[0]), lambda: plain(outputs[1]), unfused]
+    seconds, seconds_plain, seconds_unfused = medians(calls, repeats)
+    ratios = f"{seconds / seconds_plain:5.2f} {seconds / seconds_unfused:5.2f}"
+    return f"{seconds * 1e3:9.3f} {ratios}"
+
+
 def cell(measured: Call, beside: Call, repeats: int) -> str:
     """Milliseconds of the first call, and their ratio to the other's; both into kept outputs."""
     outputs = measured(None), beside(None)
@@ -128,17 +167,20 @@ def rows(options: argparse.Namespace) -> Iterator[str]:
         )
         cells = "  ".join(cell(*pair, options.repeats) for pair in pairs)
         yield f"  {cells}  {case.label()}"
-    yield "fused beside unfused: backward, forward"
-    for case in FUSED:
-        calls = Calls(case.array(), case.channel_axis, options.threads)
-        cells = "  ".join(
-            cell(*pair, options.repeats)
-            for pair in (
-                (calls.fused_backward(), calls.backward),
-                (calls.fused_forward, calls.forward),
+    yield "fused ReLU beside the plain op, and beside the plain op and a ReLU: backward, forward"
+    for element_type in FUSED_TYPES:
+        for case in FUSED:
+            array = case.array(element_type)
+            calls = Calls(array, case.channel_axis, options.threads)
+            relus = Relus(array, options.threads)
+            cells = "  ".join(
+                fused_cell(*three, options.repeats)
+                for three in (
+                    (calls.fused_backward(), calls.backward, relus.backward),
+                    (calls.fused_forward, calls.forward, relus.forward),
+                )
             )
-        )
-        yield f"  {cells}  {case.label()}"
+            yield f"  {cells}  {element_type} {case.label()}"
 
 
 def main() -> None:
@@ -149,7 +191,9 @@ def main() -> None:
     options = parser.parse_args()
     if min(options.repeats, options.threads) < 1:
         parser.error("--repeats and --threads take numbers of at least 1")
-    print("median milliseconds of a call, and the ratio to the call beside it; f32")
+    print(
+        "median milliseconds of a call, and the ratio to the call beside it; f32 unless it says so"
+    )
     for row in rows(options):
         print(row, flush=True)
 

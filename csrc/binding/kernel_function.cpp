@@ -275,9 +275,20 @@ bool share_type(op::Role left, op::Role right) {
            right != op::Role::mask;
 }
 
-/// The type of a channel vector that always fits: f32 beside 16-bit data, else the data's own.
-element::Type fitting_vector_type(element::Type data) {
-    return data.size() < element::f32.size() ? element::f32 : data;
+/// The type of a channel vector that fits without a loss: f32 beside 16-bit data, f64 where one of
+/// two statistics beside f32 data is f64, else the data's own.
+element::Type fitting_vector_type(const KernelCall& call, std::span<const OptionalArray> inputs,
+                                  op::Role role) {
+    const element::Type data = inputs[0]->element_type;
+    if (data == element::f32 && op::is_statistic(role)) {
+        for (std::size_t index = 1; index < inputs.size(); ++index) {
+            if (inputs[index] && op::is_statistic(call.inputs[index].role) &&
+                inputs[index]->element_type == element::f64) {
+                return element::f64;
+            }
+        }
+    }
+    return data.is_sixteen_bit_real() ? element::f32 : data;
 }
 
 /// Whether the element type of this input violates C3, or C4 on its own or beside another one.
@@ -305,8 +316,9 @@ std::string conversions(const KernelCall& call, std::span<const OptionalArray> i
         if (!inputs[index] || !inputs[index]->element_type.is_real()) {
             continue;
         }
-        const bool is_vector = op::is_channel_vector(call.inputs[index].role);
-        const element::Type expected = is_vector ? fitting_vector_type(data_type) : data_type;
+        const op::Role role = call.inputs[index].role;
+        const element::Type expected =
+            op::is_channel_vector(role) ? fitting_vector_type(call, inputs, role) : data_type;
         if (inputs[index]->element_type != expected && is_misfit(call, inputs, index)) {
             texts.push_back(std::string(call.inputs[index].name) + ".astype('" +
                             numpy_name(expected) + "')");

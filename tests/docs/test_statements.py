@@ -174,7 +174,9 @@ def test_a_label_means_the_same_on_all_pages() -> None:
             text = text.replace("`activated_delta`", "`normalized_delta`")
             whole = index[row[0]]
             if "`statistics_type`" in text:
-                text, whole = text.partition(";")[0], whole.partition(";")[0]
+                text, _, of_statistics = text.partition("; ")
+                assert of_statistics == "`statistics_type` is `input`'s type or the next wider one"
+                whole = whole.partition(";")[0]
             assert text == whole
 
 

@@ -217,7 +217,8 @@ class CanonicalChannel:
     def _moments_of_block(self, block: Block) -> Moments:
         """About the median of the block's first, middle and last element; an infinite one is 0."""
         elements = np.concatenate([self._terms[step] for step in block])
-        shift = np.median([elements[0], elements[len(elements) // 2], elements[-1]])
+        # A zero is +0, whichever of two the median took.
+        shift = np.median([elements[0], elements[len(elements) // 2], elements[-1]]) + 0.0
         if not np.isfinite(shift):
             shift = np.float64(0)
         difference = self.differences(shift)
@@ -249,8 +250,9 @@ def _inverse(variance: np.float64, epsilon: float) -> np.float64:
 
 
 def _inverse_of_batch(variance: np.float64, epsilon: float) -> np.float64:
-    """In training an infinite variance is no number to divide by."""
-    return np.float64(np.nan) if np.isinf(variance) else _inverse(variance, epsilon)
+    """In training an infinite sum is no number to divide by."""
+    radicand = variance + np.float64(epsilon)
+    return np.float64(np.nan) if np.isinf(radicand) else _inverse(variance, epsilon)
 
 
 def affine_type_of(input: Array, gamma: Array | None) -> RealType:

@@ -254,6 +254,39 @@ def test_one_element_per_channel(data_type: str, channel_type: str, shape: tuple
     assert_same_bits(backprop.beta_delta, result.mean, str(sample))
 
 
+@pytest.mark.parametrize("shape", [(1, 1, 17), (7, 4), (5, 19)], ids=str)
+@pytest.mark.parametrize("implementation", ng.implementations())
+def test_products_that_underflow_keep_their_sign(
+    shape: tuple[int, ...], implementation: str
+) -> None:
+    """A sum of −0 stays −0 in a step that is not full: what has no element adds nothing."""
+    input, delta = np.full(shape, -1e-200), np.full(shape, 1e-200)
+    zero, one = np.zeros(shape[1]), np.ones(shape[1])
+    last = canonical_order.is_channels_last(input, 1)
+    expected = canonical_order.training_backprop(
+        input, None, None, zero, one, delta, epsilon=0.0, channel_axis=1, channels_last=last
+    )
+    result = ng.batch_norm_training_backprop(
+        input, None, None, zero, one, delta, epsilon=0.0, implementation=implementation
+    )
+    assert_same_bits(result.gamma_delta, expected[1], implementation)
+    assert np.all(np.signbit(result.gamma_delta))
+
+
+@pytest.mark.parametrize("zeros", [(0.0, -0.0, -0.0), (-0.0, 0.0, 0.0), (-0.0, -0.0, 0.0)], ids=str)
+@pytest.mark.parametrize("channels", [1, 3, 4, 5, 9])
+@pytest.mark.parametrize("implementation", ng.implementations())
+def test_a_shift_of_zero_is_positive(
+    implementation: str, channels: int, zeros: tuple[float, ...]
+) -> None:
+    """The median of zeros of both signs, beside an element whose share of the mean underflows."""
+    first, middle, last = zeros
+    rows = [first, -5e-324, middle, last]
+    input = np.repeat(np.array(rows)[:, None], channels, axis=1)
+    result = ng.batch_norm_training(input, None, None, implementation=implementation)
+    assert_same_bits(result.mean, np.zeros(channels), implementation)
+
+
 EMPTY_SHAPES = [(0, 3), (0, 3, 4), (2, 3, 0), (2, 3, 0, 5), (0, 3, 0)]
 
 

@@ -93,6 +93,15 @@ def test_an_out_array_of_no_such_type_does_not_decide() -> None:
             ng.batch_norm_training(input, *vectors, out=(None, np.empty(3, wrong), None))
 
 
+def test_advice_keeps_the_digits_of_wide_statistics() -> None:
+    input = far_data("f32", 1, 1)
+    wide, narrow = np.ones(3), np.ones(3, np.float32)
+    with pytest.raises(ng.NodeValidationFailure, match=r"fit: variance.astype\('float64'\)$"):
+        ng.batch_norm_inference(input, None, None, wide, narrow)
+    with pytest.raises(ng.NodeValidationFailure, match=r"fit: gamma.astype\('float32'\)$"):
+        ng.batch_norm_inference(input, wide, None, wide, wide)
+
+
 @pytest.mark.parametrize("asked", ["f64", "i32", "boolean"])
 def test_a_type_that_does_not_fit_is_refused(asked: str) -> None:
     expected = rf"\[C4\] statistics_type: expected f16, as input has, or f32, got {asked}$"
@@ -164,6 +173,15 @@ def test_an_infinite_variance_is_nan_in_training_and_never_0(
 
 def input_arithmetic(data_type: str) -> Any:
     return np.float64 if data_type == "f64" else np.float32
+
+
+def test_a_sum_with_epsilon_beyond_double_is_nan() -> None:
+    input, huge = np.array([[1.0], [2.0]]), np.array([1.7e308])
+    result = ng.batch_norm_training_backprop(
+        input, None, None, np.zeros(1), huge, input, epsilon=1.7e308
+    )
+    assert np.all(np.isnan(result.input_delta))
+    assert np.isnan(result.gamma_delta[0])
 
 
 def test_a_variance_beyond_double_is_nan_in_the_forward_pass() -> None:

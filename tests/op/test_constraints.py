@@ -257,7 +257,7 @@ def test_c4_names_normalized_delta_where_only_that_has_a_type(signature: Signatu
 
 @EVERY_STATISTICS
 @pytest.mark.parametrize("of_input", REAL_TYPES)
-@pytest.mark.parametrize("statistics_type", [*REAL_TYPES, "i32"])
+@pytest.mark.parametrize("statistics_type", [*REAL_TYPES, "i32", "dynamic"])
 def test_c4_statistics_type_goes_with_input(
     signature: Signature, of_input: str, statistics_type: str
 ) -> None:
@@ -274,6 +274,8 @@ def test_c4_statistics_type_goes_with_input(
     expected = (
         f"statistics_type: expected {of_input}, as input has{or_wider}, got {statistics_type}"
     )
+    if statistics_type == "dynamic":
+        expected = "statistics_type: expected f16, bf16, f32 or f64, got dynamic"
     assert inputs.violations(statistics_type=statistics_type) == {"C4": expected}
 
 

@@ -150,3 +150,67 @@ def test_a_conversion_of_the_users_stays() -> None:
     inferred = ng.op.BatchNormInference(x, gamma, beta, mean, variance)
     function = ng.Function([inferred], [x, gamma, beta])
     assert list(ng.widen_statistics(function).nodes) == list(function.nodes)
+
+
+def test_a_conversion_to_a_wide_type_reads_the_wide_statistics() -> None:
+    function = layer("bf16")
+    norm = function.results[0].node
+    wide_mean = ng.op.Convert(norm.output("mean"), "f64")
+    narrow = ng.op.Convert(norm.output("mean"), "f16")
+    wide = ng.widen_statistics(ng.Function([wide_mean, narrow], function.parameters))
+    assert wide.results[0].node.input("value").element_type == ng.element.f32
+    assert wide.results[1].node.input("value").element_type == ng.element.bf16
+
+
+@pytest.mark.parametrize(("mean", "deviation"), [(0, 300), (100, 1)])
+def test_second_derivatives_read_the_wide_statistics(mean: float, deviation: float) -> None:
+    """Stages of the backward op's gradient convert the statistics; beside the graph in f64."""
+    found, expected = [], []
+    *arguments, delta = arguments_of("f16", mean, deviation)
+    for data_type, results in (("f16", found), ("f64", expected)):
+        first = gradients_of_first(layer(data_type))
+        second = ng.gradients(ng.Function(first.results[:1], first.parameters))
+        dtype = REAL_TYPES[data_type].dtype
+        weights = np.ones_like(delta)
+        weights[::3] = 2
+        values = [v.astype(dtype) for v in (*arguments, delta, weights)]
+        results += [np.asarray(v, np.float64) for v in ng.compile(second)(*values)]
+    for value, exact in zip(found, expected, strict=True):
+        scale = np.abs(exact).max()
+        assert np.abs(value - exact).max() <= 0.01 * scale + 8 * 2.0**-24
+
+
+def test_gradients_through_inference_at_the_statistics_of_the_batch() -> None:
+    x, gamma, beta = layer("f16").parameters
+    norm = ng.op.BatchNormTraining(x, gamma, beta)
+    y = ng.op.BatchNormInference(x, gamma, beta, norm.output("mean"), norm.output("variance"))
+    *arguments, _ = arguments_of("f16", 0, 300)
+    delta = np.random.default_rng(10).standard_normal((128, 3)).astype(np.float16)
+    dx = ng.compile(ng.gradients(ng.Function([y], [x, gamma, beta])))(*arguments, delta)[0]
+    whole = ng.compile(gradients_of_first(layer("f16")))(*arguments, delta)[0]
+    scale = float(np.abs(whole.astype(np.float64)).max())
+    assert np.allclose(
+        dx.astype(np.float64), whole.astype(np.float64), rtol=0.01, atol=0.01 * scale
+    )
+
+
+def test_types_that_follow_from_the_statistics_stay() -> None:
+    """Where nothing else tells the type of the data, f32 would tell less."""
+    unknown = [ng.Parameter("dynamic", shape) for shape in ([None, 3], [3], [3])]
+    norm = ng.op.BatchNormTraining(*unknown, statistics_type="f16")
+    function = ng.Function(norm.outputs, unknown)
+    assert list(ng.widen_statistics(function).nodes) == list(function.nodes)
+    of_batch = layer("f16")
+    statistics = [of_batch.results[0].node.output(name) for name in ("mean", "variance")]
+    others = [ng.Parameter("dynamic", shape) for shape in ([None, 3], [3], [3])]
+    inferred = ng.op.BatchNormInference(*others, *statistics)
+    function = ng.Function([inferred], [*of_batch.parameters, *others])
+    wide = ng.widen_statistics(function)
+    assert wide.results[0].element_type == function.results[0].element_type == ng.element.f16
+
+
+def test_narrow_decompositions_round_as_before() -> None:
+    function = layer("bf16")
+    stages = ng.decompose(function, compute_type=None)
+    types = {output.element_type for node in stages.nodes for output in node.outputs}
+    assert ng.element.f32 not in types

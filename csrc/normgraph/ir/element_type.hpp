@@ -48,6 +48,10 @@ public:
     std::size_t size() const noexcept;
     /// True for f16, bf16, f32 and f64.
     bool is_real() const noexcept;
+    /// True for f16 and bf16.
+    constexpr bool is_sixteen_bit_real() const noexcept {
+        return kind_ == Kind::f16 || kind_ == Kind::bf16;
+    }
     constexpr bool is_dynamic() const noexcept { return kind_ == Kind::dynamic; }
     constexpr bool is_static() const noexcept { return !is_dynamic(); }
 

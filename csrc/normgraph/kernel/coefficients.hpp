@@ -17,14 +17,15 @@ namespace normgraph::kernel {
 
 /// 1/√(variance + epsilon).
 ///
-/// In training an infinite variance makes its channel NaN: it stands for one that its type could
+/// In training an infinite sum makes its channel NaN: it stands for one that a type could
 /// not hold, and the 0 that division gives would be a gradient that is lost without a word. With
 /// given statistics it is a number as any other.
 inline double inverse_standard_deviation(Statistics statistics, double variance, double epsilon) {
-    if (statistics == Statistics::of_batch && std::isinf(variance)) {
+    const double radicand = variance + epsilon;
+    if (statistics == Statistics::of_batch && std::isinf(radicand)) {
         return std::numeric_limits<double>::quiet_NaN();
     }
-    return 1.0 / std::sqrt(variance + epsilon);
+    return 1.0 / std::sqrt(radicand);
 }
 
 /// normalized, for one element or a vector of them.

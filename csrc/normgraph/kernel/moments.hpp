@@ -16,14 +16,15 @@ struct Moments {
 
 /// The shift about which the elements of a block are summed: the median of its first, its middle
 /// (number n/2 of n, counted from 0) and its last element; 0 where that is infinite or NaN, since
-/// sums about it would lose an infinite mean.
+/// sums about it would lose an infinite mean. A zero is +0: which of two zeros is the smaller one,
+/// processors do not agree on.
 ///
 /// Any of the three may be far from all other elements, which alone would cost the factor n of the
 /// subtraction below; that two of them are is what bad inputs have to be built for.
 template <typename Value>
 Value shift_of_block(Value first, Value middle, Value last) {
     const Value median = std::max(std::min(first, middle), std::min(std::max(first, middle), last));
-    return std::isfinite(median) ? median : Value{0};
+    return std::isfinite(median) ? median + Value{0} : Value{0};
 }
 
 /// From sum = Σ(x − shift) and sum_of_squares = Σ(x − shift)² of `count` elements.

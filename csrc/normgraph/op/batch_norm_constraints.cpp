@@ -96,10 +96,6 @@ element::Type known_type(const NamedTensors& tensors) {
     return tensor == nullptr ? element::dynamic : tensor->type->element_type;
 }
 
-bool is_sixteen_bit_real(element::Type type) {
-    return type == element::f16 || type == element::bf16;
-}
-
 std::string text_of(std::string_view name) {
     return std::string(name);
 }
@@ -181,7 +177,7 @@ NamedTensors with_known_type(const NamedTensors& tensors) {
 using WiderType = element::Type (*)(element::Type data);
 
 element::Type wider_affine_type(element::Type data) {
-    return is_sixteen_bit_real(data) ? element::f32 : element::dynamic;
+    return data.is_sixteen_bit_real() ? element::f32 : element::dynamic;
 }
 element::Type wider_statistics_type(element::Type data) {
     return data == element::f32 ? element::f64 : wider_affine_type(data);
@@ -493,7 +489,7 @@ element::Type infer_data_type(const Inputs& inputs) {
 element::Type infer_affine_type(const Inputs& inputs) {
     const element::Type data = infer_data_type(inputs);
     const element::Type affine = known_type(inputs.affine);
-    return affine.is_dynamic() && !is_sixteen_bit_real(data) ? data : affine;
+    return affine.is_dynamic() && !data.is_sixteen_bit_real() ? data : affine;
 }
 
 PartialShape infer_data_shape(const NamedTensors& data, std::int64_t channel_axis,
@@ -601,6 +597,9 @@ std::vector<TensorType> infer_batch_norm(std::string_view type_name, SignatureVi
     Report report;
     report.holds(check_epsilon(epsilon));  // C1
     check_element_types(parts, report);
+    if (statistics_type && statistics_type->is_dynamic()) {
+        report.add("C4", "statistics_type: expected f16, bf16, f32 or f64, got dynamic");
+    }
     const std::optional<Shapes> shapes = check_shapes(parts, channel_axis, report);
     report.holds(check_mask_type(parts.masks));  // C11
     if (shapes) {

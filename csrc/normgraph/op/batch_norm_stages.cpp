@@ -46,6 +46,12 @@ element::Type affine_type_of(BatchNormNode& node, element::Type data) {
                           is_data_type ? data : element::dynamic);
 }
 
+/// Beside f64 data mean and variance are f64.
+element::Type statistics_type_of(BatchNormNode& node, element::Type data) {
+    return shared_type_of(node, {Role::mean, Role::variance},
+                          data == element::f64 ? data : element::dynamic);
+}
+
 element::Type wider_of(element::Type left, element::Type right) {
     return right.size() > left.size() ? right : left;
 }
@@ -66,7 +72,7 @@ BatchNormStages::BatchNormStages(BatchNormNode& node, element::Type compute_type
       axes_{node.channel_axis()},
       data_type_{known_type(node, "data", node.output_type(0).element_type)},
       affine_type_{known_type(node, "gamma and beta", affine_type_of(node, data_type_))},
-      statistics_type_{shared_type_of(node, {Role::mean, Role::variance}, affine_type_)},
+      statistics_type_{statistics_type_of(node, data_type_)},
       compute_type_{compute_type.is_dynamic() ? wider_of(affine_type_, statistics_type_)
                                               : compute_type} {
     for (const Port& port : node.ports().inputs) {
@@ -78,6 +84,10 @@ BatchNormStages::BatchNormStages(BatchNormNode& node, element::Type compute_type
 
 Output BatchNormStages::for_each_element(const Output& vector) const {
     return broadcast(vector, node_.input_values()[0], axes_);
+}
+
+Output BatchNormStages::in_statistics_type(const Output& value) const {
+    return convert(value, known_type(node_, "mean and variance", statistics_type_));
 }
 
 Output BatchNormStages::centered(const Output& mean) const {

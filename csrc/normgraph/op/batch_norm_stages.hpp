@@ -38,10 +38,9 @@ public:
     Output in_data_type(const Output& value) const { return convert(value, data_type_); }
     /// The type of gamma and beta.
     Output in_affine_type(const Output& value) const { return convert(value, affine_type_); }
-    /// The type of mean and variance; that of gamma and beta if it is not known.
-    Output in_statistics_type(const Output& value) const {
-        return convert(value, statistics_type_);
-    }
+    /// The type of mean and variance. Throws std::invalid_argument, naming the node, if it is not
+    /// known.
+    Output in_statistics_type(const Output& value) const;
 
     /// A channel vector for each element of the input.
     Output for_each_element(const Output& vector) const;
@@ -68,7 +67,7 @@ private:
     std::vector<std::int64_t> axes_;
     element::Type data_type_;
     element::Type affine_type_;
-    element::Type statistics_type_;
+    element::Type statistics_type_;  // dynamic if it is not known
     element::Type compute_type_;
     std::map<Role, Output> inputs_;  // converted once, however often they are read
 };

@@ -13,10 +13,11 @@ Function decompose(const Function& function, element::Type compute_type) {
         throw std::invalid_argument("compute_type: expected f16, bf16, f32 or f64, got " +
                                     std::string(compute_type.name()));
     }
-    // What is computed in compute_type is not to be rounded to 16 bits between the ops.
-    return rewrite(widen_statistics(function), [&](const Node& /*original*/, Node& node) {
-        return node.decompose(compute_type);
-    });
+    // What is computed in more than 16 bits is not to be rounded to them between the ops.
+    const bool is_wide = compute_type.size() >= element::f32.size();
+    return rewrite(
+        is_wide ? widen_statistics(function) : function,
+        [&](const Node& /*original*/, Node& node) { return node.decompose(compute_type); });
 }
 
 }  // namespace normgraph::pass

@@ -1,14 +1,17 @@
 #include "normgraph/pass/widen_statistics.hpp"
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "normgraph/ir/output_hash.hpp"
 #include "normgraph/op/batch_norm_node.hpp"
 #include "normgraph/op/batch_norm_training.hpp"
 #include "normgraph/op/batch_norm_training_relu.hpp"
+#include "normgraph/op/convert.hpp"
 #include "normgraph/op/expressions.hpp"
 #include "normgraph/pass/rewrite.hpp"
 
@@ -21,11 +24,12 @@ using Values = std::optional<std::vector<Output>>;
 /// By the converted statistic: the f32 one that it is made of.
 using WideStatistics = std::unordered_map<Output, Output, OutputHash>;
 
+/// The data's own type has to be known: that it may follow from the statistics' would be lost.
 bool has_narrow_statistics(const op::StatisticsNode& node) {
-    const element::Type data = node.output_type(0).element_type;
+    const element::Type data = node.source(Role::input).element_type();
     const element::Type statistics =
         node.output_type(op::index_of(node.ports().outputs, Role::mean)).element_type;
-    return statistics == data && (data == element::f16 || data == element::bf16);
+    return statistics == data && data.is_sixteen_bit_real();
 }
 
 /// The same op with f32 statistics; null if it is another one.
@@ -43,20 +47,33 @@ std::shared_ptr<Node> widened(const Node& node) {
 /// The outputs of the wide node, its statistics converted to those of the narrow one.
 std::vector<Output> in_types_of(const Node& narrow, const std::shared_ptr<Node>& wide,
                                 WideStatistics& statistics) {
+    const auto& of_family = static_cast<const op::BatchNormNode&>(*wide);
     std::vector<Output> values = wide->outputs();
-    for (Output& value : values) {
+    for (const Role role : {Role::mean, Role::variance}) {
+        Output& value = values[op::index_of(of_family.ports().outputs, role)];
         const Output converted = op::convert(value, narrow.output_type(value.index()).element_type);
-        if (converted != value) {
-            statistics.emplace(converted, value);
-            value = converted;
-        }
+        statistics.emplace(converted, value);
+        value = converted;
     }
     return values;
 }
 
+/// A conversion to a type that is wide enough, from the statistics as they were.
+Values converted_from_wide(const op::Convert& node, const WideStatistics& statistics) {
+    const auto wide = statistics.find(node.input_values()[0]);
+    if (wide == statistics.end() || node.element_type().is_sixteen_bit_real()) {
+        return std::nullopt;
+    }
+    return std::vector{op::convert(wide->second, node.element_type())};
+}
+
 /// The node with its statistics as they were before they were converted; nullopt if it reads none,
-/// or only one, which would have another type than the other.
-Values reading_wide(const Node& node, const WideStatistics& statistics) {
+/// or only one, which would have another type than the other, or if it knows the types of others
+/// from them alone.
+Values reading_wide(Node& node, const WideStatistics& statistics) {
+    if (const auto* const convert = dynamic_cast<const op::Convert*>(&node)) {
+        return converted_from_wide(*convert, statistics);
+    }
     const auto* const of_family = dynamic_cast<const op::BatchNormNode*>(&node);
     if (of_family == nullptr || !op::has(of_family->ports().inputs, Role::mean)) {
         return std::nullopt;
@@ -70,7 +87,10 @@ Values reading_wide(const Node& node, const WideStatistics& statistics) {
         }
         input = wide->second;
     }
-    return node.clone_with_new_inputs(inputs, node.friendly_name())->outputs();
+    std::vector<Output> wide = node.clone_with_new_inputs(inputs, node.friendly_name())->outputs();
+    const bool keeps_types =
+        std::ranges::equal(wide, node.outputs(), {}, &Output::type, &Output::type);
+    return keeps_types ? Values(std::move(wide)) : std::nullopt;
 }
 
 }  // namespace

@@ -150,7 +150,7 @@ public:
     }
 
 private:
-    /// Of those that are there; that of the data if none is.
+    /// The type that these vectors share; the data's if none of them is there.
     static kernel::ElementType shared_type(std::span<const OptionalArray* const> vectors,
                                            const Array& data) {
         const auto found = std::ranges::find_if(
@@ -234,9 +234,10 @@ std::vector<TensorType> infer(const std::vector<TensorType>& inputs,
 }
 
 /// Statistics of 16-bit data are f32 where nothing else is asked for.
-void complete(op::BatchNormAttributes& attributes, const KernelCall& call, const Array& input) {
-    const bool is_sixteen_bit = input.element_type.is_real() && input.element_type.size() == 2;
-    if (call.has_statistics() && is_sixteen_bit && !attributes.statistics_type) {
+void choose_statistics_type(op::BatchNormAttributes& attributes, const KernelCall& call,
+                            const Array& input) {
+    if (call.has_statistics() && input.element_type.is_sixteen_bit_real() &&
+        !attributes.statistics_type) {
         attributes.statistics_type = element::f32;
     }
 }
@@ -261,7 +262,7 @@ std::span<const KernelCall> kernel_calls() {
 std::shared_ptr<const std::vector<TensorType>> validate(const KernelCall& call,
                                                         std::span<const OptionalArray> inputs,
                                                         op::BatchNormAttributes attributes) {
-    complete(attributes, call, *inputs[0]);
+    choose_statistics_type(attributes, call, *inputs[0]);
     thread_local std::array<Remembered, 32> memory;
     const Signature signature(inputs, attributes);
     Remembered& entry = memory[signature.fits() ? signature.hash() % memory.size() : 0];

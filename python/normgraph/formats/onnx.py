@@ -201,6 +201,8 @@ class Writer(GraphWriter):
         self.inputs = self.add_parameters(function, "input")
         # Before any node takes them: what others read of a model are the names of its results.
         names = [self.new_name(result_name(result)) for result in function.results]
+        if self.momentum is None:
+            function = _core.widen_statistics(function)
         self.reserve_names(function)
         self.add_nodes(function)
         results = [

@@ -140,6 +140,8 @@ class Writer(GraphWriter):
     def module_of(self, function: Function) -> str:
         """The text of the whole module."""
         parameters = self.add_parameters(function, "arg{}")
+        if self.family == "stages":
+            function = _core.widen_statistics(function)
         self.reserve_names(function)
         self.add_nodes(function)
         results = [self.values[result] for result in function.results]

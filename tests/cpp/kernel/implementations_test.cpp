@@ -333,6 +333,27 @@ TEST_P(Implementations, MasksOfFewChannels) {
     }
 }
 
+/// Sums go through the input in its order, and bits through the output in another one, in which
+/// channels share bytes of the mask.
+TEST_P(Implementations, MasksBesideOutputsOfAnotherOrder) {
+    const Placement channels_last{{0, 2, 3, 1}, {}, 0};
+    const Placement channels_outermost{{1, 0, 2, 3}, {}, 0};
+    for (const Shape& shape : {Shape{8, 12, 30, 30}, Shape{4, 100, 17, 13}}) {
+        for (const Placement& input : {Placement{}, channels_outermost}) {
+            check_relu({.shape = shape,
+                        .types = GetParam(),
+                        .input = input,
+                        .delta = input,
+                        .output = channels_last,
+                        .seed = 113},
+                       {1, 2, 3, 7});
+            if (HasFatalFailure()) {
+                return;
+            }
+        }
+    }
+}
+
 /// Groups of eight channels, of which the last one may have fewer, and several tiles of channels.
 TEST_P(Implementations, MasksOfChannelsThatShareBytes) {
     for (const std::int64_t channels : {23, 64, 65, 100, 257}) {

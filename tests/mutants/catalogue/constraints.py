@@ -143,32 +143,20 @@ C4 = Group(
         Mutant(
             "c4-no-f32-beside-16-bits",
             "that f32 vectors may come with 16-bit data",
-            "return is_sixteen_bit_real(data) ? element::f32 : element::dynamic;",
-            "return is_sixteen_bit_real(data) ? element::dynamic : element::dynamic;",
-        ),
-        Mutant(
-            "c4-no-f32-beside-bf16",
-            "that f32 vectors may come with bf16 data",
-            "type == element::f16 || type == element::bf16",
-            "type == element::f16",
-        ),
-        Mutant(
-            "c4-no-f32-beside-f16",
-            "that f32 vectors may come with f16 data",
-            "type == element::f16 || type == element::bf16",
-            "type == element::bf16",
+            "return data.is_sixteen_bit_real() ? element::f32 : element::dynamic;",
+            "return element::dynamic;",
         ),
         Mutant(
             "c4-f32-beside-everything",
             "that f32 vectors come with 16-bit data alone",
-            "return is_sixteen_bit_real(data) ? element::f32 : element::dynamic;",
+            "return data.is_sixteen_bit_real() ? element::f32 : element::dynamic;",
             "return element::f32;",
         ),
         Mutant(
             "c4-everything-beside-16-bits",
             "that the other type beside 16-bit data is f32",
-            "return is_sixteen_bit_real(data) ? element::f32 : element::dynamic;",
-            "return is_sixteen_bit_real(data) ? element::f64 : element::dynamic;",
+            "return data.is_sixteen_bit_real() ? element::f32 : element::dynamic;",
+            "return data.is_sixteen_bit_real() ? element::f64 : element::dynamic;",
         ),
         Mutant(
             "c4-without-premise-c2",
@@ -187,6 +175,25 @@ C4 = Group(
             "that vectors of wrong types are not reported as differing, too",
             "if (check_vector_types(inputs, is_real && agree, report) &&",
             "check_vector_types(inputs, is_real && agree, report); if (",
+        ),
+    ),
+)
+
+SIXTEEN_BITS = Group(
+    "csrc/normgraph/ir/element_type.hpp",
+    TESTS + "c4",
+    (
+        Mutant(
+            "c4-no-f32-beside-bf16",
+            "that f32 vectors may come with bf16 data",
+            "kind_ == Kind::f16 || kind_ == Kind::bf16",
+            "kind_ == Kind::f16",
+        ),
+        Mutant(
+            "c4-no-f32-beside-f16",
+            "that f32 vectors may come with f16 data",
+            "kind_ == Kind::f16 || kind_ == Kind::bf16",
+            "kind_ == Kind::bf16",
         ),
     ),
 )
@@ -541,6 +548,7 @@ GROUPS = (
     C2,
     C3,
     C4,
+    SIXTEEN_BITS,
     C5,
     C6,
     C6_PREMISE,

@@ -16,14 +16,14 @@ INFINITE_VARIANCE = Group(
         Mutant(
             "infinite-variance-is-0-in-training",
             "that an infinite variance makes its channel NaN in training",
-            "statistics == Statistics::of_batch && std::isinf(variance)",
+            "statistics == Statistics::of_batch && std::isinf(radicand)",
             "false",
         ),
         Mutant(
             "infinite-variance-is-nan-in-inference",
             "that a variance that is given may be infinite",
-            "statistics == Statistics::of_batch && std::isinf(variance)",
-            "std::isinf(variance)",
+            "statistics == Statistics::of_batch && std::isinf(radicand)",
+            "std::isinf(radicand)",
         ),
     ),
 )
@@ -35,20 +35,20 @@ FORWARD_COEFFICIENTS = Group(
         Mutant(
             "inverse-without-epsilon",
             "epsilon in 1/√(variance + epsilon)",
-            "std::sqrt(variance + epsilon)",
-            "std::sqrt(variance)",
+            "radicand = variance + epsilon",
+            "radicand = variance",
         ),
         Mutant(
             "inverse-epsilon-outside-the-root",
             "that epsilon stands under the root",
-            "std::sqrt(variance + epsilon)",
-            "(std::sqrt(variance) + epsilon)",
+            "1.0 / std::sqrt(radicand)",
+            "1.0 / (std::sqrt(variance) + epsilon)",
         ),
         Mutant(
             "inverse-without-root",
             "the root",
-            "1.0 / std::sqrt(variance + epsilon)",
-            "1.0 / (variance + epsilon)",
+            "1.0 / std::sqrt(radicand)",
+            "1.0 / radicand",
         ),
         Mutant(
             "forward-scale-without-gamma",
@@ -225,13 +225,19 @@ MOMENTS = Group(
         Mutant(
             "shift-that-is-infinite",
             "that an infinite median is no shift",
-            "std::isfinite(median) ? median : Value{0}",
+            "std::isfinite(median) ? median + Value{0} : Value{0}",
             "median",
+        ),
+        Mutant(
+            "shift-of-minus-zero",
+            "that a zero is +0",
+            "std::isfinite(median) ? median + Value{0} : Value{0}",
+            "std::isfinite(median) ? median : Value{0}",
         ),
         Mutant(
             "sums-without-shift",
             "the shift, without which Σx² − (Σx)² cancels",
-            "std::isfinite(median) ? median : Value{0}",
+            "std::isfinite(median) ? median + Value{0} : Value{0}",
             "Value{0} * median",
         ),
         Mutant(

@@ -15,20 +15,20 @@ WIDE_STATISTICS = Group(
         Mutant(
             "widened-for-all-types",
             "that statistics of 16-bit data alone are widened",
-            "statistics == data && (data == element::f16 || data == element::bf16)",
+            "statistics == data && data.is_sixteen_bit_real()",
             "statistics == data",
         ),
         Mutant(
             "widened-of-f16-alone",
             "that those of bf16 data are",
-            "(data == element::f16 || data == element::bf16)",
-            "(data == element::f16)",
+            "&& data.is_sixteen_bit_real()",
+            "&& data == element::f16",
         ),
         Mutant(
             "wide-ones-not-widened",
             "that those of mixed types stay as they are",
-            "statistics == data && (data",
-            "(data",
+            "return statistics == data && data",
+            "return data",
         ),
         Mutant(
             "plain-op-alone-widened",
@@ -41,6 +41,30 @@ WIDE_STATISTICS = Group(
             "the op's epsilon",
             "inputs[2], narrow->epsilon(),",
             "inputs[2], 1.0,",
+        ),
+        Mutant(
+            "conversions-read-narrow-statistics",
+            "that a conversion to a wide type reads f32",
+            "wide == statistics.end() || node.element_type().is_sixteen_bit_real()",
+            "true",
+        ),
+        Mutant(
+            "asked-for-rounding-undone",
+            "that a conversion to 16 bits rounds once more",
+            "wide == statistics.end() || node.element_type().is_sixteen_bit_real()",
+            "wide == statistics.end()",
+        ),
+        Mutant(
+            "types-that-follow-from-statistics-lost",
+            "that the types of all outputs stay",
+            "return keeps_types ?",
+            "return true ?",
+        ),
+        Mutant(
+            "widened-beside-unknown-data",
+            "that the data's own type has to be known",
+            "node.source(Role::input).element_type();",
+            "node.output_type(0).element_type;",
         ),
         Mutant(
             "converted-statistics-read",

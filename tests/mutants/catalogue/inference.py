@@ -26,13 +26,13 @@ REFINEMENT = Group(
         Mutant(
             "vectors-do-not-learn-the-datas-type",
             "that an unknown vector type follows from the data's",
-            "affine.is_dynamic() && !is_sixteen_bit_real(data) ? data : affine",
+            "affine.is_dynamic() && !data.is_sixteen_bit_real() ? data : affine",
             "affine",
         ),
         Mutant(
             "vectors-beside-16-bits-have-16-bits",
             "that 16-bit data leave the vectors' type unknown",
-            "affine.is_dynamic() && !is_sixteen_bit_real(data) ? data : affine",
+            "affine.is_dynamic() && !data.is_sixteen_bit_real() ? data : affine",
             "affine.is_dynamic() ? data : affine",
         ),
         Mutant(

@@ -65,7 +65,7 @@ ROWS = Group(
         Mutant(
             "vector-row-absent-lanes-counted",
             "that lanes without an element add nothing",
-            "zero_mask<Isa>(Terms::of(shift_, sources), lowest_bits(count) >> before)",
+            "zero_mask<Isa, Data>(Terms::of(shift_, sources), lowest_bits(count) >> before)",
             "Terms::of(shift_, sources)",
         ),
         Mutant(
@@ -643,7 +643,49 @@ BLOCKS_TOGETHER = Group(
     ),
 )
 
+MASKS_OF_ANOTHER_ORDER = Group(
+    "csrc/normgraph/kernel/simd/phases/run.hpp",
+    CPP_TESTS,
+    (
+        Mutant(
+            "groups-cut-bytes-of-a-mask",
+            "that groups of channels begin with a byte of apply's mask",
+            "workload.packs_channels || applying_.apply_workload().packs_channels",
+            "workload.packs_channels",
+        ),
+    ),
+)
+
+SIGNS_OF_ZERO = Group(
+    "csrc/normgraph/kernel/simd/micro_kernels/elements.hpp",
+    "tests/kernel/test_special_values.py",
+    (
+        Mutant(
+            "absent-lanes-make-zeros-positive",
+            "that lanes without an element keep a sum of -0",
+            "std::is_same_v<Data, double>) { const Vector minus_zero",
+            "false) { const Vector minus_zero",
+        ),
+    ),
+)
+
+SHIFTS = Group(
+    "csrc/normgraph/kernel/simd/micro_kernels/shifts_of_block.hpp",
+    "tests/kernel/test_special_values.py",
+    (
+        Mutant(
+            "vector-shift-of-minus-zero",
+            "that a zero is +0",
+            "Isa::zero_mask(median + zero,",
+            "Isa::zero_mask(median,",
+        ),
+    ),
+)
+
 GROUPS = (
+    MASKS_OF_ANOTHER_ORDER,
+    SIGNS_OF_ZERO,
+    SHIFTS,
     NODE_KERNELS,
     WHOLE_BLOCKS,
     BLOCKS_TOGETHER,

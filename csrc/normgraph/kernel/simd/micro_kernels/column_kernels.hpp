@@ -173,7 +173,7 @@ private:
                 // An incomplete row of columns must leave the sums of the missing ones alone: they
                 // are lanes of other rows.
                 if constexpr (is_partial) {
-                    term = zero_mask<Isa>(term, lowest_bits(count) >> part * part_width);
+                    term = zero_mask<Isa, Data>(term, lowest_bits(count) >> part * part_width);
                 }
                 values_sum[part] = accumulate<Isa>(values_sum[part], term.value);
                 products_sum[part] =

@@ -243,11 +243,19 @@ void store_mask(std::byte* row, std::int64_t position, std::int64_t count, std::
     }
 }
 
-/// The terms of the lanes that have an element. The others add +0, which changes no sum: sums begin
-/// with +0, so none is ever -0.
-template <typename Isa, typename Vector>
+/// The terms of the lanes that have an element. The others add zeros that change no sum. Sums begin
+/// with +0 and, but for f64 data, are never -0: products of narrower data do not underflow in
+/// double, and chains are added to a double. A sum of f64 products may be -0, to which +0 must not
+/// be added: there the others add -0, and -0 times +0.
+template <typename Isa, typename Data, typename Vector>
 Term<Vector> zero_mask(const Term<Vector>& term, std::uint32_t bits) {
-    return {Isa::zero_mask(term.value, bits), Isa::zero_mask(term.factor, bits)};
+    const Vector factor = Isa::zero_mask(term.factor, bits);
+    if constexpr (std::is_same_v<Data, double>) {
+        const Vector minus_zero = Isa::broadcast(-0.0);
+        return {minus_zero - Isa::zero_mask(minus_zero - term.value, bits), factor};
+    } else {
+        return {Isa::zero_mask(term.value, bits), factor};
+    }
 }
 
 constexpr std::uint32_t lowest_bits(std::int64_t count) {

@@ -289,8 +289,9 @@ private:
             if constexpr (mask == Mask::reads) {
                 sources.back() = Isa::zero_mask(sources.back(), masked >> before);
             }
-            sums.add(term_parts<Isa, Data> * vector + part,
-                     zero_mask<Isa>(Terms::of(shift_, sources), lowest_bits(count) >> before));
+            sums.add(
+                term_parts<Isa, Data> * vector + part,
+                zero_mask<Isa, Data>(Terms::of(shift_, sources), lowest_bits(count) >> before));
         });
     }
 

@@ -65,7 +65,7 @@ private:
                                            Isa::minimum(Isa::maximum(first, middle), last));
         // Infinity less itself is NaN.
         const Vector zero = median - median;
-        return Isa::zero_mask(median, ~Isa::not_less_equal(zero, zero));
+        return Isa::zero_mask(median + zero, ~Isa::not_less_equal(zero, zero));
     }
 
     NORMGRAPH_ALWAYS_INLINE static void store(Shift* target, Vector median) {

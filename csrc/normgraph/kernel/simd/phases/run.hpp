@@ -71,7 +71,7 @@ public:
           reducing_(op.pass_count() > 0 ? traversals.reduce() : traversals.apply()),
           applying_(traversals.apply()),
           num_threads_(num_threads),
-          plan_(make_plan(reducing_.geometry(), reducing_.workload(), num_threads)) {}
+          plan_(make_plan(reducing_.geometry(), workload(), num_threads)) {}
 
     void run() const {
         if (plan_.part_count() > 1 || reducing_.reduces_slabs()) {
@@ -85,6 +85,15 @@ private:
     using Data = typename Op::Element;
 
     const Geometry& geometry() const { return reducing_.geometry(); }
+
+    /// That of reduce, in groups that apply can take as well: where it has another order, channels
+    /// may share bytes of its mask.
+    Workload workload() const {
+        Workload workload = reducing_.workload();
+        workload.packs_channels =
+            workload.packs_channels || applying_.apply_workload().packs_channels;
+        return workload;
+    }
 
     // ---- group by group -------------------------------------------------------------------------
 

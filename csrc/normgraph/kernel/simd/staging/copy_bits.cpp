@@ -116,20 +116,32 @@ std::uint64_t as_bytes(std::uint64_t bits) {
     return ((apart + 0x7F7F7F7F7F7F7F7FU) >> 7) & 0x0101010101010101U;
 }
 
-/// Up to 8 bytes, the others 0.
-std::uint64_t load_bytes(const std::byte* address, std::int64_t count) {
-    if (count == bits_per_byte) {
-        return load_as<std::uint64_t>(address);
+// 1 to 8 bytes are two integers that may overlap: the library's copy of a number of bytes that is
+// not known takes longer than all that is done with them.
+
+/// Calls function.template operator()<Bits>(offset of the second integer).
+template <typename Function>
+decltype(auto) with_halves(std::int64_t count, const Function& function) {
+    if (count >= 4) {
+        return function.template operator()<std::uint32_t>(count - 4);
     }
-    std::uint64_t bytes = 0;
-    std::memcpy(&bytes, address, static_cast<std::size_t>(count));
-    return bytes;
+    if (count >= 2) {
+        return function.template operator()<std::uint16_t>(count - 2);
+    }
+    return function.template operator()<std::uint8_t>(0);
+}
+
+/// 1 to 8 bytes, the others 0.
+std::uint64_t load_bytes(const std::byte* address, std::int64_t count) {
+    return with_halves(count, [&]<typename Bits>(std::int64_t offset) {
+        return load_as<Bits>(address) | load_as<Bits>(address + offset) << bits_per_byte * offset;
+    });
 }
 void store_bytes(std::byte* address, std::uint64_t bytes, std::int64_t count) {
-    if (count == bits_per_byte) {
-        return store_as<std::uint64_t>(address, bytes);
-    }
-    std::memcpy(address, &bytes, static_cast<std::size_t>(count));
+    with_halves(count, [&]<typename Bits>(std::int64_t offset) {
+        store_as<Bits>(address, bytes);
+        store_as<Bits>(address + offset, bytes >> bits_per_byte * offset);
+    });
 }
 
 std::uint64_t load_short_rows(const ElementBits& elements, std::int64_t first, std::int64_t count) {
