@@ -551,8 +551,14 @@ NODE_KERNELS = Group(
         Mutant(
             "chains-end-without-totals",
             "what a block's columns add up to",
-            "Isa::store(total, Isa::load(total) + wide[part]);",
-            "Isa::store(total, wide[part]);",
+            "are_first ? Isa::broadcast(0.0) : Isa::load(total)",
+            "Isa::broadcast(0.0)",
+        ),
+        Mutant(
+            "first-chains-of-columns-add",
+            "that a block's first chains set the totals of columns",
+            "are_first ? add_chains<true>",
+            "are_first && columns < 0 ? add_chains<true>",
         ),
         Mutant(
             "chains-go-on",
@@ -600,14 +606,32 @@ WHOLE_BLOCKS = Group(
         Mutant(
             "whole-block-without-last-chain",
             "the chain that a block ends",
-            "lane_sums.end_chains(totals_);",
-            "",
+            "result[part] = total + result[part];",
+            "result[part] = total;",
+        ),
+        Mutant(
+            "first-chains-of-rows-add",
+            "that a block's first chains set the totals of rows",
+            "with_chains(index, are_first ? nullptr : totals)",
+            "with_chains(index, totals)",
+        ),
+        Mutant(
+            "one-chain-adds-to-totals",
+            "that a block of one chain has no totals",
+            "step_ > steps_per_chain ? totals_ : nullptr",
+            "totals_",
+        ),
+        Mutant(
+            "vanished-sums-without-zero",
+            "that a total begins with +0",
+            "result[part] = total + result[part];",
+            "result[part] = totals == nullptr ? result[part] : total + result[part];",
         ),
         Mutant(
             "whole-block-in-the-midst-of-a-chain",
             "that chains are counted from a block's first step",
-            "lane_sums.clear(); step_ = 0;",
-            "lane_sums.clear();",
+            "sums.clear(); step_ = 0;",
+            "sums.clear();",
         ),
         Mutant(
             "fold-without-first-half",
@@ -633,6 +657,24 @@ BLOCKS_TOGETHER = Group(
             "where in a chain a tile begins",
             "totals_ + lanes, step_of(tile)}",
             "totals_ + lanes, 0}",
+        ),
+        Mutant(
+            "totals-of-a-block-of-one-chain",
+            "which blocks of several tiles have totals",
+            "* steps_per_row() > steps_per_chain;",
+            "* steps_per_row() > 0;",
+        ),
+        Mutant(
+            "columns-of-the-block-before",
+            "that a block of columns begins with zeros",
+            "if (is_folded_ && !geometry_.has_chains()) { clear(); }",
+            "",
+        ),
+        Mutant(
+            "columns-add-to-the-totals-before",
+            "that each block of columns has totals of its own",
+            "first_ = extent.first; has_totals_ = false;",
+            "first_ = extent.first;",
         ),
         Mutant(
             "sums-of-the-block-before",

@@ -70,14 +70,13 @@ public:
         values = accumulate<Isa>(values, term.value);
         products = fused_multiply_add(term.value, term.factor, products);
     }
-    /// Adds the sums of chains to the totals, and begins new ones.
-    NORMGRAPH_ALWAYS_INLINE void end_chains(double* totals) {
-        constexpr auto double_width = static_cast<std::size_t>(Isa::double_width);
+    /// Adds the sums of chains to the totals, and begins new ones. The first chains of a block set
+    /// the totals.
+    NORMGRAPH_ALWAYS_INLINE void end_chains(double* totals, bool are_first) {
         unrolled<Isa, vectors>([&](std::size_t index) NORMGRAPH_ALWAYS_INLINE {
-            const auto wide = Isa::widen(sums_[index]);
+            const auto ended = with_chains(index, are_first ? nullptr : totals);
             unrolled<Isa, doubles_per_float<Isa>>([&](std::size_t part) NORMGRAPH_ALWAYS_INLINE {
-                double* const total = totals + index * width + part * double_width;
-                Isa::store(total, Isa::load(total) + wide[part]);
+                Isa::store(totals + index * width + part * double_width, ended[part]);
             });
             sums_[index] = Isa::broadcast(term_t<Data>{0});
         });
@@ -93,22 +92,56 @@ public:
         return fold_vectors<Isa, vectors_per_sum>(own);
     }
 
+    /// As folded(), of the totals and of the last chains; `totals` is null where these are the
+    /// first, as in a small block, which then takes no memory.
+    template <std::size_t sum>
+    NORMGRAPH_ALWAYS_INLINE double folded_with_chains(const double* totals) const {
+        constexpr std::size_t parts = doubles_per_float<Isa>;
+        std::array<typename Isa::Double, parts * vectors_per_sum> own;
+        unrolled<Isa, vectors_per_sum>([&](std::size_t index) NORMGRAPH_ALWAYS_INLINE {
+            const auto ended = with_chains(sum * vectors_per_sum + index, totals);
+            unrolled<Isa, parts>([&](std::size_t part) NORMGRAPH_ALWAYS_INLINE {
+                own[parts * index + part] = ended[part];
+            });
+        });
+        return fold_vectors<Isa, parts * vectors_per_sum>(own);
+    }
+
 private:
+    /// The totals of one vector's lanes, 0 if there are none yet, and the sums of its chains.
+    NORMGRAPH_ALWAYS_INLINE WideOf<Isa> with_chains(std::size_t index, const double* totals) const {
+        WideOf<Isa> result = Isa::widen(sums_[index]);
+        unrolled<Isa, doubles_per_float<Isa>>([&](std::size_t part) NORMGRAPH_ALWAYS_INLINE {
+            // Not left out where it is 0: the sum of a chain may be -0, the product of two small
+            // elements, which a total never is.
+            const typename Isa::Double total =
+                totals == nullptr ? Isa::broadcast(0.0)
+                                  : Isa::load(totals + index * width + part * double_width);
+            result[part] = total + result[part];
+        });
+        return result;
+    }
+
+    static constexpr auto double_width = static_cast<std::size_t>(Isa::double_width);
     static constexpr auto width = static_cast<std::size_t>(term_width<Isa, Data>);
     static constexpr std::size_t vectors_per_sum = lanes_of<Data> / width;
     static constexpr std::size_t vectors = sum_count * vectors_per_sum;
     std::array<Vector, vectors> sums_;
 };
 
-/// The lanes of one sum of a block, which are doubles.
+/// Sets a channel's node from its sums; `totals` as in LaneSums::folded_with_chains.
 template <typename Isa, typename Data>
-double fold_totals(const double* totals) {
-    constexpr std::size_t count = lanes_of<Data> / static_cast<std::size_t>(Isa::double_width);
-    std::array<typename Isa::Double, count> vectors;
-    unrolled<Isa, count>([&](std::size_t index) NORMGRAPH_ALWAYS_INLINE {
-        vectors[index] = Isa::load(totals + index * static_cast<std::size_t>(Isa::double_width));
-    });
-    return fold_vectors<Isa, count>(vectors);
+NORMGRAPH_ALWAYS_INLINE inline void set_node(const LaneSums<Isa, Data>& lane_sums,
+                                             const double* totals, const SumTile& sums,
+                                             std::int64_t channel) {
+    double* const node = sums.node + channel;
+    if constexpr (sizeof(Data) == 2) {
+        node[0] = lane_sums.template folded_with_chains<0>(totals);
+        node[sums.sum_stride] = lane_sums.template folded_with_chains<1>(totals);
+    } else {
+        node[0] = lane_sums.template folded<0>();
+        node[sums.sum_stride] = lane_sums.template folded<1>();
+    }
 }
 
 /// See FoldRows.
@@ -117,18 +150,10 @@ void fold_rows(const SumTile& sums, std::int64_t channels) {
     constexpr std::int64_t lanes = lanes_of<Data>;
     for (std::int64_t channel = 0; channel < channels; ++channel) {
         const std::int64_t first = channel * sums_per_channel * lanes;
-        double* totals = sums.totals + first;
-        if constexpr (sizeof(Data) == 2) {
-            LaneSums<Isa, Data> lane_sums;
-            lane_sums.load(static_cast<const term_t<Data>*>(sums.sums) + first);
-            lane_sums.end_chains(totals);
-        } else {
-            totals = static_cast<double*>(sums.sums) + first;
-        }
-        for (std::int64_t sum = 0; sum < sums_per_channel; ++sum) {
-            sums.node[sum * sums.sum_stride + channel] =
-                fold_totals<Isa, Data>(totals + sum * lanes);
-        }
+        LaneSums<Isa, Data> lane_sums;
+        lane_sums.load(static_cast<const term_t<Data>*>(sums.sums) + first);
+        const double* const totals = sums.totals == nullptr ? nullptr : sums.totals + first;
+        set_node<Isa, Data>(lane_sums, totals, sums, channel);
     }
 }
 
@@ -141,13 +166,14 @@ public:
         for (std::int64_t channel = 0; channel < extent.channels; ++channel) {
             constexpr std::int64_t lanes_per_channel = sums_per_channel * lanes;
             reduction.shift_ = Isa::broadcast(static_cast<const term_t<Data>*>(shifts)[channel]);
+            LaneSums<Isa, Data> lane_sums;
             if (sums.node != nullptr) {
-                reduction.set_node(extent, bits, channel, sums);
+                reduction.add_block(extent, bits, channel, lane_sums);
+                set_node<Isa, Data>(lane_sums, reduction.totals(), sums, channel);
                 continue;
             }
             reduction.totals_ = sums.totals + channel * lanes_per_channel;
             reduction.step_ = sums.first_step;
-            LaneSums<Isa, Data> lane_sums;
             auto* const in_memory =
                 static_cast<term_t<Data>*>(sums.sums) + channel * lanes_per_channel;
             lane_sums.load(in_memory);
@@ -170,27 +196,17 @@ private:
             sources_, [](const SourceTile& source) { return source.prefetch_distance != 0; });
     }
 
-    /// Sets the node of a channel's block.
-    NORMGRAPH_ALWAYS_INLINE void set_node(const TileExtent& extent, const MaskTile& bits,
-                                          std::int64_t channel, const SumTile& sums) {
-        LaneSums<Isa, Data> lane_sums;
-        lane_sums.clear();
+    /// Sets the sums of a channel's block.
+    NORMGRAPH_ALWAYS_INLINE void add_block(const TileExtent& extent, const MaskTile& bits,
+                                           std::int64_t channel, LaneSums<Isa, Data>& sums) {
+        sums.clear();
         step_ = 0;
-        if constexpr (has_chains) {
-            alignas(64) std::array<double, sums_per_channel * lanes> totals{};
-            totals_ = totals.data();
-            add_channel(extent, bits, channel, lane_sums);
-            lane_sums.end_chains(totals_);
-            for (std::int64_t sum = 0; sum < sums_per_channel; ++sum) {
-                sums.node[sum * sums.sum_stride + channel] =
-                    fold_totals<Isa, Data>(totals_ + sum * lanes);
-            }
-        } else {
-            add_channel(extent, bits, channel, lane_sums);
-            sums.node[channel] = lane_sums.template folded<0>();
-            sums.node[sums.sum_stride + channel] = lane_sums.template folded<1>();
-        }
+        totals_ = block_totals_.data();
+        add_channel(extent, bits, channel, sums);
     }
+
+    /// Null while the chains are the block's first.
+    const double* totals() const { return step_ > steps_per_chain ? totals_ : nullptr; }
 
     NORMGRAPH_ALWAYS_INLINE void add_channel(const TileExtent& extent, const MaskTile& bits,
                                              std::int64_t channel, LaneSums<Isa, Data>& sums) {
@@ -208,29 +224,31 @@ private:
     NORMGRAPH_ALWAYS_INLINE void add_row(std::int64_t length, LaneSums<Isa, Data>& sums) {
         const std::int64_t end = length / lanes * lanes;
         for (std::int64_t position = 0; position < end;) {
+            begin_steps(sums);
             const std::int64_t steps = std::min((end - position) / lanes, steps_left_in_chain());
             for (const std::int64_t stop = position + steps * lanes; position < stop;
                  position += lanes) {
                 prefetch(position);
                 add_vectors(position, sums, std::make_index_sequence<lanes / width>());
             }
-            end_steps(steps, sums);
+            step_ += steps;
         }
         if (end < length) {
+            begin_steps(sums);
             prefetch(end);
             add_remainder(end, length - end, sums);
-            end_steps(1, sums);
+            ++step_;
         }
     }
 
     std::int64_t steps_left_in_chain() const {
         return has_chains ? steps_per_chain - step_ % steps_per_chain : std::int64_t{1} << 62;
     }
-    NORMGRAPH_ALWAYS_INLINE void end_steps(std::int64_t steps, LaneSums<Isa, Data>& sums) {
+    /// Chains end when the next ones begin, so that the last ones of a block stay in registers.
+    NORMGRAPH_ALWAYS_INLINE void begin_steps(LaneSums<Isa, Data>& sums) const {
         if constexpr (has_chains) {
-            step_ += steps;
-            if (step_ % steps_per_chain == 0) {
-                sums.end_chains(totals_);
+            if (step_ != 0 && step_ % steps_per_chain == 0) {
+                sums.end_chains(totals_, step_ == steps_per_chain);
             }
         }
     }
@@ -312,6 +330,8 @@ private:
     const std::byte* mask_row_ = nullptr;
     double* totals_ = nullptr;
     std::int64_t step_ = 0;
+    /// Not cleared: the first chains set them.
+    alignas(64) std::array<double, has_chains ? sums_per_channel * lanes : 1> block_totals_;
 };
 
 /// One run of elements that share their coefficients (rows), or of columns (see ColumnApplication).

@@ -86,6 +86,24 @@ private:
 
     const Geometry& geometry() const { return reducing_.geometry(); }
 
+    void begin_group(const ChannelRange& channels, const GroupValues& values) const {
+        op_.begin_group(channels, values);
+        repeat_columns(op_.pass_count() > 0, values);
+    }
+    void finish_pass(int pass, const ChannelRange& channels, const GroupValues& values) const {
+        op_.finish_pass(pass, channels, values);
+        repeat_columns(pass + 1 < op_.pass_count(), values);
+    }
+    /// Of what the op has set for the first column of each channel: shifts, or coefficients.
+    static void repeat_columns(bool are_shifts, const GroupValues& values) {
+        if (values.columns_per_channel == 1) {
+            return;
+        }
+        are_shifts
+            ? values.template repeat_shifts<Data>()
+            : values.template repeat_coefficients<typename Op::Arithmetic>(Op::coefficient_count);
+    }
+
     // ---- group by group -------------------------------------------------------------------------
 
     void run_group_by_group() const {
@@ -105,14 +123,14 @@ private:
             scratch.reserve(bytes);
             const ChannelRange group = plan_.group(index);
             const GroupValues values = take_group<Op>(geometry(), group.end - group.begin, scratch);
-            op_.begin_group(group, values);
+            begin_group(group, values);
             GroupCopies copies =
                 keeps_copies ? reducing_.take_group_copies(group, scratch) : GroupCopies{};
             for (int pass = 0; pass < op_.pass_count(); ++pass) {
                 reduce(reducing_, op_.reduction(pass), group, {0, plan_.blocks}, values.shifts,
                        copies, values.node, scratch);
                 copies.are_complete = keeps_copies;
-                op_.finish_pass(pass, group, values);
+                finish_pass(pass, group, values);
             }
             if (op_.applies()) {
                 apply_blocks(plan_, group, {0, applying_.geometry().order.block_count()}, values,
@@ -132,14 +150,14 @@ private:
                                         sizeof(double)));
         const GroupValues values = take_group<Op>(geometry(), plan_.channels, shared);
         auto* const part_nodes = shared.take<double>(plan_.group_count() * nodes);
-        op_.begin_group(all, values);
+        begin_group(all, values);
         for (int pass = 0; pass < op_.pass_count(); ++pass) {
             const Reduction reduction = op_.reduction(pass);
             reduce_slabs(reduction, values, part_nodes);
             for (std::int64_t group = 0; group < plan_.group_count(); ++group) {
                 combine(plan_.group(group), reduction.combine, part_nodes + group * nodes, values);
             }
-            op_.finish_pass(pass, all, values);
+            finish_pass(pass, all, values);
         }
         if (op_.applies()) {
             apply_parts(values);
