@@ -231,7 +231,7 @@ COALESCED_ROWS = Group(
         Mutant(
             "coalesced-rows-with-others-between",
             "that coalesced rows follow each other",
-            "&& access.channel_stride == geometry_.bytes_per_row();",
+            "&& access.channel_stride == geometry.bytes_per_row();",
             ";",
         ),
         Mutant(
@@ -239,6 +239,75 @@ COALESCED_ROWS = Group(
             "that all coalesced rows begin alike in a cache line",
             "(!streams_target_ || target_.rows.stride() % cache_line == 0)",
             "true",
+        ),
+    ),
+)
+
+ROWS_IN_ORDER = Group(
+    SIMD + "staging/traversal.cpp",
+    SHORT_ROWS_TESTS,
+    (
+        Mutant(
+            "rows-written-beyond-in-place",
+            "that nothing is written beyond a row that is read later",
+            "may_write_beyond = may_write_beyond && access.address != target_.address;",
+            "",
+        ),
+        Mutant(
+            "rows-written-beyond-their-sample",
+            "where whole vectors may be written up to",
+            "may_write_beyond ? end : nullptr",
+            "may_write_beyond ? end + cache_line : nullptr",
+        ),
+    ),
+)
+
+WHOLE_VECTORS = Group(
+    SIMD + "micro_kernels/row_kernels.hpp",
+    SHORT_ROWS_TESTS,
+    (
+        Mutant(
+            "rows-with-whole-vectors-in-the-next",
+            "how many rows have room for whole vectors",
+            "std::min(most, room / stride + 1)",
+            "most",
+        ),
+        Mutant(
+            "odd-elements-of-an-incomplete-pair",
+            "how many elements of odd number an incomplete pair has",
+            "(count + 1 - static_cast<std::int64_t>(half)) / 2",
+            "(count + 1) / 2",
+        ),
+        Mutant(
+            "lanes-of-pairs-out-of-order",
+            "that lanes are folded in their order",
+            "return Isa::interleaved({sums_[first], sums_[first + 1]})[index % 2];",
+            "return sums_[index];",
+        ),
+    ),
+)
+
+LINE_WRITER = Group(
+    SIMD + "staging/line_writer.hpp",
+    SHORT_ROWS_TESTS,
+    (
+        Mutant(
+            "lines-without-the-last",
+            "what does not fill a line at the end",
+            "if (pending_ > 0) {",
+            "if (pending_ > cache_line) {",
+        ),
+        Mutant(
+            "lines-lose-their-beginning",
+            "the beginning of a line whose end is not there yet",
+            "std::memcpy(buffer_, buffer_ + end - rest, cache_line);",
+            "",
+        ),
+        Mutant(
+            "lines-of-another-piece",
+            "that a piece of memory of its own begins anew",
+            "if (target != target_ + pending_) {",
+            "if (target_ == nullptr) {",
         ),
     ),
 )
@@ -708,6 +777,9 @@ GROUPS = (
     STAGING,
     DIRECT_COLUMNS,
     COALESCED_ROWS,
+    ROWS_IN_ORDER,
+    WHOLE_VECTORS,
+    LINE_WRITER,
     COALESCED_COLUMNS,
     COALESCED_COEFFICIENTS,
     TENSOR_ACCESS,

@@ -37,8 +37,9 @@ struct TargetTile {
     std::byte* address = nullptr;
     std::int64_t channel_stride = 0, row_stride = 0;
     bool streams = false;  ///< written with non-temporal stores where they are aligned
-    /// Whole vectors may be written beyond the end of a row: what lies there belongs to later rows.
-    bool is_padded = false;
+    /// Whole vectors may be written up to here, beyond the end of a row: what lies there belongs to
+    /// rows that are written later; null: no element more.
+    const std::byte* writable_end = nullptr;
 };
 
 /// One bit per element, least significant first, each row beginning with a byte of its own.

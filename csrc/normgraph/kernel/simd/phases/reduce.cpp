@@ -370,7 +370,7 @@ void reduce(const Traversal& traversal, const Reduction& reduction, const Channe
     run(traversal, reduction, channels, blocks, shifts, copies, node, scratch);
 }
 
-std::size_t phase_bytes(const Traversal& traversal, std::int64_t channels, std::int64_t blocks) {
+std::size_t reduce_bytes(const Traversal& traversal, std::int64_t channels, std::int64_t blocks) {
     const Geometry& geometry = traversal.geometry();
     const std::size_t block = geometry.is_along_rows() ? RowBlock::bytes(geometry, channels)
                                                        : ColumnBlock::bytes(geometry, channels);
