@@ -1,4 +1,4 @@
-"""Rows of several channels that follow each other are applied as one: same bits, nothing else."""
+"""Rows that follow each other in memory are applied in that order: same bits, nothing else."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ SHAPES = {
     "of one dimension": (16, 70, 15),
     "of two elements": (33, 600, 2),
     "longer": (8, 300, 14, 14),
+    "longer than short": (3, 700, 32, 33),
+    "one for each channel": (1, 2100, 7, 149),
 }
 
 
@@ -52,6 +54,9 @@ def test_bits_are_those_of_the_reference(
     forward = (input, gamma, beta)
     input_delta = ng.batch_norm_training_backprop(*backward, **REFERENCE).input_delta
     normalized = ng.batch_norm_training(*forward, **REFERENCE).normalized
+    inference = (input, gamma, beta, mean, variance)
+    inferred = ng.batch_norm_inference(*inference, **REFERENCE)
+    frozen_delta = ng.batch_norm_inference_backprop(*backward, **REFERENCE).input_delta
     for elements in (0, 1, 5):
         target = beginning_at(np.zeros_like(input), elements)
         for num_threads in (1, 3):
@@ -62,10 +67,44 @@ def test_bits_are_those_of_the_reference(
             assert_same_bits(target, input_delta, f"input_delta, {what}")
             ng.batch_norm_training(*forward, **options)
             assert_same_bits(target, normalized, f"normalized, {what}")
+            ng.batch_norm_inference_backprop(*backward, **options)
+            assert_same_bits(target, frozen_delta, f"input_delta of given statistics, {what}")
+            options["out"] = target
+            ng.batch_norm_inference(*inference, **options)
+            assert_same_bits(target, inferred, f"inferred, {what}")
     in_place = beginning_at(input, 3)
     out = (in_place, None, None)
     ng.batch_norm_training(in_place, gamma, beta, out=out, implementation=implementation)
     assert_same_bits(in_place, normalized, "in place")
+    in_place[...] = input
+    ng.batch_norm_inference(in_place, *inference[1:], out=in_place, implementation=implementation)
+    assert_same_bits(in_place, inferred, "inference in place")
+
+
+@pytest.mark.parametrize("implementation", VECTOR_IMPLEMENTATIONS)
+@pytest.mark.parametrize("data_type", TYPES)
+def test_rows_of_every_length(data_type: str, implementation: str) -> None:
+    random = np.random.default_rng(43)
+    channel_type = "f8" if data_type == "f64" else "f4"
+    for length in range(2, 70):
+        shape = (3, 37, length)
+        input, delta = (random.standard_normal(shape).astype(TYPES[data_type]) for _ in range(2))
+        values = tuple(random.uniform(0.5, 1.5, (4, shape[1])).astype(channel_type))
+        backward = (input, *values, delta)
+
+        def outputs(
+            values: Any = (input, *values), backward: Any = backward, **options: Any
+        ) -> Any:
+            return (
+                ng.batch_norm_inference(*values, **options),
+                ng.batch_norm_training_backprop(*backward, **options).input_delta,
+                ng.batch_norm_inference_backprop(*backward, **options).input_delta,
+            )
+
+        for expected, actual in zip(
+            outputs(**REFERENCE), outputs(implementation=implementation), strict=True
+        ):
+            assert_same_bits(actual, expected, f"rows of {length} elements")
 
 
 @pytest.mark.parametrize("implementation", VECTOR_IMPLEMENTATIONS)
@@ -79,6 +118,14 @@ def test_memory_beside_the_channels_is_left_alone(implementation: str) -> None:
     ng.batch_norm_training(input, None, None, out=outs, implementation=implementation)
     assert np.all(memory[:, :16] == 7)
     assert np.all(memory[:, 912:] == 7)
+    statistics = (np.zeros(896, "f4"), np.ones(896, "f4"))
+    options: Any = {"implementation": implementation, "num_threads": 3}
+    inferred = ng.batch_norm_inference(input, None, None, *statistics, **REFERENCE)
+    ng.batch_norm_inference(input, None, None, *statistics, out=out, **options)
+    assert np.all(memory[:, :16] == 7)
+    assert np.all(memory[:, 912:] == 7)
+    assert_same_bits(out, inferred, "inferred")
+    ng.batch_norm_training(input, None, None, out=outs, implementation=implementation)
     expected = ng.batch_norm_training(input, None, None, **REFERENCE).normalized
     assert_same_bits(out, expected, "normalized")
 

@@ -8,6 +8,7 @@ import platform
 from collections.abc import Iterator
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -365,3 +366,19 @@ def test_rounding_mode_of_the_caller_is_ignored_and_kept(
     assert after == mode
     for actual, bits in zip(result, expected, strict=True):
         assert_same_bits(actual, bits, str(sample))
+
+
+@pytest.mark.parametrize("implementation", ng.implementations())
+@pytest.mark.parametrize("last", [False, True], ids=["channels_first", "channels_last"])
+def test_sums_whose_products_vanish_are_positive_zero(last: bool, implementation: str) -> None:
+    shape = (2, 64, 1) if last else (2, 1, 64)
+    input = np.full(shape, 2.0**-20, ml_dtypes.bfloat16)
+    delta = np.full(shape, -(2.0**-133), ml_dtypes.bfloat16)
+    if last:
+        input, delta = input.transpose(0, 2, 1), delta.transpose(0, 2, 1)
+    zero, one = np.zeros(1, "f4"), np.ones(1, "f4")
+    result = ng.batch_norm_training_backprop(
+        input, one, zero, zero, one, delta, implementation=implementation
+    )
+    # Each product, and so the sum of each chain, is -0 in float: totals begin with +0.
+    assert not np.signbit(result.gamma_delta[0])

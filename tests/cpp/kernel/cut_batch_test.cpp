@@ -83,7 +83,7 @@ public:
         const std::vector<double> shifts(static_cast<std::size_t>(values), 0.0);  // floats, too
         std::vector<double> node(static_cast<std::size_t>(sums_per_channel * values));
         Scratch scratch;
-        scratch.reserve(phase_bytes(traversal_, geometry.channels, blocks.end - blocks.begin));
+        scratch.reserve(reduce_bytes(traversal_, geometry.channels, blocks.end - blocks.begin));
         reduce(traversal_, reduction_, {0, geometry.channels}, blocks,
                reinterpret_cast<const std::byte*>(shifts.data()), {}, node.data(), scratch);
         return node;

@@ -231,7 +231,7 @@ COALESCED_ROWS = Group(
         Mutant(
             "coalesced-rows-with-others-between",
             "that coalesced rows follow each other",
-            "&& access.channel_stride == geometry_.bytes_per_row();",
+            "&& access.channel_stride == geometry.bytes_per_row();",
             ";",
         ),
         Mutant(
@@ -239,6 +239,75 @@ COALESCED_ROWS = Group(
             "that all coalesced rows begin alike in a cache line",
             "(!streams_target_ || target_.rows.stride() % cache_line == 0)",
             "true",
+        ),
+    ),
+)
+
+ROWS_IN_ORDER = Group(
+    SIMD + "staging/traversal.cpp",
+    SHORT_ROWS_TESTS,
+    (
+        Mutant(
+            "rows-written-beyond-in-place",
+            "that nothing is written beyond a row that is read later",
+            "may_write_beyond = may_write_beyond && access.address != target_.address;",
+            "",
+        ),
+        Mutant(
+            "rows-written-beyond-their-sample",
+            "where whole vectors may be written up to",
+            "may_write_beyond ? end : nullptr",
+            "may_write_beyond ? end + cache_line : nullptr",
+        ),
+    ),
+)
+
+WHOLE_VECTORS = Group(
+    SIMD + "micro_kernels/row_kernels.hpp",
+    SHORT_ROWS_TESTS,
+    (
+        Mutant(
+            "rows-with-whole-vectors-in-the-next",
+            "how many rows have room for whole vectors",
+            "std::min(most, room / stride + 1)",
+            "most",
+        ),
+        Mutant(
+            "odd-elements-of-an-incomplete-pair",
+            "how many elements of odd number an incomplete pair has",
+            "(count + 1 - static_cast<std::int64_t>(half)) / 2",
+            "(count + 1) / 2",
+        ),
+        Mutant(
+            "lanes-of-pairs-out-of-order",
+            "that lanes are folded in their order",
+            "return Isa::interleaved({sums_[first], sums_[first + 1]})[index % 2];",
+            "return sums_[index];",
+        ),
+    ),
+)
+
+LINE_WRITER = Group(
+    SIMD + "staging/line_writer.hpp",
+    SHORT_ROWS_TESTS,
+    (
+        Mutant(
+            "lines-without-the-last",
+            "what does not fill a line at the end",
+            "if (pending_ > 0) {",
+            "if (pending_ > cache_line) {",
+        ),
+        Mutant(
+            "lines-lose-their-beginning",
+            "the beginning of a line whose end is not there yet",
+            "std::memcpy(buffer_, buffer_ + end - rest, cache_line);",
+            "",
+        ),
+        Mutant(
+            "lines-of-another-piece",
+            "that a piece of memory of its own begins anew",
+            "if (target != target_ + pending_) {",
+            "if (target_ == nullptr) {",
         ),
     ),
 )
@@ -551,8 +620,14 @@ NODE_KERNELS = Group(
         Mutant(
             "chains-end-without-totals",
             "what a block's columns add up to",
-            "Isa::store(total, Isa::load(total) + wide[part]);",
-            "Isa::store(total, wide[part]);",
+            "are_first ? Isa::broadcast(0.0) : Isa::load(total)",
+            "Isa::broadcast(0.0)",
+        ),
+        Mutant(
+            "first-chains-of-columns-add",
+            "that a block's first chains set the totals of columns",
+            "are_first ? add_chains<true>",
+            "are_first && columns < 0 ? add_chains<true>",
         ),
         Mutant(
             "chains-go-on",
@@ -600,14 +675,32 @@ WHOLE_BLOCKS = Group(
         Mutant(
             "whole-block-without-last-chain",
             "the chain that a block ends",
-            "lane_sums.end_chains(totals_);",
-            "",
+            "result[part] = total + result[part];",
+            "result[part] = total;",
+        ),
+        Mutant(
+            "first-chains-of-rows-add",
+            "that a block's first chains set the totals of rows",
+            "with_chains(index, are_first ? nullptr : totals)",
+            "with_chains(index, totals)",
+        ),
+        Mutant(
+            "one-chain-adds-to-totals",
+            "that a block of one chain has no totals",
+            "step_ > steps_per_chain ? totals_ : nullptr",
+            "totals_",
+        ),
+        Mutant(
+            "vanished-sums-without-zero",
+            "that a total begins with +0",
+            "result[part] = total + result[part];",
+            "result[part] = totals == nullptr ? result[part] : total + result[part];",
         ),
         Mutant(
             "whole-block-in-the-midst-of-a-chain",
             "that chains are counted from a block's first step",
-            "lane_sums.clear(); step_ = 0;",
-            "lane_sums.clear();",
+            "sums.clear(); step_ = 0;",
+            "sums.clear();",
         ),
         Mutant(
             "fold-without-first-half",
@@ -633,6 +726,24 @@ BLOCKS_TOGETHER = Group(
             "where in a chain a tile begins",
             "totals_ + lanes, step_of(tile)}",
             "totals_ + lanes, 0}",
+        ),
+        Mutant(
+            "totals-of-a-block-of-one-chain",
+            "which blocks of several tiles have totals",
+            "* steps_per_row() > steps_per_chain;",
+            "* steps_per_row() > 0;",
+        ),
+        Mutant(
+            "columns-of-the-block-before",
+            "that a block of columns begins with zeros",
+            "if (is_folded_ && !geometry_.has_chains()) { clear(); }",
+            "",
+        ),
+        Mutant(
+            "columns-add-to-the-totals-before",
+            "that each block of columns has totals of its own",
+            "first_ = extent.first; has_totals_ = false;",
+            "first_ = extent.first;",
         ),
         Mutant(
             "sums-of-the-block-before",
@@ -708,6 +819,9 @@ GROUPS = (
     STAGING,
     DIRECT_COLUMNS,
     COALESCED_ROWS,
+    ROWS_IN_ORDER,
+    WHOLE_VECTORS,
+    LINE_WRITER,
     COALESCED_COLUMNS,
     COALESCED_COEFFICIENTS,
     TENSOR_ACCESS,

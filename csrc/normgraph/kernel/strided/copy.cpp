@@ -608,6 +608,10 @@ void stream_box(std::byte* target, const std::byte* source, const CopiedBox& box
     copy_any(target, buffer, with_coalesced_rows(from_buffer), element_size, 0, true);
 }
 
+void stream_run(std::byte* target, const std::byte* source, std::int64_t bytes) {
+    stream_bytes(target, source, bytes);
+}
+
 void finish_streams() {
     finish_streams_of<Baseline>();
 }

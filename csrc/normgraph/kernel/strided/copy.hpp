@@ -41,6 +41,10 @@ void copy_axes(std::byte* target, const std::byte* source, std::span<const Copie
 void stream_box(std::byte* target, const std::byte* source, const CopiedBox& box,
                 std::size_t element_size, std::byte* buffer);
 
+/// Copies bytes that lie side by side: whole cache lines of the target by non-temporal stores where
+/// the machine has them.
+void stream_run(std::byte* target, const std::byte* source, std::int64_t bytes);
+
 /// Makes what non-temporal stores have written, here or in micro-kernels, visible to other threads.
 void finish_streams();
 

@@ -2,6 +2,7 @@
 
 #include <immintrin.h>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -77,6 +78,31 @@ struct Avx2 {
     static void stream(bfloat16* address, Float v) { stream_half(address, to_bfloat16(v)); }
     static void stream(float16* address, Float v) { stream_half(address, to_float16(v)); }
 
+    using Pair = std::array<Float, 2>;
+    static Pair load_pair(const bfloat16* address) {
+        const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(address));
+        return {{{_mm256_castsi256_ps(_mm256_slli_epi32(bits, 16))},
+                 {_mm256_castsi256_ps(_mm256_and_si256(bits, upper_halves()))}}};
+    }
+    static Pair load_pair(const float* address) {
+        const __m256 first = _mm256_loadu_ps(address), second = _mm256_loadu_ps(address + 8);
+        const __m256 low = _mm256_permute2f128_ps(first, second, 0x20);
+        const __m256 high = _mm256_permute2f128_ps(first, second, 0x31);
+        return {{{_mm256_shuffle_ps(low, high, 0x88)}, {_mm256_shuffle_ps(low, high, 0xDD)}}};
+    }
+    static Pair interleaved(const Pair& v) {
+        const __m256 low = _mm256_unpacklo_ps(v[0].value, v[1].value);
+        const __m256 high = _mm256_unpackhi_ps(v[0].value, v[1].value);
+        return {
+            {{_mm256_permute2f128_ps(low, high, 0x20)}, {_mm256_permute2f128_ps(low, high, 0x31)}}};
+    }
+    static void store_pair(bfloat16* address, const Pair& v) {
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(address), to_bfloat16(v));
+    }
+    static void stream_pair(bfloat16* address, const Pair& v) {
+        _mm256_stream_si256(reinterpret_cast<__m256i*>(address), to_bfloat16(v));
+    }
+
     /// The lanes whose bit is set; +0 in the others.
     static Float zero_mask(Float v, std::uint32_t bits) {
         const __m256i to_sign = _mm256_setr_epi32(31, 30, 29, 28, 27, 26, 25, 24);
@@ -121,14 +147,22 @@ private:
     // As kernel::to_bfloat16, for NaNs whose lower half rounding does not carry out of (see
     // GroupValues). Not AVX-512's vcvtneps2bf16, which flushes denormals.
     static __m128i to_bfloat16(Float v) {
+        const __m256i rounded = _mm256_srli_epi32(rounded_to_upper_halves(v), 16);
+        return _mm_packus_epi32(_mm256_castsi256_si128(rounded),
+                                _mm256_extracti128_si256(rounded, 1));
+    }
+    static __m256i to_bfloat16(const Pair& v) {
+        const __m256i even = _mm256_srli_epi32(rounded_to_upper_halves(v[0]), 16);
+        return _mm256_blend_epi16(even, rounded_to_upper_halves(v[1]), 0xAA);
+    }
+    static __m256i rounded_to_upper_halves(Float v) {
         const __m256i bits = _mm256_castps_si256(v.value);
         const __m256i upper = _mm256_srli_epi32(bits, 16);
         const __m256i odd = _mm256_and_si256(upper, _mm256_set1_epi32(1));
         const __m256i half = _mm256_add_epi32(odd, _mm256_set1_epi32(0x7FFF));
-        const __m256i rounded = _mm256_srli_epi32(_mm256_add_epi32(bits, half), 16);
-        return _mm_packus_epi32(_mm256_castsi256_si128(rounded),
-                                _mm256_extracti128_si256(rounded, 1));
+        return _mm256_add_epi32(bits, half);
     }
+    static __m256i upper_halves() { return _mm256_set1_epi32(static_cast<int>(0xFFFF0000U)); }
     static __m128i to_float16(Float v) {
         return _mm256_cvtps_ph(v.value, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
     }

@@ -43,7 +43,12 @@ concept LanesOf = requires(Vector v, Scalar value, std::uint32_t bits) {
 /// - load_some(address, count), store_some(address, v, count): the first `count` elements;
 /// - load_wide(address): float_width elements as doubles;
 /// - load_double(address): double_width elements as doubles;
-/// - accumulate(total, term): total + term, exactly, by a faster instruction.
+/// - accumulate(total, term): total + term, exactly, by a faster instruction;
+/// - of 16-bit elements, load_pair(address), store_pair(address, pair), stream_pair(address, pair):
+///   2·float_width elements as an array of two vectors, those of even number and those of odd
+///   number. With these goes load_pair(address) of as many floats, and interleaved(pair): the
+///   elements in their order, in two vectors. A 16-bit element is the upper or the lower half of a
+///   lane then, so that nothing has to be moved from lane to lane.
 template <typename Isa>
 concept InstructionSet =
     ArithmeticVectorType<typename Isa::Float> && ArithmeticVectorType<typename Isa::Double> &&

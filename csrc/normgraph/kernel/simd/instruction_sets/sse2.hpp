@@ -99,6 +99,27 @@ struct Sse2 {
     static void stream(bfloat16* address, Float v) { stream_half(address, to_bfloat16(v)); }
     static void stream(float16* address, Float v) { stream_half(address, to_float16(v)); }
 
+    using Pair = std::array<Float, 2>;
+    static Pair load_pair(const bfloat16* address) {
+        const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(address));
+        return {{{_mm_castsi128_ps(_mm_slli_epi32(bits, 16))},
+                 {_mm_castsi128_ps(_mm_and_si128(bits, upper_halves()))}}};
+    }
+    static Pair load_pair(const float* address) {
+        const __m128 low = _mm_loadu_ps(address), high = _mm_loadu_ps(address + 4);
+        return {{{_mm_shuffle_ps(low, high, 0x88)}, {_mm_shuffle_ps(low, high, 0xDD)}}};
+    }
+    static Pair interleaved(const Pair& v) {
+        return {
+            {{_mm_unpacklo_ps(v[0].value, v[1].value)}, {_mm_unpackhi_ps(v[0].value, v[1].value)}}};
+    }
+    static void store_pair(bfloat16* address, const Pair& v) {
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(address), to_bfloat16(v));
+    }
+    static void stream_pair(bfloat16* address, const Pair& v) {
+        _mm_stream_si128(reinterpret_cast<__m128i*>(address), to_bfloat16(v));
+    }
+
     /// The lanes whose bit is set; +0 in the others.
     static Float zero_mask(Float v, std::uint32_t bits) {
         const __m128i lanes = _mm_setr_epi32(1, 2, 4, 8);
@@ -170,13 +191,20 @@ private:
     // As kernel::to_bfloat16, for NaNs whose lower half rounding does not carry out of (see
     // GroupValues).
     static __m128i to_bfloat16(Float v) {
+        return lower_halves(_mm_srli_epi32(rounded_to_upper_halves(v), 16));
+    }
+    static __m128i to_bfloat16(const Pair& v) {
+        const __m128i even = _mm_srli_epi32(rounded_to_upper_halves(v[0]), 16);
+        return _mm_or_si128(even, _mm_and_si128(rounded_to_upper_halves(v[1]), upper_halves()));
+    }
+    static __m128i rounded_to_upper_halves(Float v) {
         const __m128i bits = _mm_castps_si128(v.value);
         const __m128i upper = _mm_srli_epi32(bits, 16);
         const __m128i odd = _mm_and_si128(upper, _mm_set1_epi32(1));
         const __m128i half = _mm_add_epi32(odd, _mm_set1_epi32(0x7FFF));
-        const __m128i rounded = _mm_srli_epi32(_mm_add_epi32(bits, half), 16);
-        return lower_halves(rounded);
+        return _mm_add_epi32(bits, half);
     }
+    static __m128i upper_halves() { return _mm_set1_epi32(static_cast<int>(0xFFFF0000U)); }
 
     // As kernel::to_float16: NaN, overflow, what becomes a denormal, all others.
     static __m128i to_float16(Float v) {

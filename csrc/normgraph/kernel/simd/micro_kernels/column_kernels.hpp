@@ -43,6 +43,23 @@ constexpr RowsAtATime rows_at_a_time(std::int64_t columns, std::size_t source_co
     return {4, false};
 }
 
+/// As rows_at_a_time, where nothing is summed, and the target is written by non-temporal stores or
+/// not.
+template <typename Isa, typename Data>
+constexpr RowsAtATime rows_applied_at_a_time(std::int64_t columns, std::size_t source_count,
+                                             bool have_gaps, bool streams) {
+    const std::int64_t row_bytes = columns * static_cast<std::int64_t>(sizeof(Data));
+    const bool reads_one =
+        source_count == 2 && sizeof(Data) > 2 && !have_gaps && row_bytes >= shortest_single_row;
+    if (reads_one || (streams && row_bytes > longest_of_two_streamed_rows)) {
+        return {1, false};
+    }
+    if (streams && row_bytes > longest_of_four_streamed_rows) {
+        return {2, true};
+    }
+    return rows_at_a_time<Isa, Data>(columns, source_count, have_gaps);
+}
+
 /// Prefetches the rows behind these, or for their part that corresponds to `count` bytes from
 /// `offset` on of these: in sequence if rows follow each other, else in each of them.
 template <typename Isa, std::int64_t row_count, std::int64_t count>
@@ -227,10 +244,13 @@ private:
     using Vector = arithmetic_vector_t<Isa, Data>;
     using Coefficients = std::array<Vector, Formula::coefficient_count>;
     static constexpr std::int64_t width = ArithmeticVector<Isa, Data>::width;
+    /// The bits of a mask are in the elements' order.
+    using Units = Unit<Isa, Data, has_pairs<Isa, Data> && mask == Mask::none>;
     /// Columns of one step: whole bytes of a mask.
-    static constexpr std::int64_t step = std::max<std::int64_t>(width, 8);
+    static constexpr std::int64_t step = std::max<std::int64_t>(Units::width, 8);
     static constexpr std::size_t vectors = step / width;
     static constexpr std::size_t source_count = Formula::source_count;
+    using StepCoefficients = std::array<Coefficients, vectors>;
     static constexpr auto size = static_cast<std::int64_t>(sizeof(Data));
 
     ColumnApplication(const SourceTile* sources, const MaskTile& bits,
@@ -243,9 +263,10 @@ private:
     NORMGRAPH_ALWAYS_INLINE void apply(const TileExtent& extent) const {
         // Memory takes lines from several streams far apart at a third of its speed.
         const bool is_one_stream = !streams || target_.row_stride == extent.length * size;
-        const RowsAtATime choice =
-            is_one_stream ? rows_at_a_time<Isa, Data>(extent.length, source_count, have_gaps_)
-                          : RowsAtATime{1, false};
+        const RowsAtATime choice = is_one_stream
+                                       ? rows_applied_at_a_time<Isa, Data>(
+                                             extent.length, source_count, have_gaps_, streams)
+                                       : RowsAtATime{1, false};
         for_rows(extent, choice,
                  [&]<std::int64_t row_count, bool prefetches>(std::int64_t row)
                      NORMGRAPH_ALWAYS_INLINE {
@@ -257,11 +278,7 @@ private:
     NORMGRAPH_ALWAYS_INLINE void apply_rows(std::int64_t row, std::int64_t columns) const {
         std::int64_t column = 0;
         for (; column + step <= columns; column += step) {
-            std::array<Coefficients, vectors> coefficients;
-            for (std::size_t vector = 0; vector < vectors; ++vector) {
-                coefficients[vector] =
-                    coefficients_at(column + static_cast<std::int64_t>(vector) * width);
-            }
+            const StepCoefficients coefficients = step_coefficients_at(column);
             for (std::size_t source = 0; prefetches && source < source_count; ++source) {
                 prefetch_rows<Isa, row_count, step * size>(sources_[source], row, column * size,
                                                            have_gaps_);
@@ -276,21 +293,24 @@ private:
     }
 
     template <bool streams>
-    NORMGRAPH_ALWAYS_INLINE void apply_step(
-        std::int64_t row, std::int64_t column,
-        const std::array<Coefficients, vectors>& coefficients) const {
+    NORMGRAPH_ALWAYS_INLINE void apply_step(std::int64_t row, std::int64_t column,
+                                            const StepCoefficients& coefficients) const {
         std::uint32_t bits = mask == Mask::reads ? load_mask<Isa>(mask_row(row), column, step) : 0;
-        for (std::size_t vector = 0; vector < vectors; ++vector) {
-            const std::int64_t lane = static_cast<std::int64_t>(vector) * width;
-            const Vector result = compute(
-                coefficients[vector],
-                [&](std::size_t source) {
-                    return Isa::load(elements<Data>(at(source, row, column + lane)));
-                },
-                lane, bits);
-            Data* const target = elements<Data>(target_at(row, column + lane));
-            streams ? Isa::stream(target, result) : Isa::store(target, result);
-        }
+        unrolled<Isa, vectors / Units::vectors>([&](std::size_t unit) NORMGRAPH_ALWAYS_INLINE {
+            const std::int64_t first = static_cast<std::int64_t>(unit) * Units::width;
+            std::array<typename Units::Vectors, source_count> values;
+            for (std::size_t source = 0; source < source_count; ++source) {
+                values[source] = Units::load(elements<Data>(at(source, row, column + first)));
+            }
+            typename Units::Vectors results;
+            unrolled<Isa, Units::vectors>([&](std::size_t vector) NORMGRAPH_ALWAYS_INLINE {
+                results[vector] = compute(
+                    coefficients[unit * Units::vectors + vector],
+                    [&](std::size_t source) { return values[source][vector]; },
+                    first + static_cast<std::int64_t>(vector) * width, bits);
+            });
+            Units::template store<streams>(elements<Data>(target_at(row, column + first)), results);
+        });
         if constexpr (mask == Mask::writes) {
             store_mask<Isa>(mask_row(row), column, step, bits);
         }
@@ -330,13 +350,30 @@ private:
         return apply_formula<Isa, Data, Formula, mask>(coefficients, values, lane, bits);
     }
 
+    /// The coefficients of one kind, from a column on.
+    const arithmetic_t<Data>* coefficients_from(std::int64_t column, std::size_t kind) const {
+        return static_cast<const arithmetic_t<Data>*>(coefficients_.values) +
+               static_cast<std::int64_t>(kind) * coefficients_.stride + coefficients_.first +
+               column;
+    }
     Coefficients coefficients_at(std::int64_t column) const {
-        const auto* const values = static_cast<const arithmetic_t<Data>*>(coefficients_.values);
         Coefficients result;
-        for (std::size_t index = 0; index < Formula::coefficient_count; ++index) {
-            result[index] =
-                Isa::load(values + static_cast<std::int64_t>(index) * coefficients_.stride +
-                          coefficients_.first + column);
+        for (std::size_t kind = 0; kind < Formula::coefficient_count; ++kind) {
+            result[kind] = Isa::load(coefficients_from(column, kind));
+        }
+        return result;
+    }
+    /// In the arrangement of units.
+    NORMGRAPH_ALWAYS_INLINE StepCoefficients step_coefficients_at(std::int64_t column) const {
+        StepCoefficients result;
+        for (std::size_t unit = 0; unit < vectors / Units::vectors; ++unit) {
+            const std::int64_t first = column + static_cast<std::int64_t>(unit) * Units::width;
+            for (std::size_t kind = 0; kind < Formula::coefficient_count; ++kind) {
+                const auto values = Units::load(coefficients_from(first, kind));
+                for (std::size_t vector = 0; vector < Units::vectors; ++vector) {
+                    result[unit * Units::vectors + vector][kind] = values[vector];
+                }
+            }
         }
         return result;
     }

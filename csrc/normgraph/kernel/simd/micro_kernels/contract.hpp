@@ -37,8 +37,9 @@ struct TargetTile {
     std::byte* address = nullptr;
     std::int64_t channel_stride = 0, row_stride = 0;
     bool streams = false;  ///< written with non-temporal stores where they are aligned
-    /// Whole vectors may be written beyond the end of a row: what lies there belongs to later rows.
-    bool is_padded = false;
+    /// Whole vectors may be written up to here, beyond the end of a row: what lies there belongs to
+    /// rows that are written later; null: no element more.
+    const std::byte* writable_end = nullptr;
 };
 
 /// One bit per element, least significant first, each row beginning with a byte of its own.
@@ -60,7 +61,8 @@ struct ChannelValues {
 /// [channel][sum][lane], of columns [sum][column], with sum_stride between the two sums. For 16-bit
 /// data these are the sums of chains. Along rows the kernel ends the chains of a block itself: the
 /// tile begins with step `first_step` of the block, and `totals`, [channel][sum][lane], take what
-/// chains add up to. Along columns a tile does not go beyond the end of a chain.
+/// chains add up to: the first ones set them, when the second ones begin. Along columns a tile does
+/// not go beyond the end of a chain.
 ///
 /// A tile of rows that is a whole block has no sums: the kernel begins with zeros, and sets `node`,
 /// [sum][channel], with sum_stride between the two sums.
@@ -72,7 +74,8 @@ struct SumTile {
     double* node = nullptr;
 };
 
-/// Sets the node of a block, [sum][channel], from its sums along rows (see SumTile).
+/// Sets the node of a block, [sum][channel], from its sums along rows (see SumTile). The totals are
+/// null where the chains are the block's first.
 using FoldRows = void (*)(const SumTile& sums, std::int64_t channels);
 
 /// `shifts`: term_t<Data>, one per channel (rows) or column (columns).
@@ -88,8 +91,8 @@ using Apply = void (*)(const TileExtent&, const SourceTile* sources, const MaskT
                        const ChannelValues& coefficients, const TargetTile& target);
 
 /// Adds the sums of chains (term_t<Data>) of 16-bit data to the totals, and sets them to 0: of so
-/// many columns, a whole number of steps.
-using AddChains = void (*)(void* sums, double* totals, std::int64_t columns);
+/// many columns, a whole number of steps. The first chains of a block set the totals.
+using AddChains = void (*)(void* sums, double* totals, std::int64_t columns, bool are_first);
 
 /// Sets the moments of `channels` channels, [value][channel] with `stride` between the two values,
 /// in place of the sums of a block of `count` elements each about the shifts (term_t<Data>).

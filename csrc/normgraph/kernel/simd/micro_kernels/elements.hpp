@@ -91,6 +91,51 @@ void store_some(std::byte* address, arithmetic_vector_t<Isa, Data> values, std::
     copy_few<Isa, sizeof(buffer)>(address, buffer, static_cast<std::size_t>(count) * sizeof(Data));
 }
 
+/// Whether vectors of elements of this type come in pairs, of even and of odd number.
+template <typename Isa, typename Data>
+inline constexpr bool has_pairs =
+    sizeof(Data) == 2 && requires(const Data* source) { Isa::load_pair(source); };
+
+/// Vectors that element-wise loops take at once: a pair, or one.
+template <typename Isa, typename Data, bool is_pair>
+struct Unit {
+    using Vector = arithmetic_vector_t<Isa, Data>;
+    static constexpr std::size_t vectors = is_pair ? 2 : 1;
+    static constexpr std::int64_t width =
+        static_cast<std::int64_t>(vectors) * ArithmeticVector<Isa, Data>::width;
+    using Vectors = std::array<Vector, vectors>;
+
+    /// Elements, or as many coefficients in the same arrangement.
+    template <typename Source>
+    NORMGRAPH_ALWAYS_INLINE static Vectors load(const Source* address) {
+        if constexpr (is_pair) {
+            return Isa::load_pair(address);
+        } else {
+            return {Isa::load(address)};
+        }
+    }
+    template <bool streams>
+    NORMGRAPH_ALWAYS_INLINE static void store(Data* address, const Vectors& values) {
+        if constexpr (is_pair) {
+            streams ? Isa::stream_pair(address, values) : Isa::store_pair(address, values);
+        } else {
+            streams ? Isa::stream(address, values[0]) : Isa::store(address, values[0]);
+        }
+    }
+};
+
+/// As load_some, of a pair.
+template <typename Isa, typename Data>
+auto load_pair_some(const std::byte* address, std::int64_t count, const std::byte* readable_end) {
+    constexpr std::size_t size = 2 * static_cast<std::size_t>(Isa::float_width) * sizeof(Data);
+    if (address + size <= readable_end) {
+        return Isa::load_pair(elements<Data>(address));
+    }
+    alignas(64) std::byte buffer[size] = {};
+    copy_few<Isa, size>(buffer, address, static_cast<std::size_t>(count) * sizeof(Data));
+    return Isa::load_pair(elements<Data>(buffer));
+}
+
 /// Calls function with 0, 1, …, count − 1. Unlike a loop it leaves arrays in registers, whatever
 /// the function contains.
 template <typename Isa, std::size_t count, typename Function>

@@ -12,16 +12,9 @@ template <typename Isa>
 class NodeKernels {
 public:
     /// See AddChains.
-    static void add_chains(void* sums, double* totals, std::int64_t columns) {
-        auto* const chains = static_cast<float*>(sums);
-        for (std::int64_t column = 0; column < columns; column += Isa::float_width) {
-            const WideOf<Isa> wide = Isa::widen(Isa::load(chains + column));
-            unrolled<Isa, doubles_per_float<Isa>>([&](std::size_t part) NORMGRAPH_ALWAYS_INLINE {
-                double* const total = totals + column + static_cast<std::int64_t>(part) * width;
-                Isa::store(total, Isa::load(total) + wide[part]);
-            });
-            Isa::store(chains + column, Isa::broadcast(0.0F));
-        }
+    static void add_chains(void* sums, double* totals, std::int64_t columns, bool are_first) {
+        are_first ? add_chains<true>(static_cast<float*>(sums), totals, columns)
+                  : add_chains<false>(static_cast<float*>(sums), totals, columns);
     }
 
     /// See MakeMoments.
@@ -62,6 +55,20 @@ public:
 private:
     using Vector = typename Isa::Double;
     static constexpr std::int64_t width = Isa::double_width;
+
+    template <bool are_first>
+    static void add_chains(float* chains, double* totals, std::int64_t columns) {
+        for (std::int64_t column = 0; column < columns; column += Isa::float_width) {
+            const WideOf<Isa> wide = Isa::widen(Isa::load(chains + column));
+            unrolled<Isa, doubles_per_float<Isa>>([&](std::size_t part) NORMGRAPH_ALWAYS_INLINE {
+                double* const total = totals + column + static_cast<std::int64_t>(part) * width;
+                // 0 is added as well: the sum of a chain may be -0, which a total never is.
+                Isa::store(total,
+                           (are_first ? Isa::broadcast(0.0) : Isa::load(total)) + wide[part]);
+            });
+            Isa::store(chains + column, Isa::broadcast(0.0F));
+        }
+    }
 
     /// NaN and -0 stay.
     NORMGRAPH_ALWAYS_INLINE static Vector zero_if_negative(Vector value) {

@@ -2,11 +2,54 @@
 
 #include "normgraph/kernel/simd/phases/columns.hpp"
 #include "normgraph/kernel/simd/phases/phases.hpp"
+#include "normgraph/kernel/simd/staging/line_writer.hpp"
 #include "normgraph/kernel/strided/copy.hpp"
 #include "normgraph/kernel/threads/interruption.hpp"
 
 namespace normgraph::kernel::simd {
 namespace {
+
+/// A millisecond's work at most.
+constexpr std::int64_t elements_between_polls = std::int64_t{512} * 1024;
+
+/// Short rows that follow each other in memory, written in whole cache lines.
+class RowsThroughLines {
+public:
+    RowsThroughLines(const Geometry& geometry, Apply kernel, const Coefficients& coefficients,
+                     Scratch& scratch)
+        : row_bytes_(geometry.bytes_per_row()),
+          rows_at_once_(std::max<std::int64_t>(1, bytes_of_rows_in_lines / row_bytes_)),
+          kernel_(kernel),
+          coefficients_(coefficients),
+          writer_(scratch.take<std::byte>(buffer_bytes())) {}
+
+    static constexpr std::int64_t buffer_bytes() {
+        return LineWriter::buffer_bytes(std::max(bytes_of_rows_in_lines, shortest_streamed_row));
+    }
+
+    /// Applies to one row of each channel.
+    void apply(const TileExtent& extent, StagedTile row) {
+        for (std::int64_t first = 0; first < extent.channels; first += rows_at_once_) {
+            const std::int64_t count = std::min(rows_at_once_, extent.channels - first);
+            TargetTile room = row.target;
+            room.address = writer_.room_for(row.target.address);
+            room.streams = false;
+            room.writable_end = room.address + count * row_bytes_ + cache_line;
+            kernel_({count, 1, extent.length}, row.sources.data(), {},
+                    {coefficients_.values, coefficients_.stride, first}, room);
+            writer_.write(count * row_bytes_);
+            row.skip_channels(count);
+        }
+    }
+
+    void finish() { writer_.finish(); }
+
+private:
+    std::int64_t row_bytes_, rows_at_once_;
+    Apply kernel_;
+    Coefficients coefficients_;
+    LineWriter writer_;
+};
 
 /// Applies to a tile with one coefficient of each kind per row.
 void apply_rows(const Geometry& /*geometry*/, const RowsAndColumns<Apply>& kernel, const Tile& tile,
@@ -45,6 +88,42 @@ void apply(const Traversal& traversal, const RowsAndColumns<Apply>& kernel,
             traversal.write_back(tile, staged, buffers);
         });
     });
+    if (traversal.streams_target()) {
+        finish_streams();
+    }
+}
+
+std::size_t apply_bytes(const Traversal& traversal, std::int64_t channels) {
+    constexpr auto lines = static_cast<std::size_t>(RowsThroughLines::buffer_bytes());
+    return traversal.buffer_bytes(channels) + Scratch::rounded(lines) + 2 * Scratch::line;
+}
+
+void apply_in_order(const Traversal& traversal, Apply kernel, const ChannelRange& channels,
+                    const BlockRange& blocks, const Coefficients& coefficients, bool reads_memory,
+                    Scratch& scratch) {
+    const Scratch::Frame frame(scratch);
+    const Geometry& geometry = traversal.geometry();
+    const BlockExtent extent = geometry.extent_of(blocks);
+    const TileExtent row_extent{channels.end - channels.begin, 1, extent.end - extent.first};
+    const bool buffers = traversal.streams_target() && geometry.has_short_rows();
+    StagedTile row = traversal.row_in_order(channels, extent, reads_memory);
+    RowsThroughLines through_lines(geometry, kernel, coefficients, scratch);
+    std::int64_t until_poll = 0;
+    for (std::int64_t index = extent.row; index < extent.row_end; ++index) {
+        if (until_poll <= 0) {
+            stop_if_interrupted();
+            until_poll = elements_between_polls;
+        }
+        until_poll -= row_extent.channels * row_extent.length;
+        if (buffers) {
+            through_lines.apply(row_extent, row);
+        } else {
+            kernel(row_extent, row.sources.data(), {},
+                   {coefficients.values, coefficients.stride, 0}, row.target);
+        }
+        row.skip_rows(1);
+    }
+    through_lines.finish();
     if (traversal.streams_target()) {
         finish_streams();
     }

@@ -15,7 +15,15 @@
 
 namespace normgraph::kernel::simd {
 
-/// The values of a group of channels, or of some of them.
+/// Repeats the first `size` bytes until there are `count` times as many, a power of two.
+inline void repeat(std::byte* values, std::int64_t size, std::int64_t count) {
+    for (std::int64_t done = 1; done < count; done *= 2) {
+        std::copy_n(values, done * size, values + done * size);
+    }
+}
+
+/// The values of a group of channels, or of some of them. Shifts and coefficients are set for the
+/// first column of each channel, and then repeated for the others.
 struct GroupValues {
     std::int64_t stride;  ///< from one sum, or coefficient, to the next
     std::int64_t channels;
@@ -26,9 +34,20 @@ struct GroupValues {
 
     template <typename Data>
     void set_shift(std::int64_t channel, double shift) const {
-        auto* const all = reinterpret_cast<term_t<Data>*>(shifts);
-        for (std::int64_t column = 0; column < columns_per_channel; ++column) {
-            all[column * channels + channel] = static_cast<term_t<Data>>(shift);
+        reinterpret_cast<term_t<Data>*>(shifts)[channel] = static_cast<term_t<Data>>(shift);
+    }
+    template <typename Data>
+    void repeat_shifts() const {
+        repeat(shifts, channels * static_cast<std::int64_t>(sizeof(term_t<Data>)),
+               columns_per_channel);
+    }
+    /// Of so many kinds.
+    template <typename Arithmetic>
+    void repeat_coefficients(std::size_t count) const {
+        constexpr auto size = static_cast<std::int64_t>(sizeof(Arithmetic));
+        for (std::size_t kind = 0; kind < count; ++kind) {
+            repeat(coefficients + static_cast<std::int64_t>(kind) * stride * size, channels * size,
+                   columns_per_channel);
         }
     }
     template <typename Data>
@@ -70,11 +89,8 @@ struct GroupValues {
             value = std::isnan(value) ? std::numeric_limits<Arithmetic>::quiet_NaN() : value;
         }
         auto* const all = reinterpret_cast<Arithmetic*>(coefficients);
-        for (std::int64_t column = 0; column < columns_per_channel; ++column) {
-            for (std::size_t index = 0; index < count; ++index) {
-                all[static_cast<std::int64_t>(index) * stride + column * channels + channel] =
-                    values[index];
-            }
+        for (std::size_t index = 0; index < count; ++index) {
+            all[static_cast<std::int64_t>(index) * stride + channel] = values[index];
         }
     }
 };

@@ -85,7 +85,7 @@ private:
     std::int64_t length_;
     CombineNodes combine_;
     std::uint64_t count_ = 0;
-    std::array<double, 64> elements_{};  ///< of each channel, by level
+    std::array<double, 64> elements_;  ///< of each channel, by level; set with its node
 };
 
 /// The trees of the canonical order: of the pieces of each leaf, and of the leaves.

@@ -12,7 +12,8 @@
 namespace normgraph::kernel::simd {
 
 /// Scratch that reduce or apply takes for a group.
-std::size_t phase_bytes(const Traversal& traversal, std::int64_t channels, std::int64_t blocks);
+std::size_t reduce_bytes(const Traversal& traversal, std::int64_t channels, std::int64_t blocks);
+std::size_t apply_bytes(const Traversal& traversal, std::int64_t channels);
 
 /// A way to reduce blocks to nodes.
 struct Reduction {
@@ -42,6 +43,12 @@ struct Coefficients {
 void apply(const Traversal& traversal, const RowsAndColumns<Apply>& kernel,
            const ChannelRange& channels, const BlockRange& blocks, const Coefficients& coefficients,
            const GroupCopies& copies, Scratch& scratch);
+
+/// Applies along rows in the order in which they lie in memory (see Traversal::applies_in_order).
+/// `reads_memory`: the sources are in no cache.
+void apply_in_order(const Traversal& traversal, Apply kernel, const ChannelRange& channels,
+                    const BlockRange& blocks, const Coefficients& coefficients, bool reads_memory,
+                    Scratch& scratch);
 
 /// Applies along coalesced rows. Coefficients: of coalesced columns, and a step more of each kind.
 void apply_coalesced(const Traversal& traversal, Apply kernel, const ChannelRange& channels,

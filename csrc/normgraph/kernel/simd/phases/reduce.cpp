@@ -3,6 +3,7 @@
 
 #include "normgraph/kernel/simd/phases/columns.hpp"
 #include "normgraph/kernel/simd/phases/fold_lanes.hpp"
+#include "normgraph/kernel/simd/phases/group_values.hpp"
 #include "normgraph/kernel/simd/phases/node_tree.hpp"
 #include "normgraph/kernel/simd/phases/phases.hpp"
 #include "normgraph/kernel/threads/interruption.hpp"
@@ -58,7 +59,8 @@ public:
 
     double* folded(const Reduction& reduction) const {
         if (has_sums_) {
-            reduction.fold_rows({lane_sums_, values_, totals_, 0, node_}, channel_count());
+            reduction.fold_rows({lane_sums_, values_, has_totals() ? totals_ : nullptr, 0, node_},
+                                channel_count());
         }
         return node_;
     }
@@ -69,18 +71,20 @@ private:
         return tile.row == extent_.row && tile.rows == extent_.row_end - extent_.row &&
                tile.first == extent_.first && tile.count == extent_.end - extent_.first;
     }
+    std::int64_t steps_per_row() const {
+        return divide_up(extent_.end - extent_.first, geometry_.order.lanes);
+    }
     std::int64_t step_of(const Tile& tile) const {
-        const std::int64_t steps_per_row =
-            divide_up(extent_.end - extent_.first, geometry_.order.lanes);
-        return (tile.row - extent_.row) * steps_per_row +
+        return (tile.row - extent_.row) * steps_per_row() +
                (tile.first - extent_.first) / geometry_.order.lanes;
     }
+    /// Whether the block's chains are more than its first ones.
+    bool has_totals() const {
+        return (extent_.row_end - extent_.row) * steps_per_row() > steps_per_chain;
+    }
     void clear() {
-        const std::int64_t count = channel_count() * lanes_per_channel();
-        std::fill_n(lane_sums_, count * geometry_.term_size(), std::byte{0});
-        if (geometry_.has_chains()) {
-            std::fill_n(totals_, count, 0.0);
-        }
+        std::fill_n(lane_sums_, channel_count() * lanes_per_channel() * geometry_.term_size(),
+                    std::byte{0});
         has_sums_ = true;
     }
     std::int64_t lanes_per_channel() const { return sums_per_channel * geometry_.order.lanes; }
@@ -106,7 +110,9 @@ public:
           values_(geometry.values_per_group(channel_count_)),
           column_sums_(take_sums(geometry, sums_per_channel * values_, scratch)),
           totals_(geometry.has_chains() ? scratch.take<double>(sums_per_channel * values_)
-                                        : reinterpret_cast<double*>(column_sums_)) {}
+                                        : reinterpret_cast<double*>(column_sums_)) {
+        clear();
+    }
 
     static std::size_t bytes(const Geometry& geometry, std::int64_t channels) {
         const std::int64_t values = sums_per_channel * geometry.values_per_group(channels);
@@ -117,15 +123,15 @@ public:
 
     void begin(const BlockExtent& extent) {
         first_ = extent.first;
-        const std::int64_t count = sums_per_channel * values_;
-        std::fill_n(column_sums_, count * geometry_.term_size(), std::byte{0});
-        if (geometry_.has_chains()) {
-            std::fill_n(totals_, count, 0.0);
+        has_totals_ = false;
+        if (is_folded_ && !geometry_.has_chains()) {
+            clear();
         }
+        is_folded_ = false;
     }
 
     void add(const Reduction& reduction, const Tile& tile, const StagedTile& staged,
-             const std::byte* shifts) const {
+             const std::byte* shifts) {
         std::int64_t step = (tile.first - first_) / geometry_.order.lanes;
         const auto add_rows = [&](const TileExtent& extent, const StagedTile& part) {
             reduction.kernel.columns(extent, part.sources.data(), part.mask, shifts,
@@ -137,21 +143,22 @@ public:
                     return add_rows(extent, part);
                 }
                 for (std::int64_t left = extent.rows; left > 0; left -= extent.rows) {
+                    if (step != 0 && step % steps_per_chain == 0) {
+                        end_chains(reduction);
+                    }
                     extent.rows = std::min(left, steps_per_chain - step % steps_per_chain);
                     add_rows(extent, part);
                     part.skip_rows(extent.rows);
                     step += extent.rows;
-                    if (step % steps_per_chain == 0) {
-                        end_chains(reduction);
-                    }
                 }
             });
     }
 
-    double* folded(const Reduction& reduction) const {
+    double* folded(const Reduction& reduction) {
         if (geometry_.has_chains()) {
             end_chains(reduction);
         }
+        is_folded_ = true;
         for (std::int64_t sum = 0; sum < sums_per_channel; ++sum) {
             fold_lanes(totals_ + sum * values_, channel_count_, geometry_.columns_per_channel());
         }
@@ -159,15 +166,22 @@ public:
     }
 
 private:
-    void end_chains(const Reduction& reduction) const {
-        reduction.add_chains(column_sums_, totals_, sums_per_channel * values_);
+    void clear() {
+        std::fill_n(column_sums_, sums_per_channel * values_ * geometry_.term_size(), std::byte{0});
+    }
+    void end_chains(const Reduction& reduction) {
+        reduction.add_chains(column_sums_, totals_, sums_per_channel * values_, !has_totals_);
+        has_totals_ = true;
     }
 
     const Geometry& geometry_;
     std::int64_t channel_count_, values_;
     std::int64_t first_ = 0;
-    std::byte* column_sums_;  ///< [sum][column]; of chains, where there are any
-    double* totals_;          ///< the same of the block
+    bool has_totals_ = false;  ///< of chains that have ended
+    bool is_folded_ = false;
+    std::byte*
+        column_sums_;  ///< [sum][column]; of chains, where there are any: cleared as they end
+    double* totals_;   ///< the same of the block
 };
 
 /// Sets the shifts of a block, one per column.
@@ -178,10 +192,7 @@ void set_shifts_of_block(const Traversal& traversal, BlockShifts shifts_of,
     const std::int64_t count = channels.end - channels.begin;
     shifts_of(traversal.shift_elements(channels.begin, block), traversal.channel_stride(), count,
               traversal.distance(block, next), shifts);
-    const std::int64_t bytes = count * geometry.term_size();
-    for (std::int64_t column = 1; column < geometry.columns_per_channel(); ++column) {
-        std::copy_n(shifts, bytes, shifts + column * bytes);
-    }
+    repeat(shifts, count * geometry.term_size(), geometry.columns_per_channel());
 }
 
 template <typename Block>
@@ -217,6 +228,10 @@ void reduce_blocks(const Traversal& traversal, const Reduction& reduction,
         if (reduction.shifts_of_block != nullptr) {
             reduction.make_moments(shifts, block_node, values, count,
                                    static_cast<double>(extent.element_count()));
+        }
+        if (blocks.end - blocks.begin == 1) {
+            std::copy_n(block_node, length, node);
+            return;
         }
         tree.append(block_node, static_cast<double>(extent.element_count()));
     }
@@ -355,7 +370,7 @@ void reduce(const Traversal& traversal, const Reduction& reduction, const Channe
     run(traversal, reduction, channels, blocks, shifts, copies, node, scratch);
 }
 
-std::size_t phase_bytes(const Traversal& traversal, std::int64_t channels, std::int64_t blocks) {
+std::size_t reduce_bytes(const Traversal& traversal, std::int64_t channels, std::int64_t blocks) {
     const Geometry& geometry = traversal.geometry();
     const std::size_t block = geometry.is_along_rows() ? RowBlock::bytes(geometry, channels)
                                                        : ColumnBlock::bytes(geometry, channels);

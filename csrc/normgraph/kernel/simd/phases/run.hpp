@@ -95,6 +95,24 @@ private:
         return workload;
     }
 
+    void begin_group(const ChannelRange& channels, const GroupValues& values) const {
+        op_.begin_group(channels, values);
+        repeat_columns(op_.pass_count() > 0, values);
+    }
+    void finish_pass(int pass, const ChannelRange& channels, const GroupValues& values) const {
+        op_.finish_pass(pass, channels, values);
+        repeat_columns(pass + 1 < op_.pass_count(), values);
+    }
+    /// Of what the op has set for the first column of each channel: shifts, or coefficients.
+    static void repeat_columns(bool are_shifts, const GroupValues& values) {
+        if (values.columns_per_channel == 1) {
+            return;
+        }
+        are_shifts
+            ? values.template repeat_shifts<Data>()
+            : values.template repeat_coefficients<typename Op::Arithmetic>(Op::coefficient_count);
+    }
+
     // ---- group by group -------------------------------------------------------------------------
 
     void run_group_by_group() const {
@@ -105,8 +123,8 @@ private:
                                   reducing_.group_copy_bytes(channels) > 0;
         const std::size_t bytes =
             group_bytes<Op>(geometry(), channels) +
-            std::max(phase_bytes(reducing_, channels, plan_.blocks),
-                     phase_bytes(applying_, channels, 1)) +
+            std::max(op_.pass_count() > 0 ? reduce_bytes(reducing_, channels, plan_.blocks) : 0,
+                     apply_bytes(applying_, channels)) +
             static_cast<std::size_t>(keeps_copies ? reducing_.group_copy_bytes(channels) : 0) +
             coalesced_bytes(plan_) + 2 * Scratch::line;
         parallel_for(plan_.group_count(), plan_.threads, [&](std::int64_t index) {
@@ -114,14 +132,14 @@ private:
             scratch.reserve(bytes);
             const ChannelRange group = plan_.group(index);
             const GroupValues values = take_group<Op>(geometry(), group.end - group.begin, scratch);
-            op_.begin_group(group, values);
+            begin_group(group, values);
             GroupCopies copies =
                 keeps_copies ? reducing_.take_group_copies(group, scratch) : GroupCopies{};
             for (int pass = 0; pass < op_.pass_count(); ++pass) {
                 reduce(reducing_, op_.reduction(pass), group, {0, plan_.blocks}, values.shifts,
                        copies, values.node, scratch);
                 copies.are_complete = keeps_copies;
-                op_.finish_pass(pass, group, values);
+                finish_pass(pass, group, values);
             }
             if (op_.applies()) {
                 apply_blocks(plan_, group, {0, applying_.geometry().order.block_count()}, values,
@@ -141,14 +159,14 @@ private:
                                         sizeof(double)));
         const GroupValues values = take_group<Op>(geometry(), plan_.channels, shared);
         auto* const part_nodes = shared.take<double>(plan_.group_count() * nodes);
-        op_.begin_group(all, values);
+        begin_group(all, values);
         for (int pass = 0; pass < op_.pass_count(); ++pass) {
             const Reduction reduction = op_.reduction(pass);
             reduce_slabs(reduction, values, part_nodes);
             for (std::int64_t group = 0; group < plan_.group_count(); ++group) {
                 combine(plan_.group(group), reduction.combine, part_nodes + group * nodes, values);
             }
-            op_.finish_pass(pass, all, values);
+            finish_pass(pass, all, values);
         }
         if (op_.applies()) {
             apply_parts(values);
@@ -167,7 +185,7 @@ private:
         const std::int64_t slabs = plan_.slab_count();
         const bool copies_slabs = reducing_.reduces_slabs();
         const std::size_t bytes =
-            phase_bytes(reducing_, plan_.channels_per_group, plan_.blocks_per_part) +
+            reduce_bytes(reducing_, plan_.channels_per_group, plan_.blocks_per_part) +
             (copies_slabs ? reducing_.slab_bytes(plan_) : 0);
         parallel_for(plan_.group_count() * slabs, plan_.threads, [&](std::int64_t task) {
             Scratch& scratch = Scratch::of_this_thread();
@@ -214,7 +232,7 @@ private:
     void apply_parts(const GroupValues& values) const {
         const Plan plan = make_plan(applying_.geometry(), applying_.apply_workload(), num_threads_);
         const std::int64_t parts = plan.part_count();
-        const std::size_t bytes = phase_bytes(applying_, plan.channels_per_group, 1) +
+        const std::size_t bytes = apply_bytes(applying_, plan.channels_per_group) +
                                   coalesced_bytes(plan) + 2 * Scratch::line;
         parallel_for(plan.group_count() * parts, plan.threads, [&](std::int64_t task) {
             Scratch& scratch = Scratch::of_this_thread();
@@ -226,6 +244,17 @@ private:
     }
 
     // ---- both -----------------------------------------------------------------------------------
+
+    /// After a reduction, what was read last is the likeliest to be in a cache still: rows are
+    /// applied in the order of memory if they are short, so that the order within a group does not
+    /// matter. (Those of the one source of f32's forward pass are faster coalesced.)
+    bool applies_in_order(const BlockRange& blocks) const {
+        const bool reduces = op_.pass_count() > 0;
+        const bool coalesces_better =
+            applying_.coalesces_rows() && applying_.applied_sources() == 1 && sizeof(Data) > 2;
+        return applying_.applies_in_order() && applying_.geometry().is_box(blocks) &&
+               (!reduces || (applying_.geometry().has_short_rows() && !coalesces_better));
+    }
 
     bool coalesces(const Plan& plan) const {
         return plan.part_count() == 1 && applying_.coalesces_rows();
@@ -240,7 +269,11 @@ private:
     void apply_blocks(const Plan& plan, const ChannelRange& group, const BlockRange& blocks,
                       const GroupValues& values, const GroupCopies& copies,
                       Scratch& scratch) const {
-        if (coalesces(plan)) {
+        if (applies_in_order(blocks)) {
+            const bool reads_memory = op_.pass_count() == 0 || plan_.part_count() > 1;
+            apply_in_order(applying_, op_.application(values).rows, group, blocks,
+                           {values.coefficients, values.stride}, reads_memory, scratch);
+        } else if (coalesces(plan)) {
             const CoalescedCoefficients<Op> coefficients(applying_.geometry(), values.channels);
             apply_coalesced(applying_, op_.application(values).columns, group,
                             {coefficients.make(values, scratch), coefficients.stride()});

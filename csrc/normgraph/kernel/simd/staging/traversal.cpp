@@ -30,6 +30,12 @@ MaskRegion region_of(const Tile& tile) {
     return {tile.channels.begin, tile.channel_count(), tile.row, tile.first, tile.count};
 }
 
+/// Whether rows of channels do in a tensor.
+bool rows_follow_each_other(const Geometry& geometry, const TensorAccess& access) {
+    return access.is_direct && access.elements.is_one_axis() && access.rows.is_one_axis() &&
+           access.channel_stride == geometry.bytes_per_row();
+}
+
 }  // namespace
 
 Traversal::Traversal(const Problem& problem, const TensorList& tensors)
@@ -74,13 +80,19 @@ bool Traversal::lies_in_order() const {
 }
 
 Workload Traversal::apply_workload() const {
-    return {0, 0, copies_across_, buffers_mask() && mask_->packs_channels(), shares_mask_bytes(),
-            {}};
+    return {0,
+            0,
+            copies_across_,
+            buffers_mask() && mask_->packs_channels(),
+            shares_mask_bytes(),
+            {},
+            applies_in_order()};
 }
 
 Workload Traversal::workload() const {
     return {static_cast<std::int64_t>(reduced_.count), most_copied_channels(), copies_across_,
-            buffers_mask() && mask_->packs_channels(), shares_mask_bytes(),    slab_demands()};
+            buffers_mask() && mask_->packs_channels(), shares_mask_bytes(),    slab_demands(),
+            reduced_.count == 0 && applies_in_order()};
 }
 
 // ---- tiles --------------------------------------------------------------------------------------
@@ -231,10 +243,11 @@ TargetTile Traversal::target_tile(const Tile& tile, std::byte* buffer, bool is_b
     if (is_buffered) {
         const BufferedTile place = tile_in(buffer, tile);
         const TileStrides strides = strides_of(geometry_, place);
-        return {place.address, strides.channel, strides.row, false, true};
+        const std::byte* const end = buffer + Tiles::staged_bytes(geometry_, tile.channel_count());
+        return {place.address, strides.channel, strides.row, false, end};
     }
     const TileStrides strides = strides_of(geometry_, target_);
-    return {target_.at(tile.begin()), strides.channel, strides.row, streams_target_};
+    return {target_.at(tile.begin()), strides.channel, strides.row, streams_target_, nullptr};
 }
 
 bool Traversal::target_lines_up(const Tile& tile) const {
@@ -414,20 +427,49 @@ SlabCopies Traversal::copy_slab(const Plan& plan, const ChannelRange& channels,
     return copies;
 }
 
+// ---- rows in the order of memory ----------------------------------------------------------------
+
+bool Traversal::applies_in_order() const {
+    return geometry_.is_along_rows() && !mask_ && elements_per_channel() > 0 &&
+           rows_follow_each_other(geometry_, target_) &&
+           reinterpret_cast<std::uintptr_t>(target_.address) % target_.element_size == 0 &&
+           std::ranges::all_of(applied_.all(), [&](std::size_t source) {
+               return rows_follow_each_other(geometry_, sources_[source]);
+           });
+}
+
+StagedTile Traversal::row_in_order(const ChannelRange& channels, const BlockExtent& extent,
+                                   bool reads_memory) const {
+    const ElementPosition begin{channels.begin, extent.row, extent.first};
+    const bool prefetches = reads_memory && geometry_.has_short_rows() &&
+                            geometry_.tensor_bytes() > geometry_.tuning.any_order_bytes;
+    StagedTile staged;
+    std::size_t position = 0;
+    // Writing beyond a row must not change what is read for the next one.
+    bool may_write_beyond = extent.end - extent.first == geometry_.order.row_length;
+    for (const std::size_t source : applied_.all()) {
+        const TensorAccess& access = sources_[source];
+        staged.sources[position++] = {access.at(begin), access.channel_stride, access.rows.stride(),
+                                      access.readable_end, prefetches ? prefetched_bytes_ahead : 0};
+        may_write_beyond = may_write_beyond && access.address != target_.address;
+    }
+    const std::byte* const end = target_.at({channels.end - 1, extent.row, extent.end});
+    staged.target = {target_.at(begin), target_.channel_stride, target_.rows.stride(),
+                     streams_target_, may_write_beyond ? end : nullptr};
+    return staged;
+}
+
 // ---- coalesced rows -----------------------------------------------------------------------------
 
 bool Traversal::coalesces_rows() const {
-    const auto has_coalesced_rows = [&](const TensorAccess& access) {
-        return access.is_direct && access.elements.is_one_axis() && access.rows.is_one_axis() &&
-               access.channel_stride == geometry_.bytes_per_row();
-    };
     // Elements at an odd address never begin a cache line.
     return geometry_.is_along_rows() && geometry_.has_short_rows() && !mask_ &&
-           geometry_.order.row_count >= fewest_coalesced_rows && has_coalesced_rows(target_) &&
+           geometry_.order.row_count >= fewest_coalesced_rows &&
+           rows_follow_each_other(geometry_, target_) &&
            (!streams_target_ || target_.rows.stride() % cache_line == 0) &&
            reinterpret_cast<std::uintptr_t>(target_.address) % target_.element_size == 0 &&
            std::ranges::all_of(applied_.all(), [&](std::size_t source) {
-               return has_coalesced_rows(sources_[source]);
+               return rows_follow_each_other(geometry_, sources_[source]);
            });
 }
 

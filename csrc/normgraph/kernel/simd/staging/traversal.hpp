@@ -39,12 +39,21 @@ struct StagedTile {
     TargetTile target{};
     bool is_target_buffered = false;
 
+    void skip_channels(std::int64_t channels) {
+        for (SourceTile& source : sources) {
+            source.address += channels * source.channel_stride;
+        }
+        target.address += channels * target.channel_stride;
+    }
     void skip_rows(std::int64_t rows) {
         for (SourceTile& source : sources) {
             source.address += rows * source.row_stride;
         }
         mask.address += rows * mask.row_stride;
         target.address += rows * target.row_stride;
+        if (target.writable_end != nullptr) {
+            target.writable_end += rows * target.row_stride;
+        }
     }
 };
 
@@ -141,6 +150,15 @@ public:
     /// Copies the sources of reduce that are not direct.
     SlabCopies copy_slab(const Plan& plan, const ChannelRange& channels, const PartRange& parts,
                          Scratch& scratch) const;
+
+    /// Whether rows of channels follow each other in all tensors of apply, so that it can go
+    /// through them in the order in which they lie.
+    bool applies_in_order() const;
+    std::size_t applied_sources() const { return applied_.count; }
+    /// The first row of an extent, of some channels, where it lies. If the sources are in no cache,
+    /// what follows is prefetched.
+    StagedTile row_in_order(const ChannelRange& channels, const BlockExtent& extent,
+                            bool reads_memory) const;
 
     /// Whether short rows of channels follow each other in all tensors of apply, so that rows of a
     /// group can be taken as one row of columns, with a coefficient for each.

@@ -80,6 +80,14 @@ struct Geometry {
         return {first.row, last.row_end, first.first, last.end};
     }
 
+    /// Whether some blocks, of whole leaves or of one, are rows of equal parts: extent_of() is all
+    /// of them.
+    bool is_box(const BlockRange& blocks) const {
+        const std::int64_t per_leaf = order.blocks_per_leaf;
+        return order.leaf_rows == 1 || order.blocks_along_leaf == 1 ||
+               (blocks.begin % per_leaf == 0 && blocks.end % per_leaf == 0);
+    }
+
     /// The elements of a range of blocks, all of one channel.
     std::int64_t elements_in(const BlockRange& blocks) const {
         std::int64_t count = 0;

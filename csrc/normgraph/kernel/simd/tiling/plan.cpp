@@ -19,9 +19,11 @@ std::int64_t channels_that_fit_the_cache(const Geometry& geometry, const Workloa
     const std::int64_t most = std::min(geometry.channels, geometry.tuning.most_channels_per_group);
     const std::int64_t most_copied = workload.most_copied_channels;
     const bool all_fit = 2 * geometry.tensor_bytes() <= geometry.tuning.reused_bytes;
-    // What is not reduced need not stay in a cache: short rows make the longest runs then.
-    const bool reads_once = workload.reduced_sources == 0 && geometry.has_short_rows();
-    if ((all_fit || reads_once) && most_copied == 0 && !workload.copies_across) {
+    // What is not reduced need not stay in a cache.
+    if (workload.applies_in_order) {
+        return geometry.channels;
+    }
+    if (all_fit && most_copied == 0 && !workload.copies_across) {
         return most;
     }
     if (workload.copies_across) {

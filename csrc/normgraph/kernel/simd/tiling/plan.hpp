@@ -91,6 +91,8 @@ struct Workload {
     /// Whether bytes of a mask that is written hold bits of several blocks.
     bool shares_mask_bytes = false;
     SlabDemands slabs{};
+    /// Whether nothing is reduced, and rows are applied in the order in which they lie in memory.
+    bool applies_in_order = false;
 };
 
 /// For at most num_threads threads; fewer where the problem is small.
