@@ -352,7 +352,7 @@ private:
                 },
                 [&](const Term<Vector>& term, std::size_t half) NORMGRAPH_ALWAYS_INLINE {
                     const std::int64_t present = (count + 1 - static_cast<std::int64_t>(half)) / 2;
-                    return zero_mask<Isa>(term, lowest_bits(present));
+                    return zero_mask<Isa, Data>(term, lowest_bits(present));
                 });
         } else {
             add_partial_vector(unit, position, count, sums);
