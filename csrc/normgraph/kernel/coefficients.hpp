@@ -60,10 +60,13 @@ struct ScaledInputDeltaFormula {
 template <typename Arithmetic>
 struct ForwardCoefficients : NormalizeFormula<Arithmetic> {
     ForwardCoefficients(double gamma, double beta, double mean_value, double variance,
-                        double epsilon) {
+                        double epsilon)
+        : ForwardCoefficients(gamma, beta, mean_value,
+                              inverse_standard_deviation(variance, epsilon)) {}
+
+    ForwardCoefficients(double gamma, double beta, double mean_value, double inverse) {
         this->mean = static_cast<Arithmetic>(mean_value);
-        this->scale =
-            static_cast<Arithmetic>(gamma * inverse_standard_deviation(variance, epsilon));
+        this->scale = static_cast<Arithmetic>(gamma * inverse);
         const double rest = mean_value - static_cast<double>(this->mean);
         this->shift = static_cast<Arithmetic>(beta - rest * static_cast<double>(this->scale));
     }
@@ -75,6 +78,27 @@ struct BackpropValues {
     std::int64_t count;  ///< elements of the channel
 };
 
+/// What of them takes a root and divisions, which vector kernels make for many channels at once.
+struct BackpropQuotients {
+    double gamma, mean;
+    double inverse;                  ///< 1/√(variance + epsilon)
+    double gamma_delta, beta_delta;  ///< divided by the number of elements
+
+    BackpropQuotients(double gamma_value, double mean_value, double inverse_value,
+                      double gamma_delta_mean, double beta_delta_mean)
+        : gamma(gamma_value),
+          mean(mean_value),
+          inverse(inverse_value),
+          gamma_delta(gamma_delta_mean),
+          beta_delta(beta_delta_mean) {}
+
+    explicit BackpropQuotients(const BackpropValues& channel)
+        : BackpropQuotients(channel.gamma, channel.mean,
+                            inverse_standard_deviation(channel.variance, channel.epsilon),
+                            channel.gamma_delta / static_cast<double>(channel.count),
+                            channel.beta_delta / static_cast<double>(channel.count)) {}
+};
+
 /// input_delta = fma(unit·(input − mean), −slope, fma(scale, normalized_delta, −shift)).
 ///
 /// This is gamma·inv·(δ − beta_delta/n − x̂·gamma_delta/n). Unit is 1 wherever slope, gamma·inv²·
@@ -84,13 +108,16 @@ struct BackpropValues {
 /// 2, and the two results, of at most two and three terms, 2 and 3: 9 in all.
 template <typename Arithmetic>
 struct BackpropCoefficients : ScaledInputDeltaFormula<Arithmetic> {
-    explicit BackpropCoefficients(const BackpropValues& channel) {
-        const double inverse = inverse_standard_deviation(channel.variance, channel.epsilon);
-        const double n = static_cast<double>(channel.count);
+    explicit BackpropCoefficients(const BackpropValues& channel)
+        : BackpropCoefficients(BackpropQuotients(channel)) {}
+
+    explicit BackpropCoefficients(const BackpropQuotients& channel) {
+        const double inverse = channel.inverse;
         const double scale_exact = channel.gamma * inverse;
         const double unit_near = power_of_two_near(inverse);
+        // A division by a power of two in the normal range.
         const double split_slope =
-            (scale_exact * (channel.gamma_delta / n)) * (inverse / unit_near);
+            (scale_exact * channel.gamma_delta) * (inverse * inverse_power_of_two(unit_near));
         const double whole_slope = split_slope * unit_near;
         const bool is_split =
             !is_in_range(whole_slope) && std::isfinite(split_slope) && split_slope != 0.0;
@@ -100,7 +127,7 @@ struct BackpropCoefficients : ScaledInputDeltaFormula<Arithmetic> {
         // What rounding the mean leaves of it: 0, unless it was given in a wider type.
         const double rest = channel.mean - static_cast<double>(this->mean);
         const double shift =
-            scale_exact * (channel.beta_delta / n) - (rest == 0.0 ? 0.0 : rest * whole_slope);
+            scale_exact * channel.beta_delta - (rest == 0.0 ? 0.0 : rest * whole_slope);
         this->minus_shift = static_cast<Arithmetic>(-shift);
         this->minus_slope = static_cast<Arithmetic>(is_split ? -split_slope : -whole_slope);
     }
@@ -113,6 +140,12 @@ private:
         const double magnitude = std::abs(value);
         return magnitude >= smallest &&
                magnitude <= (sizeof(Arithmetic) == sizeof(float) ? largest : largest_double);
+    }
+
+    /// 1/value of a power of two whose exponent is that of no denormal, nor is its negative.
+    static double inverse_power_of_two(double value) {
+        constexpr std::uint64_t exponent_of_square = std::uint64_t{2 * 1023} << 52;
+        return std::bit_cast<double>(exponent_of_square - std::bit_cast<std::uint64_t>(value));
     }
 
     /// The power of two at or below the magnitude, kept within the normal range of Arithmetic; 1
@@ -141,8 +174,10 @@ struct FrozenBackpropCoefficients {
     Arithmetic scale;
 
     explicit FrozenBackpropCoefficients(const BackpropValues& channel)
-        : scale(static_cast<Arithmetic>(
-              channel.gamma * inverse_standard_deviation(channel.variance, channel.epsilon))) {}
+        : FrozenBackpropCoefficients(BackpropQuotients(channel)) {}
+
+    explicit FrozenBackpropCoefficients(const BackpropQuotients& channel)
+        : scale(static_cast<Arithmetic>(channel.gamma * channel.inverse)) {}
 
     Arithmetic operator()(Arithmetic normalized_delta) const { return scale * normalized_delta; }
 };

@@ -17,7 +17,7 @@ struct Application {
     RowsAndColumns<Apply> plain, scaled;
 };
 
-/// `Formula`: the coefficients of one channel's input_delta, made from BackpropValues.
+/// `Formula`: the coefficients of one channel's input_delta, made from BackpropQuotients.
 template <typename Data, typename Formula>
 class Backprop {
 public:
@@ -26,9 +26,11 @@ public:
     static constexpr std::size_t coefficient_count = sizeof(Formula) / sizeof(Arithmetic);
 
     Backprop(const Reduction& reduction, const Application& application,
-             const BatchNormBackpropArguments& arguments, const Traversals& traversals)
+             const ChannelKernels& channel_kernels, const BatchNormBackpropArguments& arguments,
+             const Traversals& traversals)
         : reduction_(reduction),
           application_(application),
+          channel_kernels_(channel_kernels),
           arguments_(arguments),
           count_(traversals.reduce().elements_per_channel()) {}
 
@@ -53,34 +55,51 @@ public:
     }
 
     void finish_pass(int /*pass*/, const ChannelRange& channels, const GroupValues& group) const {
-        const ElementType type = arguments_.problem.channel_type;
-        const double epsilon = arguments_.problem.epsilon;
-        for (std::int64_t index = 0; index < group.channels; ++index) {
-            const std::int64_t channel = channels.begin + index;
-            const double delta_sum = group.value(0, index);
-            const double variance = value(arguments_.variance, channel, 0.0);
-            // Of an empty batch the sum is 0, whatever the variance.
-            const double gamma_delta =
-                count_ == 0 ? 0.0
-                            : group.value(1, index) * inverse_standard_deviation(variance, epsilon);
-            set_channel_value(arguments_.gamma_delta, type, channel, gamma_delta);
-            set_channel_value(arguments_.beta_delta, type, channel, delta_sum);
-            if (applies()) {
-                group.template set_coefficients<Arithmetic>(
-                    index, Formula(BackpropValues{value(arguments_.gamma, channel, 1.0),
-                                                  value(arguments_.mean, channel, 0.0), variance,
-                                                  epsilon, gamma_delta, delta_sum, count_}));
-            }
-        }
+        for_channel_arrays(group.channels, [&](std::int64_t first, std::int64_t count) {
+            finish_channels(channels.begin + first, first, count, group);
+        });
     }
 
 private:
+    void finish_channels(std::int64_t first, std::int64_t index, std::int64_t count,
+                         const GroupValues& group) const {
+        const ElementType type = arguments_.problem.channel_type;
+        ChannelArray inverse, gamma_delta, beta_delta;
+        for (std::int64_t channel = 0; channel < count; ++channel) {
+            inverse[channel] = value(arguments_.variance, first + channel, 0.0);
+        }
+        channel_kernels_.inverse_deviations(inverse.filled(count), count,
+                                            arguments_.problem.epsilon);
+        for (std::int64_t channel = 0; channel < count; ++channel) {
+            // Of an empty batch the sum is 0, whatever the variance.
+            gamma_delta[channel] =
+                count_ == 0 ? 0.0 : group.value(1, index + channel) * inverse[channel];
+            beta_delta[channel] = group.value(0, index + channel);
+            set_channel_value(arguments_.gamma_delta, type, first + channel, gamma_delta[channel]);
+            set_channel_value(arguments_.beta_delta, type, first + channel, beta_delta[channel]);
+        }
+        if (!applies()) {
+            return;
+        }
+        const auto elements = static_cast<double>(count_);
+        channel_kernels_.divide(gamma_delta.filled(count), count, elements);
+        channel_kernels_.divide(beta_delta.filled(count), count, elements);
+        for (std::int64_t channel = 0; channel < count; ++channel) {
+            group.template set_coefficients<Arithmetic>(
+                index + channel, Formula(BackpropQuotients(
+                                     value(arguments_.gamma, first + channel, 1.0),
+                                     value(arguments_.mean, first + channel, 0.0), inverse[channel],
+                                     gamma_delta[channel], beta_delta[channel])));
+        }
+    }
+
     double value(const ConstChannelVector& vector, std::int64_t channel, double otherwise) const {
         return channel_value(vector, arguments_.problem.channel_type, channel, otherwise);
     }
 
     Reduction reduction_;
     Application application_;
+    ChannelKernels channel_kernels_;
     const BatchNormBackpropArguments& arguments_;
     std::int64_t count_;
 };
@@ -114,16 +133,17 @@ void run_kernel(const MicroKernelTable& table, const BatchNormBackpropArguments&
         using Given = Backprop<Data, FrozenBackpropCoefficients<arithmetic_t<Data>>>;
         if (arguments.statistics == Statistics::given) {
             run(Given({kernels.deltas, kernels.fold_rows, kernels.add_chains},
-                      {kernels.frozen_input_delta, {}}, arguments, traversals),
+                      {kernels.frozen_input_delta, {}}, table.channels, arguments, traversals),
                 traversals, num_threads);
         } else if (is_masked) {
             run(OfBatch({kernels.relu_deltas, kernels.fold_rows, kernels.add_chains},
-                        {kernels.relu_input_delta, kernels.scaled_relu_input_delta}, arguments,
-                        traversals),
+                        {kernels.relu_input_delta, kernels.scaled_relu_input_delta}, table.channels,
+                        arguments, traversals),
                 traversals, num_threads);
         } else {
             run(OfBatch({kernels.deltas, kernels.fold_rows, kernels.add_chains},
-                        {kernels.input_delta, kernels.scaled_input_delta}, arguments, traversals),
+                        {kernels.input_delta, kernels.scaled_input_delta}, table.channels,
+                        arguments, traversals),
                 traversals, num_threads);
         }
     });
