@@ -15,17 +15,18 @@
 /// outputs agree to the bit.
 namespace normgraph::kernel {
 
-/// 1/√(variance + epsilon).
+/// 1/√(variance + epsilon) as an op with these statistics takes it.
 ///
-/// In training an infinite sum makes its channel NaN: it stands for one that a type could
-/// not hold, and the 0 that division gives would be a gradient that is lost without a word. With
+/// In training an infinite sum, of which alone the inverse is 0, makes its channel NaN: it stands
+/// for one that a type could not hold, and 0 would be a gradient that is lost without a word. With
 /// given statistics it is a number as any other.
+inline double usable_inverse(Statistics statistics, double inverse) {
+    const bool is_lost = statistics == Statistics::of_batch && inverse == 0.0;
+    return is_lost ? std::numeric_limits<double>::quiet_NaN() : inverse;
+}
+
 inline double inverse_standard_deviation(Statistics statistics, double variance, double epsilon) {
-    const double radicand = variance + epsilon;
-    if (statistics == Statistics::of_batch && std::isinf(radicand)) {
-        return std::numeric_limits<double>::quiet_NaN();
-    }
-    return 1.0 / std::sqrt(radicand);
+    return usable_inverse(statistics, 1.0 / std::sqrt(variance + epsilon));
 }
 
 /// normalized, for one element or a vector of them.
@@ -78,11 +79,11 @@ struct ForwardCoefficients : NormalizeFormula<Arithmetic> {
     }
 };
 
-/// The values from which the formula of a channel's input_delta is made, in double; inverse is its
-/// inverse_standard_deviation.
+/// The values from which the formula of a channel's input_delta is made, in double.
 struct BackpropValues {
-    double gamma, mean, inverse, gamma_delta, beta_delta;
-    std::int64_t count;  ///< elements of the channel
+    double gamma, mean;
+    double inverse;                  ///< see inverse_standard_deviation
+    double gamma_delta, beta_delta;  ///< divided by the number of elements
 };
 
 /// input_delta = fma(unit·(input − mean), −slope, fma(scale, normalized_delta, −shift)).
@@ -95,11 +96,11 @@ struct BackpropValues {
 template <typename Arithmetic>
 struct BackpropCoefficients : ScaledInputDeltaFormula<Arithmetic> {
     explicit BackpropCoefficients(const BackpropValues& channel) {
-        const double n = static_cast<double>(channel.count);
         const double scale_exact = channel.gamma * channel.inverse;
         const double unit_near = power_of_two_near(channel.inverse);
-        const double split_slope =
-            (scale_exact * (channel.gamma_delta / n)) * (channel.inverse / unit_near);
+        // A division by a power of two in the normal range.
+        const double split_slope = (scale_exact * channel.gamma_delta) *
+                                   (channel.inverse * inverse_power_of_two(unit_near));
         const double whole_slope = split_slope * unit_near;
         const bool is_split =
             !is_in_range(whole_slope) && std::isfinite(split_slope) && split_slope != 0.0;
@@ -109,7 +110,7 @@ struct BackpropCoefficients : ScaledInputDeltaFormula<Arithmetic> {
         // What rounding the mean leaves of it: 0, unless it was given in a wider type.
         const double rest = channel.mean - static_cast<double>(this->mean);
         const double shift =
-            scale_exact * (channel.beta_delta / n) - (rest == 0.0 ? 0.0 : rest * whole_slope);
+            scale_exact * channel.beta_delta - (rest == 0.0 ? 0.0 : rest * whole_slope);
         this->minus_shift = static_cast<Arithmetic>(-shift);
         this->minus_slope = static_cast<Arithmetic>(is_split ? -split_slope : -whole_slope);
     }
@@ -122,6 +123,12 @@ private:
         const double magnitude = std::abs(value);
         return magnitude >= smallest &&
                magnitude <= (sizeof(Arithmetic) == sizeof(float) ? largest : largest_double);
+    }
+
+    /// 1/value of a power of two whose exponent is that of no denormal, nor is its negative.
+    static double inverse_power_of_two(double value) {
+        constexpr std::uint64_t exponent_of_square = std::uint64_t{2 * 1023} << 52;
+        return std::bit_cast<double>(exponent_of_square - std::bit_cast<std::uint64_t>(value));
     }
 
     /// The power of two at or below the magnitude, kept within the normal range of Arithmetic; 1

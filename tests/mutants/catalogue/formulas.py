@@ -16,14 +16,14 @@ INFINITE_VARIANCE = Group(
         Mutant(
             "infinite-variance-is-0-in-training",
             "that an infinite variance makes its channel NaN in training",
-            "statistics == Statistics::of_batch && std::isinf(radicand)",
+            "statistics == Statistics::of_batch && inverse == 0.0",
             "false",
         ),
         Mutant(
             "infinite-variance-is-nan-in-inference",
             "that a variance that is given may be infinite",
-            "statistics == Statistics::of_batch && std::isinf(radicand)",
-            "std::isinf(radicand)",
+            "statistics == Statistics::of_batch && inverse == 0.0",
+            "inverse == 0.0",
         ),
     ),
 )
@@ -35,20 +35,20 @@ FORWARD_COEFFICIENTS = Group(
         Mutant(
             "inverse-without-epsilon",
             "epsilon in 1/√(variance + epsilon)",
-            "radicand = variance + epsilon",
-            "radicand = variance",
+            "1.0 / std::sqrt(variance + epsilon)",
+            "1.0 / std::sqrt(variance)",
         ),
         Mutant(
             "inverse-epsilon-outside-the-root",
             "that epsilon stands under the root",
-            "1.0 / std::sqrt(radicand)",
+            "1.0 / std::sqrt(variance + epsilon)",
             "1.0 / (std::sqrt(variance) + epsilon)",
         ),
         Mutant(
             "inverse-without-root",
             "the root",
-            "1.0 / std::sqrt(radicand)",
-            "1.0 / radicand",
+            "1.0 / std::sqrt(variance + epsilon)",
+            "1.0 / (variance + epsilon)",
         ),
         Mutant(
             "forward-scale-without-gamma",
@@ -101,6 +101,31 @@ FORWARD_COEFFICIENTS = Group(
     ),
 )
 
+COUNTS = Group(
+    KERNEL + "reference/batch_norm_backprop.cpp",
+    BACKPROP_TESTS,
+    (
+        Mutant(
+            "shift-without-count",
+            "1/n in the beta_delta term",
+            "sums.values / count}",
+            "sums.values}",
+        ),
+        Mutant(
+            "slope-without-count",
+            "1/n in the gamma_delta term",
+            "inverse, gamma_delta / count,",
+            "inverse, gamma_delta,",
+        ),
+        Mutant(
+            "slope-with-one-less",
+            "n, for n − 1 (the published closed form's error), in the gamma_delta term",
+            "inverse, gamma_delta / count,",
+            "inverse, gamma_delta / (count - 1),",
+        ),
+    ),
+)
+
 BACKPROP_COEFFICIENTS = Group(
     KERNEL + "coefficients.hpp",
     BACKPROP_TESTS,
@@ -120,38 +145,21 @@ BACKPROP_COEFFICIENTS = Group(
         Mutant(
             "shift-without-scale",
             "gamma·inv in the beta_delta term",
-            "scale_exact * (channel.beta_delta / n)",
-            "channel.beta_delta / n",
-        ),
-        Mutant(
-            "shift-without-count",
-            "1/n in the beta_delta term",
-            "scale_exact * (channel.beta_delta / n)",
-            "scale_exact * channel.beta_delta",
+            "scale_exact * channel.beta_delta -",
+            "channel.beta_delta -",
         ),
         Mutant(
             "slope-without-scale",
             "gamma·inv in the gamma_delta term",
-            "(scale_exact * (channel.gamma_delta / n)) * (channel.inverse / unit_near)",
-            "(channel.gamma_delta / n) * (channel.inverse / unit_near)",
-        ),
-        Mutant(
-            "slope-without-count",
-            "1/n in the gamma_delta term",
-            "(scale_exact * (channel.gamma_delta / n))",
-            "(scale_exact * channel.gamma_delta)",
-        ),
-        Mutant(
-            "slope-with-one-less",
-            "n, for n − 1 (the published closed form's error), in the gamma_delta term",
-            "(scale_exact * (channel.gamma_delta / n))",
-            "(scale_exact * (channel.gamma_delta / (n - 1)))",
+            "(scale_exact * channel.gamma_delta) * (channel.inverse",
+            "channel.gamma_delta * (channel.inverse",
         ),
         Mutant(
             "slope-without-rest-of-inverse",
             "what of 1/√(variance + epsilon) is not in the unit",
-            "(scale_exact * (channel.gamma_delta / n)) * (channel.inverse / unit_near)",
-            "scale_exact * (channel.gamma_delta / n)",
+            "(scale_exact * channel.gamma_delta) * "
+            "(channel.inverse * inverse_power_of_two(unit_near))",
+            "scale_exact * channel.gamma_delta",
         ),
         Mutant(
             "unit-of-one",
@@ -523,6 +531,7 @@ FROZEN_FORMULA = Group(
 GROUPS = (
     INFINITE_VARIANCE,
     FORWARD_COEFFICIENTS,
+    COUNTS,
     BACKPROP_COEFFICIENTS,
     MOMENTS,
     CLAMP,

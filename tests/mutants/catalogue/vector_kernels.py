@@ -636,6 +636,18 @@ NODE_KERNELS = Group(
             "",
         ),
         Mutant(
+            "vector-inverse-without-epsilon",
+            "epsilon in 1/√(variance + epsilon)",
+            "Isa::square_root(variance + added)",
+            "Isa::square_root(variance)",
+        ),
+        Mutant(
+            "vector-quotients-of-the-first-channels",
+            "that the values of all channels are divided",
+            "Isa::store(values + channel, Isa::load(values + channel) / divisors);",
+            "Isa::store(values, Isa::load(values) / divisors);",
+        ),
+        Mutant(
             "vector-mean-without-shift",
             "the shift of a block's mean",
             "shift[part] + distance",
@@ -706,6 +718,26 @@ WHOLE_BLOCKS = Group(
             "fold-without-first-half",
             "that all vectors of a step are folded",
             "halve.template operator()<1>();",
+            "",
+        ),
+    ),
+)
+
+CHANNEL_ARRAYS = Group(
+    SIMD + "phases/group_values.hpp",
+    CPP_TESTS,
+    (
+        Mutant(
+            "channels-between-arrays",
+            "that arrays of channels follow each other",
+            "first += ChannelArray::most",
+            "first += 2 * ChannelArray::most",
+        ),
+        Mutant(
+            "coefficients-of-one-column",
+            "the coefficients of a channel's other columns",
+            "repeat(coefficients + static_cast<std::int64_t>(kind) * stride * size, "
+            "channels * size, columns_per_channel);",
             "",
         ),
     ),
@@ -799,6 +831,7 @@ GROUPS = (
     SHIFTS,
     NODE_KERNELS,
     WHOLE_BLOCKS,
+    CHANNEL_ARRAYS,
     BLOCKS_TOGETHER,
     COPIED_AXES,
     RANGES,

@@ -86,8 +86,8 @@ void run_channel(const BatchNormBackpropArguments& arguments, const View& view,
     if (channel.input_delta == nullptr) {
         return;
     }
-    const BackpropValues values{gamma,       mean,        inverse,
-                                gamma_delta, sums.values, view.elements_per_channel()};
+    const auto count = static_cast<double>(view.elements_per_channel());
+    const BackpropValues values{gamma, mean, inverse, gamma_delta / count, sums.values / count};
     if (arguments.statistics == Statistics::of_batch) {
         apply<Data>(view, channel, gradient, BackpropCoefficients<Arithmetic>(values));
     } else {

@@ -26,9 +26,11 @@ public:
     static constexpr std::size_t coefficient_count = sizeof(Formula) / sizeof(Arithmetic);
 
     Backprop(const Reduction& reduction, const Application& application,
-             const BatchNormBackpropArguments& arguments, const Traversals& traversals)
+             const ChannelKernels& channel_kernels, const BatchNormBackpropArguments& arguments,
+             const Traversals& traversals)
         : reduction_(reduction),
           application_(application),
+          channel_kernels_(channel_kernels),
           arguments_(arguments),
           count_(traversals.reduce().elements_per_channel()) {}
 
@@ -52,35 +54,55 @@ public:
     }
 
     void finish_pass(int /*pass*/, const ChannelRange& channels, const GroupValues& group) const {
-        const Problem& problem = arguments_.problem;
-        for (std::int64_t index = 0; index < group.channels; ++index) {
-            const std::int64_t channel = channels.begin + index;
-            const double delta_sum = group.value(0, index);
-            const double inverse = inverse_standard_deviation(
-                arguments_.statistics,
-                channel_value(arguments_.variance, problem.statistics_type, channel, 0.0),
-                problem.epsilon);
-            // Of an empty batch the sum is 0, whatever the variance.
-            const double gamma_delta = count_ == 0 ? 0.0 : group.value(1, index) * inverse;
-            set_channel_value(arguments_.gamma_delta, problem.affine_type, channel, gamma_delta);
-            set_channel_value(arguments_.beta_delta, problem.affine_type, channel, delta_sum);
-            if (applies()) {
-                const double gamma =
-                    channel_value(arguments_.gamma, problem.affine_type, channel, 1.0);
-                group.template set_coefficients<Arithmetic>(
-                    index, Formula(BackpropValues{gamma, mean(channel), inverse, gamma_delta,
-                                                  delta_sum, count_}));
-            }
-        }
+        for_channel_arrays(group.channels, [&](std::int64_t first, std::int64_t count) {
+            finish_channels(channels.begin + first, first, count, group);
+        });
     }
 
 private:
+    void finish_channels(std::int64_t first, std::int64_t index, std::int64_t count,
+                         const GroupValues& group) const {
+        const Problem& problem = arguments_.problem;
+        ChannelArray inverse, gamma_delta, beta_delta;
+        for (std::int64_t channel = 0; channel < count; ++channel) {
+            inverse[channel] =
+                channel_value(arguments_.variance, problem.statistics_type, first + channel, 0.0);
+        }
+        channel_kernels_.inverse_deviations(inverse.filled(count), count, problem.epsilon);
+        for (std::int64_t channel = 0; channel < count; ++channel) {
+            inverse[channel] = usable_inverse(arguments_.statistics, inverse[channel]);
+            // Of an empty batch the sum is 0, whatever the variance.
+            gamma_delta[channel] =
+                count_ == 0 ? 0.0 : group.value(1, index + channel) * inverse[channel];
+            beta_delta[channel] = group.value(0, index + channel);
+            set_channel_value(arguments_.gamma_delta, problem.affine_type, first + channel,
+                              gamma_delta[channel]);
+            set_channel_value(arguments_.beta_delta, problem.affine_type, first + channel,
+                              beta_delta[channel]);
+        }
+        if (!applies()) {
+            return;
+        }
+        const auto elements = static_cast<double>(count_);
+        channel_kernels_.divide(gamma_delta.filled(count), count, elements);
+        channel_kernels_.divide(beta_delta.filled(count), count, elements);
+        for (std::int64_t channel = 0; channel < count; ++channel) {
+            const double gamma =
+                channel_value(arguments_.gamma, problem.affine_type, first + channel, 1.0);
+            group.template set_coefficients<Arithmetic>(
+                index + channel,
+                Formula(BackpropValues{gamma, mean(first + channel), inverse[channel],
+                                       gamma_delta[channel], beta_delta[channel]}));
+        }
+    }
+
     double mean(std::int64_t channel) const {
         return channel_value(arguments_.mean, arguments_.problem.statistics_type, channel, 0.0);
     }
 
     Reduction reduction_;
     Application application_;
+    ChannelKernels channel_kernels_;
     const BatchNormBackpropArguments& arguments_;
     std::int64_t count_;
 };
@@ -114,16 +136,17 @@ void run_kernel(const MicroKernelTable& table, const BatchNormBackpropArguments&
         using Given = Backprop<Data, FrozenBackpropCoefficients<arithmetic_t<Data>>>;
         if (arguments.statistics == Statistics::given) {
             run(Given({kernels.deltas, kernels.fold_rows, kernels.add_chains},
-                      {kernels.frozen_input_delta, {}}, arguments, traversals),
+                      {kernels.frozen_input_delta, {}}, table.channels, arguments, traversals),
                 traversals, num_threads);
         } else if (is_masked) {
             run(OfBatch({kernels.relu_deltas, kernels.fold_rows, kernels.add_chains},
-                        {kernels.relu_input_delta, kernels.scaled_relu_input_delta}, arguments,
-                        traversals),
+                        {kernels.relu_input_delta, kernels.scaled_relu_input_delta}, table.channels,
+                        arguments, traversals),
                 traversals, num_threads);
         } else {
             run(OfBatch({kernels.deltas, kernels.fold_rows, kernels.add_chains},
-                        {kernels.input_delta, kernels.scaled_input_delta}, arguments, traversals),
+                        {kernels.input_delta, kernels.scaled_input_delta}, table.channels,
+                        arguments, traversals),
                 traversals, num_threads);
         }
     });

@@ -17,8 +17,10 @@ public:
     using Arithmetic = arithmetic_t<Data>;
     static constexpr std::size_t coefficient_count = 3;
 
-    Inference(const MicroKernels& kernels, const BatchNormInferenceArguments& arguments)
-        : kernels_(kernels), arguments_(arguments) {}
+    Inference(const MicroKernelTable& table, const BatchNormInferenceArguments& arguments)
+        : kernels_(table[arguments.problem.data_type]),
+          channel_kernels_(table.channels),
+          arguments_(arguments) {}
 
     static int pass_count() { return 0; }
     static Reduction reduction(int /*pass*/) { return {}; }
@@ -28,26 +30,37 @@ public:
     }
 
     void begin_group(const ChannelRange& channels, const GroupValues& group) const {
-        const ElementType affine = arguments_.problem.affine_type;
-        const ElementType statistics = arguments_.problem.statistics_type;
-        for (std::int64_t index = 0; index < group.channels; ++index) {
-            const std::int64_t channel = channels.begin + index;
-            group.set_coefficients<Arithmetic>(
-                index, ForwardCoefficients<Arithmetic>(
-                           channel_value(arguments_.gamma, affine, channel, 1.0),
-                           channel_value(arguments_.beta, affine, channel, 0.0),
-                           channel_value(arguments_.mean, statistics, channel, 0.0),
-                           inverse_standard_deviation(
-                               Statistics::given,
-                               channel_value(arguments_.variance, statistics, channel, 0.0),
-                               arguments_.problem.epsilon)));
-        }
+        for_channel_arrays(group.channels, [&](std::int64_t first, std::int64_t count) {
+            begin_channels(channels.begin + first, first, count, group);
+        });
     }
     void finish_pass(int /*pass*/, const ChannelRange& /*channels*/,
                      const GroupValues& /*group*/) const {}
 
 private:
+    void begin_channels(std::int64_t first, std::int64_t index, std::int64_t count,
+                        const GroupValues& group) const {
+        const ElementType affine = arguments_.problem.affine_type;
+        const ElementType statistics = arguments_.problem.statistics_type;
+        ChannelArray inverse;
+        for (std::int64_t channel = 0; channel < count; ++channel) {
+            inverse[channel] = channel_value(arguments_.variance, statistics, first + channel, 0.0);
+        }
+        channel_kernels_.inverse_deviations(inverse.filled(count), count,
+                                            arguments_.problem.epsilon);
+        for (std::int64_t channel = 0; channel < count; ++channel) {
+            group.set_coefficients<Arithmetic>(
+                index + channel,
+                ForwardCoefficients<Arithmetic>(
+                    channel_value(arguments_.gamma, affine, first + channel, 1.0),
+                    channel_value(arguments_.beta, affine, first + channel, 0.0),
+                    channel_value(arguments_.mean, statistics, first + channel, 0.0),
+                    inverse[channel]));
+        }
+    }
+
     const MicroKernels& kernels_;
+    ChannelKernels channel_kernels_;
     const BatchNormInferenceArguments& arguments_;
 };
 
@@ -63,8 +76,7 @@ void run_kernel(const MicroKernelTable& table, const BatchNormInferenceArguments
         return;
     }
     with_data_type(arguments.problem.data_type, [&]<typename Data>() {
-        run(Inference<Data>(table[arguments.problem.data_type], arguments), traversals,
-            num_threads);
+        run(Inference<Data>(table, arguments), traversals, num_threads);
     });
 }
 

@@ -25,6 +25,7 @@ public:
              const Traversals& traversals)
         : kernels_(table[arguments.problem.data_type]),
           merge_moments_(table.merge_moments),
+          channel_kernels_(table.channels),
           arguments_(arguments),
           count_(static_cast<double>(traversals.reduce().elements_per_channel())) {}
 
@@ -50,41 +51,65 @@ public:
     void begin_group(const ChannelRange& /*channels*/, const GroupValues& /*group*/) const {}
 
     void finish_pass(int pass, const ChannelRange& channels, const GroupValues& group) const {
-        for (std::int64_t channel = 0; channel < group.channels; ++channel) {
-            Moments batch{group.value(0, channel), group.value(1, channel)};
+        for_channel_arrays(group.channels, [&](std::int64_t first, std::int64_t count) {
             if (pass + 1 < pass_count()) {
-                group.template set_shift<Data>(channel,
-                                               std::isfinite(batch.mean) ? batch.mean : 0.0);
-                continue;
+                set_shifts(first, count, group);
+            } else {
+                finish_channels(pass, channels.begin + first, first, count, group);
             }
-            if (pass > 0) {
-                batch = moments_of_block(group.template shift<Data>(channel), batch.mean,
-                                         batch.squares, count_);
-            }
-            finish_channel(channels.begin + channel, channel, batch, group);
-        }
+        });
     }
 
 private:
-    void finish_channel(std::int64_t channel, std::int64_t index, const Moments& batch,
-                        const GroupValues& group) const {
+    /// The means that the first pass has found.
+    static void set_shifts(std::int64_t first, std::int64_t count, const GroupValues& group) {
+        for (std::int64_t channel = first; channel < first + count; ++channel) {
+            const double mean = group.value(0, channel);
+            group.template set_shift<Data>(channel, std::isfinite(mean) ? mean : 0.0);
+        }
+    }
+
+    void finish_channels(int pass, std::int64_t first, std::int64_t index, std::int64_t count,
+                         const GroupValues& group) const {
         const ElementType affine = arguments_.problem.affine_type;
         const ElementType statistics = arguments_.problem.statistics_type;
-        set_channel_value(arguments_.mean, statistics, channel, batch.mean);
-        const double variance = batch.squares / count_;
-        set_channel_value(arguments_.variance, statistics, channel, variance);
-        if (applies()) {
-            group.set_coefficients<Arithmetic>(
-                index, ForwardCoefficients<Arithmetic>(
-                           channel_value(arguments_.gamma, affine, channel, 1.0),
-                           channel_value(arguments_.beta, affine, channel, 0.0), batch.mean,
-                           inverse_standard_deviation(Statistics::of_batch, variance,
-                                                      arguments_.problem.epsilon)));
+        ChannelArray mean, variance;
+        for (std::int64_t channel = 0; channel < count; ++channel) {
+            const Moments batch = moments_of(pass, index + channel, group);
+            mean[channel] = batch.mean;
+            variance[channel] = batch.squares;
         }
+        channel_kernels_.divide(variance.filled(count), count, count_);
+        for (std::int64_t channel = 0; channel < count; ++channel) {
+            set_channel_value(arguments_.mean, statistics, first + channel, mean[channel]);
+            set_channel_value(arguments_.variance, statistics, first + channel, variance[channel]);
+        }
+        if (!applies()) {
+            return;
+        }
+        ChannelArray& inverse = variance;
+        channel_kernels_.inverse_deviations(inverse.filled(count), count,
+                                            arguments_.problem.epsilon);
+        for (std::int64_t channel = 0; channel < count; ++channel) {
+            group.set_coefficients<Arithmetic>(
+                index + channel,
+                ForwardCoefficients<Arithmetic>(
+                    channel_value(arguments_.gamma, affine, first + channel, 1.0),
+                    channel_value(arguments_.beta, affine, first + channel, 0.0), mean[channel],
+                    usable_inverse(Statistics::of_batch, inverse[channel])));
+        }
+    }
+
+    Moments moments_of(int pass, std::int64_t channel, const GroupValues& group) const {
+        const Moments batch{group.value(0, channel), group.value(1, channel)};
+        return pass == 0 ? batch
+                         : moments_of_block(group.template shift<Data>(channel), batch.mean,
+                                            batch.squares, count_);
     }
 
     const MicroKernels& kernels_;
     CombineNodes merge_moments_;
+    ChannelKernels channel_kernels_;
     const BatchNormTrainingArguments& arguments_;
     double count_;
 };

@@ -111,6 +111,17 @@ struct RowsAndColumns {
 using CombineNodes = void (*)(const double* left, double* right, std::int64_t length,
                               const MergeFactors& factors);
 
+/// Sets each of `count` variances to 1/√(variance + epsilon), and each of `count` values to their
+/// quotient by the divisor: in whole vectors, at most widest_vector values more.
+using InverseDeviations = void (*)(double* variances, std::int64_t count, double epsilon);
+using Divide = void (*)(double* values, std::int64_t count, double divisor);
+
+/// The loops over the values of channels.
+struct ChannelKernels {
+    InverseDeviations inverse_deviations;
+    Divide divide;
+};
+
 /// The loops of one element type.
 struct MicroKernels {
     BlockShifts block_shifts;
@@ -135,6 +146,7 @@ struct MicroKernelTable {
     MicroKernels f16, bf16, f32, f64;
     MultiplyPiece multiply_piece;
     CombineNodes merge_moments;
+    ChannelKernels channels;
 
     const MicroKernels& operator[](ElementType type) const {
         switch (type) {

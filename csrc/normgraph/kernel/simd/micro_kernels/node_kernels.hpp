@@ -37,6 +37,21 @@ public:
         }
     }
 
+    /// See InverseDeviations and Divide.
+    static void inverse_deviations(double* variances, std::int64_t count, double epsilon) {
+        const Vector one = Isa::broadcast(1.0), added = Isa::broadcast(epsilon);
+        for (std::int64_t channel = 0; channel < count; channel += width) {
+            const Vector variance = Isa::load(variances + channel);
+            Isa::store(variances + channel, one / Isa::square_root(variance + added));
+        }
+    }
+    static void divide(double* values, std::int64_t count, double divisor) {
+        const Vector divisors = Isa::broadcast(divisor);
+        for (std::int64_t channel = 0; channel < count; channel += width) {
+            Isa::store(values + channel, Isa::load(values + channel) / divisors);
+        }
+    }
+
     /// See CombineNodes.
     static void merge_moments(const double* left, double* right, std::int64_t length,
                               const MergeFactors& factors) {

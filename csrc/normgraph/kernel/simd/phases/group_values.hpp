@@ -95,6 +95,33 @@ struct GroupValues {
     }
 };
 
+/// Values of some channels, of which divisions and roots are made by vectors.
+class ChannelArray {
+public:
+    static constexpr std::int64_t most = 64;
+
+    double& operator[](std::int64_t channel) { return values_[static_cast<std::size_t>(channel)]; }
+    double operator[](std::int64_t channel) const {
+        return values_[static_cast<std::size_t>(channel)];
+    }
+    /// Of so many channels; what whole vectors have besides must not be anything.
+    double* filled(std::int64_t count) {
+        std::fill_n(values_.data() + count, widest_vector, 1.0);
+        return values_.data();
+    }
+
+private:
+    alignas(64) std::array<double, most + widest_vector> values_;
+};
+
+/// Calls function(first, count) for all channels, as many at a time as an array has.
+template <typename Function>
+void for_channel_arrays(std::int64_t channels, const Function& function) {
+    for (std::int64_t first = 0; first < channels; first += ChannelArray::most) {
+        function(first, std::min(ChannelArray::most, channels - first));
+    }
+}
+
 /// The size of GroupValues' memory, and how it is taken. `Op`: see run.hpp.
 template <typename Op>
 std::size_t group_bytes(const Geometry& geometry, std::int64_t channels) {

@@ -46,9 +46,13 @@ constexpr MicroKernels micro_kernels() {
 /// Every micro-kernel of one instruction set.
 template <InstructionSet Isa>
 constexpr MicroKernelTable make_table() {
-    return {micro_kernels<Isa, float16>(), micro_kernels<Isa, bfloat16>(),
-            micro_kernels<Isa, float>(),   micro_kernels<Isa, double>(),
-            ProductPiece<Isa>::run,        NodeKernels<Isa>::merge_moments};
+    return {micro_kernels<Isa, float16>(),
+            micro_kernels<Isa, bfloat16>(),
+            micro_kernels<Isa, float>(),
+            micro_kernels<Isa, double>(),
+            ProductPiece<Isa>::run,
+            NodeKernels<Isa>::merge_moments,
+            {NodeKernels<Isa>::inverse_deviations, NodeKernels<Isa>::divide}};
 }
 
 }  // namespace normgraph::kernel::simd
