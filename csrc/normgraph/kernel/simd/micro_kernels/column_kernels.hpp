@@ -363,17 +363,22 @@ private:
         }
         return result;
     }
-    /// In the arrangement of units.
+    /// In the arrangement of units. Those of a vector are set as a whole: GCC stores to the stack
+    /// what is set one by one.
     NORMGRAPH_ALWAYS_INLINE StepCoefficients step_coefficients_at(std::int64_t column) const {
         StepCoefficients result;
-        for (std::size_t unit = 0; unit < vectors / Units::vectors; ++unit) {
-            const std::int64_t first = column + static_cast<std::int64_t>(unit) * Units::width;
-            for (std::size_t kind = 0; kind < Formula::coefficient_count; ++kind) {
-                const auto values = Units::load(coefficients_from(first, kind));
-                for (std::size_t vector = 0; vector < Units::vectors; ++vector) {
-                    result[unit * Units::vectors + vector][kind] = values[vector];
-                }
-            }
+        for (std::size_t vector = 0; vector < vectors; ++vector) {
+            result[vector] = unit_coefficients_at(column, vector);
+        }
+        return result;
+    }
+    NORMGRAPH_ALWAYS_INLINE Coefficients unit_coefficients_at(std::int64_t column,
+                                                              std::size_t vector) const {
+        const auto unit = static_cast<std::int64_t>(vector / Units::vectors);
+        Coefficients result;
+        for (std::size_t kind = 0; kind < Formula::coefficient_count; ++kind) {
+            result[kind] = Units::load(
+                coefficients_from(column + unit * Units::width, kind))[vector % Units::vectors];
         }
         return result;
     }
