@@ -114,7 +114,7 @@ std::string out_sentence(const runtime::KernelCall& call) {
     return sentence + " DLPack's form before 1.0 is taken as read-only.";
 }
 
-/// Of the functions on arrays, whose default is another one than the node's.
+/// The functions on arrays have another default than the node.
 const std::string statistics_type_sentence =
     "element type of mean and variance: input's, or the next wider one, f32 where input is f16 or "
     "bf16, f64 where it is f32; None means that of an array given as out, else f32 where input is "

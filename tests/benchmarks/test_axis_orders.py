@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.axis_orders import FUSED, ORDERS
+from benchmarks.axis_orders import FUSED, FUSED_TYPES, ORDERS
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -25,8 +25,9 @@ def test_every_case_is_measured() -> None:
     assert (result.returncode, result.stderr) == (0, "")
     _, *lines = result.stdout.splitlines()
     rows = [line for line in lines if line.startswith(" ")]
-    assert len(rows) == len(ORDERS) + len(FUSED)
-    for row, figures in zip(rows, [8] * len(ORDERS) + [4] * len(FUSED), strict=True):
+    fused = len(FUSED_TYPES) * len(FUSED)
+    assert len(rows) == len(ORDERS) + fused
+    for row, figures in zip(rows, [8] * len(ORDERS) + [6] * fused, strict=True):
         assert all(float(figure) > 0 for figure in row.split()[:figures])
 
 

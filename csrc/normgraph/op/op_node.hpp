@@ -66,6 +66,7 @@ private:
     static void show(AttributeVisitor& visitor, std::string_view name, const Value& value) {
         visitor.on_attribute(name, value);
     }
+    /// Not shown where it is absent: saved graphs and drawings stay as they were.
     static void show(AttributeVisitor& visitor, std::string_view name,
                      const std::optional<element::Type>& value) {
         if (value) {

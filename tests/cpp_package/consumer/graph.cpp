@@ -68,7 +68,8 @@ void print_gradients() {
     };
     namespace kernel = normgraph::kernel;
     kernel::run(kernel::BatchNormBackpropArguments{
-        .problem = {shape, 1, kernel::ElementType::f32, kernel::ElementType::f32, 0.0},
+        .problem = {shape, 1, kernel::ElementType::f32, kernel::ElementType::f32,
+                    kernel::ElementType::f32, 0.0},
         .statistics = kernel::Statistics::of_batch,
         .input = {bytes(x.data()), strides},
         .gamma = {bytes(&gamma), 0},

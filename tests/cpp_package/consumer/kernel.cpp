@@ -25,7 +25,8 @@ int main() {
 
     // 2/3 + 1/3 = 1: channel 0 is divided by 1 (to the accuracy of bf16).
     kernel::run(kernel::BatchNormTrainingArguments{
-        .problem = {shape, 1, kernel::ElementType::bf16, kernel::ElementType::f32, 1.0 / 3.0},
+        .problem = {shape, 1, kernel::ElementType::bf16, kernel::ElementType::f32,
+                    kernel::ElementType::f32, 1.0 / 3.0},
         .input = {reinterpret_cast<const std::byte*>(x.data()), strides},
         .gamma = {reinterpret_cast<const std::byte*>(gamma.data()), 4},
         .beta = {reinterpret_cast<const std::byte*>(beta.data()), 4},
