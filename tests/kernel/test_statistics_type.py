@@ -9,6 +9,7 @@ import pytest
 
 import normgraph as ng
 
+from .canonical_order import arithmetic_type
 from .comparison import assert_same_bits
 from .definition import training, training_backprop
 from .real_types import REAL_TYPES, Array
@@ -17,7 +18,6 @@ from .samples import Sample
 WIDER = {"f16": "f32", "bf16": "f32", "f32": "f64"}
 #: What kernel functions put out unless they are told otherwise.
 DEFAULTS = {"f16": "f32", "bf16": "f32", "f32": "f32", "f64": "f64"}
-SIXTEEN_BITS = ("f16", "bf16")
 FUNCTIONS = (ng.batch_norm_training, ng.batch_norm_training_relu)
 
 
@@ -161,7 +161,7 @@ def test_an_infinite_variance_is_nan_in_training_and_never_0(
         assert_same_bits(by_channel[[0, 2]], others[[0, 2]], implementation)
         # Given ones are numbers as any other: 1/∞ is 0.
         inferred = ng.batch_norm_inference(*spoiled[:5], **options, implementation=implementation)
-        beta = np.asarray(arguments.beta).astype(input_arithmetic(data_type))[1]
+        beta = np.asarray(arguments.beta).astype(arithmetic_type(sample.data))[1]
         expected = np.full(by_channel[1].size, beta).astype(inferred.dtype)
         channel = np.moveaxis(inferred, sample.channel_axis, 0)[1]
         assert_same_bits(np.ascontiguousarray(channel).ravel(), expected, implementation)
@@ -169,10 +169,6 @@ def test_an_infinite_variance_is_nan_in_training_and_never_0(
             *spoiled, **options, implementation=implementation
         )
         assert np.all(np.moveaxis(frozen.input_delta, sample.channel_axis, 0)[1] == 0)
-
-
-def input_arithmetic(data_type: str) -> Any:
-    return np.float64 if data_type == "f64" else np.float32
 
 
 def test_a_sum_with_epsilon_beyond_double_is_nan() -> None:

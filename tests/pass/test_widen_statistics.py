@@ -9,6 +9,7 @@ import normgraph as ng
 
 from ..kernel.comparison import assert_same_bits
 from ..kernel.real_types import REAL_TYPES, Array
+from .family import SIGNATURES
 
 TYPES = ("f16", "bf16")
 
@@ -49,10 +50,7 @@ def test_results_keep_their_types_and_their_bits(data_type: str, op: str) -> Non
     assert norm.friendly_name == "norm"
     assert [r.element_type for r in wide.results] == [r.element_type for r in function.results]
     arguments = arguments_of(data_type, 3, 2)[:3]
-    called = getattr(
-        ng, {"BatchNormTraining": "batch_norm_training"}.get(op, "batch_norm_training_relu")
-    )
-    expected = called(*arguments, statistics_type=data_type)
+    expected = SIGNATURES[op].function(*arguments, statistics_type=data_type)
     for backend in ("cpu", "reference"):
         result = ng.compile(function, backend=backend)(*arguments)
         for index, value in enumerate(result):
