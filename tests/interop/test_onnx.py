@@ -316,3 +316,19 @@ def test_a_file_holds_the_model(tmp_path: Path) -> None:
     function, _ = network(rows=None)
     save(function, tmp_path / "network.onnx")
     assert onnx.load(tmp_path / "network.onnx") == to_model(function)
+
+
+def test_gradients_of_f16_data_beyond_its_variance() -> None:
+    """Statistics stay in f32 between the stages, as they do in a compiled graph."""
+    x = ng.Parameter("f16", [256, 3], name="x")
+    gamma, beta = (ng.Parameter("f16", [3], name=name) for name in ("gamma", "beta"))
+    norm = ng.op.BatchNormTraining(x, gamma, beta)
+    function = ng.gradients(ng.Function([norm.output("normalized")], [x, gamma, beta]))
+    values = np.random.default_rng(0).standard_normal((256, 3))
+    ones, zeros = np.ones(3, np.float16), np.zeros(3, np.float16)
+    arguments: list[Array] = [(300 * values).astype(np.float16), ones, zeros]
+    arguments.append(values.astype(np.float16))
+    expected = ng.compile(function)(*arguments)[1].astype(np.float64)
+    found = run(to_model(function), arguments)[1].astype(np.float64)
+    assert np.all(expected > 100)
+    assert np.allclose(found, expected, rtol=0.005, atol=0)
