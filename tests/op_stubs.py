@@ -66,6 +66,8 @@ OPTIONS = {
     "outputs": "Iterable[str] | None",
     "num_threads": "int | None",
     "implementation": "str | None",
+    "statistics": "BatchStatistics | None",
+    "sums": "BackpropSums | None",
 }
 
 #: The kernel functions stand below this line of the module's own stub.

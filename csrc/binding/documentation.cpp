@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "binding/attributes.hpp"
+#include "binding/batch_part.hpp"
 #include "normgraph/ir/text.hpp"
 #include "normgraph/op/constraints.hpp"
 
@@ -120,6 +121,20 @@ const std::string statistics_type_sentence =
     "bf16, f64 where it is f32; None means that of an array given as out, else f32 where input is "
     "f16 or bf16, and input's";
 
+std::string given_reduction_entry(const runtime::KernelCall& call) {
+    const std::string name(given_reduction_name(call));
+    if (call.has_statistics()) {
+        return entry(name,
+                     "BatchStatistics of a batch of which input is a part, which take the place of "
+                     "input's own, unrounded; input may then be empty");
+    }
+    return name.empty()
+               ? ""
+               : entry(name,
+                       "BackpropSums of a batch of which the arrays are a part, about this "
+                       "mean, which take the place of the arrays' own");
+}
+
 std::string option_entries(const runtime::KernelCall& call) {
     std::string result;
     for_each_attribute(call, [&](const auto& attribute) {
@@ -137,7 +152,8 @@ std::string option_entries(const runtime::KernelCall& call) {
                  "how many threads may share the channels; None means get_num_threads()") +
            entry("implementation",
                  "which of implementations() computes; None means the one that config() names. The "
-                 "bits do not depend on it.");
+                 "bits do not depend on it.") +
+           given_reduction_entry(call);
 }
 
 std::string returns(const runtime::KernelCall& call) {

@@ -14,7 +14,9 @@
 
 #include "binding/array_argument.hpp"
 #include "binding/attributes.hpp"
+#include "binding/batch_part.hpp"
 #include "binding/conversion.hpp"
+#include "binding/nested_call.hpp"
 #include "binding/new_array.hpp"
 #include "binding/python_errors.hpp"
 #include "binding/without_gil.hpp"
@@ -38,11 +40,12 @@ constexpr std::size_t most_inputs = 7;
 constexpr std::size_t most_outputs = 4;
 
 // A backward pass with a mask; an op with statistics has fewer inputs and one attribute more.
-static_assert(most_parameters == most_inputs + 6);
+static_assert(most_parameters == most_inputs + 7);
 
 /// The arguments behind the inputs; null where one is left out.
 struct Options {
     py::handle epsilon, channel_axis, statistics_type, out, outputs, num_threads, implementation;
+    py::handle given;  ///< the reduction: see given_reduction_name()
 };
 
 bool has_several_outputs(const KernelCall& call) {
@@ -64,6 +67,9 @@ Options options_of(const KernelCall& call, Arguments arguments) {
     }
     options.num_threads = *next++;
     options.implementation = *next++;
+    if (!given_reduction_name(call).empty()) {
+        options.given = *next++;
+    }
     return options;
 }
 
@@ -249,24 +255,6 @@ void allocate_outputs(const std::vector<TensorType>& types, const runtime::Array
     }
 }
 
-/// Letting go of the interpreter's lock, and above all waiting to have it back, costs a small call
-/// more than its kernel. A call of fewer elements is over in some tens of microseconds, while
-/// Python lets a thread keep the lock for 5 ms when others wait.
-constexpr std::int64_t elements_worth_the_lock = 16384;
-
-/// Lengths of 0 count as 1: of an empty batch there are still channels to write.
-bool is_worth_the_lock(const runtime::Array& input) {
-    std::int64_t count = 1;
-    for (const std::int64_t length : input.shape) {
-        // Both factors are small: no product overflows, and no division is needed.
-        count *= std::clamp<std::int64_t>(length, 1, elements_worth_the_lock + 1);
-        if (count > elements_worth_the_lock) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /// Whether the types of two inputs are one by C3 and C4: those of the data, of gamma and beta, of
 /// mean and variance.
 bool share_type(op::Role left, op::Role right) {
@@ -329,11 +317,12 @@ std::string conversions(const KernelCall& call, std::span<const OptionalArray> i
 
 /// runtime::validate. Where element types do not fit each other, the error says how arrays are
 /// converted.
-std::shared_ptr<const std::vector<TensorType>> validated(
-    const KernelCall& call, std::span<const OptionalArray> inputs,
-    const op::BatchNormAttributes& attributes) {
+std::shared_ptr<const std::vector<TensorType>> validated(const KernelCall& call,
+                                                         std::span<const OptionalArray> inputs,
+                                                         const op::BatchNormAttributes& attributes,
+                                                         bool is_reduction_given) {
     try {
-        return runtime::validate(call, inputs, attributes);
+        return runtime::validate(call, inputs, attributes, is_reduction_given);
     } catch (const NodeValidationFailure& failure) {
         const auto is_of_types = [](const Violation& violation) {
             return violation.label == "C3" || violation.label == "C4";
@@ -397,16 +386,18 @@ Objects run(const KernelCall& call, Arguments input_objects, const Options& opti
     }
     // Shared, since Python code may run before the kernel does (where overlap is looked for, where
     // arrays are made), and may call any kernel: nothing here refers to what that could replace.
+    const GivenPart given = given_part_from_python(call, options.given);
     const std::shared_ptr<const std::vector<TensorType>> types =
-        validated(call, inputs.views(), attributes);
+        validated(call, inputs.views(), attributes, given.is_given());
     const runtime::Array& input = *inputs.views()[0];
+    given.check_fits(call, inputs.views(), attributes.channel_axis);
     check_outputs(call, *types, inputs.views(), outputs.views());
     allocate_outputs(*types, input, selected, objects, outputs);
     const auto compute = [&] {
         call.run(inputs.views(), outputs.views(), attributes.epsilon, attributes.channel_axis,
-                 num_threads, implementation);
+                 given.reduction(), num_threads, implementation);
     };
-    if (is_worth_the_lock(input)) {
+    if (is_worth_the_lock(input.shape)) {
         without_gil(compute);
     } else {
         compute();
@@ -434,27 +425,6 @@ py::object as_result(py::handle type, std::span<const py::object> objects) {
     return result;
 }
 
-/// Calls of kernels within calls of kernels, by way of the arguments' Python code.
-class NestedCall {
-public:
-    NestedCall() {
-        if (depth == most) {
-            PyErr_SetString(PyExc_RecursionError,
-                            "normgraph: kernels call kernels for their arguments without end");
-            throw py::error_already_set();
-        }
-        ++depth;
-    }
-    ~NestedCall() { --depth; }
-    NestedCall(const NestedCall&) = delete;
-    NestedCall& operator=(const NestedCall&) = delete;
-
-private:
-    static constexpr int most = 100;  // each takes some 16 KiB of the stack
-    static thread_local int depth;
-};
-thread_local int NestedCall::depth = 0;
-
 }  // namespace
 
 std::vector<Parameter> kernel_parameters(const KernelCall& call) {
@@ -474,6 +444,9 @@ std::vector<Parameter> kernel_parameters(const KernelCall& call) {
     }
     parameters.push_back({"num_threads", "None"});
     parameters.push_back({"implementation", "None"});
+    if (const std::string_view name = given_reduction_name(call); !name.empty()) {
+        parameters.push_back({std::string(name), "None"});
+    }
     return parameters;
 }
 

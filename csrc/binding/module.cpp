@@ -21,6 +21,7 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
     register_op(module);
     register_pass(module);
     register_kernel(module);
+    register_batch_part(module);
     register_running_statistics(module);
     register_executable(module);
     register_memory(module);

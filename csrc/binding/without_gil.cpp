@@ -1,5 +1,7 @@
 #include "binding/without_gil.hpp"
 
+#include <algorithm>
+
 #if defined(__unix__) || defined(__APPLE__)
 #include <unistd.h>
 #endif
@@ -25,6 +27,19 @@ int process() {
 #endif
 
 }  // namespace
+
+bool is_worth_the_lock(std::span<const std::int64_t> shape) {
+    constexpr std::int64_t elements_worth_the_lock = 16384;
+    std::int64_t count = 1;
+    for (const std::int64_t length : shape) {
+        // Both factors are small: no product overflows, and no division is needed.
+        count *= std::clamp<std::int64_t>(length, 1, elements_worth_the_lock + 1);
+        if (count > elements_worth_the_lock) {
+            return true;
+        }
+    }
+    return false;
+}
 
 kernel::Interruption::Answer answer_signals() {
     using enum kernel::Interruption::Answer;

@@ -3,7 +3,9 @@
 #include <pybind11/pybind11.h>
 
 #include <chrono>
+#include <cstdint>
 #include <exception>
+#include <span>
 #include <thread>
 
 #include "normgraph/kernel/threads/interruption.hpp"
@@ -27,6 +29,14 @@ inline void take_gil_back(PyThreadState* state) {
 /// Ctrl-C does: it is set then. `never_ask_again` in threads other than the main one, where none
 /// runs.
 kernel::Interruption::Answer answer_signals();
+
+/// Whether a kernel on an array of this shape takes long enough to let other Python threads run.
+///
+/// Letting go of the interpreter's lock, and above all waiting to have it back, costs a small call
+/// more than its kernel. A call of fewer elements is over in some tens of microseconds, while
+/// Python lets a thread keep the lock for 5 ms when others wait. Lengths of 0 count as 1: of an
+/// empty batch there are still channels to write.
+bool is_worth_the_lock(std::span<const std::int64_t> shape);
 
 /// Calls `function`, which touches no Python object, while other Python threads run. Where it calls
 /// kernels, they answer signals; raises what a handler has raised.

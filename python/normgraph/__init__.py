@@ -8,11 +8,13 @@ constraint raises `NodeValidationFailure` in both, with the same text.
 
 from . import formats, op
 from ._core import (
+    BackpropSums,
     BatchNormInferenceBackpropResult,
     BatchNormTrainingBackpropResult,
     BatchNormTrainingReluBackpropResult,
     BatchNormTrainingReluResult,
     BatchNormTrainingResult,
+    BatchStatistics,
     Constant,
     Dimension,
     Executable,
@@ -24,8 +26,10 @@ from ._core import (
     Parameter,
     PartialShape,
     __version__,
+    batch_norm_backprop_sums,
     batch_norm_inference,
     batch_norm_inference_backprop,
+    batch_norm_statistics,
     batch_norm_training,
     batch_norm_training_backprop,
     batch_norm_training_relu,
@@ -45,16 +49,19 @@ from ._core import (
 )
 from .configuration import show_config
 from .formats.drawing import Drawing, draw
+from .reestimation import reestimate_statistics
 from .running_statistics import RunningStatistics, update_running_statistics
 from .tracing import Trace, trace
 from .verification import Finding, Measurement, Verification, verify
 
 __all__ = [
+    "BackpropSums",
     "BatchNormInferenceBackpropResult",
     "BatchNormTrainingBackpropResult",
     "BatchNormTrainingReluBackpropResult",
     "BatchNormTrainingReluResult",
     "BatchNormTrainingResult",
+    "BatchStatistics",
     "Constant",
     "Dimension",
     "Drawing",
@@ -72,8 +79,10 @@ __all__ = [
     "Trace",
     "Verification",
     "__version__",
+    "batch_norm_backprop_sums",
     "batch_norm_inference",
     "batch_norm_inference_backprop",
+    "batch_norm_statistics",
     "batch_norm_training",
     "batch_norm_training_backprop",
     "batch_norm_training_relu",
@@ -90,6 +99,7 @@ __all__ = [
     "implementations",
     "memory",
     "op",
+    "reestimate_statistics",
     "release_memory",
     "set_num_threads",
     "show_config",

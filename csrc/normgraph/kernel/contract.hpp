@@ -82,6 +82,8 @@ struct BatchNormTrainingArguments {
     ChannelVector mean, variance;
     bool applies_relu = false;  ///< BatchNormTrainingRelu
     ReluMask mask{};
+    /// [2][channel]: mean and variance of a batch of which input is a part, in place of its own.
+    const double* statistics = nullptr;
 };
 
 /// normalized = gamma · (input − mean) / √(variance + epsilon) + beta, mean and variance as given.
@@ -95,6 +97,13 @@ struct BatchNormInferenceArguments {
 /// What mean and variance are to a backward pass: computed from the batch, so that gradients flow
 /// through them, or given.
 enum class Statistics : std::uint8_t { of_batch, given };
+
+/// The sums of a batch of which the tensors are a part, in place of their own. A null address means
+/// "absent".
+struct ConstBackpropSums {
+    const double* values = nullptr;  ///< [2][channel]: Σ normalized_delta·(1, input − mean)
+    double count = 0.0;              ///< elements of a channel of that batch, n
+};
 
 /// With n elements per channel, inv = 1/√(variance + epsilon), x̂ = (input − mean)·inv:
 /// beta_delta = Σ normalized_delta, gamma_delta = Σ normalized_delta·x̂, and input_delta =
@@ -113,11 +122,36 @@ struct BatchNormBackpropArguments {
     Tensor input_delta;
     ChannelVector gamma_delta, beta_delta;
     ConstReluMask mask{};  ///< an input: BatchNormTrainingReluBackprop
+    ConstBackpropSums sums{};
+};
+
+/// The node of each leaf of each channel (see summation_order.hpp), for a batch that is a part of a
+/// larger one: `leaves` is [leaf][2][channel], of leaf_count() leaves.
+///
+/// A node is the mean and Σ(x − mean)² of its elements. With a center, [channel], it is
+/// Σ(x − center) and Σ(x − center)²: the second pass of f64.
+struct BatchNormStatisticsArguments {
+    Problem problem;  ///< affine_type, statistics_type and epsilon are not read
+    ConstTensor input;
+    const double* center = nullptr;
+    double* leaves = nullptr;
+};
+
+/// The same of the backward pass: a node is Σ normalized_delta and Σ normalized_delta·(input −
+/// mean). With a mask, normalized_delta is +0 where the mask's bit is 0.
+struct BatchNormBackpropSumsArguments {
+    Problem problem;  ///< affine_type and epsilon are not read
+    ConstTensor input;
+    ConstChannelVector mean;
+    ConstTensor normalized_delta;
+    ConstReluMask mask{};
+    double* leaves = nullptr;
 };
 
 /// The kernels of the family: each is named by its arguments.
 template <template <typename...> typename List>
 using BatchNormKernels =
-    List<BatchNormTrainingArguments, BatchNormInferenceArguments, BatchNormBackpropArguments>;
+    List<BatchNormTrainingArguments, BatchNormInferenceArguments, BatchNormBackpropArguments,
+         BatchNormStatisticsArguments, BatchNormBackpropSumsArguments>;
 
 }  // namespace normgraph::kernel

@@ -15,6 +15,8 @@ namespace reference {
 void run_kernel(const BatchNormTrainingArguments& arguments, ChannelRange range);
 void run_kernel(const BatchNormInferenceArguments& arguments, ChannelRange range);
 void run_kernel(const BatchNormBackpropArguments& arguments, ChannelRange range);
+void run_kernel(const BatchNormStatisticsArguments& arguments, ChannelRange range);
+void run_kernel(const BatchNormBackpropSumsArguments& arguments, ChannelRange range);
 
 void run_kernel(const ElementWiseProgram& program, std::int64_t num_threads);
 void run_kernel(const SumArguments& arguments, std::int64_t num_threads);
@@ -35,6 +37,10 @@ void run_kernel(const MicroKernelTable& table, const BatchNormTrainingArguments&
 void run_kernel(const MicroKernelTable& table, const BatchNormInferenceArguments& arguments,
                 std::int64_t num_threads);
 void run_kernel(const MicroKernelTable& table, const BatchNormBackpropArguments& arguments,
+                std::int64_t num_threads);
+void run_kernel(const MicroKernelTable& table, const BatchNormStatisticsArguments& arguments,
+                std::int64_t num_threads);
+void run_kernel(const MicroKernelTable& table, const BatchNormBackpropSumsArguments& arguments,
                 std::int64_t num_threads);
 
 void run_kernel(const MicroKernelTable& table, const ElementWiseProgram& program,

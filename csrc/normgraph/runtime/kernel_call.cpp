@@ -31,12 +31,6 @@ std::vector<TensorType> validate_anew(const KernelCall& call, std::span<const Op
                                       const op::BatchNormAttributes& attributes) {
     std::vector<TensorType> outputs = call.infer(tensor_types(inputs), attributes);
     const Array& input = *inputs[0];
-    if (call.needs_elements() && input.is_empty()) {
-        throw std::invalid_argument(
-            "input: expected at least one element per channel, since an empty batch has no "
-            "statistics, got shape " +
-            input.tensor_type().partial_shape.to_string());
-    }
     // Views with zero strides have any number of elements in little memory.
     if (!is_within_element_limit(input.shape)) {
         throw std::invalid_argument("input: expected fewer than 2^56 elements, got shape " +
@@ -48,6 +42,15 @@ std::vector<TensorType> validate_anew(const KernelCall& call, std::span<const Op
         }
     }
     return outputs;
+}
+
+void check_elements(const Array& input) {
+    if (input.is_empty()) {
+        throw std::invalid_argument(
+            "input: expected at least one element per channel, since an empty batch has no "
+            "statistics, got shape " +
+            input.tensor_type().partial_shape.to_string());
+    }
 }
 
 /// All that `validate_anew` depends on, as numbers to compare.
@@ -182,8 +185,8 @@ constexpr kernel::Statistics kernel_statistics(op::Statistics statistics) {
 /// inference.
 template <typename Op>
 void run(std::span<const OptionalArray> inputs, std::span<const OptionalArray> outputs,
-         double epsilon, std::int64_t channel_axis, std::int64_t num_threads,
-         const kernel::Implementation& implementation) {
+         double epsilon, std::int64_t channel_axis, const GivenReduction& given,
+         std::int64_t num_threads, const kernel::Implementation& implementation) {
     using op::Role;
     const Arrays<Op> arrays(inputs, outputs);
     const kernel::Problem problem = arrays.problem(epsilon, channel_axis);
@@ -200,7 +203,8 @@ void run(std::span<const OptionalArray> inputs, std::span<const OptionalArray> o
                 .input_delta = arrays.result(),
                 .gamma_delta = arrays.vector_result(Role::gamma_delta),
                 .beta_delta = arrays.vector_result(Role::beta_delta),
-                .mask = arrays.mask()},
+                .mask = arrays.mask(),
+                .sums = given.sums},
             num_threads, implementation);
     } else if constexpr (op::has(Op::signature.inputs, Role::mean)) {
         kernel::run(kernel::BatchNormInferenceArguments{.problem = problem,
@@ -222,7 +226,8 @@ void run(std::span<const OptionalArray> inputs, std::span<const OptionalArray> o
                 .mean = arrays.vector_result(Role::mean),
                 .variance = arrays.vector_result(Role::variance),
                 .applies_relu = op::has(Op::signature.outputs, Role::mask),
-                .mask = arrays.mask_result()},
+                .mask = arrays.mask_result(),
+                .statistics = given.statistics},
             num_threads, implementation);
     }
 }
@@ -231,6 +236,15 @@ template <typename Op>
 std::vector<TensorType> infer(const std::vector<TensorType>& inputs,
                               const op::BatchNormAttributes& attributes) {
     return op::infer_batch_norm(Op::class_name, Op::signature, inputs, attributes);
+}
+
+template <typename Op>
+constexpr bool differentiates_statistics() {
+    if constexpr (requires { Op::statistics; }) {
+        return Op::statistics == op::Statistics::of_batch;
+    } else {
+        return false;
+    }
 }
 
 /// Statistics of 16-bit data are f32 where nothing else is asked for.
@@ -244,13 +258,15 @@ void choose_statistics_type(op::BatchNormAttributes& attributes, const KernelCal
 
 template <typename... Ops>
 struct KernelCalls {
-    static constexpr std::array calls{KernelCall{.name = Ops::function_name,
-                                                 .op_class = Ops::class_name,
-                                                 .inputs = Ops::signature.inputs,
-                                                 .outputs = Ops::signature.outputs,
-                                                 .documentation = Ops::documentation,
-                                                 .infer = infer<Ops>,
-                                                 .run = run<Ops>}...};
+    static constexpr std::array calls{
+        KernelCall{.name = Ops::function_name,
+                   .op_class = Ops::class_name,
+                   .inputs = Ops::signature.inputs,
+                   .outputs = Ops::signature.outputs,
+                   .documentation = Ops::documentation,
+                   .differentiates_statistics = differentiates_statistics<Ops>(),
+                   .infer = infer<Ops>,
+                   .run = run<Ops>}...};
 };
 
 }  // namespace
@@ -261,24 +277,28 @@ std::span<const KernelCall> kernel_calls() {
 
 std::shared_ptr<const std::vector<TensorType>> validate(const KernelCall& call,
                                                         std::span<const OptionalArray> inputs,
-                                                        op::BatchNormAttributes attributes) {
+                                                        op::BatchNormAttributes attributes,
+                                                        bool is_reduction_given) {
     choose_statistics_type(attributes, call, *inputs[0]);
     thread_local std::array<Remembered, 32> memory;
     const Signature signature(inputs, attributes);
     Remembered& entry = memory[signature.fits() ? signature.hash() % memory.size() : 0];
-    if (!signature.fits() || !entry.is(call, signature)) {
-        auto outputs = std::make_shared<const std::vector<TensorType>>(
-            validate_anew(call, inputs, attributes));
-        if (!signature.fits()) {
-            return outputs;
-        }
+    const bool is_known = signature.fits() && entry.is(call, signature);
+    std::shared_ptr<const std::vector<TensorType>> outputs =
+        is_known ? entry.outputs
+                 : std::make_shared<const std::vector<TensorType>>(
+                       validate_anew(call, inputs, attributes));
+    if (call.needs_elements() && !is_reduction_given) {
+        check_elements(*inputs[0]);
+    }
+    if (signature.fits() && !is_known) {
         // Known by no call until all of it is set: to allocate may fail.
         entry.call = nullptr;
         entry.numbers.assign(signature.numbers().begin(), signature.numbers().end());
-        entry.outputs = std::move(outputs);
+        entry.outputs = outputs;
         entry.call = &call;
     }
-    return entry.outputs;
+    return outputs;
 }
 
 }  // namespace normgraph::runtime

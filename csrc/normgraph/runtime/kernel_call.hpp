@@ -19,6 +19,15 @@ namespace normgraph::runtime {
 /// An absent array is gamma or beta left out (1 and 0), or an output that is not wanted.
 using OptionalArray = std::optional<Array>;
 
+/// What stands in place of a reduction over the input, that of a batch of which it is a part: see
+/// BatchNormTrainingArguments::statistics and BatchNormBackpropArguments::sums.
+struct GivenReduction {
+    const double* statistics = nullptr;
+    kernel::ConstBackpropSums sums{};
+
+    bool is_given() const { return statistics != nullptr || sums.values != nullptr; }
+};
+
 /// One op as a function on arrays; inputs and outputs are in the op's order.
 struct KernelCall {
     std::string_view name;      ///< the op's stem, batch_norm_training_backprop
@@ -29,6 +38,9 @@ struct KernelCall {
 
     /// Whether the statistics of the batch are among the outputs.
     bool has_statistics() const { return op::has(outputs, op::Role::mean); }
+
+    /// Whether the statistics are those of the batch, and so the gradient's sums are as well.
+    bool differentiates_statistics;
 
     /// Whether an empty batch is refused, since it has no statistics.
     bool needs_elements() const {
@@ -42,8 +54,8 @@ struct KernelCall {
     /// `check_output` have accepted. Throws std::invalid_argument, before it writes anything, for a
     /// mask that is not C-contiguous.
     void (*run)(std::span<const OptionalArray> inputs, std::span<const OptionalArray> outputs,
-                double epsilon, std::int64_t channel_axis, std::int64_t num_threads,
-                const kernel::Implementation& implementation);
+                double epsilon, std::int64_t channel_axis, const GivenReduction& given,
+                std::int64_t num_threads, const kernel::Implementation& implementation);
 };
 
 /// A call for each op of the family (see batch_norm_family.hpp).
@@ -55,13 +67,15 @@ std::span<const KernelCall> kernel_calls();
 /// and f16 has no variance from 65520 on.
 ///
 /// Throws NodeValidationFailure with the op's labels and texts, and std::invalid_argument for an
-/// empty batch where the op needs elements, or for more elements than 64-bit byte offsets reach.
+/// empty batch where the op needs elements (unless a reduction is given), or for more elements than
+/// 64-bit byte offsets reach.
 ///
 /// Training calls the same op on the same shapes again and again, and small calls would spend most
 /// of their time here: each thread remembers what it has validated last. The result is shared with
 /// that memory, and stays as it is whatever is validated next.
 std::shared_ptr<const std::vector<TensorType>> validate(const KernelCall& call,
                                                         std::span<const OptionalArray> inputs,
-                                                        op::BatchNormAttributes attributes);
+                                                        op::BatchNormAttributes attributes,
+                                                        bool is_reduction_given = false);
 
 }  // namespace normgraph::runtime

@@ -112,7 +112,7 @@ void BatchNormStep::run(const Bindings& bindings, std::int64_t num_threads,
     for (const std::optional<std::size_t>& result : results_) {
         results.push_back(result ? OptionalArray(bindings[*result]) : std::nullopt);
     }
-    call_.run(inputs, results, epsilon_, channel_axis_, num_threads, implementation);
+    call_.run(inputs, results, epsilon_, channel_axis_, {}, num_threads, implementation);
 }
 
 std::vector<std::size_t> BatchNormStep::writes() const {

@@ -1,6 +1,7 @@
 """The list of mutants."""
 
 from .arrays import GROUPS as ARRAYS
+from .batch_parts import GROUPS as BATCH_PARTS
 from .binding import GROUPS as BINDING
 from .constraints import GROUPS as CONSTRAINTS
 from .element_types import GROUPS as ELEMENT_TYPES
@@ -19,6 +20,7 @@ from .vector_kernels import GROUPS as VECTOR_KERNELS
 GROUPS = (
     *FORMULAS,
     *SUMMATION,
+    *BATCH_PARTS,
     *ELEMENT_TYPES,
     *LAYOUTS,
     *CONSTRAINTS,

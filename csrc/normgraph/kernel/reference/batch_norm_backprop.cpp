@@ -6,6 +6,7 @@
 #include "normgraph/kernel/channel.hpp"
 #include "normgraph/kernel/coefficients.hpp"
 #include "normgraph/kernel/kernels.hpp"
+#include "normgraph/kernel/reference/block_deltas.hpp"
 #include "normgraph/kernel/reference/relu.hpp"
 #include "normgraph/kernel/reference/summation.hpp"
 #include "normgraph/kernel/reference/view.hpp"
@@ -29,22 +30,6 @@ BackpropChannel channel_of(const BatchNormBackpropArguments& arguments, const Vi
             input_delta == nullptr ? nullptr : input_delta + channel * view.channel_strides[2]};
 }
 
-/// Σ normalized_delta and Σ normalized_delta·(input − mean).
-template <typename Data>
-Sums reduce(const View& view, const BackpropChannel& channel, GradientReader<Data> gradient,
-            double mean) {
-    const auto center = static_cast<term_t<Data>>(mean);
-    ViewCursor place(view.elements);
-    return combine_blocks<Sums>(view.order, [&](const BlockExtent& block) {
-        return sum_block<Data>(view.order, block, [&]() -> Term<Data> {
-            const term_t<Data> input = load<Data>(channel.input + place.offset(0));
-            const term_t<Data> delta = gradient.next(channel.normalized_delta + place.offset(1));
-            place.advance();
-            return {delta, input - center};
-        });
-    });
-}
-
 /// Writes input_delta(input, normalized_delta) for each element.
 template <typename Data, typename Formula>
 void apply(const View& view, const BackpropChannel& channel, GradientReader<Data> gradient,
@@ -66,7 +51,10 @@ void run_channel(const BatchNormBackpropArguments& arguments, const View& view,
     const Problem& problem = arguments.problem;
     const ElementType affine = problem.affine_type;
     const ElementType statistics = problem.statistics_type;
-    if (view.elements_per_channel() == 0) {
+    const bool has_sums = arguments.sums.values != nullptr;
+    const double count =
+        has_sums ? arguments.sums.count : static_cast<double>(view.elements_per_channel());
+    if (count == 0.0) {
         set_channel_value(arguments.gamma_delta, affine, index, 0.0);
         set_channel_value(arguments.beta_delta, affine, index, 0.0);
         return;
@@ -77,7 +65,12 @@ void run_channel(const BatchNormBackpropArguments& arguments, const View& view,
     const BackpropChannel channel = channel_of(arguments, view, index);
     const GradientReader<Data> gradient(problem, index, arguments.mask);
 
-    const Sums sums = reduce<Data>(view, channel, gradient, mean);
+    const Sums sums =
+        has_sums ? Sums{arguments.sums.values[index],
+                        arguments.sums.values[view.extents.channels + index]}
+                 : combine_blocks<Sums>(
+                       view.order, BlockDeltas<Data>(view, channel.input, channel.normalized_delta,
+                                                     gradient, mean));
     const double inverse =
         inverse_standard_deviation(arguments.statistics, variance, problem.epsilon);
     const double gamma_delta = sums.products * inverse;
@@ -86,7 +79,6 @@ void run_channel(const BatchNormBackpropArguments& arguments, const View& view,
     if (channel.input_delta == nullptr) {
         return;
     }
-    const auto count = static_cast<double>(view.elements_per_channel());
     const BackpropValues values{gamma, mean, inverse, gamma_delta / count, sums.values / count};
     if (arguments.statistics == Statistics::of_batch) {
         apply<Data>(view, channel, gradient, BackpropCoefficients<Arithmetic>(values));

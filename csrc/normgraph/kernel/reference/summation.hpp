@@ -151,18 +151,24 @@ private:
     std::vector<Node> subtrees_;
 };
 
-/// The node of one channel. `node_of(block)` is called for one block after the other, in logical
-/// order.
-template <typename Node, typename NodeOf>
-Node combine_blocks(const SummationOrder& order, NodeOf&& node_of) {
-    NodeTree<Node> leaves;
+/// Calls `take(node)` with the node of each leaf of one channel. `node_of(block)` is called for one
+/// block after the other, in logical order.
+template <typename Node, typename NodeOf, typename Take>
+void for_each_leaf(const SummationOrder& order, NodeOf&& node_of, Take&& take) {
     for (std::int64_t block = 0; block < order.block_count();) {
         NodeTree<Node> pieces;
         for (std::int64_t piece = 0; piece < order.blocks_per_leaf; ++piece) {
             pieces.append(node_of(order.extent_of(block++)));
         }
-        leaves.append(pieces.total());
+        take(pieces.total());
     }
+}
+
+/// The node of one channel.
+template <typename Node, typename NodeOf>
+Node combine_blocks(const SummationOrder& order, NodeOf&& node_of) {
+    NodeTree<Node> leaves;
+    for_each_leaf<Node>(order, node_of, [&](const Node& leaf) { leaves.append(leaf); });
     return leaves.total();
 }
 

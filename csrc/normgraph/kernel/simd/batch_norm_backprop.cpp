@@ -2,11 +2,13 @@
 // with the statistics of the batch), from a cache where a group of channels fits one, and writes
 // input_delta once.
 
+#include <algorithm>
 #include <array>
 
 #include "normgraph/kernel/channel.hpp"
 #include "normgraph/kernel/coefficients.hpp"
 #include "normgraph/kernel/kernels.hpp"
+#include "normgraph/kernel/simd/phases/reductions.hpp"
 #include "normgraph/kernel/simd/phases/run.hpp"
 
 namespace normgraph::kernel::simd {
@@ -32,11 +34,12 @@ public:
           application_(application),
           channel_kernels_(channel_kernels),
           arguments_(arguments),
-          count_(traversals.reduce().elements_per_channel()) {}
+          elements_(static_cast<double>(traversals.reduce().elements_per_channel())),
+          count_(arguments.sums.values == nullptr ? elements_ : arguments.sums.count) {}
 
-    static int pass_count() { return 1; }
+    int pass_count() const { return arguments_.sums.values == nullptr ? 1 : 0; }
     Reduction reduction(int /*pass*/) const { return reduction_; }
-    bool applies() const { return count_ > 0 && arguments_.input_delta.address != nullptr; }
+    bool applies() const { return elements_ > 0.0 && arguments_.input_delta.address != nullptr; }
     RowsAndColumns<Apply> application(const GroupValues& group) const {
         if constexpr (requires { Formula::unit; }) {
             constexpr std::size_t unit = coefficient_count - 1;
@@ -48,6 +51,9 @@ public:
     }
 
     void begin_group(const ChannelRange& channels, const GroupValues& group) const {
+        if (arguments_.sums.values != nullptr) {
+            return set_given_sums(channels, group);
+        }
         for (std::int64_t index = 0; index < group.channels; ++index) {
             group.template set_shift<Data>(index, mean(channels.begin + index));
         }
@@ -60,6 +66,15 @@ public:
     }
 
 private:
+    void set_given_sums(const ChannelRange& channels, const GroupValues& group) const {
+        const double* const sums = arguments_.sums.values + channels.begin;
+        const std::int64_t stride = all_channels(arguments_.problem).end;
+        for (std::int64_t which = 0; which < sums_per_channel; ++which) {
+            std::copy_n(sums + which * stride, group.channels, group.node + which * group.stride);
+        }
+        finish_pass(0, channels, group);
+    }
+
     void finish_channels(std::int64_t first, std::int64_t index, std::int64_t count,
                          const GroupValues& group) const {
         const Problem& problem = arguments_.problem;
@@ -73,7 +88,7 @@ private:
             inverse[channel] = usable_inverse(arguments_.statistics, inverse[channel]);
             // Of an empty batch the sum is 0, whatever the variance.
             gamma_delta[channel] =
-                count_ == 0 ? 0.0 : group.value(1, index + channel) * inverse[channel];
+                count_ == 0.0 ? 0.0 : group.value(1, index + channel) * inverse[channel];
             beta_delta[channel] = group.value(0, index + channel);
             set_channel_value(arguments_.gamma_delta, problem.affine_type, first + channel,
                               gamma_delta[channel]);
@@ -83,9 +98,8 @@ private:
         if (!applies()) {
             return;
         }
-        const auto elements = static_cast<double>(count_);
-        channel_kernels_.divide(gamma_delta.filled(count), count, elements);
-        channel_kernels_.divide(beta_delta.filled(count), count, elements);
+        channel_kernels_.divide(gamma_delta.filled(count), count, count_);
+        channel_kernels_.divide(beta_delta.filled(count), count, count_);
         for (std::int64_t channel = 0; channel < count; ++channel) {
             const double gamma =
                 channel_value(arguments_.gamma, problem.affine_type, first + channel, 1.0);
@@ -104,7 +118,8 @@ private:
     Application application_;
     ChannelKernels channel_kernels_;
     const BatchNormBackpropArguments& arguments_;
-    std::int64_t count_;
+    double elements_;  ///< of a channel
+    double count_;     ///< of those that are summed: of the whole batch, where its sums are given
 };
 
 /// input_delta of given statistics does not depend on the input.
@@ -124,7 +139,9 @@ void run_kernel(const MicroKernelTable& table, const BatchNormBackpropArguments&
     const bool is_masked = arguments.mask.address != nullptr;
     const TensorList tensors{sources, arguments.input_delta};
     Traversals traversals(arguments.problem, tensors);
-    traversals.set_reduce_sources(std::array<std::size_t, 2>{0, 1});
+    if (arguments.sums.values == nullptr) {
+        traversals.set_reduce_sources(std::array<std::size_t, 2>{0, 1});
+    }
     set_apply_sources(traversals, arguments.statistics);
     if (is_masked) {
         // Not written through: it is read.
@@ -135,16 +152,16 @@ void run_kernel(const MicroKernelTable& table, const BatchNormBackpropArguments&
         using OfBatch = Backprop<Data, BackpropCoefficients<arithmetic_t<Data>>>;
         using Given = Backprop<Data, FrozenBackpropCoefficients<arithmetic_t<Data>>>;
         if (arguments.statistics == Statistics::given) {
-            run(Given({kernels.deltas, kernels.fold_rows, kernels.add_chains},
-                      {kernels.frozen_input_delta, {}}, table.channels, arguments, traversals),
+            run(Given(sums_of_deltas(kernels, false), {kernels.frozen_input_delta, {}},
+                      table.channels, arguments, traversals),
                 traversals, num_threads);
         } else if (is_masked) {
-            run(OfBatch({kernels.relu_deltas, kernels.fold_rows, kernels.add_chains},
+            run(OfBatch(sums_of_deltas(kernels, true),
                         {kernels.relu_input_delta, kernels.scaled_relu_input_delta}, table.channels,
                         arguments, traversals),
                 traversals, num_threads);
         } else {
-            run(OfBatch({kernels.deltas, kernels.fold_rows, kernels.add_chains},
+            run(OfBatch(sums_of_deltas(kernels, false),
                         {kernels.input_delta, kernels.scaled_input_delta}, table.channels,
                         arguments, traversals),
                 traversals, num_threads);

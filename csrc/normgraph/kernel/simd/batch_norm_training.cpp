@@ -9,6 +9,7 @@
 #include "normgraph/kernel/coefficients.hpp"
 #include "normgraph/kernel/kernels.hpp"
 #include "normgraph/kernel/moments.hpp"
+#include "normgraph/kernel/simd/phases/reductions.hpp"
 #include "normgraph/kernel/simd/phases/run.hpp"
 
 namespace normgraph::kernel::simd {
@@ -23,32 +24,45 @@ public:
 
     Training(const MicroKernelTable& table, const BatchNormTrainingArguments& arguments,
              const Traversals& traversals)
-        : kernels_(table[arguments.problem.data_type]),
-          merge_moments_(table.merge_moments),
+        : table_(table),
+          kernels_(table[arguments.problem.data_type]),
           channel_kernels_(table.channels),
           arguments_(arguments),
           count_(static_cast<double>(traversals.reduce().elements_per_channel())) {}
 
     /// f64 data has no digits to spare for what the first pass loses where the mean is much larger
     /// than the deviation: a second one is made about the mean that the first has found.
-    static int pass_count() { return std::is_same_v<Data, double> ? 2 : 1; }
+    int pass_count() const {
+        return arguments_.statistics != nullptr ? 0 : std::is_same_v<Data, double> ? 2 : 1;
+    }
     Reduction reduction(int pass) const {
-        Reduction reduction{kernels_.moments, kernels_.fold_rows, kernels_.add_chains};
-        if (pass == 0) {
-            reduction.combine = merge_moments_;
-            reduction.shifts_of_block = kernels_.block_shifts;
-            reduction.make_moments = kernels_.make_moments;
-        }
-        return reduction;
+        return pass == 0 ? moments_of_blocks(table_, arguments_.problem.data_type)
+                         : sums_about_shifts(kernels_);
     }
     bool applies() const {
-        return arguments_.normalized.address != nullptr || arguments_.mask.address != nullptr;
+        return count_ > 0.0 &&
+               (arguments_.normalized.address != nullptr || arguments_.mask.address != nullptr);
     }
     RowsAndColumns<Apply> application(const GroupValues& /*group*/) const {
         return arguments_.applies_relu ? kernels_.normalize_relu : kernels_.normalize;
     }
 
-    void begin_group(const ChannelRange& /*channels*/, const GroupValues& /*group*/) const {}
+    void begin_group(const ChannelRange& channels, const GroupValues& group) const {
+        if (arguments_.statistics == nullptr) {
+            return;
+        }
+        const double* const means = arguments_.statistics;
+        const double* const variances = means + all_channels(arguments_.problem).end;
+        for_channel_arrays(group.channels, [&](std::int64_t index, std::int64_t count) {
+            const std::int64_t first = channels.begin + index;
+            ChannelArray mean, variance;
+            for (std::int64_t channel = 0; channel < count; ++channel) {
+                mean[channel] = means[first + channel];
+                variance[channel] = variances[first + channel];
+            }
+            set_results(first, index, count, mean, variance, group);
+        });
+    }
 
     void finish_pass(int pass, const ChannelRange& channels, const GroupValues& group) const {
         for_channel_arrays(group.channels, [&](std::int64_t first, std::int64_t count) {
@@ -71,8 +85,6 @@ private:
 
     void finish_channels(int pass, std::int64_t first, std::int64_t index, std::int64_t count,
                          const GroupValues& group) const {
-        const ElementType affine = arguments_.problem.affine_type;
-        const ElementType statistics = arguments_.problem.statistics_type;
         ChannelArray mean, variance;
         for (std::int64_t channel = 0; channel < count; ++channel) {
             const Moments batch = moments_of(pass, index + channel, group);
@@ -80,6 +92,15 @@ private:
             variance[channel] = batch.squares;
         }
         channel_kernels_.divide(variance.filled(count), count, count_);
+        set_results(first, index, count, mean, variance, group);
+    }
+
+    /// Writes the statistics and sets the coefficients. `variance` is overwritten.
+    void set_results(std::int64_t first, std::int64_t index, std::int64_t count,
+                     const ChannelArray& mean, ChannelArray& variance,
+                     const GroupValues& group) const {
+        const ElementType affine = arguments_.problem.affine_type;
+        const ElementType statistics = arguments_.problem.statistics_type;
         for (std::int64_t channel = 0; channel < count; ++channel) {
             set_channel_value(arguments_.mean, statistics, first + channel, mean[channel]);
             set_channel_value(arguments_.variance, statistics, first + channel, variance[channel]);
@@ -107,8 +128,8 @@ private:
                                             batch.squares, count_);
     }
 
+    const MicroKernelTable& table_;
     const MicroKernels& kernels_;
-    CombineNodes merge_moments_;
     ChannelKernels channel_kernels_;
     const BatchNormTrainingArguments& arguments_;
     double count_;
@@ -121,7 +142,9 @@ void run_kernel(const MicroKernelTable& table, const BatchNormTrainingArguments&
     const std::array sources{arguments.input};
     const TensorList tensors{sources, arguments.normalized};
     Traversals traversals(arguments.problem, tensors);
-    traversals.set_reduce_sources(std::array<std::size_t, 1>{0});
+    if (arguments.statistics == nullptr) {
+        traversals.set_reduce_sources(std::array<std::size_t, 1>{0});
+    }
     traversals.set_apply_sources(std::array<std::size_t, 1>{0});
     if (arguments.applies_relu) {
         traversals.set_mask(arguments.mask.address, true, num_threads);

@@ -22,6 +22,9 @@
 ///   blocks: sets shifts for the next pass, or writes results and coefficients;
 /// - bool applies() const, RowsAndColumns<Apply> application(const GroupValues&) const: of sources
 ///   that were reduced before, if any were.
+///
+/// An op that keeps the nodes of leaves has `double* leaves() const`, [leaf][2][channel], in the
+/// place of finish_pass, applies and application; it makes one pass.
 namespace normgraph::kernel::simd {
 
 /// The coefficients of each channel, once for every element of its coalesced rows.
@@ -60,6 +63,9 @@ private:
     std::int64_t length_, stride_;
 };
 
+template <typename Op>
+concept keeps_leaves = requires(const Op& op) { op.leaves(); };
+
 /// Runs an op. Where every group is one part, each goes through all phases while it is in a cache,
 /// and the threads share the groups. Else all groups go through one phase after the other, and the
 /// threads share their parts; so they do where reduce copies slabs.
@@ -74,15 +80,23 @@ public:
           plan_(make_plan(reducing_.geometry(), workload(), num_threads)) {}
 
     void run() const {
+        if constexpr (keeps_leaves<Op>) {
+            reduce_to_leaves();
+        } else {
+            reduce_and_apply();
+        }
+    }
+
+private:
+    using Data = typename Op::Element;
+
+    void reduce_and_apply() const {
         if (plan_.part_count() > 1 || reducing_.reduces_slabs()) {
             run_phase_by_phase();
         } else {
             run_group_by_group();
         }
     }
-
-private:
-    using Data = typename Op::Element;
 
     const Geometry& geometry() const { return reducing_.geometry(); }
 
@@ -92,6 +106,7 @@ private:
         Workload workload = reducing_.workload();
         workload.packs_channels =
             workload.packs_channels || applying_.apply_workload().packs_channels;
+        workload.keeps_leaves = keeps_leaves<Op>;
         return workload;
     }
 
@@ -148,23 +163,48 @@ private:
         });
     }
 
+    // ---- leaves ---------------------------------------------------------------------------------
+
+    void reduce_to_leaves() const {
+        Scratch shared;
+        shared.reserve(group_bytes<Op>(geometry(), plan_.channels) + part_node_bytes());
+        const GroupValues values = take_group<Op>(geometry(), plan_.channels, shared);
+        auto* const part_nodes = shared.take<double>(plan_.group_count() * nodes_per_group());
+        begin_group({0, plan_.channels}, values);
+        const Reduction reduction = op_.reduction(0);
+        reduce_slabs(reduction, values, part_nodes);
+        const std::int64_t per_leaf = plan_.parts_per_leaf();
+        for (std::int64_t group = 0; group < plan_.group_count(); ++group) {
+            double* const nodes = part_nodes + group * nodes_per_group();
+            double* leaf = op_.leaves() + plan_.group(group).begin;
+            for (std::int64_t part = 0; part < plan_.part_count(); part += per_leaf) {
+                combine(plan_.group(group), {part, per_leaf, 1}, reduction.combine, nodes, leaf,
+                        plan_.channels);
+                leaf += sums_per_channel * plan_.channels;
+            }
+        }
+    }
+
     // ---- phase by phase -------------------------------------------------------------------------
 
     void run_phase_by_phase() const {
         const ChannelRange all{0, plan_.channels};
-        const std::int64_t nodes = op_.pass_count() > 0 ? nodes_per_group() : 0;
+        const bool reduces = op_.pass_count() > 0;
         Scratch shared;
         shared.reserve(group_bytes<Op>(geometry(), plan_.channels) +
-                       Scratch::rounded(static_cast<std::size_t>(plan_.group_count() * nodes) *
-                                        sizeof(double)));
+                       (reduces ? part_node_bytes() : 0));
         const GroupValues values = take_group<Op>(geometry(), plan_.channels, shared);
-        auto* const part_nodes = shared.take<double>(plan_.group_count() * nodes);
+        auto* const part_nodes =
+            reduces ? shared.take<double>(plan_.group_count() * nodes_per_group()) : nullptr;
         begin_group(all, values);
         for (int pass = 0; pass < op_.pass_count(); ++pass) {
             const Reduction reduction = op_.reduction(pass);
             reduce_slabs(reduction, values, part_nodes);
             for (std::int64_t group = 0; group < plan_.group_count(); ++group) {
-                combine(plan_.group(group), reduction.combine, part_nodes + group * nodes, values);
+                const ChannelRange channels = plan_.group(group);
+                combine(channels, {0, plan_.part_count(), 1}, reduction.combine,
+                        part_nodes + group * nodes_per_group(), values.node + channels.begin,
+                        values.stride);
             }
             finish_pass(pass, all, values);
         }
@@ -178,6 +218,11 @@ private:
         return sums_per_channel * geometry().values_per_group(plan_.channels_per_group);
     }
     std::int64_t nodes_per_group() const { return plan_.part_count() * node_length(); }
+    /// Of all groups' parts.
+    std::size_t part_node_bytes() const {
+        return Scratch::rounded(static_cast<std::size_t>(plan_.group_count() * nodes_per_group()) *
+                                sizeof(double));
+    }
 
     /// `part_nodes`: [group][part][node_length()].
     void reduce_slabs(const Reduction& reduction, const GroupValues& values,
@@ -204,19 +249,20 @@ private:
         });
     }
 
-    /// Combines the nodes of a group's parts, which are of one tree.
-    void combine(const ChannelRange& group, CombineNodes combine_nodes, double* part_nodes,
-                 const GroupValues& values) const {
-        const std::int64_t parts = plan_.part_count(), per_leaf = plan_.parts_per_leaf();
+    /// Combines the nodes of some of a group's parts, which follow each other and are of one tree,
+    /// to the two values of each channel, with a stride between the two.
+    void combine(const ChannelRange& group, const PartRange& parts, CombineNodes combine_nodes,
+                 double* part_nodes, double* values, std::int64_t stride) const {
+        const std::int64_t per_leaf = plan_.parts_per_leaf();
         const std::int64_t count = group.end - group.begin;
         // The last group may have fewer channels, and so shorter nodes.
         const std::int64_t length = sums_per_channel * geometry().values_per_group(count);
         Scratch& scratch = Scratch::of_this_thread();
-        const std::int64_t levels = LeafTree::levels_for(parts, per_leaf) * length;
+        const std::int64_t levels = LeafTree::levels_for(parts.count, per_leaf) * length;
         scratch.reserve(static_cast<std::size_t>(levels + length) * sizeof(double) +
                         2 * Scratch::line);
         LeafTree tree(scratch.take<double>(levels), length, combine_nodes, per_leaf);
-        for (std::int64_t part = 0; part < parts; ++part) {
+        for (std::int64_t part = parts.first; part < parts.first + parts.count; ++part) {
             tree.append(part_nodes + part * node_length(),
                         static_cast<double>(geometry().elements_in(plan_.part(part))));
         }
@@ -224,7 +270,7 @@ private:
         tree.total(total);
         for (std::int64_t which = 0; which < sums_per_channel; ++which) {
             std::copy_n(total + which * (length / sums_per_channel), count,
-                        values.node + which * values.stride + group.begin);
+                        values + which * stride);
         }
     }
 

@@ -82,7 +82,9 @@ bool is_box(const SummationOrder& order, const Plan& plan, std::int64_t blocks_p
 
 /// Slabs of whole cache lines; while they fit the L2 cache, of more steps, then of more blocks,
 /// then of more channels.
-void divide_into_slabs(const Geometry& geometry, const SlabDemands& demands, Plan& plan) {
+void divide_into_slabs(const Geometry& geometry, const Workload& workload, Plan& plan) {
+    const SlabDemands& demands = workload.slabs;
+    const std::int64_t most_blocks = workload.keeps_leaves ? plan.blocks_per_leaf : plan.blocks;
     const std::int64_t block_bytes = geometry.bytes_per_block() * demands.sources;
     const std::int64_t blocks_per_step = demands.steps > 1 ? demands.blocks_per_step : plan.blocks;
     plan.channels_per_group = std::min(demands.channels, plan.channels);
@@ -95,7 +97,7 @@ void divide_into_slabs(const Geometry& geometry, const SlabDemands& demands, Pla
     const auto fits = [&](std::int64_t bytes) { return 2 * blocks() * block_bytes <= bytes; };
     const auto may_double = [&] { return fits(geometry.tuning.reused_bytes); };
     // Incomplete lines would be read again and again.
-    while (plan.blocks_per_part < std::min(demands.blocks, plan.blocks) &&
+    while (plan.blocks_per_part < std::min(demands.blocks, most_blocks) &&
            fits(geometry.tuning.most_slab_bytes)) {
         plan.blocks_per_part = larger_part(plan, plan.blocks_per_part);
     }
@@ -106,7 +108,8 @@ void divide_into_slabs(const Geometry& geometry, const SlabDemands& demands, Pla
         return is_box(geometry.order, plan, blocks_per_step, count);
     };
     for (std::int64_t larger = larger_part(plan, plan.blocks_per_part);
-         may_double() && plan.blocks_per_part < blocks_per_step && is_box_of(larger);
+         may_double() && plan.blocks_per_part < std::min(blocks_per_step, most_blocks) &&
+         is_box_of(larger);
          larger = larger_part(plan, larger)) {
         plan.blocks_per_part = larger;
     }
@@ -131,7 +134,7 @@ void divide_into_slabs(const Geometry& geometry, const SlabDemands& demands, Pla
 
 void divide_rows(const Geometry& geometry, const Workload& workload, Plan& plan) {
     if (workload.slabs.sources > 0) {
-        return divide_into_slabs(geometry, workload.slabs, plan);
+        return divide_into_slabs(geometry, workload, plan);
     }
     const std::int64_t unit = workload.packs_channels ? bits_per_byte : 1;
     const auto whole_bytes = [&](std::int64_t channels) { return round_up(channels, unit); };
@@ -205,6 +208,9 @@ Plan make_plan(const Geometry& geometry, const Workload& workload, std::int64_t 
         divide_rows(geometry, workload, plan);
     } else {
         divide_columns(geometry, workload, plan);
+    }
+    if (workload.keeps_leaves) {
+        plan.blocks_per_part = std::min(plan.blocks_per_part, plan.blocks_per_leaf);
     }
     if (plan.steps == 1) {
         plan.parts_per_step = plan.part_count();

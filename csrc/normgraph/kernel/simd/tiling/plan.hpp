@@ -93,6 +93,8 @@ struct Workload {
     SlabDemands slabs{};
     /// Whether nothing is reduced, and rows are applied in the order in which they lie in memory.
     bool applies_in_order = false;
+    /// Whether the nodes of leaves are kept: no part is larger than a leaf.
+    bool keeps_leaves = false;
 };
 
 /// For at most num_threads threads; fewer where the problem is small.

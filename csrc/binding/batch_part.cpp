@@ -1,0 +1,115 @@
+#include "binding/batch_part.hpp"
+
+#include <bit>
+#include <stdexcept>
+#include <string>
+
+#include "binding/instances.hpp"
+#include "binding/python_errors.hpp"
+#include "normgraph/indices/axis.hpp"
+#include "normgraph/kernel/strided/extents.hpp"
+#include "normgraph/runtime/kernel_arguments.hpp"
+
+namespace py = pybind11;
+
+namespace normgraph::binding {
+namespace {
+
+using runtime::Array;
+using runtime::KernelCall;
+using runtime::OptionalArray;
+
+/// Bits are compared: a NaN is equal to itself.
+bool are_values_of(const std::vector<double>& values, const Array& vector) {
+    const kernel::ElementType type = runtime::kernel_type(vector.element_type);
+    for (std::size_t channel = 0; channel < values.size(); ++channel) {
+        const double value = kernel::load_as_double(
+            type, vector.address + static_cast<std::int64_t>(channel) * vector.strides[0]);
+        if (std::bit_cast<std::uint64_t>(value) != std::bit_cast<std::uint64_t>(values[channel])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+std::string text(std::int64_t number) {
+    return std::to_string(number);
+}
+
+}  // namespace
+
+std::string_view given_reduction_name(const KernelCall& call) {
+    return call.has_statistics() ? "statistics" : call.differentiates_statistics ? "sums" : "";
+}
+
+GivenPart::GivenPart(const runtime::BatchPart& part) : part_(part) {
+    if (part.has_statistics()) {
+        auto [mean, variance] = part.statistics();
+        values_ = std::move(mean);
+        values_.insert(values_.end(), variance.begin(), variance.end());
+    } else {
+        values_ = part.nodes().total();
+    }
+}
+
+void GivenPart::check_fits(const KernelCall& call, std::span<const OptionalArray> inputs,
+                           std::int64_t channel_axis) const {
+    if (!is_given()) {
+        return;
+    }
+    const std::string name(given_reduction_name(call));
+    const Array& input = *inputs[0];
+    const kernel::Extents extents = kernel::extents_of(
+        input.shape, axis_from_front(channel_axis, static_cast<std::int64_t>(input.shape.size())));
+    if (part_->channels() != extents.channels) {
+        throw std::invalid_argument(name + ": expected those of " + text(extents.channels) +
+                                    " channels, as input has, got " + text(part_->channels()));
+    }
+    if (part_->has_statistics()) {
+        if (part_->count() == 0) {
+            throw std::invalid_argument(name +
+                                        ": expected those of at least one element per "
+                                        "channel, got those of an empty batch");
+        }
+        return;
+    }
+    if (part_->count() < extents.elements_per_channel()) {
+        throw std::invalid_argument(
+            name + ": expected those of a batch of which input is a part, with at least " +
+            text(extents.elements_per_channel()) + " elements per channel, got " +
+            text(part_->count()));
+    }
+    if (!are_values_of(part_->center(), *inputs[op::index_of(call.inputs, op::Role::mean)])) {
+        throw std::invalid_argument(name +
+                                    ": expected sums about the mean that is given here, got sums "
+                                    "about another one");
+    }
+}
+
+runtime::GivenReduction GivenPart::reduction() const {
+    if (!is_given()) {
+        return {};
+    }
+    return part_->has_statistics()
+               ? runtime::GivenReduction{.statistics = values_.data()}
+               : runtime::GivenReduction{
+                     .sums = {values_.data(), static_cast<double>(part_->count())}};
+}
+
+GivenPart given_part_from_python(const KernelCall& call, py::handle object) {
+    if (!object || object.is_none()) {
+        return {};
+    }
+    const bool takes_statistics = call.has_statistics();
+    if (takes_statistics && is_instance<BatchStatistics>(object)) {
+        return GivenPart(object.cast<const BatchStatistics&>().part);
+    }
+    if (!takes_statistics && is_instance<BackpropSums>(object)) {
+        return GivenPart(object.cast<const BackpropSums&>().part);
+    }
+    throw py::type_error(std::string(given_reduction_name(call)) + ": expected a normgraph." +
+                         (takes_statistics ? "BatchStatistics" : "BackpropSums") +
+                         " or None, got " + describe(object));
+}
+
+}  // namespace normgraph::binding

@@ -1,0 +1,28 @@
+#pragma once
+
+#include "normgraph/kernel/simd/micro_kernels/contract.hpp"
+#include "normgraph/kernel/simd/phases/phases.hpp"
+
+/// What the family reduces blocks to.
+namespace normgraph::kernel::simd {
+
+/// The mean and Σ(x − mean)², from sums about a shift of each block's own.
+inline Reduction moments_of_blocks(const MicroKernelTable& table, ElementType type) {
+    const MicroKernels& kernels = table[type];
+    return {kernels.moments,     kernels.fold_rows,    kernels.add_chains,
+            table.merge_moments, kernels.block_shifts, kernels.make_moments};
+}
+
+/// Σ(x − shift) and Σ(x − shift)², the shifts being those of channels.
+inline Reduction sums_about_shifts(const MicroKernels& kernels) {
+    return {kernels.moments, kernels.fold_rows, kernels.add_chains};
+}
+
+/// Σ normalized_delta and Σ normalized_delta·(x − shift), the shifts being those of channels; with
+/// a mask, of what it lets pass.
+inline Reduction sums_of_deltas(const MicroKernels& kernels, bool is_masked) {
+    return {is_masked ? kernels.relu_deltas : kernels.deltas, kernels.fold_rows,
+            kernels.add_chains};
+}
+
+}  // namespace normgraph::kernel::simd
