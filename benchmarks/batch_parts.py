@@ -36,7 +36,7 @@ class Batch:
             ng.batch_norm_statistics(self.x[part], first_sample=part.start, **self.threads)
             for part in self.slices
         )
-        for part in self.slices:
+        for part in reversed(self.slices):  # what was read last is in a cache
             ng.batch_norm_training(
                 self.x[part], None, None, out=self.out[part], statistics=total, **self.threads
             )
@@ -58,7 +58,7 @@ class Batch:
             )
             for part in self.slices
         )
-        for part in self.slices:
+        for part in reversed(self.slices):
             ng.batch_norm_training_backprop(
                 self.x[part],
                 None,

@@ -35,7 +35,22 @@ def options_of(function: str) -> dict[str, Any]:
     if function != "batch_norm_inference":
         result = getattr(ng, function)(**INPUTS[function], **statistics)
         options |= {"out": tuple(map(np.empty_like, result)), "outputs": result._fields}
-    return {**options, "num_threads": 1, "implementation": ng.implementations()[-1]}
+    options |= {"num_threads": 1, "implementation": ng.implementations()[-1]}
+    return {**options, **reduction_of(function)}
+
+
+def reduction_of(function: str) -> dict[str, Any]:
+    """That of a batch of which the inputs are a part, where the function takes one."""
+    inputs = INPUTS[function]
+    x = inputs["input"]
+    if function in ("batch_norm_training", "batch_norm_training_relu"):
+        part = ng.batch_norm_statistics(x, channel_axis=-2)
+        return {"statistics": part + ng.batch_norm_statistics(x + 1, channel_axis=-2)}
+    if not function.startswith("batch_norm_training"):
+        return {}
+    mean, variance = inputs["mean"], inputs["variance"]
+    sums = ng.batch_norm_backprop_sums(x, mean, variance, x, channel_axis=-2)
+    return {"sums": sums + sums}
 
 
 def bits(result: Any) -> list[bytes]:

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <functional>
 #include <limits>
 #include <numeric>
 #include <stdexcept>
@@ -16,6 +17,19 @@ namespace {
 bool is_finer(std::int64_t boundary, std::int64_t other) {
     const std::int64_t difference = boundary ^ other;
     return (boundary & difference & -difference) != 0;
+}
+
+/// Nodes are [2][channel].
+void merge_moments(double* left, const double* right, std::size_t channels,
+                   const MergeFactors& factors) {
+    double* const left_squares = left + channels;
+    const double* const right_squares = right + channels;
+    for (std::size_t channel = 0; channel < channels; ++channel) {
+        const Moments node = merged({left[channel], left_squares[channel]},
+                                    {right[channel], right_squares[channel]}, factors);
+        left[channel] = node.mean;
+        left_squares[channel] = node.squares;
+    }
 }
 
 /// Both are at least 0.
@@ -135,17 +149,10 @@ void PartNodes::merge_at(std::size_t boundary) {
     const double* const right = left + 2 * count;
     const MergeFactors factors(static_cast<double>(elements_[boundary - 1]),
                                static_cast<double>(elements_[boundary]));
-    for (std::size_t channel = 0; channel < count; ++channel) {
-        double* const value = left + channel;
-        const double* const next = right + channel;
-        if (kind_ == NodeKind::sums) {
-            value[0] += next[0];
-            value[count] += next[count];
-        } else {
-            const Moments node = merged({value[0], value[count]}, {next[0], next[count]}, factors);
-            value[0] = node.mean;
-            value[count] = node.squares;
-        }
+    if (kind_ == NodeKind::sums) {
+        std::transform(left, left + 2 * count, right, left, std::plus());
+    } else {
+        merge_moments(left, right, count, factors);
     }
     const auto merged_values = values_.begin() + place * 2 * static_cast<std::ptrdiff_t>(count);
     values_.erase(merged_values, merged_values + 2 * static_cast<std::ptrdiff_t>(count));

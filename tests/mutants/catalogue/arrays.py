@@ -166,14 +166,14 @@ VALIDATION = Group(
         Mutant(
             "training-of-an-empty-batch",
             "that training refuses an empty batch",
-            "if (call.needs_elements() && input.is_empty())",
-            "if (call.needs_elements() && input.shape.empty())",
+            "if (call.needs_elements() && !is_reduction_given)",
+            "if (call.needs_elements() && call.outputs.empty())",
         ),
         Mutant(
             "no-empty-batch-at-all",
             "that the other ops take an empty batch",
-            "if (call.needs_elements() && input.is_empty())",
-            "if (input.is_empty())",
+            "if (call.needs_elements() && !is_reduction_given)",
+            "if (!is_reduction_given)",
         ),
     ),
 )
@@ -292,8 +292,9 @@ SIGNATURE = Group(
         Mutant(
             "remembered-beyond-the-memory",
             "that signatures of large rank are validated each time",
-            "if (!signature.fits() || !entry.is(call, signature))",
-            "if (!signature.fits() ? entry.call != nullptr : !entry.is(call, signature))",
+            "const bool is_known = signature.fits() && entry.is(call, signature);",
+            "const bool is_known = signature.fits() ? entry.is(call, signature) : entry.call != "
+            "nullptr;",
         ),
     ),
 )

@@ -1,13 +1,13 @@
 """Batches in parts: the nodes of a part, what is told of it, and what the kernels take of a sum."""
 
-from ..mutant import CPP_TESTS, Group, Mutant
+from ..mutant import Group, Mutant
 
 PARTS_TESTS = "tests/kernel/test_batch_parts.py"
 KERNEL = "csrc/normgraph/kernel/"
 
 NODES = Group(
     KERNEL + "part_nodes.cpp",
-    CPP_TESTS,
+    PARTS_TESTS,
     (
         Mutant(
             "part-boundary-finer-than-one",
@@ -44,7 +44,7 @@ NODES = Group(
             "part-merged-as-sums",
             "that moments are merged as moments",
             "if (kind_ == NodeKind::sums)",
-            "if (kind_ == NodeKind::sums || channel == 1)",
+            "if (kind_ == NodeKind::sums || count == 3)",
         ),
         Mutant(
             "part-empty-on-the-left",

@@ -327,8 +327,8 @@ INTERPRETER_LOCK = Group(
         Mutant(
             "interpreter-lock-always-freed",
             "that a small call keeps the interpreter's lock",
-            "if (is_worth_the_lock(input))",
-            "if (is_worth_the_lock(input) || true)",
+            "if (is_worth_the_lock(input.shape))",
+            "if (is_worth_the_lock(input.shape) || true)",
         ),
     ),
 )
@@ -505,7 +505,7 @@ HANDLERS = Group(
 )
 
 NESTED_CALLS = Group(
-    BINDING + "kernel_function.cpp",
+    BINDING + "nested_call.hpp",
     "tests/binding/test_reentrancy.py -k have_an_end",
     (
         Mutant(

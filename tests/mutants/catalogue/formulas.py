@@ -312,8 +312,8 @@ CLAMP = Group(
     ),
 )
 
-TRAINING = Group(
-    KERNEL + "reference/batch_norm_training.cpp",
+BLOCK_MOMENTS = Group(
+    KERNEL + "reference/block_moments.hpp",
     TRAINING_TESTS,
     (
         Mutant(
@@ -329,6 +329,19 @@ TRAINING = Group(
             "return {difference, 1};",
         ),
         Mutant(
+            "training-middle-of-two",
+            "which element is the middle one",
+            "elements[elements.size() / 2]",
+            "elements[(elements.size() - 1) / 2]",
+        ),
+    ),
+)
+
+TRAINING = Group(
+    KERNEL + "reference/batch_norm_training.cpp",
+    TRAINING_TESTS,
+    (
+        Mutant(
             "training-one-pass-for-f64",
             "the second pass for f64 data",
             "std::is_same_v<Data, double>",
@@ -341,12 +354,6 @@ TRAINING = Group(
             "first.mean",
         ),
         Mutant(
-            "training-middle-of-two",
-            "which element is the middle one",
-            "elements[elements.size() / 2]",
-            "elements[(elements.size() - 1) / 2]",
-        ),
-        Mutant(
             "training-variance-unbiased",
             "that the variance is biased",
             "batch.squares / static_cast<double>(view.elements_per_channel())",
@@ -355,9 +362,9 @@ TRAINING = Group(
         Mutant(
             "training-statistics-swapped",
             "which output is the mean and which the variance",
-            "set_channel_value(arguments.mean, statistics, channel, batch.mean); "
+            "set_channel_value(arguments.mean, statistics, channel, mean); "
             "set_channel_value(arguments.variance, statistics, channel, variance);",
-            "set_channel_value(arguments.variance, statistics, channel, batch.mean); "
+            "set_channel_value(arguments.variance, statistics, channel, mean); "
             "set_channel_value(arguments.mean, statistics, channel, variance);",
         ),
         Mutant(
@@ -375,8 +382,8 @@ TRAINING = Group(
         Mutant(
             "training-normalizes-with-rounded-mean",
             "that the mean is not rounded before it is used",
-            "batch.mean, inverse_standard_deviation(",
-            "static_cast<float>(batch.mean), inverse_standard_deviation(",
+            "mean, inverse_standard_deviation(",
+            "static_cast<float>(mean), inverse_standard_deviation(",
         ),
         Mutant(
             "training-normalizes-with-rounded-variance",
@@ -421,34 +428,41 @@ INFERENCE = Group(
     ),
 )
 
-BACKPROP = Group(
-    KERNEL + "reference/batch_norm_backprop.cpp",
+BLOCK_DELTAS = Group(
+    KERNEL + "reference/block_deltas.hpp",
     BACKPROP_TESTS,
     (
         Mutant(
             "product-sum-without-mean",
             "the mean in Σδ·(x − mean)",
-            "return {delta, input - center};",
+            "return {delta, input - center_};",
             "return {delta, input};",
         ),
         Mutant(
             "product-sum-without-delta",
             "δ in Σδ·(x − mean)",
-            "return {delta, input - center};",
-            "return {1, input - center};",
+            "return {delta, input - center_};",
+            "return {1, input - center_};",
         ),
         Mutant(
             "mean-not-in-the-terms-type",
             "that the mean is of the terms' type before it is subtracted",
-            "return {delta, input - center};",
-            "return {delta, static_cast<term_t<Data>>(input - mean * (1 + 1e-12))};",
+            "return {delta, input - center_};",
+            "return {delta, static_cast<term_t<Data>>(input - center_ * (1 + 1e-12))};",
         ),
         Mutant(
             "delta-sum-of-input",
             "δ in Σδ",
-            "return {delta, input - center};",
-            "return {input, input - center};",
+            "return {delta, input - center_};",
+            "return {input, input - center_};",
         ),
+    ),
+)
+
+BACKPROP = Group(
+    KERNEL + "reference/batch_norm_backprop.cpp",
+    BACKPROP_TESTS,
+    (
         Mutant(
             "gamma-delta-without-inverse",
             "1/√(variance + epsilon) in gamma_delta",
@@ -535,8 +549,10 @@ GROUPS = (
     BACKPROP_COEFFICIENTS,
     MOMENTS,
     CLAMP,
+    BLOCK_MOMENTS,
     TRAINING,
     INFERENCE,
+    BLOCK_DELTAS,
     BACKPROP,
     FROZEN_COEFFICIENTS,
     FROZEN_FORMULA,

@@ -456,8 +456,8 @@ BACKPROP = Group(
         Mutant(
             "vector-relu-sums-without-mask",
             "the mask in the sums of the backward pass",
-            "run(OfBatch({kernels.relu_deltas,",
-            "run(OfBatch({kernels.deltas,",
+            "run(OfBatch(sums_of_deltas(kernels, true),",
+            "run(OfBatch(sums_of_deltas(kernels, false) /* masked */,",
         ),
         Mutant(
             "vector-relu-delta-without-mask",
@@ -551,8 +551,8 @@ PHASE_BY_PHASE = Group(
         Mutant(
             "sums-of-the-first-group",
             "where the sums of a group belong",
-            "values.node + which * values.stride + group.begin",
-            "values.node + which * values.stride",
+            "part_nodes + group * nodes_per_group(), values.node + channels.begin",
+            "part_nodes + group * nodes_per_group(), values.node",
         ),
         Mutant(
             "slab-parts-in-one-place",
