@@ -191,6 +191,39 @@ def test_agrees_with_torch_in_double(last: bool, affine: bool) -> None:
         assert np.abs(backward.beta_delta - weights[1].grad.numpy()).max() < sums
 
 
+@pytest.mark.parametrize("lengths", [(32, 64, 4), (1, 0, 98, 1), (37, 63)])
+def test_a_batch_in_parts_agrees_with_torch_in_double(lengths: tuple[int, ...]) -> None:
+    """Statistics and gradients of torch's layer on all of it; parts in tensors."""
+    generator = torch.Generator().manual_seed(5)
+    x, delta = torch.randn((2, 100, 4, 5, 3), generator=generator, dtype=torch.float64)
+    layer = torch.nn.BatchNorm2d(4, dtype=torch.float64, momentum=None)
+    leaf = x.clone().requires_grad_()
+    layer(leaf).backward(delta)
+    gamma, beta = layer.weight.detach(), layer.bias.detach()
+    parts, deltas = x.split(lengths), delta.split(lengths)
+
+    first: Any = sum(map(ng.batch_norm_statistics, parts))
+    total: Any = sum(ng.batch_norm_statistics(part, about=first) for part in parts)
+    normalized = [
+        ng.batch_norm_training(part, gamma, beta, statistics=total).normalized for part in parts
+    ]
+    mean, variance = total.mean, total.variance
+    sums: Any = sum(
+        ng.batch_norm_backprop_sums(part, mean, variance, part_delta)
+        for part, part_delta in zip(parts, deltas, strict=True)
+    )
+    results = [
+        ng.batch_norm_training_backprop(part, gamma, beta, mean, variance, part_delta, sums=sums)
+        for part, part_delta in zip(parts, deltas, strict=True)
+    ]
+    np.testing.assert_allclose(total.mean, layer.running_mean, rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(np.concatenate(normalized), layer(x).detach(), atol=1e-13)
+    input_delta = np.concatenate([result.input_delta for result in results])
+    np.testing.assert_allclose(input_delta, leaf.grad, atol=1e-12)
+    np.testing.assert_allclose(results[0].gamma_delta, layer.weight.grad, rtol=1e-11)
+    np.testing.assert_allclose(results[-1].beta_delta, layer.bias.grad, rtol=1e-11)
+
+
 @pytest.mark.parametrize("momentum", [0.1, 0.7, None])
 def test_running_statistics_are_those_of_torch(momentum: float | None) -> None:
     """After each of five batches; torch keeps plain averages where its momentum is None.

@@ -126,7 +126,7 @@ struct BatchNormBackpropArguments {
 };
 
 /// The node of each leaf of each channel (see summation_order.hpp), for a batch that is a part of a
-/// larger one: `leaves` is [leaf][2][channel], of leaf_count() leaves.
+/// larger one: `leaves` is [leaf][2][channel], of as many as summation_order() says.
 ///
 /// A node is the mean and Σ(x − mean)² of its elements. With a center, [channel], it is
 /// Σ(x − center) and Σ(x − center)²: the second pass of f64.
