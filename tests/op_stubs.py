@@ -63,6 +63,7 @@ OPTIONS = {
     "epsilon": "float",
     "channel_axis": "int",
     "statistics_type": "_TypeLike | None",
+    "upper_bound": "float | None",
     "outputs": "Iterable[str] | None",
     "num_threads": "int | None",
     "implementation": "str | None",

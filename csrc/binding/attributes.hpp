@@ -23,12 +23,20 @@ inline constexpr auto& statistics_type_attribute =
 template <typename Visit>
 void for_each_attribute(const runtime::KernelCall& call, const Visit& visit) {
     const auto visit_all = [&](const auto&... attributes) { (visit(attributes), ...); };
-    if (call.has_statistics()) {
+    if (call.has_upper_bound()) {
+        std::apply(visit_all, op::ReluNode::attributes);
+    } else if (call.has_statistics()) {
         std::apply(visit_all, op::StatisticsNode::attributes);
     } else {
         std::apply(visit_all, op::BatchNormNode::attributes);
     }
 }
+
+/// Whether an attribute may be left out even among those of a node.
+template <typename Value>
+inline constexpr bool is_optional_value = false;
+template <typename Value>
+inline constexpr bool is_optional_value<std::optional<Value>> = true;
 
 // How the value of an attribute is read, and what formats call its kind.
 
@@ -58,8 +66,17 @@ inline std::optional<element::Type> attribute_from_python(
     }
     return element_type_from_python(std::string(attribute.name), object);
 }
+inline std::optional<double> attribute_from_python(
+    const op::Attribute<std::optional<double>>& /*attribute*/, pybind11::handle object) {
+    if (object.is_none()) {
+        return std::nullopt;
+    }
+    return upper_bound_from_python(object);
+}
 
-constexpr const char* kind_of(const op::Attribute<double>&) {
+template <typename Number>
+    requires std::is_same_v<Number, double> || std::is_same_v<Number, std::optional<double>>
+constexpr const char* kind_of(const op::Attribute<Number>&) {
     return "number";
 }
 constexpr const char* kind_of(const op::Attribute<std::int64_t>&) {

@@ -196,6 +196,10 @@ double epsilon_from_python(py::handle object) {
     return real_from_python("epsilon", "a finite number >= 0", object);
 }
 
+double upper_bound_from_python(py::handle object) {
+    return real_from_python("upper_bound", "a finite number > 0 or None", object);
+}
+
 double momentum_from_python(py::handle object) {
     return real_from_python("momentum", "a number from 0 to 1", object);
 }

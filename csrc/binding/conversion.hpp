@@ -19,6 +19,9 @@ namespace normgraph::binding {
 /// Any real number but a bool. Whether it is a valid epsilon is the op's to check.
 double epsilon_from_python(pybind11::handle object);
 
+/// Any real number but a bool. Whether it is a valid upper bound of a ReLU is the op's to check.
+double upper_bound_from_python(pybind11::handle object);
+
 /// Any real number but a bool. Whether it is a valid momentum is the update's to check.
 double momentum_from_python(pybind11::handle object);
 

@@ -39,12 +39,13 @@ using runtime::OptionalArray;
 constexpr std::size_t most_inputs = 7;
 constexpr std::size_t most_outputs = 4;
 
-// A backward pass with a mask; an op with statistics has fewer inputs and one attribute more.
+// A backward pass with a mask; an op with statistics has fewer inputs and two attributes more.
 static_assert(most_parameters == most_inputs + 7);
 
 /// The arguments behind the inputs; null where one is left out.
 struct Options {
-    py::handle epsilon, channel_axis, statistics_type, out, outputs, num_threads, implementation;
+    py::handle epsilon, channel_axis, statistics_type, upper_bound, out, outputs, num_threads,
+        implementation;
     py::handle given;  ///< the reduction: see given_reduction_name()
 };
 
@@ -60,6 +61,9 @@ Options options_of(const KernelCall& call, Arguments arguments) {
     options.channel_axis = *next++;
     if (call.has_statistics()) {
         options.statistics_type = *next++;
+    }
+    if (call.has_upper_bound()) {
+        options.upper_bound = *next++;
     }
     options.out = *next++;
     if (has_several_outputs(call)) {
@@ -350,6 +354,9 @@ op::BatchNormAttributes attributes_from_python(const Options& options) {
         attributes.statistics_type =
             attribute_from_python(statistics_type_attribute, options.statistics_type);
     }
+    if (is_given(options.upper_bound)) {
+        attributes.upper_bound = upper_bound_from_python(options.upper_bound);
+    }
     return attributes;
 }
 
@@ -394,8 +401,8 @@ Objects run(const KernelCall& call, Arguments input_objects, const Options& opti
     check_outputs(call, *types, inputs.views(), outputs.views());
     allocate_outputs(*types, input, selected, objects, outputs);
     const auto compute = [&] {
-        call.run(inputs.views(), outputs.views(), attributes.epsilon, attributes.channel_axis,
-                 given.reduction(), num_threads, implementation);
+        call.run(inputs.views(), outputs.views(), attributes, given.reduction(), num_threads,
+                 implementation);
     };
     if (is_worth_the_lock(input.shape)) {
         without_gil(compute);

@@ -104,7 +104,9 @@ std::vector<std::string_view> constraint_labels_of() {
     if constexpr (requires { Op::constraint_labels; }) {
         return {Op::constraint_labels.begin(), Op::constraint_labels.end()};
     } else {
-        return op::constraints_of(Op::signature, std::derived_from<Op, op::BatchNormNode>);
+        return op::constraints_of(
+            Op::signature, std::derived_from<Op, op::BatchNormNode>,
+            requires(const Op& node) { node.upper_bound(); });
     }
 }
 
@@ -154,30 +156,35 @@ int initialize(PyObject* self, PyObject* positional, PyObject* keywords) {
         -1);
 }
 
-/// The attributes as properties; those that all ops of the family have are its base class's.
+template <typename Op, std::size_t index, typename Class>
+void define_attribute(Class& op_class) {
+    op_class.def_property_readonly(
+        std::get<index>(Op::attributes).name.data(),
+        [](const Op& self) -> pybind11::object {
+            const auto value = std::get<index>(self.attribute_values());
+            if constexpr (std::is_same_v<decltype(value), const op::Axes>) {
+                return pybind11::tuple(pybind11::cast(value));
+            } else {
+                return pybind11::cast(value);
+            }
+        },
+        std::get<index>(Op::attributes).sentence.data());
+}
+
+/// How many of the attributes, the first ones, are properties of the base class.
+template <typename Op>
+inline constexpr std::size_t attributes_of_base = 0;
+template <std::derived_from<op::BatchNormNode> Op>
+inline constexpr std::size_t attributes_of_base<Op> =
+    std::tuple_size_v<decltype(op::BatchNormNode::attributes)>;
+
+/// The other attributes as properties.
 template <typename Op, typename Class>
 void define_attributes(Class& op_class) {
-    if constexpr (std::derived_from<Op, op::StatisticsNode>) {
-        op_class.def_property_readonly(
-            statistics_type_attribute.name.data(),
-            [](const Op& self) { return self.statistics_type(); },
-            statistics_type_attribute.sentence.data());
-    } else if constexpr (!std::derived_from<Op, op::BatchNormNode>) {
-        [&]<std::size_t... index>(std::index_sequence<index...>) {
-            (op_class.def_property_readonly(
-                 std::get<index>(Op::attributes).name.data(),
-                 [](const Op& self) -> pybind11::object {
-                     const auto value = std::get<index>(self.attribute_values());
-                     if constexpr (std::is_same_v<decltype(value), const op::Axes>) {
-                         return pybind11::tuple(pybind11::cast(value));
-                     } else {
-                         return pybind11::cast(value);
-                     }
-                 },
-                 std::get<index>(Op::attributes).sentence.data()),
-             ...);
-        }(std::make_index_sequence<std::tuple_size_v<decltype(Op::attributes)>>());
-    }
+    [&]<std::size_t... place>(std::index_sequence<place...>) {
+        (define_attribute<Op, attributes_of_base<Op> + place>(op_class), ...);
+    }(std::make_index_sequence<std::tuple_size_v<decltype(Op::attributes)> -
+                               attributes_of_base<Op>>());
 }
 
 /// What formats and tools ask of a class: the names of inputs and outputs, the kinds of the
@@ -188,7 +195,7 @@ void describe_signature(pybind11::handle op_class) {
     pybind11::list optional;
     const auto describe = [&]<typename Value>(const op::Attribute<Value>& attribute) {
         kinds[attribute.name.data()] = kind_of(attribute);
-        if (std::is_same_v<Value, std::optional<element::Type>>) {
+        if (is_optional_value<Value>) {
             optional.append(attribute.name.data());
         }
     };

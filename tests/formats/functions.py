@@ -35,8 +35,10 @@ DIMENSIONS = st.one_of(
 SHAPES = st.one_of(st.none(), st.lists(DIMENSIONS, max_size=4))
 EPSILONS = st.floats(0, allow_infinity=False)
 
-UNARY = ["Negate", "SquareRoot", "Relu"]
-BINARY = ["Add", "Subtract", "Multiply", "Divide", "ReluBackprop"]
+UNARY = ["Negate", "SquareRoot"]
+BINARY = ["Add", "Subtract", "Multiply", "Divide"]
+#: Upper bounds of ReLUs, of any type.
+BOUNDS = st.none() | st.floats(2**-14, 60000)
 FAMILY = {
     "BatchNormTraining": 2,
     "BatchNormInference": 4,
@@ -93,7 +95,7 @@ def nodes(
     """A node that reads some of the values, None if they are nothing for it."""
     value, other = draw(st.sampled_from(values)), draw(st.sampled_from(values))
     kinds = ["unary", "binary", "reduction", "repeating", "Convert", "MatrixMultiply", "family"]
-    kind = draw(st.sampled_from([*kinds, "mask"]))
+    kind = draw(st.sampled_from([*kinds, "relu", "mask"]))
     try:
         if kind == "unary":
             return construct(draw(st.sampled_from(UNARY)), value)
@@ -109,20 +111,25 @@ def nodes(
             return construct(kind, value, draw(st.sampled_from(REAL_TYPES)))
         if kind == "MatrixMultiply":
             return construct(kind, value, other, draw(st.booleans()), draw(st.booleans()))
+        if kind == "relu":
+            name = draw(st.sampled_from(["Relu", "ReluBackprop"]))
+            return construct(name, *[value] * (1 if name == "Relu" else 2), draw(BOUNDS))
         if kind == "mask":
-            mask = ng.op.ReluMask(value, draw(st.sampled_from([1, -1])))
+            mask = ng.op.ReluMask(value, draw(st.sampled_from([1, -1])), draw(BOUNDS))
             return construct("ReluMaskSelect", value, mask, mask.channel_axis)
         name = draw(st.sampled_from(list(FAMILY)))
         inputs = [data, *vectors[: FAMILY[name]], *([data] if "Backprop" in name else [])]
         types = st.sampled_from([None, *REAL_TYPES])
-        statistics = [1, draw(types)] if len(inputs) == 3 else []
-        return construct(name, *inputs, draw(EPSILONS), *statistics)
+        attributes = {"statistics_type": types, "upper_bound": BOUNDS}
+        optional = getattr(ng.op, name).optional_attributes
+        drawn = {attribute: draw(attributes[attribute]) for attribute in optional}
+        return construct(name, *inputs, draw(EPSILONS), **drawn)
     except ng.NodeValidationFailure:
         return None
 
 
-def construct(name: str, *arguments: Any) -> ng.Node:
-    node: ng.Node = getattr(ng.op, name)(*arguments)
+def construct(name: str, *arguments: Any, **named: Any) -> ng.Node:
+    node: ng.Node = getattr(ng.op, name)(*arguments, **named)
     return node
 
 

@@ -129,6 +129,18 @@ def test_the_type_of_statistics_is_written_where_it_is_given() -> None:
         assert again.output("mean").element_type == norm.output("mean").element_type
 
 
+def test_upper_bounds_are_written_where_there_are_some() -> None:
+    x, gamma = ng.Parameter("f32", [4, 3], name="x"), ng.Parameter("f32", [3], name="gamma")
+    for bound in (None, 6.0, 0.1):
+        norm = ng.op.BatchNormTrainingRelu(x, gamma, gamma, upper_bound=bound)
+        nodes = [ng.op.Relu(x, bound), ng.op.ReluMask(x, 1, bound), norm.output("mask")]
+        text = dumps(ng.Function(nodes, [x, gamma]))
+        assert text.count(f'"upper_bound": {bound}') == (3 if bound else 0)
+        assert [result.node.attributes.get("upper_bound") for result in loads(text).results] == [
+            bound
+        ] * 3
+
+
 @pytest.mark.parametrize("size", [1, 2, 4, 8])
 def test_big_endian_elements_are_written_in_little_endian(size: int) -> None:
     data = bytes(range(2 * size))

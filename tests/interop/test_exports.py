@@ -57,14 +57,15 @@ def exporter(request: pytest.FixtureRequest) -> Exporter:
 
 
 @pytest.mark.parametrize("element_type", REAL_TYPES)
+@pytest.mark.parametrize("upper_bound", [None, 1.0, 0.7])
 @pytest.mark.parametrize("op", ["Relu", "ReluBackprop"])
 def test_relu_keeps_nan_and_makes_positive_zeros(
-    exporter: Exporter, op: str, element_type: str
+    exporter: Exporter, op: str, element_type: str, upper_bound: float | None
 ) -> None:
     values = special(element_type)
     arguments = [values, values[::-1].copy()][: 1 if op == "Relu" else 2]
     parameters = [ng.Parameter(element_type, values.shape) for _ in arguments]
-    function = ng.Function([getattr(ng.op, op)(*parameters)], parameters)
+    function = ng.Function([getattr(ng.op, op)(*parameters, upper_bound)], parameters)
     exporter.check_same_bits(function, arguments)
 
 

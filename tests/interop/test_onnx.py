@@ -97,15 +97,18 @@ def check_same_bits(function: ng.Function, arguments: list[Array]) -> None:
     ],
 )
 @pytest.mark.parametrize("is_dynamic", [False, True])
-def test_masks(shape: tuple[int, ...], axis: int, is_dynamic: bool) -> None:
+@pytest.mark.parametrize("upper_bound", [None, 1.0])
+def test_masks(
+    shape: tuple[int, ...], axis: int, is_dynamic: bool, upper_bound: float | None
+) -> None:
     """Rows of no elements, of whole bytes and of others; a NaN passes."""
     x, delta = (ng.Parameter("f32", shape) for _ in range(2))
-    mask = ng.op.ReluMask(x, axis)
+    mask = ng.op.ReluMask(x, axis, upper_bound)
     function = ng.Function([mask, ng.op.ReluMaskSelect(delta, mask, axis)], [x, delta])
     if is_dynamic:
         make_dynamic(function)
     random = np.random.default_rng(6)
-    values = random.choice(np.float32([0, -0.0, 1, np.nan]), shape)
+    values = random.choice(np.float32([0, -0.0, 0.5, 1, np.nan]), shape)
     check_same_bits(function, [values, random.standard_normal(shape).astype(np.float32)])
 
 
@@ -192,9 +195,11 @@ def test_running_statistics(
         check_within(actual, update, error + more, str(sample))
 
 
-def test_a_relu_in_the_op() -> None:
+@pytest.mark.parametrize("upper_bound", [None, 0.7])
+def test_a_relu_in_the_op(upper_bound: float | None) -> None:
     case = family.make_case("BatchNormTrainingRelu", Sample((4, 3, 5)))
-    function = case.function
+    node = ng.op.BatchNormTrainingRelu(*case.function.parameters, upper_bound=upper_bound)
+    function = ng.Function(node.outputs, case.function.parameters)
     model = to_model(function)
     assert "BatchNormalization" in [node.op_type for node in model.graph.node]
     arguments = list(case.arguments.values())

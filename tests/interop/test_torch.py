@@ -285,8 +285,9 @@ def test_frozen_statistics_agree_with_torch_in_double(affine: bool) -> None:
         assert np.abs(result.beta_delta - weights[1].grad.numpy()).max() < sums
 
 
+@pytest.mark.parametrize("upper_bound", [None, 0.7, 6.0], ids=["relu", "bounded", "relu6"])
 @pytest.mark.parametrize("last", [False, True], ids=["channels_first", "channels_last"])
-def test_relu_agrees_with_torch_in_double(last: bool) -> None:
+def test_relu_agrees_with_torch_in_double(last: bool, upper_bound: float | None) -> None:
     """batch_norm, then relu, and autograd through both; with a mask that is a tensor."""
     sample = Sample((6, 3, 7, 5), "f64", "f64", seed=100)
     arguments = sample.backprop()
@@ -296,11 +297,20 @@ def test_relu_agrees_with_torch_in_double(last: bool) -> None:
     assert arguments.beta is not None
     gamma, beta = (tensor(v).clone().requires_grad_() for v in arguments[1:3])
     y = torch.nn.functional.batch_norm(x, None, None, gamma, beta, training=True, eps=1e-5)
-    torch.relu(y).backward(tensor(arguments.normalized_delta))
+    if upper_bound is None:
+        activated = torch.relu(y)
+    elif upper_bound == 6:
+        activated = torch.nn.functional.relu6(y)
+    else:
+        activated = torch.nn.functional.hardtanh(y, 0.0, upper_bound)
+    activated.backward(tensor(arguments.normalized_delta))
 
-    # None is so near to 0 that both could disagree on its sign.
-    assert np.abs(y.detach().numpy()).min() > 1e-9
-    forward = ng.batch_norm_training_relu(x.detach(), arguments.gamma, arguments.beta)
+    # None is so near to an end that both could disagree on its side.
+    for end in (0, 6 if upper_bound is None else upper_bound):
+        assert np.abs(y.detach().numpy() - end).min() > 1e-9
+    forward = ng.batch_norm_training_relu(
+        x.detach(), arguments.gamma, arguments.beta, upper_bound=upper_bound
+    )
     backward = ng.batch_norm_training_relu_backprop(
         x.detach(),
         arguments.gamma,
@@ -312,7 +322,7 @@ def test_relu_agrees_with_torch_in_double(last: bool) -> None:
     )
     # The bounds of the test without a ReLU, which only takes terms away.
     allowed, sums = 2 * 300 * 100 * 2.0**-53, 210 * 16 * 300 * 2.0**-53
-    assert np.abs(forward.activated - torch.relu(y).detach().numpy()).max() < allowed
+    assert np.abs(forward.activated - activated.detach().numpy()).max() < allowed
     for value, leaf, bound in zip(backward, (x, gamma, beta), (allowed, sums, sums), strict=True):
         assert leaf.grad is not None
         assert np.abs(value - leaf.grad.numpy()).max() < bound

@@ -12,10 +12,23 @@ from .real_types import Array
 from .samples import BackpropArguments
 
 
-def relu(normalized: Array) -> Array:
-    """(y <= 0) ? +0 : y, so that a NaN stays and -0 becomes +0."""
+def relu(normalized: Array, upper_bound: float | None = None) -> Array:
+    """(y <= 0) ? +0 : (y >= upper_bound) ? upper_bound : y: a NaN stays and -0 becomes +0."""
     with np.errstate(invalid="ignore"):
-        return np.where(normalized <= 0, np.zeros((), normalized.dtype), normalized)
+        activated = np.where(normalized <= 0, np.zeros((), normalized.dtype), normalized)
+        if upper_bound is None:
+            return activated
+        bound = np.array(upper_bound).astype(normalized.dtype)
+        return np.where(activated >= bound, bound, activated)
+
+
+def passing(activated: Array, upper_bound: float | None = None) -> Array:
+    """Where the gradient passes."""
+    bits: Array = activated != 0
+    if upper_bound is not None:
+        with np.errstate(invalid="ignore"):
+            bits &= ~(activated >= np.array(upper_bound).astype(activated.dtype))
+    return bits
 
 
 def packed(bits: Array, channel_axis: int) -> Array:
@@ -28,12 +41,18 @@ def packed(bits: Array, channel_axis: int) -> Array:
 
 
 def forward(
-    input: Array, gamma: Array | None, beta: Array | None, epsilon: float, channel_axis: int
+    input: Array,
+    gamma: Array | None,
+    beta: Array | None,
+    epsilon: float,
+    channel_axis: int,
+    upper_bound: float | None = None,
 ) -> tuple[Array, Array, Array, Array]:
     """(activated, mean, variance, mask) from batch_norm_training."""
     plain = ng.batch_norm_training(input, gamma, beta, epsilon=epsilon, channel_axis=channel_axis)
-    activated = relu(plain.normalized)
-    return activated, plain.mean, plain.variance, packed(activated != 0, channel_axis)
+    activated = relu(plain.normalized, upper_bound)
+    bits = passing(activated, upper_bound)
+    return activated, plain.mean, plain.variance, packed(bits, channel_axis)
 
 
 def backward(

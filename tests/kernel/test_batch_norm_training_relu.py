@@ -56,13 +56,26 @@ def test_is_training_and_a_relu(sample: Sample) -> None:
     assert_composed(sample.training(), sample.options, str(sample))
 
 
+@pytest.mark.parametrize("upper_bound", [6.0, 0.7])
+@pytest.mark.parametrize("sample", SAMPLES, ids=str)
+def test_is_training_and_a_bounded_relu(sample: Sample, upper_bound: float) -> None:
+    options = {**sample.options, "upper_bound": upper_bound}
+    assert_composed(sample.training(), options, f"{sample}, {upper_bound}")
+
+
+@pytest.mark.parametrize("upper_bound", [None, 0.7], ids=["relu", "bounded"])
 @pytest.mark.parametrize(("shape", "channel_axis"), SHAPES, ids=str)
 @pytest.mark.parametrize(("data_type", "channel_type"), TYPE_PAIRS)
 def test_masks_of_every_form(
-    shape: tuple[int, ...], channel_axis: int, data_type: str, channel_type: str
+    shape: tuple[int, ...],
+    channel_axis: int,
+    data_type: str,
+    channel_type: str,
+    upper_bound: float | None,
 ) -> None:
     sample = Sample(shape, data_type, channel_type, channel_axis, seed=111)
-    result = assert_composed(sample.training(), sample.options, str(sample))
+    options = {**sample.options, "upper_bound": upper_bound}
+    result = assert_composed(sample.training(), options, str(sample))
     axis = channel_axis % len(shape)
     outer, inner = math.prod(shape[:axis]), math.prod(shape[axis + 1 :])
     last = axis + 1 == len(shape)
@@ -82,7 +95,10 @@ def test_the_mask_does_not_depend_on_strides(
     sample = Sample(shape, data_type, channel_type, seed=112)
     arguments = sample.training()
     for name, view in arrangements(arguments.input):
-        assert_composed(arguments._replace(input=view), sample.options, f"{sample}, {name}")
+        for upper_bound in (None, 0.7):
+            options = {**sample.options, "upper_bound": upper_bound}
+            what = f"{sample}, {name}, {upper_bound}"
+            assert_composed(arguments._replace(input=view), options, what)
 
 
 @pytest.mark.parametrize("inner", [1, 2, 5, 8, 9, 23, 49, 64, 65, 200, 1000])
@@ -152,12 +168,16 @@ def test_threads_share_bytes_without_losing_bits(
 # ---- special values ------------------------------------------------------------------------------
 
 
-def through(values: Array, channel_axis: int = 1) -> Any:
+def through(values: Array, channel_axis: int = 1, upper_bound: float | None = None) -> Any:
     """Outputs for which normalized is beta, of one element per channel: any value at all."""
     shape = [1] * 3
     shape[channel_axis] = len(values)
     return ng.batch_norm_training_relu(
-        np.zeros(shape, values.dtype), None, values, channel_axis=channel_axis
+        np.zeros(shape, values.dtype),
+        None,
+        values,
+        channel_axis=channel_axis,
+        upper_bound=upper_bound,
     )
 
 
@@ -177,6 +197,71 @@ def test_special_values(name: str, channel_axis: int) -> None:
         assert result.mask.tolist() == [np.packbits(passes, bitorder="little").tolist()]
     else:
         assert result.mask.tolist() == [[[int(bit)] for bit in passes]]
+
+
+@pytest.mark.parametrize("channel_axis", [1, 2])
+@pytest.mark.parametrize("name", REAL_TYPES)
+def test_special_values_beside_a_bound(name: str, channel_axis: int) -> None:
+    """What has reached the bound becomes the bound and has no bit, and so does infinity."""
+    dtype = REAL_TYPES[name].dtype
+    values = np.array([np.nan, -0.0, -np.inf, np.inf, 0.5, 6, 5.5, 6.5, 1e4, -6]).astype(dtype)
+    expected = np.array([np.nan, 0, 0, 6, 0.5, 6, 5.5, 6, 6, 0]).astype(dtype)
+    passes = [True, False, False, False, True, False, True, False, False, False]
+    result = through(values, channel_axis, 6.0)
+    assert_same_bits(result.activated.ravel(), expected, name)
+    if channel_axis == 2:
+        assert result.mask.tolist() == [np.packbits(passes, bitorder="little").tolist()]
+    else:
+        assert result.mask.tolist() == [[[int(bit)] for bit in passes]]
+
+
+@pytest.mark.parametrize("upper_bound", [6.0, 0.7, 1.0, 1 + 2**-7, 1 + 2**-10, 2**-14, "least"])
+@pytest.mark.parametrize("data_type", ["f16", "bf16"])
+def test_what_is_rounded_to_the_bound_does_not_pass(data_type: str, upper_bound: Any) -> None:
+    """The bit is that of the stored number, on either side of the tie below the bound."""
+    real_type = REAL_TYPES[data_type]
+    if upper_bound == "least":
+        upper_bound = float(real_type.smallest)
+    bound = np.array(upper_bound).astype(real_type.dtype)
+    below = (bound.view(np.uint16) - np.uint16(1)).view(real_type.dtype)
+    middle = np.float32((float(bound) + float(below)) / 2)
+    infinity = np.float32(np.inf)
+    beta = np.array(
+        [np.nextafter(middle, -infinity), middle, np.nextafter(middle, infinity), bound, 2 * bound],
+        np.float32,
+    )
+    result = ng.batch_norm_training_relu(
+        np.zeros((1, 5, 1), real_type.dtype), None, beta, upper_bound=upper_bound
+    )
+    stored = beta.astype(real_type.dtype)
+    expected = np.where(stored >= bound, bound, stored)
+    assert_same_bits(result.activated.ravel(), expected, data_type)
+    assert stored[0] == below, "the first is just on the side of what passes"
+    assert stored[2] == bound
+    bits = relu.passing(expected, upper_bound)
+    assert result.mask.ravel().tolist() == bits.astype(int).tolist()
+
+
+@pytest.mark.parametrize("upper_bound", [0.0, -1.0, np.nan, np.inf, -np.inf])
+def test_a_bound_that_is_none_is_refused_each_time(upper_bound: float) -> None:
+    arguments = Sample((4, 3, 5), seed=119).training()
+    ng.batch_norm_training_relu(*arguments)
+    for _ in range(2):
+        with pytest.raises(ng.NodeValidationFailure, match=r"\[C13\] upper_bound: "):
+            ng.batch_norm_training_relu(*arguments, upper_bound=upper_bound)
+    with pytest.raises(TypeError, match=r"^upper_bound: expected a real number, got '6'"):
+        ng.batch_norm_training_relu(*arguments, upper_bound="6")
+
+
+def test_calls_with_and_without_a_bound_are_not_taken_for_each_other() -> None:
+    arguments = Sample((4, 3, 5), seed=120).training()
+    with_bounds = [
+        ng.batch_norm_training_relu(*arguments, upper_bound=bound) for bound in (0.5, None, 0.25)
+    ]
+    largest = [float(result.activated.max()) for result in with_bounds]
+    assert largest[0] == 0.5
+    assert largest[1] > 0.5
+    assert largest[2] == 0.25
 
 
 @pytest.mark.parametrize(("data_type", "channel_type"), [("f16", "f32"), ("bf16", "f32")])

@@ -28,12 +28,13 @@ EVERY_FUNCTION = pytest.mark.parametrize("function", INPUTS)
 def options_of(function: str) -> dict[str, Any]:
     """A value for each parameter behind the inputs, in their order; none is the default."""
     options: dict[str, Any] = {"epsilon": 0.5, "channel_axis": -2}
-    has_statistics = function in ("batch_norm_training", "batch_norm_training_relu")
-    statistics = {"statistics_type": "f64"} if has_statistics else {}
-    options |= statistics
+    op = next(signature.op for signature in ALL if signature.function.__name__ == function)
+    values = {"statistics_type": "f64", "upper_bound": 0.5}
+    optional = {name: values[name] for name in op.optional_attributes}
+    options |= optional
     options["out"] = np.empty(SAMPLE.shape, np.float32)
     if function != "batch_norm_inference":
-        result = getattr(ng, function)(**INPUTS[function], **statistics)
+        result = getattr(ng, function)(**INPUTS[function], **optional)
         options |= {"out": tuple(map(np.empty_like, result)), "outputs": result._fields}
     options |= {"num_threads": 1, "implementation": ng.implementations()[-1]}
     return {**options, **reduction_of(function)}

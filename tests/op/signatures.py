@@ -100,15 +100,24 @@ ATTRIBUTES: dict[str, dict[str, str]] = {
         }
         for signature in (TRAINING, RELU)
     },
+    "Relu": {"upper_bound": "number"},
+    "ReluBackprop": {"upper_bound": "number"},
     "Sum": {"kept_axes": "axes"},
     "Mean": {"kept_axes": "axes"},
     "Broadcast": {"axes": "axes"},
     "MeanBackprop": {"axes": "axes"},
     "Convert": {"element_type": "element type"},
     "MatrixMultiply": {"transpose_left": "flag", "transpose_right": "flag"},
-    "ReluMask": {"channel_axis": "integer"},
+    "ReluMask": {"channel_axis": "integer", "upper_bound": "number"},
     "ReluMaskSelect": {"channel_axis": "integer"},
 }
+
+
+for bounded in (RELU.name,):
+    ATTRIBUTES[bounded]["upper_bound"] = "number"
+
+#: The attributes that a node need not have.
+OPTIONAL_ATTRIBUTES = ("statistics_type", "upper_bound")
 
 
 def parametrize(*signatures: Signature) -> pytest.MarkDecorator:
@@ -119,6 +128,7 @@ def parametrize(*signatures: Signature) -> pytest.MarkDecorator:
 EVERY_OP = parametrize(*ALL)
 EVERY_BACKPROP = parametrize(BACKPROP, INFERENCE_BACKPROP, RELU_BACKPROP)
 EVERY_STATISTICS = parametrize(TRAINING, RELU)
+EVERY_RELU = parametrize(RELU)
 EVERY_VECTOR = pytest.mark.parametrize(
     ("signature", "vector"),
     [

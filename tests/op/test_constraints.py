@@ -12,6 +12,7 @@ import normgraph as ng
 from .signatures import (
     EVERY_BACKPROP,
     EVERY_OP,
+    EVERY_RELU,
     EVERY_STATISTICS,
     EVERY_VECTOR,
     INFERENCE,
@@ -594,6 +595,48 @@ def test_c12_needs_c6_c7_and_c9() -> None:
     assert set(inputs.violations()) == {"C7"}
     inputs = Inputs(RELU_BACKPROP, shapes=([2, 64, 7], [32]), **wrong)
     assert set(inputs.violations()) == {"C9"}
+
+
+# ---- C13: the upper bound of a ReLU -------------------------------------------------------------
+
+#: Of each type: a bound that it has, one that is 0 in it, one that is infinite.
+BOUNDS = {
+    "f16": (2**-25 * 1.01, 2**-25, 65520.0),
+    "bf16": (2**-134 * 1.01, 2**-134, float.fromhex("0x1.ffp127")),
+    "f32": (2**-150 * 1.01, 2**-150, float.fromhex("0x1.ffffffp127")),
+    "f64": (5e-324, 0.0, math.inf),
+}
+
+
+@EVERY_RELU
+@pytest.mark.parametrize("bound", [0.0, -0.0, -1.0, math.nan, math.inf, -math.inf])
+def test_c13_upper_bound_is_finite_and_positive(signature: Signature, bound: float) -> None:
+    text = f"upper_bound: expected a finite number > 0 when rounded to f32, got {bound:g}"
+    assert Inputs(signature).violations(upper_bound=bound) == {"C13": text}
+    inputs = Inputs(signature, ("dynamic", "dynamic"))
+    text = text.replace(" when rounded to f32", "")
+    assert inputs.violations(upper_bound=bound) == {"C13": text}
+
+
+@EVERY_RELU
+@pytest.mark.parametrize("data_type", REAL_TYPES)
+def test_c13_of_the_rounded_bound(signature: Signature, data_type: str) -> None:
+    least, *wrong = BOUNDS[data_type]
+    inputs = Inputs(signature, (data_type, data_type))
+    for bound in (least, 6.0, math.nextafter(wrong[1], 0)):
+        assert inputs.node(upper_bound=bound).upper_bound == bound
+    for bound in wrong:
+        text = f"expected a finite number > 0 when rounded to {data_type}, got "
+        assert text in inputs.violations(upper_bound=bound)["C13"]
+
+
+@EVERY_RELU
+def test_c13_without_a_bound(signature: Signature) -> None:
+    node = Inputs(signature).node(upper_bound=None)
+    assert node.upper_bound is None
+    assert "upper_bound" not in node.attributes
+    with_bound = Inputs(signature).node(upper_bound=6)
+    assert with_bound.attributes["upper_bound"] == 6.0
 
 
 # ---- all at once --------------------------------------------------------------------------------

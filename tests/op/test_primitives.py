@@ -101,6 +101,7 @@ def test_masks() -> None:
     data = value("f32", [2, 3, 5, 4])
     assert inferred(ng.op.ReluMask(data)) == "u8{2,3,3}"
     assert inferred(ng.op.ReluMask(data, -1)) == "u8{30,1}"
+    assert inferred(ng.op.ReluMask(data, -1, 6.0)) == "u8{30,1}"
     mask = value("u8", [2, 3, 3])
     assert inferred(ng.op.ReluMaskSelect(data, mask)) == "f32{2,3,5,4}"
 
@@ -191,6 +192,27 @@ def test_p6_and_p7_of_matrix_products() -> None:
     assert texts == {"P7": "the inner lengths: expected one for both, got 3 of left and 4 of right"}
     for flags in ({"transpose_left": True}, {"transpose_right": True}):
         violations(ng.op.MatrixMultiply, ("f32", [2, 3]), ("f32", [3, 4]), **flags)
+
+
+@pytest.mark.parametrize("op", ["Relu", "ReluBackprop"])
+@pytest.mark.parametrize("bound", [0.0, -1.0, float("nan"), float("inf")])
+def test_p8_upper_bound_is_finite_and_positive(op: str, bound: float) -> None:
+    inputs = [("f16", [2])] * (1 if op == "Relu" else 2)
+    expected = {
+        "P8": f"upper_bound: expected a finite number > 0 when rounded to f16, got {bound:g}"
+    }
+    assert violations(getattr(ng.op, op), *inputs, upper_bound=bound) == expected
+    unknown = [("dynamic", None)] * len(inputs)
+    assert set(violations(getattr(ng.op, op), *unknown, upper_bound=bound)) == {"P8"}
+
+
+@pytest.mark.parametrize("bound", [2.0**-25, 65520.0])
+def test_p8_of_the_rounded_bound(bound: float) -> None:
+    assert set(violations(ng.op.Relu, ("f16", [2]), upper_bound=bound)) == {"P8"}
+    assert set(violations(ng.op.ReluMask, ("f16", [2, 3]), upper_bound=bound)) == {"C13"}
+    for element_type in ("bf16", "f32", "f64", "dynamic"):
+        node = ng.op.Relu(ng.Parameter(element_type, [2]), bound)
+        assert node.attributes == {"upper_bound": bound}
 
 
 def test_masks_have_the_constraints_of_the_family() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 import normgraph as ng
 
-from .signatures import ALL, ATTRIBUTES, INPUTS
+from .signatures import ALL, ATTRIBUTES, INPUTS, OPTIONAL_ATTRIBUTES
 
 EVERY_OP = pytest.mark.parametrize("op", INPUTS)
 FUNCTIONS = {
@@ -46,8 +46,9 @@ def test_a_class_tells_its_signature(op: str) -> None:
     assert tuple(value.name for value in node.outputs) == op_class.output_names
     is_given = [name for name in ATTRIBUTES[op] if name not in op_class.optional_attributes]
     assert list(node.attributes) == is_given
-    has_statistics = op in ("BatchNormTraining", "BatchNormTrainingRelu")
-    assert op_class.optional_attributes == (("statistics_type",) if has_statistics else ())
+    optional = tuple(name for name in ATTRIBUTES[op] if name in OPTIONAL_ATTRIBUTES)
+    assert op_class.optional_attributes == optional
+    assert all(getattr(node, name) is None for name in optional)
 
 
 @pytest.mark.parametrize("signature", ALL, ids=lambda signature: str(signature.op.__name__))
@@ -136,4 +137,6 @@ def test_documentation_of_the_family(signature: Any) -> None:
         expected |= {"C3", "C7"}
     if "mask" in signature.inputs:
         expected |= {"C11", "C12"}
+    if "upper_bound" in attributes:
+        expected |= {"C13"}
     assert labels == expected

@@ -177,6 +177,36 @@ def test_relu_lets_pass_what_is_positive() -> None:
     assert gradient.tolist() == [0, 0, 0, 3, 3]
 
 
+def test_relu_with_an_upper_bound_lets_pass_what_is_below_it() -> None:
+    x = ng.Parameter("f32", [7], name="x")
+    function = ng.gradients(ng.Function([ng.op.Relu(x, 6.0)], [x]))
+    values = np.array([-1, -0.0, 0, 2, 6, 7, np.nan], np.float32)
+    (gradient,) = ng.compile(function)(values, np.full(7, 3, np.float32))
+    assert gradient.tolist() == [0, 0, 0, 3, 0, 0, 3]
+
+
+@pytest.mark.parametrize("is_fused", [False, True])
+def test_a_network_with_relu6_by_differences(is_fused: bool) -> None:
+    """Far from its ends, where it bends, and beyond both."""
+    x = ng.Parameter("f64", [6, 3, 2], name="x")
+    vectors = [ng.Parameter("f64", [3], name=name) for name in ("gamma", "beta")]
+    if is_fused:
+        norm = ng.op.BatchNormTrainingRelu(x, *vectors, upper_bound=0.8)
+        activated = norm.output(0)
+    else:
+        norm = ng.op.BatchNormTraining(x, *vectors)
+        activated = ng.op.Relu(norm.output(0), 0.8)
+    function = ng.Function([ng.op.Multiply(activated, x), *norm.outputs[1:3]], [x, *vectors])
+    random = np.random.default_rng(8)
+    arguments = [random.standard_normal((6, 3, 2)), random.uniform(1, 2, 3), np.full(3, 0.4)]
+    values = ng.batch_norm_training(*arguments).normalized
+    assert np.abs(values).min() > 0.01
+    assert np.abs(values - 0.8).min() > 0.01
+    for beyond in (values < 0, values > 0.8, (values > 0) & (values < 0.8)):
+        assert beyond.sum() > 3
+    check_by_differences(function, arguments)
+
+
 # ---- what is a function of what ------------------------------------------------------------------
 
 

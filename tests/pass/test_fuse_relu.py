@@ -19,11 +19,13 @@ class Layer(NamedTuple):
     relu: ng.Node
 
 
-def make_layer(data_type: str = "f32", channel_axis: int = 1) -> Layer:
+def make_layer(
+    data_type: str = "f32", channel_axis: int = 1, upper_bound: float | None = None
+) -> Layer:
     x = ng.Parameter(data_type, [None, None, None], name="x")
     vectors = [ng.Parameter("f32", [None], name=name) for name in ("gamma", "beta")]
     norm = ng.op.BatchNormTraining(x, *vectors, channel_axis=channel_axis, name="norm")
-    return Layer([x, *vectors], norm, ng.op.Relu(norm.output(0), name="relu"))
+    return Layer([x, *vectors], norm, ng.op.Relu(norm.output(0), upper_bound, name="relu"))
 
 
 def training_step(layer: Layer) -> ng.Function:
@@ -39,11 +41,18 @@ def kinds(function: ng.Function) -> set[str]:
 
 @pytest.mark.parametrize("data_type", ["f32", "bf16"])
 @pytest.mark.parametrize("channel_axis", [1, -1])
+@pytest.mark.parametrize("upper_bound", [None, 0.7])
 def test_forward_and_backward_are_fused_and_give_the_same_bits(
-    data_type: str, channel_axis: int
+    data_type: str, channel_axis: int, upper_bound: float | None
 ) -> None:
-    function = training_step(make_layer(data_type, channel_axis))
+    function = training_step(make_layer(data_type, channel_axis, upper_bound))
     fused = ng.fuse_relu(function)
+    bounds = [
+        node.attributes.get("upper_bound")
+        for node in fused.nodes
+        if node.type_name == "BatchNormTrainingRelu"
+    ]
+    assert bounds == [upper_bound]
     assert {"BatchNormTraining", "Relu", "ReluBackprop"} <= kinds(function)
     gone = {"BatchNormTraining", "BatchNormTrainingBackprop", "Relu", "ReluBackprop"}
     assert not gone & kinds(fused)
@@ -73,6 +82,45 @@ def test_what_is_read_before_the_relu_stays() -> None:
         function = ng.Function([layer.relu, read], [*layer.parameters, delta])
         is_fused = "BatchNormTrainingRelu" in kinds(ng.fuse_relu(function))
         assert is_fused == (values[0] == normalized)
+
+
+def test_relus_with_different_bounds_stay() -> None:
+    """What one of them has made of the values is not what the other one needs."""
+    layer = make_layer(upper_bound=6.0)
+    normalized, activated = layer.norm.output(0), layer.relu.output(0)
+    delta = ng.Parameter("f32", [None, None, None], name="delta")
+    for other in (
+        ng.op.Relu(normalized),
+        ng.op.Relu(normalized, 5.0),
+        ng.op.ReluBackprop(normalized, delta),
+        ng.op.ReluBackprop(normalized, delta, 5.0),
+    ):
+        function = ng.Function([activated, other], [*layer.parameters, delta])
+        assert "BatchNormTrainingRelu" not in kinds(ng.fuse_relu(function))
+    for same in (ng.op.Relu(normalized, 6.0), ng.op.ReluBackprop(normalized, delta, 6.0)):
+        function = ng.Function([activated, same], [*layer.parameters, delta])
+        assert "BatchNormTrainingRelu" in kinds(ng.fuse_relu(function))
+
+
+def test_a_second_relu_stays_unless_its_bound_is_the_same() -> None:
+    layer = make_layer(upper_bound=6.0)
+    activated = layer.relu.output(0)
+    for bound in (None, 5.0, 6.0):
+        function = ng.Function([ng.op.Relu(activated, bound)], layer.parameters)
+        assert ("Relu" in kinds(ng.fuse_relu(function))) == (bound != 6.0)
+
+
+def test_a_gradient_with_another_bound_stays() -> None:
+    layer = make_layer(upper_bound=6.0)
+    activated, mean, variance = layer.relu.output(0), *layer.norm.outputs[1:]
+    x, gamma, beta = layer.parameters
+    delta = ng.Parameter("f32", [None, None, None], name="delta")
+    for bound in (None, 5.0, 6.0):
+        blocked = ng.op.ReluBackprop(activated, delta, bound)
+        node = ng.op.BatchNormTrainingBackprop(x, gamma, beta, mean, variance, blocked)
+        function = ng.Function([activated, *node.outputs], [*layer.parameters, delta])
+        is_fused = "BatchNormTrainingReluBackprop" in kinds(ng.fuse_relu(function))
+        assert is_fused == (bound == 6.0)
 
 
 def test_a_backward_op_of_another_layer_stays() -> None:

@@ -57,6 +57,19 @@ def test_results_keep_their_types_and_their_bits(data_type: str, op: str) -> Non
             assert_same_bits(value, expected[index], f"{data_type} {op} {backend} {index}")
 
 
+def test_a_bound_is_kept() -> None:
+    x = ng.Parameter("bf16", [4, 3], name="x")
+    vector = ng.Parameter("bf16", [3], name="vector")
+    norm = ng.op.BatchNormTrainingRelu(x, vector, vector, upper_bound=6.0, name="norm")
+    wide = ng.widen_statistics(ng.Function(norm.outputs, [x, vector]))
+    assert wide.results[0].node.attributes == {
+        "epsilon": 1e-5,
+        "channel_axis": 1,
+        "statistics_type": ng.element.f32,
+        "upper_bound": 6.0,
+    }
+
+
 @pytest.mark.parametrize("op", ["BatchNormTraining", "BatchNormTrainingRelu"])
 @pytest.mark.parametrize(
     ("data_type", "mean", "deviation"), [("bf16", 100, 1), ("f16", 100, 1), ("f16", 0, 300)]

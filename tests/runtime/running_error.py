@@ -118,12 +118,24 @@ def _negate(node: ng.Node, value: Value) -> Value:
     return Value(-value.value, value.error)
 
 
+def _bound(node: ng.Node, index: int = 0) -> float:
+    """The upper bound of a ReLU, rounded to the type of its data."""
+    bound = node.attributes.get("upper_bound")
+    if bound is None:
+        return float("inf")
+    return float(np.array(bound).astype(node.input(index).element_type.dtype))
+
+
 def _relu(node: ng.Node, value: Value) -> Value:
-    return Value(np.maximum(value.value, 0), value.error)
+    return Value(np.clip(value.value, 0, _bound(node)), value.error)
 
 
 def _relu_backprop(node: ng.Node, value: Value, delta: Value) -> Value:
-    return _select(value.value > 0, np.abs(value.value) < value.error, delta)
+    bound = _bound(node)
+    is_open = np.abs(value.value) < value.error
+    if np.isfinite(bound):
+        is_open |= np.abs(value.value - bound) < value.error
+    return _select((value.value > 0) & (value.value < bound), is_open, delta)
 
 
 def _select(passes: Array, is_open: Array, delta: Value) -> Value:
@@ -199,7 +211,11 @@ def _matrix_multiply(node: ng.Node, left: Value, right: Value) -> Value:
 
 
 def _relu_mask(node: ng.Node, value: Value) -> Value:
-    return Value(value.value != 0, np.abs(value.value) <= value.error)
+    bound = _bound(node)
+    is_open = np.abs(value.value) <= value.error
+    if np.isfinite(bound):
+        is_open |= np.abs(value.value - bound) <= value.error
+    return Value((value.value != 0) & (value.value < bound), is_open)
 
 
 def _unpacked(mask: Array, shape: tuple[int, ...], channel_axis: int) -> Array:

@@ -12,6 +12,7 @@ import pytest
 
 import normgraph as ng
 
+from ..kernel import relu
 from ..kernel.comparison import assert_same_bits
 from .graphs import BACKENDS, Array, normals, parameters, results_of
 
@@ -277,14 +278,47 @@ MASKED = [((3, 5, 7, 9), 1), ((3, 5, 7, 9), -1), ((6, 13), 1), ((2, 3, 0), 1), (
 
 @EVERY_BACKEND
 @EVERY_TYPE
+@pytest.mark.parametrize("upper_bound", [0.7, 1.0, 65000.0])
+def test_relus_with_an_upper_bound(upper_bound: float, element_type: str, backend: str) -> None:
+    """The bound is rounded to the type; what has reached it lets no gradient pass."""
+    dtype = DTYPES[element_type]
+    bound = np.array(upper_bound).astype(dtype)
+    near = [np.nextafter(bound, np.zeros((), dtype)), bound, min(2 * float(bound), 65504.0)]
+    special = [np.nan, np.inf, -np.inf, 0, -0.0, -1, 0.5, 1, *near]
+    value = np.concatenate([np.array(special).astype(dtype), normals((90,), 19, dtype)])
+    delta = normals(value.shape, 20, dtype)
+    delta[:3] = [1, np.nan, np.inf]
+    inputs = parameters("value delta", None, element_type)
+    activated = ng.op.Relu(inputs[0], upper_bound)
+    nodes = [
+        activated,
+        ng.op.ReluBackprop(inputs[0], inputs[1], upper_bound),
+        ng.op.ReluBackprop(activated, inputs[1], upper_bound),
+    ]
+    results = results_of(nodes, inputs, value, delta, backend=backend)
+    expected = relu.relu(value, upper_bound)
+    passing = relu.passing(expected, upper_bound)
+    assert 10 < passing.sum() < 90
+    assert_same_bits(results[0], expected, "activated")
+    for gradient in results[1:]:
+        assert_same_bits(gradient, np.where(passing, delta, np.zeros_like(delta)), "gradient")
+
+
+@EVERY_BACKEND
+@EVERY_TYPE
+@pytest.mark.parametrize("upper_bound", [None, 0.7])
 @pytest.mark.parametrize(("shape", "channel_axis"), MASKED)
 def test_relu_masks_pack_bits(
-    shape: tuple[int, ...], channel_axis: int, element_type: str, backend: str
+    shape: tuple[int, ...],
+    channel_axis: int,
+    upper_bound: float | None,
+    element_type: str,
+    backend: str,
 ) -> None:
-    value = np.maximum(normals(shape, 14), 0).astype(DTYPES[element_type])
+    value = relu.relu(normals(shape, 14).astype(DTYPES[element_type]), upper_bound)
     delta = normals(shape, 15, DTYPES[element_type])
     inputs = parameters("value delta", None, element_type)
-    mask = ng.op.ReluMask(inputs[0], channel_axis)
+    mask = ng.op.ReluMask(inputs[0], channel_axis, upper_bound)
     chosen = ng.op.ReluMaskSelect(inputs[1], mask, channel_axis)
     packed, selected = results_of([mask, chosen], inputs, value, delta, backend=backend)
     axis = channel_axis % len(shape)
@@ -293,9 +327,10 @@ def test_relu_masks_pack_bits(
     inner_shape = (
         (outer, shape[axis]) if is_last else (outer, shape[axis], math.prod(shape[axis + 1 :]))
     )
-    bits = (value != 0).reshape(inner_shape)
-    np.testing.assert_array_equal(packed, np.packbits(bits, axis=-1, bitorder="little"))
-    assert_same_bits(selected, np.where(value != 0, delta, np.zeros_like(delta)), "selected")
+    bits = relu.passing(value, upper_bound)
+    expected = np.packbits(bits.reshape(inner_shape), axis=-1, bitorder="little")
+    np.testing.assert_array_equal(packed, expected)
+    assert_same_bits(selected, np.where(bits, delta, np.zeros_like(delta)), "selected")
 
 
 def test_a_wider_value_does_not_overwrite_what_is_still_read() -> None:

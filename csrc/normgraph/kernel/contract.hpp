@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 
 #include "normgraph/kernel/element_type.hpp"
@@ -53,6 +54,9 @@ struct ReluMask {
     std::byte* address = nullptr;
 };
 
+/// Stands for the upper bound of a ReLU that has none: nothing compares with it.
+inline constexpr double no_upper_bound = std::numeric_limits<double>::quiet_NaN();
+
 /// The channels from begin up to end, a part of a problem: threads share a problem by its channels.
 /// The order of summation is that of the whole problem, whatever the part. Where channels share
 /// bytes of a ReluMask that is written, begin is a multiple of 8, and so is end unless it is the
@@ -71,9 +75,9 @@ inline ChannelRange all_channels(const Problem& problem) {
 /// normalized = gamma · (input − mean) / √(variance + epsilon) + beta, mean and variance (biased,
 /// 1/n) over all axes but the channel axis. At least one element per channel.
 ///
-/// With applies_relu, each y, rounded to its type, becomes +0 if y <= 0 and stays else (NaN stays),
-/// and the mask's bits are 1 where the result is not 0. Both outputs may be absent; a mask needs
-/// applies_relu.
+/// With applies_relu, each y, rounded to its type, becomes +0 if y <= 0, upper_bound, rounded to
+/// the same type, if y has reached it, and stays else (NaN stays); the mask's bits are 1 where y
+/// stays. Both outputs may be absent; a mask needs applies_relu.
 struct BatchNormTrainingArguments {
     Problem problem;
     ConstTensor input;
@@ -82,6 +86,7 @@ struct BatchNormTrainingArguments {
     ChannelVector mean, variance;
     bool applies_relu = false;  ///< BatchNormTrainingRelu
     ReluMask mask{};
+    double upper_bound = no_upper_bound;  ///< of the ReLU; finite and > 0 in the data's type
     /// [2][channel]: mean and variance of a batch of which input is a part, in place of its own.
     const double* statistics = nullptr;
 };

@@ -20,6 +20,7 @@ enum class ElementWiseOperation : std::uint8_t {
     subtract,
     multiply,
     divide,
+    minimum,        ///< second where second < first, else first (a NaN of first stays)
     relu_backprop,  ///< first, second: +0 where first <= 0, whatever second holds, else second
     negate,
     square_root,
@@ -27,7 +28,7 @@ enum class ElementWiseOperation : std::uint8_t {
     convert,  ///< to the result's type, rounded once, to nearest even
 };
 
-inline constexpr std::size_t binary_operation_count = 5;
+inline constexpr std::size_t binary_operation_count = 6;
 inline constexpr std::size_t unary_operation_count = 3;
 
 constexpr bool is_binary(ElementWiseOperation operation) {
@@ -93,13 +94,15 @@ struct MatrixMultiplyArguments {
     Tensor result;      ///< strides of i and j; overlaps neither
 };
 
-/// The bits of a ReluMask (relu_mask.hpp): 1 where activated is not 0.
+/// The bits of a ReluMask (relu_mask.hpp): 1 where activated is not 0 and has not reached the upper
+/// bound, rounded to its type.
 struct ReluMaskArguments {
     std::span<const std::int64_t> shape;
     std::int64_t channel_axis;  ///< 0 <= channel_axis < rank
     ElementType type;
     ConstTensor activated;
     ReluMask mask;
+    double upper_bound = no_upper_bound;
 };
 
 /// result = delta where the mask's bit is 1, +0 elsewhere.

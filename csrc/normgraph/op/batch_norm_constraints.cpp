@@ -13,6 +13,7 @@
 #include "normgraph/op/input_count.hpp"
 #include "normgraph/op/relu_mask.hpp"
 #include "normgraph/op/report.hpp"
+#include "normgraph/op/upper_bound.hpp"
 
 namespace normgraph::op {
 
@@ -476,6 +477,16 @@ Result check_mask_shape(const NamedTensors& masks, const PartialShape& data,
     return std::nullopt;
 }
 
+// ---- the ReLU -----------------------------------------------------------------------------------
+
+// C13: upper_bound, rounded to input's element type, is finite and > 0.
+Result check_upper_bound(std::optional<double> upper_bound, element::Type data) {
+    if (std::optional<std::string> fault = fault_of_upper_bound(upper_bound, data)) {
+        return Violation{"C13", *std::move(fault)};
+    }
+    return std::nullopt;
+}
+
 // ---- what follows for the outputs ---------------------------------------------------------------
 
 /// Types of vectors may leave several for the data: f32 ones say little.
@@ -545,7 +556,8 @@ std::optional<Shapes> check_shapes(const Inputs& inputs, std::int64_t channel_ax
 
 }  // namespace
 
-std::vector<std::string_view> constraints_of(SignatureView signature, bool has_epsilon) {
+std::vector<std::string_view> constraints_of(SignatureView signature, bool has_epsilon,
+                                             bool has_upper_bound) {
     const bool has_input = has(signature.inputs, Role::input);
     const bool has_delta = has(signature.inputs, Role::delta);
     const bool has_vectors = std::ranges::any_of(signature.inputs, is_channel_vector, &Port::role);
@@ -561,7 +573,8 @@ std::vector<std::string_view> constraints_of(SignatureView signature, bool has_e
                                                            {"C9", has_vectors},
                                                            {"C10", true},
                                                            {"C11", has_mask},
-                                                           {"C12", has_mask}};
+                                                           {"C12", has_mask},
+                                                           {"C13", has_upper_bound}};
     std::vector<std::string_view> labels;
     for (const auto& [label, applies] : of_family) {
         if (applies) {
@@ -587,7 +600,7 @@ Result check_epsilon(double epsilon) {
 std::vector<TensorType> infer_batch_norm(std::string_view type_name, SignatureView signature,
                                          const std::vector<TensorType>& inputs,
                                          const BatchNormAttributes& attributes) {
-    const auto& [epsilon, channel_axis, statistics_type] = attributes;
+    const auto& [epsilon, channel_axis, statistics_type, upper_bound] = attributes;
     Inputs parts = sort_into_parts(type_name, signature.inputs, inputs);
     const TensorType of_statistics{statistics_type.value_or(element::dynamic),
                                    PartialShape::dynamic(1)};
@@ -606,6 +619,7 @@ std::vector<TensorType> infer_batch_norm(std::string_view type_name, SignatureVi
         report.holds(
             check_mask_shape(parts.masks, shapes->data, channel_axis, shapes->channels));  // C12
     }
+    report.holds(check_upper_bound(upper_bound, infer_data_type(parts)));  // C13
     report.throw_if_violated(type_name);
 
     const auto& [data, channels] = shapes.value();

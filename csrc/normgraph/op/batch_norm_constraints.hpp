@@ -11,7 +11,7 @@
 
 namespace normgraph::op {
 
-/// The constraints C1 to C12 (see constraints.hpp). An op has those that speak of what it has: see
+/// The constraints C1 to C13 (see constraints.hpp). An op has those that speak of what it has: see
 /// `constraints_of`.
 ///
 /// The data inputs are input and the gradient, the channel vectors all others but mask. A
@@ -20,7 +20,8 @@ namespace normgraph::op {
 /// C10 needs C9; C12 needs C6, C7 and C9.
 
 /// The labels of the constraints of an op with this signature.
-std::vector<std::string_view> constraints_of(SignatureView signature, bool has_epsilon);
+std::vector<std::string_view> constraints_of(SignatureView signature, bool has_epsilon,
+                                             bool has_upper_bound);
 
 /// C4 on one vector: whether one with this role and type goes with data of this type.
 bool vector_type_fits(Role role, element::Type vector, element::Type data);
@@ -28,12 +29,12 @@ bool vector_type_fits(Role role, element::Type vector, element::Type data);
 /// C1 on its own, for what sets epsilon after construction.
 std::optional<Violation> check_epsilon(double epsilon);
 
-/// The values of an op's attributes; nullopt stands for the type of gamma and beta, and for an op
-/// without statistics among its outputs.
+/// The values of an op's attributes; nullopt where it has no such attribute.
 struct BatchNormAttributes {
     double epsilon;
     std::int64_t channel_axis;
-    std::optional<element::Type> statistics_type = std::nullopt;
+    std::optional<element::Type> statistics_type = std::nullopt;  ///< or that of gamma and beta
+    std::optional<double> upper_bound = std::nullopt;             ///< or none
 };
 
 /// Checks every constraint and merges what the inputs know of each other: element types in both

@@ -3,6 +3,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,6 +13,7 @@
 
 #include "normgraph/op/batch_norm_constraints.hpp"
 #include "normgraph/op/op_node.hpp"
+#include "normgraph/op/upper_bound.hpp"
 
 namespace normgraph::op {
 
@@ -71,6 +73,7 @@ public:
     std::int64_t channel_axis() const noexcept { return channel_axis_; }
 
     virtual SignatureView ports() const noexcept = 0;
+    virtual BatchNormAttributes batch_norm_attributes() const noexcept = 0;
     /// The source of the first input with this role, which the op has.
     const Output& source(Role role) const { return input_values()[index_of(ports().inputs, role)]; }
 
@@ -112,6 +115,31 @@ private:
     std::optional<element::Type> statistics_type_;
 };
 
+/// The base class of the ops that apply ReLU to what is normalized: its upper bound.
+class ReluNode : public StatisticsNode {
+public:
+    static constexpr std::tuple attributes =
+        std::tuple_cat(StatisticsNode::attributes, std::tuple{upper_bound_attribute});
+
+    /// nullopt stands for none.
+    std::optional<double> upper_bound() const noexcept { return upper_bound_; }
+
+protected:
+    ReluNode(std::vector<Output> inputs, double epsilon, std::int64_t channel_axis,
+             std::optional<element::Type> statistics_type, std::optional<double> upper_bound,
+             std::string friendly_name)
+        : StatisticsNode{std::move(inputs), epsilon, channel_axis, statistics_type,
+                         std::move(friendly_name)},
+          upper_bound_{upper_bound} {}
+
+    auto attribute_values() const {
+        return std::tuple_cat(StatisticsNode::attribute_values(), std::tuple{upper_bound_});
+    }
+
+private:
+    std::optional<double> upper_bound_;
+};
+
 /// The type of each constructor argument that is an input, whatever its index.
 template <std::size_t>
 using InputArgument = const Output&;
@@ -127,6 +155,7 @@ class BatchNormOpWith;
 template <typename Derived, typename Base, std::size_t... index>
 class BatchNormOpWith<Derived, Base, std::index_sequence<index...>> : public OpNode<Derived, Base> {
     static constexpr bool has_statistics_type = std::derived_from<Base, StatisticsNode>;
+    static constexpr bool has_upper_bound = std::derived_from<Base, ReluNode>;
 
 public:
     /// Input and gradient are (., C, ...) with C at channel_axis, channel vectors are (C), a mask
@@ -143,9 +172,19 @@ public:
                              std::int64_t channel_axis = default_channel_axis,
                              std::optional<element::Type> statistics_type = std::nullopt,
                              std::string friendly_name = {})
-        requires has_statistics_type
+        requires(has_statistics_type && !has_upper_bound)
         : OpNode<Derived, Base>{
               {inputs...}, epsilon, channel_axis, statistics_type, std::move(friendly_name)} {
+        this->validate_and_infer_types();
+    }
+    explicit BatchNormOpWith(InputArgument<index>... inputs, double epsilon,
+                             std::int64_t channel_axis = default_channel_axis,
+                             std::optional<element::Type> statistics_type = std::nullopt,
+                             std::optional<double> upper_bound = std::nullopt,
+                             std::string friendly_name = {})
+        requires has_upper_bound
+        : OpNode<Derived, Base>{{inputs...},     epsilon,     channel_axis,
+                                statistics_type, upper_bound, std::move(friendly_name)} {
         this->validate_and_infer_types();
     }
 
@@ -153,12 +192,32 @@ public:
     /// Throws NodeValidationFailure, std::invalid_argument for a wrong number of inputs.
     static std::vector<TensorType> infer(
         const std::vector<TensorType>& inputs, double epsilon, std::int64_t channel_axis,
-        std::optional<element::Type> statistics_type = std::nullopt) {
+        std::optional<element::Type> statistics_type = std::nullopt,
+        std::optional<double> upper_bound = std::nullopt) {
         return infer_batch_norm(Derived::class_name, Derived::signature, inputs,
-                                {epsilon, channel_axis, statistics_type});
+                                {epsilon, channel_axis, statistics_type, upper_bound});
     }
 
     SignatureView ports() const noexcept final { return Derived::signature; }
+    BatchNormAttributes batch_norm_attributes() const noexcept final {
+        return std::apply([](const auto&... values) { return BatchNormAttributes{values...}; },
+                          this->attribute_values());
+    }
+
+    /// The same op on the same inputs, with mean and variance of this type. Throws what the
+    /// constructor throws.
+    std::shared_ptr<Node> with_statistics_type(element::Type type) const
+        requires has_statistics_type
+    {
+        auto values = this->attribute_values();
+        std::get<std::optional<element::Type>>(values) = type;
+        return std::apply(
+            [&](const auto&... value) {
+                return std::make_shared<Derived>(this->input_values()[index]..., value...,
+                                                 this->friendly_name());
+            },
+            values);
+    }
 };
 
 template <typename Derived, std::size_t input_count, typename Base = BatchNormNode>

@@ -12,8 +12,10 @@ namespace normgraph::op {
 
 std::optional<std::vector<Output>> BatchNormTrainingRelu::decompose(element::Type compute_type) {
     const TrainingStages stages = training_stages(*this, compute_type);
-    const Output activated = named(std::make_shared<Relu>(stages.normed), "activated");
-    const Output mask = named(std::make_shared<ReluMask>(activated, channel_axis()), "mask");
+    const Output activated =
+        named(std::make_shared<Relu>(stages.normed, upper_bound()), "activated");
+    const Output mask =
+        named(std::make_shared<ReluMask>(activated, channel_axis(), upper_bound()), "mask");
     return std::vector{activated, stages.mean, stages.variance, mask};
 }
 

@@ -12,8 +12,8 @@ struct Constraint {
     std::string_view sentence;
 };
 
-/// C1 to C12 are those of the batch-normalization family (checked in batch_norm_constraints.cpp),
-/// P1 to P7 those of the primitive ops (primitive_constraints.cpp).
+/// C1 to C13 are those of the batch-normalization family (checked in batch_norm_constraints.cpp),
+/// P1 to P8 those of the primitive ops (primitive_constraints.cpp).
 inline constexpr std::array constraints{
     Constraint{"C1", "epsilon is finite and >= 0"},
     Constraint{"C2", "{input} has a real element type: f16, bf16, f32 or f64"},
@@ -30,6 +30,7 @@ inline constexpr std::array constraints{
     Constraint{"C10", "C >= 1"},
     Constraint{"C11", "mask has the element type u8"},
     Constraint{"C12", "the shape of mask is that of the packed bits of {input}"},
+    Constraint{"C13", "upper_bound, rounded to {input}'s element type, is finite and > 0"},
     Constraint{"P1", "the element type is real: f16, bf16, f32 or f64"},
     Constraint{"P2", "the inputs have one element type"},
     Constraint{"P3", "the inputs have one shape, without broadcasting"},
@@ -39,6 +40,7 @@ inline constexpr std::array constraints{
                "has there"},
     Constraint{"P6", "the inputs have rank 2"},
     Constraint{"P7", "the inner lengths agree"},
+    Constraint{"P8", "upper_bound, rounded to the element type, is finite and > 0"},
 };
 
 }  // namespace normgraph::op

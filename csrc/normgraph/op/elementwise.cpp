@@ -2,6 +2,8 @@
 
 #include <memory>
 #include <optional>
+#include <string>
+#include <utility>
 
 #include "normgraph/op/expressions.hpp"
 
@@ -35,12 +37,24 @@ Deltas SquareRoot::make_adjoints(const Deltas& deltas) {
     return {*deltas[0] / (root + root)};
 }
 
+Relu::Relu(const Output& value, std::optional<double> upper_bound, std::string friendly_name)
+    : ElementwiseNode{{value}, upper_bound, std::move(friendly_name)} {
+    validate_and_infer_types();
+}
+
 Deltas Relu::make_adjoints(const Deltas& deltas) {
-    return {std::make_shared<ReluBackprop>(output(0), *deltas[0])};
+    return {std::make_shared<ReluBackprop>(output(0), *deltas[0], upper_bound())};
+}
+
+ReluBackprop::ReluBackprop(const Output& value, const Output& delta,
+                           std::optional<double> upper_bound, std::string friendly_name)
+    : ElementwiseNode{{value, delta}, upper_bound, std::move(friendly_name)} {
+    validate_and_infer_types();
 }
 
 Deltas ReluBackprop::make_adjoints(const Deltas& deltas) {
-    return {std::nullopt, std::make_shared<ReluBackprop>(input_values()[0], *deltas[0])};
+    return {std::nullopt,
+            std::make_shared<ReluBackprop>(input_values()[0], *deltas[0], upper_bound())};
 }
 
 }  // namespace normgraph::op

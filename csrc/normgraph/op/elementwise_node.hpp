@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <concepts>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -8,30 +9,39 @@
 
 #include "normgraph/op/op_node.hpp"
 #include "normgraph/op/primitive_constraints.hpp"
+#include "normgraph/op/upper_bound.hpp"
 
 namespace normgraph::op {
 
 /// What the element-wise ops have in common: inputs of one real element type and one shape, one
-/// output of both, no attributes.
+/// output of both. Base is WithoutAttributes or BoundedNode.
 ///
-/// Constraints: P1, P2, P3 (see constraints.hpp).
-template <typename Derived>
-class ElementwiseNode : public OpNode<Derived> {
+/// Constraints: P1, P2, P3 (see constraints.hpp); where there is a bound, P8.
+template <typename Derived, typename Base = WithoutAttributes>
+class ElementwiseNode : public OpNode<Derived, Base> {
 public:
-    static constexpr std::array<std::string_view, 3> constraint_labels{"P1", "P2", "P3"};
+    static constexpr auto constraint_labels = [] {
+        if constexpr (std::derived_from<Base, BoundedNode>) {
+            return std::array<std::string_view, 4>{"P1", "P2", "P3", "P8"};
+        } else {
+            return std::array<std::string_view, 3>{"P1", "P2", "P3"};
+        }
+    }();
     static constexpr std::string_view remark =
         "All inputs have one real element type and one shape, without broadcasting, and the "
         "output\n"
         "has them too. f16 and bf16 are computed in f32 and rounded once.";
 
     /// Throws NodeValidationFailure, std::invalid_argument for a wrong number of inputs.
-    static std::vector<TensorType> infer(const std::vector<TensorType>& inputs) {
-        return {infer_elementwise(Derived::class_name, input_names_of<Derived>, inputs)};
+    template <typename... Values>
+    static std::vector<TensorType> infer(const std::vector<TensorType>& inputs,
+                                         const Values&... attributes) {
+        return {
+            infer_elementwise(Derived::class_name, input_names_of<Derived>, inputs, attributes...)};
     }
 
 protected:
-    ElementwiseNode(std::vector<Output> inputs, std::string friendly_name)
-        : OpNode<Derived>{std::move(inputs), std::move(friendly_name)} {}
+    using OpNode<Derived, Base>::OpNode;
 };
 
 /// An element-wise op on one value.

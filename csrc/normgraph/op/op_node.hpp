@@ -67,8 +67,9 @@ private:
         visitor.on_attribute(name, value);
     }
     /// Not shown where it is absent: saved graphs and drawings stay as they were.
+    template <typename Value>
     static void show(AttributeVisitor& visitor, std::string_view name,
-                     const std::optional<element::Type>& value) {
+                     const std::optional<Value>& value) {
         if (value) {
             visitor.on_attribute(name, *value);
         }

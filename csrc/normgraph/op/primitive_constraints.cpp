@@ -10,6 +10,7 @@
 #include "normgraph/ir/text.hpp"
 #include "normgraph/op/input_count.hpp"
 #include "normgraph/op/report.hpp"
+#include "normgraph/op/upper_bound.hpp"
 
 namespace normgraph::op {
 namespace {
@@ -154,16 +155,25 @@ std::pair<Dimension, Dimension> matrix_lengths(std::string_view name, const Part
     return transpose ? std::pair{shape[1], shape[0]} : std::pair{shape[0], shape[1]};
 }
 
+// P8: upper_bound, rounded to the element type, is finite and > 0.
+void check_upper_bound(std::optional<double> upper_bound, element::Type type, Report& report) {
+    if (std::optional<std::string> fault = fault_of_upper_bound(upper_bound, type)) {
+        report.add("P8", *std::move(fault));
+    }
+}
+
 }  // namespace
 
 TensorType infer_elementwise(std::string_view type_name,
                              std::span<const std::string_view> input_names,
-                             const std::vector<TensorType>& inputs) {
+                             const std::vector<TensorType>& inputs,
+                             std::optional<double> upper_bound) {
     check_one_type_per_input(type_name, input_names, inputs);
     Report report;
     const element::Type type = merge_types(input_names, inputs, report);
     check_type_is_real(input_names.front(), type, report);
     PartialShape shape = merge_shapes(input_names, inputs, report);
+    check_upper_bound(upper_bound, type, report);
     report.throw_if_violated(type_name);
     return {type, std::move(shape)};
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -9,15 +10,17 @@
 
 namespace normgraph::op {
 
-/// The constraints P1 to P7 (see constraints.hpp). An op has those that speak of what it has.
+/// The constraints P1 to P8 (see constraints.hpp). An op has those that speak of what it has.
 ///
 /// What is not known yet violates nothing. Each function throws NodeValidationFailure with every
 /// violated constraint, std::invalid_argument if there are not as many inputs as names.
 
-/// All inputs have one real element type and one shape, and the output has them too.
+/// All inputs have one real element type and one shape, and the output has them too. A bound is one
+/// of that type (P8).
 TensorType infer_elementwise(std::string_view type_name,
                              std::span<const std::string_view> input_names,
-                             const std::vector<TensorType>& inputs);
+                             const std::vector<TensorType>& inputs,
+                             std::optional<double> upper_bound = std::nullopt);
 
 /// Of an op that leaves the listed axes and reduces all others (P1, P4).
 TensorType infer_reduction(std::string_view type_name,

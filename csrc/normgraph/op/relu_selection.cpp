@@ -15,14 +15,17 @@ constexpr double no_epsilon = 0;
 
 }  // namespace
 
-ReluMask::ReluMask(const Output& input, std::int64_t channel_axis, std::string friendly_name)
-    : OpNode{{input}, channel_axis, std::move(friendly_name)} {
+ReluMask::ReluMask(const Output& input, std::int64_t channel_axis,
+                   std::optional<double> upper_bound, std::string friendly_name)
+    : OpNode{{input}, channel_axis, upper_bound, std::move(friendly_name)} {
     validate_and_infer_types();
 }
 
 std::vector<TensorType> ReluMask::infer(const std::vector<TensorType>& inputs,
-                                        std::int64_t channel_axis) {
-    return infer_batch_norm(class_name, signature, inputs, {no_epsilon, channel_axis});
+                                        std::int64_t channel_axis,
+                                        std::optional<double> upper_bound) {
+    return infer_batch_norm(class_name, signature, inputs,
+                            {no_epsilon, channel_axis, std::nullopt, upper_bound});
 }
 
 ReluMaskSelect::ReluMaskSelect(const Output& activated_delta, const Output& mask,

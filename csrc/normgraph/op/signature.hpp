@@ -92,8 +92,8 @@ template <typename Op>
 inline constexpr auto output_names_of = names_of(Op::signature.outputs);
 
 /// One attribute of an op, in the order of its constructor's arguments. A number or a flag has a
-/// default unless it is required; a list of axes is empty by default; an element type is required,
-/// unless it is a std::optional, which is shown among a node's attributes only where it is there.
+/// default unless it is required; a list of axes is empty by default; an element type is required.
+/// A std::optional is shown among a node's attributes only where it is there.
 template <typename Value>
 struct Attribute {
     struct Empty {};

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
@@ -28,46 +29,66 @@ bool is_normalized(const Output& value) {
     return as<op::BatchNormTraining>(*value.node()) != nullptr && value.index() == 0;
 }
 
-/// Whether the activation would do where the node reads this input: ReLU of it, and the elements
-/// that ReLU's gradient lets pass, are the same.
-bool may_read_activated(const Node& node, std::size_t input) {
-    return as<op::Relu>(node) != nullptr || (as<op::ReluBackprop>(node) != nullptr && input == 0);
+/// The ReLU behind a value: its upper bound, if it has one.
+struct Activation {
+    std::optional<double> upper_bound;
+
+    friend bool operator==(const Activation&, const Activation&) = default;
+};
+
+/// By node: the one ReLU through which alone its first output is read.
+using Activations = std::unordered_map<const Node*, Activation>;
+
+/// Of which ReLU the activation would do where the node reads this input: ReLU of it, and the
+/// elements that ReLU's gradient lets pass, are the same. nullopt where it would not.
+std::optional<Activation> activation_read_by(const Node& node, std::size_t input) {
+    if (const auto* const relu = as<op::Relu>(node)) {
+        return Activation{relu->upper_bound()};
+    }
+    const auto* const backprop = as<op::ReluBackprop>(node);
+    return backprop != nullptr && input == 0 ? std::optional(Activation{backprop->upper_bound()})
+                                             : std::nullopt;
 }
 
-/// The nodes whose normalized output is read through ReLU alone.
-std::unordered_set<const Node*> find_activated(const Function& function) {
-    std::unordered_set<const Node*> activated;
-    std::unordered_set<const Node*> read_as_it_is;
+Activations find_activations(const Function& function) {
+    Activations activations;
+    std::unordered_set<const Node*> read_otherwise;
     for (const Output& result : function.results()) {
         if (is_normalized(result)) {
-            read_as_it_is.insert(result.node().get());
+            read_otherwise.insert(result.node().get());
         }
     }
     for (const std::shared_ptr<Node>& node : function.nodes()) {
         for (std::size_t index = 0; index < node->input_values().size(); ++index) {
             const Output& input = node->input_values()[index];
-            if (is_normalized(input)) {
-                (may_read_activated(*node, index) ? activated : read_as_it_is)
-                    .insert(input.node().get());
+            if (!is_normalized(input)) {
+                continue;
+            }
+            const std::optional<Activation> read = activation_read_by(*node, index);
+            if (!read ||
+                activations.try_emplace(input.node().get(), *read).first->second != *read) {
+                read_otherwise.insert(input.node().get());
             }
         }
     }
-    std::erase_if(activated, [&](const Node* node) { return read_as_it_is.contains(node); });
-    return activated;
+    std::erase_if(activations,
+                  [&](const auto& of_node) { return read_otherwise.contains(of_node.first); });
+    return activations;
 }
 
-std::vector<Output> fuse_forward(const op::BatchNormTraining& node) {
+std::vector<Output> fuse_forward(const op::BatchNormTraining& node, const Activation& activation) {
     const auto& inputs = node.input_values();
     const auto fused = std::make_shared<op::BatchNormTrainingRelu>(
         inputs[0], inputs[1], inputs[2], node.epsilon(), node.channel_axis(),
-        node.statistics_type(), node.friendly_name());
+        node.statistics_type(), activation.upper_bound, node.friendly_name());
     return {fused->output("activated"), fused->output("mean"), fused->output("variance")};
 }
 
-/// The fused node whose activated output this is; null for another value.
-std::shared_ptr<Node> fused_origin(const Output& value) {
+/// The fused node whose activated output this is, by this ReLU; null for another value.
+std::shared_ptr<Node> fused_origin(const Output& value, const Activation& activation) {
+    const auto* const fused = as<op::BatchNormTrainingRelu>(*value.node());
     const bool is_activated =
-        as<op::BatchNormTrainingRelu>(*value.node()) != nullptr && value.index() == 0;
+        fused != nullptr && value.index() == 0 && Activation{fused->upper_bound()} == activation;
     return is_activated ? value.node() : nullptr;
 }
 
@@ -86,7 +107,9 @@ Values fuse_backward(const op::BatchNormTrainingBackprop& backprop) {
     const auto* const relu_backprop =
         as<op::ReluBackprop>(*backprop.source(op::Role::delta).node());
     const std::shared_ptr<Node> forward =
-        relu_backprop == nullptr ? nullptr : fused_origin(relu_backprop->input_values()[0]);
+        relu_backprop == nullptr
+            ? nullptr
+            : fused_origin(relu_backprop->input_values()[0], {relu_backprop->upper_bound()});
     if (forward == nullptr ||
         !is_backprop_of(backprop, *as<op::BatchNormTrainingRelu>(*forward), forward->output("mean"),
                         forward->output("variance"))) {
@@ -102,12 +125,13 @@ Values fuse_backward(const op::BatchNormTrainingBackprop& backprop) {
 }  // namespace
 
 Function fuse_relu(const Function& function) {
-    const std::unordered_set<const Node*> activated = find_activated(function);
+    const Activations activations = find_activations(function);
     return rewrite(function, [&](const Node& original, Node& node) -> Values {
-        if (activated.contains(&original)) {
-            return fuse_forward(*as<op::BatchNormTraining>(node));
+        if (const auto found = activations.find(&original); found != activations.end()) {
+            return fuse_forward(*as<op::BatchNormTraining>(node), found->second);
         }
-        if (as<op::Relu>(node) != nullptr && fused_origin(node.input_values()[0]) != nullptr) {
+        const auto* const relu = as<op::Relu>(node);
+        if (relu != nullptr && fused_origin(relu->input_values()[0], {relu->upper_bound()})) {
             return node.input_values();  // it is activated already
         }
         const auto* const backprop = as<op::BatchNormTrainingBackprop>(node);

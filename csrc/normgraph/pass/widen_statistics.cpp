@@ -1,6 +1,7 @@
 #include "normgraph/pass/widen_statistics.hpp"
 
 #include <algorithm>
+#include <concepts>
 #include <memory>
 #include <optional>
 #include <unordered_map>
@@ -8,9 +9,7 @@
 #include <vector>
 
 #include "normgraph/ir/output_hash.hpp"
-#include "normgraph/op/batch_norm_node.hpp"
-#include "normgraph/op/batch_norm_training.hpp"
-#include "normgraph/op/batch_norm_training_relu.hpp"
+#include "normgraph/op/batch_norm_family.hpp"
 #include "normgraph/op/convert.hpp"
 #include "normgraph/op/expressions.hpp"
 #include "normgraph/pass/rewrite.hpp"
@@ -34,15 +33,24 @@ bool has_narrow_statistics(const op::StatisticsNode& node) {
 
 /// The same op with f32 statistics; null if it is another one.
 template <typename Op>
-std::shared_ptr<Node> widened(const Node& node) {
-    const auto* const narrow = dynamic_cast<const Op*>(&node);
-    if (narrow == nullptr || !has_narrow_statistics(*narrow)) {
-        return nullptr;
+std::shared_ptr<Node> widened_op(const Node& node) {
+    if constexpr (std::derived_from<Op, op::StatisticsNode>) {
+        const auto* const narrow = dynamic_cast<const Op*>(&node);
+        if (narrow != nullptr && has_narrow_statistics(*narrow)) {
+            return narrow->with_statistics_type(element::f32);
+        }
     }
-    const auto& inputs = narrow->input_values();
-    return std::make_shared<Op>(inputs[0], inputs[1], inputs[2], narrow->epsilon(),
-                                narrow->channel_axis(), element::f32, narrow->friendly_name());
+    return nullptr;
 }
+
+template <typename... Ops>
+struct Widened {
+    static std::shared_ptr<Node> of(const Node& node) {
+        std::shared_ptr<Node> wide;
+        static_cast<void>(((wide = widened_op<Ops>(node)) || ...));
+        return wide;
+    }
+};
 
 /// The outputs of the wide node, its statistics converted to those of the narrow one.
 std::vector<Output> in_types_of(const Node& narrow, const std::shared_ptr<Node>& wide,
@@ -98,10 +106,7 @@ Values reading_wide(Node& node, const WideStatistics& statistics) {
 Function widen_statistics(const Function& function) {
     WideStatistics statistics;
     return rewrite(function, [&](const Node& /*original*/, Node& node) -> Values {
-        std::shared_ptr<Node> wide = widened<op::BatchNormTraining>(node);
-        if (wide == nullptr) {
-            wide = widened<op::BatchNormTrainingRelu>(node);
-        }
+        const std::shared_ptr<Node> wide = op::BatchNormFamily<Widened>::of(node);
         return wide == nullptr ? reading_wide(node, statistics)
                                : in_types_of(node, wide, statistics);
     });

@@ -57,7 +57,7 @@ void check_elements(const Array& input) {
 class Signature {
 public:
     Signature(std::span<const OptionalArray> inputs, const op::BatchNormAttributes& attributes) {
-        size_ = 3 + inputs.size();
+        size_ = 5 + inputs.size();
         for (const OptionalArray& input : inputs) {
             size_ += input ? input->shape.size() : 0;
         }
@@ -66,6 +66,8 @@ public:
             *next++ = std::bit_cast<std::int64_t>(attributes.epsilon);
             *next++ = attributes.channel_axis;
             *next++ = attributes.statistics_type ? kind_number(*attributes.statistics_type) : -1;
+            *next++ = attributes.upper_bound ? 1 : 0;
+            *next++ = std::bit_cast<std::int64_t>(attributes.upper_bound.value_or(0));
             for (const OptionalArray& input : inputs) {
                 *next++ = input ? rank_and_type(*input) : -1;
                 if (input) {
@@ -121,7 +123,7 @@ public:
     Arrays(std::span<const OptionalArray> inputs, std::span<const OptionalArray> outputs)
         : inputs_(inputs), outputs_(outputs) {}
 
-    kernel::Problem problem(double epsilon, std::int64_t channel_axis) const {
+    kernel::Problem problem(const op::BatchNormAttributes& attributes) const {
         using op::Role;
         const Array& data = *input(Role::input);
         const auto rank = static_cast<std::int64_t>(data.shape.size());
@@ -130,11 +132,11 @@ public:
         const std::array statistics{&input(Role::mean), &input(Role::variance), &output(Role::mean),
                                     &output(Role::variance)};
         return {.shape = data.shape,
-                .channel_axis = axis_from_front(channel_axis, rank),
+                .channel_axis = axis_from_front(attributes.channel_axis, rank),
                 .data_type = kernel_type(data.element_type),
                 .affine_type = shared_type(affine, data),
                 .statistics_type = shared_type(statistics, data),
-                .epsilon = epsilon};
+                .epsilon = attributes.epsilon};
     }
 
     kernel::ConstTensor tensor(op::Role role) const { return const_tensor(input(role)); }
@@ -185,11 +187,11 @@ constexpr kernel::Statistics kernel_statistics(op::Statistics statistics) {
 /// inference.
 template <typename Op>
 void run(std::span<const OptionalArray> inputs, std::span<const OptionalArray> outputs,
-         double epsilon, std::int64_t channel_axis, const GivenReduction& given,
+         const op::BatchNormAttributes& attributes, const GivenReduction& given,
          std::int64_t num_threads, const kernel::Implementation& implementation) {
     using op::Role;
     const Arrays<Op> arrays(inputs, outputs);
-    const kernel::Problem problem = arrays.problem(epsilon, channel_axis);
+    const kernel::Problem problem = arrays.problem(attributes);
     if constexpr (op::has(Op::signature.inputs, Role::delta)) {
         kernel::run(
             kernel::BatchNormBackpropArguments{
@@ -227,6 +229,7 @@ void run(std::span<const OptionalArray> inputs, std::span<const OptionalArray> o
                 .variance = arrays.vector_result(Role::variance),
                 .applies_relu = op::has(Op::signature.outputs, Role::mask),
                 .mask = arrays.mask_result(),
+                .upper_bound = attributes.upper_bound.value_or(kernel::no_upper_bound),
                 .statistics = given.statistics},
             num_threads, implementation);
     }

@@ -42,6 +42,9 @@ struct KernelCall {
     /// Whether the statistics are those of the batch, and so the gradient's sums are as well.
     bool differentiates_statistics;
 
+    /// Whether a ReLU is applied, which may have an upper bound: its mask is among the outputs.
+    bool has_upper_bound() const { return op::has(outputs, op::Role::mask); }
+
     /// Whether an empty batch is refused, since it has no statistics.
     bool needs_elements() const {
         return !op::has(inputs, op::Role::mean) && !op::has(inputs, op::Role::delta);
@@ -54,7 +57,7 @@ struct KernelCall {
     /// `check_output` have accepted. Throws std::invalid_argument, before it writes anything, for a
     /// mask that is not C-contiguous.
     void (*run)(std::span<const OptionalArray> inputs, std::span<const OptionalArray> outputs,
-                double epsilon, std::int64_t channel_axis, const GivenReduction& given,
+                const op::BatchNormAttributes& attributes, const GivenReduction& given,
                 std::int64_t num_threads, const kernel::Implementation& implementation);
 };
 

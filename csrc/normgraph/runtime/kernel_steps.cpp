@@ -64,18 +64,21 @@ void MatrixMultiplyStep::run(const Bindings& bindings, std::int64_t num_threads,
         num_threads);
 }
 
-ReluMaskStep::ReluMaskStep(std::size_t activated, std::size_t mask, std::int64_t channel_axis)
-    : activated_(activated), mask_(mask), channel_axis_(channel_axis) {}
+ReluMaskStep::ReluMaskStep(std::size_t activated, std::size_t mask, std::int64_t channel_axis,
+                           std::optional<double> upper_bound)
+    : activated_(activated), mask_(mask), channel_axis_(channel_axis), upper_bound_(upper_bound) {}
 
 void ReluMaskStep::run(const Bindings& bindings, std::int64_t num_threads,
                        const kernel::Implementation& implementation) const {
     const Array& activated = bindings[activated_];
-    implementation.run(kernel::ReluMaskArguments{.shape = activated.shape,
-                                                 .channel_axis = channel_axis_,
-                                                 .type = kernel_type(activated.element_type),
-                                                 .activated = source(activated),
-                                                 .mask = {bindings[mask_].address}},
-                       num_threads);
+    implementation.run(
+        kernel::ReluMaskArguments{.shape = activated.shape,
+                                  .channel_axis = channel_axis_,
+                                  .type = kernel_type(activated.element_type),
+                                  .activated = source(activated),
+                                  .mask = {bindings[mask_].address},
+                                  .upper_bound = upper_bound_.value_or(kernel::no_upper_bound)},
+        num_threads);
 }
 
 ReluMaskSelectStep::ReluMaskSelectStep(std::size_t delta, std::size_t mask, std::size_t result,
@@ -95,13 +98,12 @@ void ReluMaskSelectStep::run(const Bindings& bindings, std::int64_t num_threads,
 }
 
 BatchNormStep::BatchNormStep(const KernelCall& call, std::vector<std::size_t> inputs,
-                             std::vector<std::optional<std::size_t>> results, double epsilon,
-                             std::int64_t channel_axis)
+                             std::vector<std::optional<std::size_t>> results,
+                             const op::BatchNormAttributes& attributes)
     : call_(call),
       inputs_(std::move(inputs)),
       results_(std::move(results)),
-      epsilon_(epsilon),
-      channel_axis_(channel_axis) {}
+      attributes_(attributes) {}
 
 void BatchNormStep::run(const Bindings& bindings, std::int64_t num_threads,
                         const kernel::Implementation& implementation) const {
@@ -112,7 +114,7 @@ void BatchNormStep::run(const Bindings& bindings, std::int64_t num_threads,
     for (const std::optional<std::size_t>& result : results_) {
         results.push_back(result ? OptionalArray(bindings[*result]) : std::nullopt);
     }
-    call_.run(inputs, results, epsilon_, channel_axis_, {}, num_threads, implementation);
+    call_.run(inputs, results, attributes_, {}, num_threads, implementation);
 }
 
 std::vector<std::size_t> BatchNormStep::writes() const {

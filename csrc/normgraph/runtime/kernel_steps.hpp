@@ -45,7 +45,8 @@ private:
 class ReluMaskStep final : public Step {
 public:
     /// channel_axis is not negative.
-    ReluMaskStep(std::size_t activated, std::size_t mask, std::int64_t channel_axis);
+    ReluMaskStep(std::size_t activated, std::size_t mask, std::int64_t channel_axis,
+                 std::optional<double> upper_bound);
 
     void run(const Bindings& bindings, std::int64_t num_threads,
              const kernel::Implementation& implementation) const override;
@@ -55,6 +56,7 @@ public:
 private:
     std::size_t activated_, mask_;
     std::int64_t channel_axis_;
+    std::optional<double> upper_bound_;
 };
 
 class ReluMaskSelectStep final : public Step {
@@ -79,8 +81,8 @@ class BatchNormStep final : public Step {
 public:
     /// An absent result is not computed.
     BatchNormStep(const KernelCall& call, std::vector<std::size_t> inputs,
-                  std::vector<std::optional<std::size_t>> results, double epsilon,
-                  std::int64_t channel_axis);
+                  std::vector<std::optional<std::size_t>> results,
+                  const op::BatchNormAttributes& attributes);
 
     void run(const Bindings& bindings, std::int64_t num_threads,
              const kernel::Implementation& implementation) const override;
@@ -94,8 +96,7 @@ private:
     const KernelCall& call_;
     std::vector<std::size_t> inputs_;
     std::vector<std::optional<std::size_t>> results_;
-    double epsilon_;
-    std::int64_t channel_axis_;
+    op::BatchNormAttributes attributes_;
 };
 
 }  // namespace normgraph::runtime

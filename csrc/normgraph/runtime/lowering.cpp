@@ -73,6 +73,57 @@ Views element_wise(const NodeLowering& lowering) {
     return {result};
 }
 
+/// Operations on the inputs of a node and on its bound, rounded to their type:
+/// `compute(add, values)` adds them, by `add(operation, first, second)`, and returns the result.
+/// The bound is the last of the values.
+template <typename Compute>
+Views bounded_element_wise(const NodeLowering& lowering, double upper_bound,
+                           const Compute& compute) {
+    PlanBuilder& builder = lowering.builder;
+    const Lengths shape = lowering.input_shape(0);
+    const element::Type type = lowering.output_types[0].element_type;
+    std::vector<std::size_t> operands = lowering.inputs;
+    operands.push_back(builder.add_number(upper_bound, shape, type));
+    ElementWiseStep& step = builder.begin_element_wise(shape, operands);
+    std::vector<ProgramValue> values;
+    for (const std::size_t operand : operands) {
+        values.push_back(builder.operand(step, operand));
+    }
+    const ProgramValue computed = compute(
+        [&](ElementWiseOperation operation, ProgramValue first, ProgramValue second) {
+            return step.add(operation, storage_type(type), storage_type(type), first, second);
+        },
+        values);
+    const std::size_t result = lowering.new_output(0);
+    builder.end_element_wise(step, computed, result);
+    return {result};
+}
+
+Views relu(const NodeLowering& lowering) {
+    const std::optional<double> bound = static_cast<const op::Relu&>(lowering.node).upper_bound();
+    if (!bound) {
+        return element_wise<ElementWiseOperation::relu>(lowering);
+    }
+    return bounded_element_wise(lowering, *bound, [](const auto& add, const auto& values) {
+        const ProgramValue positive = add(ElementWiseOperation::relu, values[0], values[0]);
+        return add(ElementWiseOperation::minimum, positive, values[1]);
+    });
+}
+
+/// A difference of two numbers of a type is 0 in that type only where they are equal.
+Views relu_backprop(const NodeLowering& lowering) {
+    const std::optional<double> bound =
+        static_cast<const op::ReluBackprop&>(lowering.node).upper_bound();
+    if (!bound) {
+        return element_wise<ElementWiseOperation::relu_backprop>(lowering);
+    }
+    return bounded_element_wise(lowering, *bound, [](const auto& add, const auto& values) {
+        const ProgramValue delta = add(ElementWiseOperation::relu_backprop, values[0], values[1]);
+        const ProgramValue left = add(ElementWiseOperation::subtract, values[2], values[0]);
+        return add(ElementWiseOperation::relu_backprop, left, delta);
+    });
+}
+
 Views convert(const NodeLowering& lowering) {
     PlanBuilder& builder = lowering.builder;
     const StorageType from = storage_type(lowering.input_types[0].element_type);
@@ -157,7 +208,8 @@ Views relu_mask(const NodeLowering& lowering) {
     const auto& node = static_cast<const op::ReluMask&>(lowering.node);
     const std::size_t mask = lowering.builder.in_order(lowering.new_output(0));
     lowering.builder.add_step(std::make_unique<ReluMaskStep>(
-        lowering.inputs[0], mask, lowering.axis_of_input(0, node.channel_axis())));
+        lowering.inputs[0], mask, lowering.axis_of_input(0, node.channel_axis()),
+        node.upper_bound()));
     return {mask};
 }
 
@@ -207,7 +259,7 @@ Views batch_norm(const NodeLowering& lowering) {
         }
     }
     lowering.builder.add_step(std::make_unique<BatchNormStep>(
-        call, std::move(inputs), std::move(results), node.epsilon(), node.channel_axis()));
+        call, std::move(inputs), std::move(results), node.batch_norm_attributes()));
     return views;
 }
 
@@ -236,8 +288,8 @@ constexpr std::array primitive_kinds{
     kind<op::Divide>(element_wise<ElementWiseOperation::divide>),
     kind<op::Negate>(element_wise<ElementWiseOperation::negate>),
     kind<op::SquareRoot>(element_wise<ElementWiseOperation::square_root>),
-    kind<op::Relu>(element_wise<ElementWiseOperation::relu>),
-    kind<op::ReluBackprop>(element_wise<ElementWiseOperation::relu_backprop>),
+    kind<op::Relu>(relu),
+    kind<op::ReluBackprop>(relu_backprop),
     kind<op::Convert>(convert),
     kind<op::Sum>(reduction<op::Sum>),
     kind<op::Mean>(reduction<op::Mean>),

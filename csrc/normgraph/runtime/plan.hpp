@@ -94,7 +94,7 @@ struct Plan {
     std::size_t arena_bytes = 0;
     /// Of masks, which have no strides: those that must lie in C order.
     std::vector<std::size_t> arguments_in_order, results_in_order;
-    /// What constants of its own lie in.
+    /// What constants of its own lie in, of any real type.
     std::vector<std::unique_ptr<double>> numbers;
 
     /// `arena` has arena_bytes, and is not null.

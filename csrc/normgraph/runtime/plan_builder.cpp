@@ -51,10 +51,11 @@ std::size_t PlanBuilder::add_constant(const TensorType& type, const std::byte* d
         {Buffer::Home::constant, type.element_type, lengths_of(type.partial_shape), 0, data});
 }
 
-std::size_t PlanBuilder::add_number(double value, const Lengths& shape) {
-    plan_.numbers.push_back(std::make_unique<double>(value));
-    const auto* const data = reinterpret_cast<const std::byte*>(plan_.numbers.back().get());
-    const std::size_t scalar = add_buffer({Buffer::Home::constant, element::f64, {}, 0, data});
+std::size_t PlanBuilder::add_number(double value, const Lengths& shape, element::Type type) {
+    plan_.numbers.push_back(std::make_unique<double>());
+    auto* const data = reinterpret_cast<std::byte*>(plan_.numbers.back().get());
+    kernel::store_rounded_once(kernel_type(type), data, value);
+    const std::size_t scalar = add_buffer({Buffer::Home::constant, type, {}, 0, data});
     return add_view({view(scalar).buffer, shape, Lengths(shape.size(), View::repeated)});
 }
 

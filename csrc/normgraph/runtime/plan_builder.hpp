@@ -25,8 +25,8 @@ public:
 
     std::size_t add_argument(const TensorType& type);
     std::size_t add_constant(const TensorType& type, const std::byte* data);
-    /// A number that the plan keeps, of the type f64, as a view of this shape.
-    std::size_t add_number(double value, const Lengths& shape);
+    /// A number that the plan keeps, rounded to a real type, as a view of this shape.
+    std::size_t add_number(double value, const Lengths& shape, element::Type type = element::f64);
     /// The value of a step.
     std::size_t add_value(const TensorType& type);
     /// Another view of the same memory; the same number for the same view.

@@ -370,6 +370,7 @@ def batch_norm_training_relu(
     epsilon: float = 1e-5,
     channel_axis: int = 1,
     statistics_type: _TypeLike | None = None,
+    upper_bound: float | None = None,
     out: _Array | tuple[_Array | None, _Array | None, _Array | None, _Array | None] | None = None,
     outputs: Iterable[str] | None = None,
     num_threads: int | None = None,

@@ -186,10 +186,13 @@ class BatchNormTrainingRelu(BatchNormNode):
         epsilon: float = 1e-5,
         channel_axis: int = 1,
         statistics_type: _TypeLike | None = None,
+        upper_bound: float | None = None,
         name: str | None = None,
     ) -> None: ...
     @property
     def statistics_type(self) -> Type | None: ...
+    @property
+    def upper_bound(self) -> float | None: ...
     @staticmethod
     def infer(
         input: tuple[_TypeLike, _ShapeLike],
@@ -198,6 +201,7 @@ class BatchNormTrainingRelu(BatchNormNode):
         epsilon: float = 1e-5,
         channel_axis: int = 1,
         statistics_type: _TypeLike | None = None,
+        upper_bound: float | None = None,
     ) -> tuple[tuple[Type, PartialShape], ...]: ...
 
 @final
@@ -403,11 +407,15 @@ class Relu(Node):
     def __init__(
         self,
         value: _Value,
+        upper_bound: float | None = None,
         name: str | None = None,
     ) -> None: ...
+    @property
+    def upper_bound(self) -> float | None: ...
     @staticmethod
     def infer(
         value: tuple[_TypeLike, _ShapeLike],
+        upper_bound: float | None = None,
     ) -> tuple[tuple[Type, PartialShape], ...]: ...
 
 @final
@@ -420,12 +428,16 @@ class ReluBackprop(Node):
         self,
         value: _Value,
         delta: _Value,
+        upper_bound: float | None = None,
         name: str | None = None,
     ) -> None: ...
+    @property
+    def upper_bound(self) -> float | None: ...
     @staticmethod
     def infer(
         value: tuple[_TypeLike, _ShapeLike],
         delta: tuple[_TypeLike, _ShapeLike],
+        upper_bound: float | None = None,
     ) -> tuple[tuple[Type, PartialShape], ...]: ...
 
 @final
@@ -438,14 +450,18 @@ class ReluMask(Node):
         self,
         input: _Value,
         channel_axis: int = 1,
+        upper_bound: float | None = None,
         name: str | None = None,
     ) -> None: ...
     @property
     def channel_axis(self) -> int: ...
+    @property
+    def upper_bound(self) -> float | None: ...
     @staticmethod
     def infer(
         input: tuple[_TypeLike, _ShapeLike],
         channel_axis: int = 1,
+        upper_bound: float | None = None,
     ) -> tuple[tuple[Type, PartialShape], ...]: ...
 
 @final

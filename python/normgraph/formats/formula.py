@@ -41,9 +41,11 @@ class FormulaWriter:
         if node.type_name not in FORMS:
             inputs = (self.of_input(node, index).text for index in range(len(node.inputs)))
             return Formula(f"{node.type_name}({', '.join(inputs)})")
-        form = FORMS[node.type_name]
+        bound = node.attributes.get("upper_bound")
+        forms = FORMS if bound is None else BOUNDED_FORMS
+        form = forms[node.type_name]
         parts = (self.of_input(node, i).within(least) for i, least in enumerate(form.inputs))
-        return Formula(form.text.format(*parts), form.strength)
+        return Formula(form.text.format(*parts, bound=number_text(bound)), form.strength)
 
     def of_input(self, node: Node, index: int) -> Formula:
         """The name of what the node reads there, or its formula."""
@@ -111,8 +113,20 @@ FORMS = {
     "ReluMaskSelect": Form("{} where {}", SUM, (SUM, SUM)),
 }
 
+#: The same for ReLUs with an upper bound.
+BOUNDED_FORMS = {
+    "Relu": Form("min(max({}, 0), {bound})", ATOM, (SUM,)),
+    "ReluBackprop": Form("{1} where 0 < {0} < {bound}", SUM, (SUM, SUM)),
+    "ReluMask": Form("0 < {} < {bound}", SUM, (SUM,)),
+}
+
 #: They change the shape or the element type of a value, and not what it is.
 TRANSPARENT = ("Broadcast", "Convert")
+
+
+def number_text(number: float | None) -> str:
+    """A number as formulas show it."""
+    return "" if number is None else f"{number:.6g}"
 
 
 def looked_through(output: Output) -> Output:

@@ -15,6 +15,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 
+import numpy as np
+
 from .. import _core
 from .._core import Constant, Function, Node, Output, Parameter
 from .errors import NotExpressibleError
@@ -30,6 +32,25 @@ class Value(NamedTuple):
     name: str
     element: str
     shape: Shape
+
+
+class End(NamedTuple):
+    """An end of a ReLU's linear part."""
+
+    number: float
+    is_upper: bool
+
+
+LOWER_END = End(0.0, False)
+
+
+def upper_end(node: Node, value: Value) -> End | None:
+    """The upper bound of a ReLU as a number of its values' type, None if there is none."""
+    bound = node.attributes.get("upper_bound")
+    if bound is None:
+        return None
+    rounded = np.array(bound).astype(getattr(_core.element, value.element).dtype)
+    return End(float(rounded), True)
 
 
 def value_of(output: Output, name: str = "") -> Value:
@@ -163,8 +184,10 @@ class GraphWriter(ABC):
     def broadcast(self, node: Node, value: Value, like: Value) -> Value: ...
 
     @abstractmethod
-    def relu_backprop(self, node: Node, value: Value, delta: Value) -> Value:
-        """Written without a maximum: a NaN, which is not <= 0, stays, and −0 becomes +0."""
+    def replaced(
+        self, value: Value, end: End, number: float, other: Value, wish: str | None = None
+    ) -> Value:
+        """A number where a value lies beyond an end, or at it, else the other value there."""
 
     @abstractmethod
     def relu_mask(self, node: Node, value: Value) -> Value: ...
@@ -174,7 +197,27 @@ class GraphWriter(ABC):
 
     def relu(self, node: Node, value: Value) -> Value:
         """Written without the format's own ReLU, which may make 0 of a NaN."""
-        return self.relu_backprop(node, value, value)
+        bound = upper_end(node, value)
+        numbers = (0.0,) if bound is None else (0.0, bound.number)
+        return self.between_ends(node, value, value, numbers)
+
+    def relu_backprop(self, node: Node, value: Value, delta: Value) -> Value:
+        return self.between_ends(node, value, delta, (0.0, 0.0))
+
+    def between_ends(
+        self, node: Node, value: Value, inside: Value, numbers: Sequence[float]
+    ) -> Value:
+        """One value where another lies between the ends of a ReLU, else the end's number.
+
+        Written without minimum and maximum: a NaN, which lies beyond no end, stays, and −0 becomes
+        +0.
+        """
+        ends = [LOWER_END, upper_end(node, value)]
+        steps = [(end, number) for end, number in zip(ends, numbers, strict=False) if end]
+        for index, (end, number) in enumerate(steps):
+            wish = chosen_name(node) if index + 1 == len(steps) else None
+            inside = self.replaced(value, end, number, inside, wish)
+        return inside
 
     def convert(self, node: Node, value: Value) -> Value:
         return self.cast(value, node.outputs[0].element_type.name, chosen_name(node))

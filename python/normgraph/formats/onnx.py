@@ -22,6 +22,7 @@ from .arguments import check_choice, check_is_function, path_of, weight_of
 from .attributes import in_little_endian
 from .errors import NotExpressibleError
 from .graph_writer import (
+    End,
     GraphWriter,
     Value,
     axes_of,
@@ -32,6 +33,7 @@ from .graph_writer import (
     float_of_32_bits,
     known_product,
     other_axes,
+    upper_end,
     value_of,
 )
 from .names import chosen_name, in_one_line, output_name
@@ -440,12 +442,21 @@ class Writer(GraphWriter):
 
     # ---- primitive ops ---------------------------------------------------------------------------
 
-    def relu_backprop(self, node: Node, value: Value, delta: Value) -> Value:
-        value, wide_delta = self.widened(value), self.widened(delta)
-        zero = self.number(0.0, value)
-        stopped = self.write("LessOrEqual", [value, zero], Value("", "boolean", value.shape))
-        result = self.write("Where", [stopped, zero, wide_delta], value._replace(name=""))
-        return self.cast(result, delta.element)
+    def compare(self, op: str, value: Value, number: float) -> Value:
+        """Each element of a value in f32 or f64 beside a number."""
+        return self.write(
+            op, [value, self.number(number, value)], Value("", "boolean", value.shape)
+        )
+
+    def replaced(
+        self, value: Value, end: End, number: float, other: Value, wish: str | None = None
+    ) -> Value:
+        value, wide = self.widened(value), self.widened(other)
+        is_beyond = self.compare(
+            "GreaterOrEqual" if end.is_upper else "LessOrEqual", value, end.number
+        )
+        operands = [is_beyond, self.number(number, wide), wide]
+        return self.cast(self.write("Where", operands, wide._replace(name="")), other.element)
 
     def broadcast(self, node: Node, value: Value, like: Value) -> Value:
         axes = axes_of(node, like)
@@ -486,8 +497,11 @@ class Writer(GraphWriter):
         rows, length = self.rows_of(node, value)
         count, whole = self.whole_bytes(length)
         wide = self.widened(value)
-        zero = self.number(0.0, wide)
-        blocked = self.write("Equal", [wide, zero], Value("", "boolean", value.shape))
+        blocked = self.compare("Equal", wide, 0.0)
+        bound = upper_end(node, value)
+        if bound is not None:
+            is_beyond = self.compare("GreaterOrEqual", wide, bound.number)
+            blocked = self.write("Or", [blocked, is_beyond], blocked._replace(name=""))
         bits = self.cast(self.write("Not", [blocked], blocked._replace(name="")), "f32")
         bits = self.reshape(bits, [*rows, length])
         missing = self.write("Sub", [whole, length], length._replace(name=""))

@@ -20,6 +20,7 @@ from .arguments import check_choice, check_is_function, path_of
 from .attributes import in_little_endian
 from .errors import NotExpressibleError
 from .graph_writer import (
+    End,
     GraphWriter,
     Value,
     axes_of,
@@ -27,6 +28,7 @@ from .graph_writer import (
     check_sizes,
     check_types_are_known,
     float_of_32_bits,
+    upper_end,
     value_of,
 )
 from .names import chosen_name, elements_of
@@ -258,10 +260,10 @@ class Writer(GraphWriter):
         text = f"broadcast_in_dim {value.name}, dims = [{', '.join(map(str, axes))}]"
         return self.write_typed(text, [value], Value(wish or "", value.element, tuple(shape)))
 
-    def compare(self, direction: str, value: Value) -> Value:
-        """Each element beside zero."""
+    def compare(self, direction: str, value: Value, number: float = 0.0) -> Value:
+        """Each element beside a number."""
         is_real = "f" in value.element
-        operands = [value, self.filled("0.0" if is_real else "0", value)]
+        operands = [value, self.filled(decimal(number) if is_real else str(int(number)), value)]
         kind = "FLOAT" if is_real else "UNSIGNED"
         text = f"compare {direction}, {names_of(operands)}, {kind}"
         return self.write_typed(text, operands, Value("", "boolean", value.shape))
@@ -289,9 +291,11 @@ class Writer(GraphWriter):
 
     # ---- primitive ops ---------------------------------------------------------------------------
 
-    def relu_backprop(self, node: Node, value: Value, delta: Value) -> Value:
-        stopped = self.compare("LE", value)
-        return self.select(stopped, self.filled("0.0", delta), delta, chosen_name(node))
+    def replaced(
+        self, value: Value, end: End, number: float, other: Value, wish: str | None = None
+    ) -> Value:
+        is_beyond = self.compare("GE" if end.is_upper else "LE", value, end.number)
+        return self.select(is_beyond, self.number(number, other), other, wish)
 
     def broadcast(self, node: Node, value: Value, like: Value) -> Value:
         return self.repeat(value, like.shape, axes_of(node, like), chosen_name(node))
@@ -304,7 +308,13 @@ class Writer(GraphWriter):
     def relu_mask(self, node: Node, value: Value) -> Value:
         """A byte of each eight bits, the first of which is the least significant one."""
         *rows, length = rows_of(node, value.shape)
-        bits = self.reshape(self.cast(self.compare("NE", value), "u8"), [*rows, length])
+        passes = self.compare("NE", value)
+        bound = upper_end(node, value)
+        if bound is not None:
+            # Not below the bound: a NaN, which compares with nothing, passes.
+            is_beyond = self.compare("GE", value, bound.number)
+            passes = self.apply("and", passes, self.apply("not", is_beyond))
+        bits = self.reshape(self.cast(passes, "u8"), [*rows, length])
         count = -(-length // 8)
         zero = self.scalar("u8", "0")
         none = ", ".join(["0"] * len(bits.shape))

@@ -18,6 +18,7 @@ namespace normgraph::kernel {
 namespace {
 
 constexpr double epsilon = 1e-5;
+constexpr double upper_bound = 0.7001;
 
 struct Types {
     ElementType data, affine;
@@ -142,6 +143,14 @@ public:
                                        result(batch_variance_), true, ReluMask{mask_.data()}},
             threads);
     }
+    /// An upper bound that many elements reach, and that 16-bit types have not.
+    void bounded_relu(const Implementation& implementation, std::int64_t threads) {
+        implementation.run(BatchNormTrainingArguments{problem(), input_.source(), constant(gamma_),
+                                                      constant(beta_), output_.target(),
+                                                      result(batch_mean_), result(batch_variance_),
+                                                      true, ReluMask{mask_.data()}, upper_bound},
+                           threads);
+    }
     void relu_without_mask(const Implementation& implementation, std::int64_t threads) {
         implementation.run(
             BatchNormTrainingArguments{problem(), input_.source(), constant(gamma_),
@@ -253,6 +262,7 @@ void check(const Sample& sample, const Threads& threads = {1}) {
     check_call(filled, threads, "training backprop", &Arrays::training_backprop);
     check_call(filled, threads, "inference backprop", &Arrays::inference_backprop);
     check_call(filled, threads, "training relu", &Arrays::training_relu);
+    check_call(filled, threads, "training relu with a bound", &Arrays::bounded_relu);
     check_call(filled, threads, "training relu without mask", &Arrays::relu_without_mask);
     check_call(filled, threads, "training relu, mask alone", &Arrays::relu_mask_alone);
     check_call(filled, threads, "training relu backprop", &Arrays::training_relu_backprop);
@@ -261,6 +271,7 @@ void check(const Sample& sample, const Threads& threads = {1}) {
 void check_relu(const Sample& sample, const Threads& threads) {
     const Arrays filled(sample);
     check_call(filled, threads, "training relu", &Arrays::training_relu);
+    check_call(filled, threads, "training relu with a bound", &Arrays::bounded_relu);
     check_call(filled, threads, "training relu, mask alone", &Arrays::relu_mask_alone);
     check_call(filled, threads, "training relu backprop", &Arrays::training_relu_backprop);
 }
@@ -591,6 +602,11 @@ constexpr std::array recorded_ops{
                false,
                {0x1B575E0EDDFA85D5, 0xFBB335BD43032FE8, 0xEA3D5F05C074D941, 0xBF4BB82707772249,
                 0x2BC28AC6A8A65560, 0xB936AF0E7B9AF817}},
+    RecordedOp{"training relu with a bound",
+               &Arrays::bounded_relu,
+               true,
+               {0x92542988A5012194, 0xFECB5CCCC428628C, 0xA01226DB5EB47E9B, 0xA5A166D74A89E087,
+                0x7162BA31998AAD1E, 0x82BCD569CE7D9FA8}},
 };
 
 /// Both layout classes; rows and columns that end in parts of vectors, of several blocks, strided.

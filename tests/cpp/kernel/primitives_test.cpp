@@ -67,11 +67,17 @@ ElementWiseInstruction instruction(ElementWiseOperation operation, ElementType t
     return {operation, storage_type(type), storage_type(type), operands, slot};
 }
 
-constexpr std::array all_operations{
+constexpr std::array recorded_operations{
     ElementWiseOperation::add,           ElementWiseOperation::subtract,
     ElementWiseOperation::multiply,      ElementWiseOperation::divide,
     ElementWiseOperation::relu_backprop, ElementWiseOperation::negate,
     ElementWiseOperation::square_root,   ElementWiseOperation::relu};
+constexpr std::array all_operations = [] {
+    std::array<ElementWiseOperation, recorded_operations.size() + 1> operations{};
+    std::ranges::copy(recorded_operations, operations.begin());
+    operations.back() = ElementWiseOperation::minimum;
+    return operations;
+}();
 
 /// One operation on two tensors.
 void check_operation(ElementWiseOperation operation, const Shape& shape, ElementType type,
@@ -413,23 +419,27 @@ TEST_P(Primitives, ReluMasks) {
             StridedTensor result = filled(shape, GetParam(), Values::normal, 41, placement);
             const ReluMaskLayout layout(shape, sample.channel_axis);
             std::vector<std::byte> expected;
-            for (const Implementation& implementation : built_implementations()) {
-                for (const std::int64_t thread_count : many_threads) {
-                    if (!implementation.runs_here()) {
-                        continue;
+            for (const double upper_bound : {0.7001, no_upper_bound}) {
+                expected.clear();
+                for (const Implementation& implementation : built_implementations()) {
+                    for (const std::int64_t thread_count : many_threads) {
+                        if (!implementation.runs_here()) {
+                            continue;
+                        }
+                        std::vector<std::byte> mask(static_cast<std::size_t>(layout.byte_count()),
+                                                    std::byte{0xA5});
+                        implementation.run(ReluMaskArguments{shape,
+                                                             sample.channel_axis,
+                                                             GetParam(),
+                                                             activated.source(),
+                                                             {mask.data()},
+                                                             upper_bound},
+                                           thread_count);
+                        if (expected.empty()) {
+                            expected = mask;
+                        }
+                        ASSERT_EQ(mask, expected) << implementation.name << ", " << text_of(shape);
                     }
-                    std::vector<std::byte> mask(static_cast<std::size_t>(layout.byte_count()),
-                                                std::byte{0xA5});
-                    implementation.run(ReluMaskArguments{shape,
-                                                         sample.channel_axis,
-                                                         GetParam(),
-                                                         activated.source(),
-                                                         {mask.data()}},
-                                       thread_count);
-                    if (expected.empty()) {
-                        expected = mask;
-                    }
-                    ASSERT_EQ(mask, expected) << implementation.name << ", " << text_of(shape);
                 }
             }
             check(result, many_threads, text_of(shape),
@@ -468,9 +478,9 @@ void record_element_wise(const Implementation& implementation, std::int64_t thre
                          ElementType type, StridedTensor& result) {
     StridedTensor first = recorded_source(type, Values::special, 50);
     StridedTensor second = recorded_source(type, Values::wide, 51);
-    const Shape rows{recorded_length / std::ssize(all_operations), recorded_length};
+    const Shape rows{recorded_length / std::ssize(recorded_operations), recorded_length};
     std::int64_t row = 0;
-    for (const ElementWiseOperation operation : all_operations) {
+    for (const ElementWiseOperation operation : recorded_operations) {
         const std::int64_t begin = row * first.strides()[0];
         const std::array sources{
             ElementWiseSource{storage_type(type), {first.address() + begin, first.strides()}},

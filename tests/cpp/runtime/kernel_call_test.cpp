@@ -60,7 +60,7 @@ TEST(KernelCall, RunsTheGivenImplementation) {
         std::vector<OptionalArray> outputs(call.outputs.size());
         outputs.front() = data;
         ran = {};
-        call.run(inputs, outputs, 0.0, 1, {}, 1, implementation);
+        call.run(inputs, outputs, {0.0, 1}, {}, 1, implementation);
         EXPECT_EQ(ran, expected_kernel(call.name)) << call.name;
     }
     EXPECT_EQ(memory, (std::array<float, 2>{7, 8}));

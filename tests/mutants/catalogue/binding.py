@@ -440,7 +440,13 @@ OP_CLASSES = Group(
         Mutant(
             "c1-left-out-of-the-documentation",
             "that the family has C1",
-            "std::derived_from<Op, op::BatchNormNode>);",
+            "std::derived_from<Op, op::BatchNormNode>, requires",
+            "false, requires",
+        ),
+        Mutant(
+            "c13-left-out-of-the-documentation",
+            "that ops with an upper bound have C13",
+            "requires(const Op& node) { node.upper_bound(); });",
             "false);",
         ),
     ),

@@ -1,4 +1,4 @@
-"""The constraints C1 to C12, each check, premise and direction; the ops share them."""
+"""The constraints C1 to C13, each check, premise and direction; the ops share them."""
 
 from ..mutant import Group, Mutant
 

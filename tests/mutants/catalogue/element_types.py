@@ -203,8 +203,8 @@ ELEMENT_TYPE_OF_KERNELS = Group(
         Mutant(
             "negative-axis-not-resolved",
             "that a negative axis counts from the last",
-            "axis_from_front(channel_axis, rank)",
-            "channel_axis < 0 ? rank - 1 : channel_axis",
+            "axis_from_front(attributes.channel_axis, rank)",
+            "attributes.channel_axis < 0 ? rank - 1 : attributes.channel_axis",
         ),
     ),
 )

@@ -33,14 +33,8 @@ WIDE_STATISTICS = Group(
         Mutant(
             "plain-op-alone-widened",
             "that the op with ReLU is widened",
-            "wide = widened<op::BatchNormTrainingRelu>(node);",
-            "",
-        ),
-        Mutant(
-            "wide-epsilon",
-            "the op's epsilon",
-            "inputs[2], narrow->epsilon(),",
-            "inputs[2], 1.0,",
+            "std::derived_from<Op, op::StatisticsNode>",
+            "std::derived_from<Op, op::StatisticsNode> && !std::derived_from<Op, op::ReluNode>",
         ),
         Mutant(
             "conversions-read-narrow-statistics",
@@ -71,6 +65,25 @@ WIDE_STATISTICS = Group(
             "that the family reads f32",
             "input = wide->second;",
             "",
+        ),
+    ),
+)
+
+STATISTICS_TYPE = Group(
+    OP + "batch_norm_node.hpp",
+    "tests/pass/test_widen_statistics.py",
+    (
+        Mutant(
+            "wide-op-with-narrow-statistics",
+            "that the new op has the type",
+            "std::get<std::optional<element::Type>>(values) = type;",
+            "",
+        ),
+        Mutant(
+            "wide-op-without-its-name",
+            "that the new op has the name",
+            "value..., this->friendly_name());",
+            'value..., "");',
         ),
     ),
 )
@@ -255,14 +268,20 @@ ELEMENTWISE = Group(
         Mutant(
             "relu-adjoint-lets-all-pass",
             "the ReLU's gradient",
-            "{std::make_shared<ReluBackprop>(output(0), *deltas[0])}",
+            "{std::make_shared<ReluBackprop>(output(0), *deltas[0], upper_bound())}",
             "{*deltas[0]}",
+        ),
+        Mutant(
+            "relu-adjoint-without-bound",
+            "that the gradient stops at the upper bound",
+            "{std::make_shared<ReluBackprop>(output(0), *deltas[0], upper_bound())}",
+            "{std::make_shared<ReluBackprop>(output(0), *deltas[0])}",
         ),
         Mutant(
             "relu-backprop-adjoint-lets-all-pass",
             "the selection in the second derivative",
-            "{std::nullopt, std::make_shared<ReluBackprop>(input_values()[0], *deltas[0])}",
-            "{std::nullopt, *deltas[0]}",
+            "std::make_shared<ReluBackprop>(input_values()[0], *deltas[0], upper_bound())}",
+            "*deltas[0]}",
         ),
     ),
 )
@@ -407,7 +426,7 @@ RELU_ADJOINTS = Group(
         Mutant(
             "decomposed-relu-without-relu",
             "the ReLU",
-            "std::make_shared<Relu>(stages.normed)",
+            "std::make_shared<Relu>(stages.normed, upper_bound())",
             "std::make_shared<Negate>(stages.normed)",
         ),
     ),
@@ -564,14 +583,26 @@ FUSE_RELU = Group(
         Mutant(
             "fuse-what-others-read",
             "that all readers are ReLUs",
-            "read_as_it_is.contains(node); });",
-            "false && read_as_it_is.contains(node); });",
+            "return read_otherwise.contains(of_node.first);",
+            "return false && read_otherwise.contains(of_node.first);",
+        ),
+        Mutant(
+            "fuse-relus-with-any-bounds",
+            "that all readers are ReLUs with one bound",
+            "activations.try_emplace(input.node().get(), *read).first->second != *read",
+            "!activations.try_emplace(input.node().get(), *read).first->second.upper_bound",
+        ),
+        Mutant(
+            "fuse-behind-a-relu-of-another-bound",
+            "that the bound is that of what is activated",
+            "value.index() == 0 && Activation{fused->upper_bound()} == activation;",
+            "value.index() == 0;",
         ),
         Mutant(
             "fuse-any-input-of-a-gradient",
             "which input of ReluBackprop selects",
-            "(as<op::ReluBackprop>(node) != nullptr && input == 0)",
-            "(as<op::ReluBackprop>(node) != nullptr)",
+            "backprop != nullptr && input == 0 ?",
+            "backprop != nullptr ?",
         ),
         Mutant(
             "fuse-backward-of-other-inputs",
@@ -696,6 +727,7 @@ INPUT_COUNT = Group(
 
 GROUPS = (
     WIDE_STATISTICS,
+    STATISTICS_TYPE,
     PREPARED,
     STAGES,
     ELEMENTWISE,

@@ -30,13 +30,31 @@ RELU = Group(
         Mutant(
             "relu-nan-does-not-pass",
             "that the bit of a NaN is 1",
-            "activated != 0",
-            "activated > 0",
+            "positive != 0 && !is_bounded",
+            "positive > 0 && !is_bounded",
+        ),
+        Mutant(
+            "relu-beyond-the-bound-stays",
+            "that what has reached the bound becomes the bound",
+            "is_bounded ? bound : positive",
+            "positive",
+        ),
+        Mutant(
+            "relu-beyond-the-bound-passes",
+            "that what has reached the bound has no bit",
+            "positive != 0 && !is_bounded",
+            "positive != 0",
+        ),
+        Mutant(
+            "relu-at-the-bound-passes",
+            "that the bound itself has no bit",
+            "positive >= bound",
+            "positive > bound",
         ),
         Mutant(
             "relu-bit-of-what-is-not-stored",
             "that the activated element is stored",
-            "store<Data>(activation + place.offset(1), activated);",
+            "store<Data>(activation + place.offset(1), is_bounded ? bound : positive);",
             "",
         ),
         Mutant(
@@ -74,6 +92,31 @@ RELU = Group(
             "the step to the next row of bits",
             "++outer_;",
             "",
+        ),
+    ),
+)
+
+BOUND = Group(
+    KERNEL + "relu_bound.hpp",
+    FORWARD_TESTS,
+    (
+        Mutant(
+            "bound-of-the-stored-number",
+            "that numbers are stored as the bound from half way on",
+            "return is_rounded_up ? middle : std::nextafter(middle, bound);",
+            "return bound;",
+        ),
+        Mutant(
+            "bound-at-every-tie",
+            "that ties go to the even neighbour",
+            "return is_rounded_up ? middle : std::nextafter(middle, bound);",
+            "return middle;",
+        ),
+        Mutant(
+            "bound-not-rounded",
+            "that the bound is rounded to the type of the data",
+            "return to_float(rounded_once<Data>(upper_bound));",
+            "return static_cast<float>(upper_bound);",
         ),
     ),
 )
@@ -274,8 +317,8 @@ FORWARD_CALL = Group(
         Mutant(
             "relu-activated-needs-a-mask",
             "that activated may be selected without mask",
-            "if (arguments.applies_relu)",
-            "if (arguments.mask.address != nullptr)",
+            "if (arguments.applies_relu) { traversals",
+            "if (arguments.mask.address != nullptr) { traversals",
         ),
         Mutant(
             "relu-mask-needs-activated",
@@ -509,6 +552,7 @@ GROUPS = (
     MASK_GROUPS,
     MASK_ACCESS,
     RELU,
+    BOUND,
     LAYOUT,
     MASK_BYTES,
     SHARING,

@@ -78,8 +78,8 @@ void run_kernel(const BatchNormTrainingArguments& arguments, ChannelRange range)
                     ? nullptr
                     : arguments.normalized.address + channel * view.channel_strides[1];
             if (arguments.applies_relu) {
-                normalize_with_relu<Data>(problem, view, channel, input, coefficients, normalized,
-                                          arguments.mask.address);
+                normalize_with_relu<Data>(arguments, view, channel, input, coefficients,
+                                          normalized);
             } else if (normalized != nullptr) {
                 normalize<Data>(view, input, normalized, coefficients);
             }

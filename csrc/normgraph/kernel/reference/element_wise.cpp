@@ -26,6 +26,8 @@ Value compute(ElementWiseOperation operation, Value first, Value second) {
             return first * second;
         case ElementWiseOperation::divide:
             return first / second;
+        case ElementWiseOperation::minimum:
+            return second < first ? second : first;
         case ElementWiseOperation::relu_backprop:
             return first <= 0 ? Value{0} : second;
         case ElementWiseOperation::negate:

@@ -4,6 +4,7 @@
 
 #include "normgraph/kernel/coefficients.hpp"
 #include "normgraph/kernel/reference/view.hpp"
+#include "normgraph/kernel/relu_bound.hpp"
 #include "normgraph/kernel/relu_mask.hpp"
 #include "normgraph/kernel/threads/interruption.hpp"
 
@@ -53,21 +54,24 @@ arithmetic_t<Data> rounded(arithmetic_t<Data> value) {
 /// addresses of input and activation are those of the channel's first element, in tensors 0 and 1
 /// of the view.
 template <typename Data>
-void normalize_with_relu(const Problem& problem, const View& view, std::int64_t channel,
-                         const std::byte* input,
+void normalize_with_relu(const BatchNormTrainingArguments& arguments, const View& view,
+                         std::int64_t channel, const std::byte* input,
                          const ForwardCoefficients<arithmetic_t<Data>>& coefficients,
-                         std::byte* activation, std::byte* mask) {
+                         std::byte* activation) {
+    const auto bound = rounded_bound<Data>(arguments.upper_bound);
+    std::byte* const mask = arguments.mask.address;
     ViewCursor place(view.elements);
-    ReluMaskWalker bits(problem, channel);
+    ReluMaskWalker bits(arguments.problem, channel);
     for (std::int64_t element = 0; element < view.elements_per_channel(); ++element) {
         stop_if_interrupted(element);
         const auto value = rounded<Data>(coefficients(load<Data>(input + place.offset(0))));
-        const auto activated = value <= 0 ? 0 : value;  // NaN stays
+        const auto positive = value <= 0 ? 0 : value;  // NaN stays
+        const bool is_bounded = positive >= bound;
         if (activation != nullptr) {
-            store<Data>(activation + place.offset(1), activated);
+            store<Data>(activation + place.offset(1), is_bounded ? bound : positive);
         }
         if (mask != nullptr) {
-            write_bit(mask, bits.next(), activated != 0);
+            write_bit(mask, bits.next(), positive != 0 && !is_bounded);
         }
         place.advance();
     }

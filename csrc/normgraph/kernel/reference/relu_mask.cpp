@@ -2,6 +2,7 @@
 
 #include "normgraph/kernel/kernels.hpp"
 #include "normgraph/kernel/reference/share.hpp"
+#include "normgraph/kernel/relu_bound.hpp"
 #include "normgraph/kernel/relu_mask.hpp"
 #include "normgraph/kernel/strided/cursor.hpp"
 #include "normgraph/kernel/threads/interruption.hpp"
@@ -29,6 +30,7 @@ void run_kernel(const ReluMaskArguments& arguments, std::int64_t num_threads) {
     const ReluMaskLayout layout(arguments.shape, arguments.channel_axis);
     const TensorAxes axes(arguments.shape, arguments.activated.strides);
     const std::int64_t inner = layout.channels * layout.inner;
+    const double bound = rounded_bound(arguments.type, arguments.upper_bound);
     share_elements(
         layout.outer, axes.element_count(), num_threads, [&](std::int64_t begin, std::int64_t end) {
             std::fill(arguments.mask.address + begin * layout.outer_stride,
@@ -37,8 +39,9 @@ void run_kernel(const ReluMaskArguments& arguments, std::int64_t num_threads) {
             for_each_bit(layout, begin, end, [&](const ReluMaskBit& bit) {
                 const double value =
                     load_as_double(arguments.type, arguments.activated.address + cursor.offset());
+                const bool passes = value != 0 && !(value >= bound);
                 arguments.mask.address[bit.byte] |=
-                    static_cast<std::byte>((value != 0 ? 1U : 0U) << bit.bit);
+                    static_cast<std::byte>((passes ? 1U : 0U) << bit.bit);
                 cursor.advance();
             });
         });

@@ -9,18 +9,27 @@
 #include "normgraph/kernel/coefficients.hpp"
 #include "normgraph/kernel/kernels.hpp"
 #include "normgraph/kernel/moments.hpp"
+#include "normgraph/kernel/relu_bound.hpp"
 #include "normgraph/kernel/simd/phases/reductions.hpp"
 #include "normgraph/kernel/simd/phases/run.hpp"
 
 namespace normgraph::kernel::simd {
 namespace {
 
-template <typename Data>
+/// Of a channel behind which a ReLU stands: its bound as well.
+template <typename Arithmetic>
+struct ReluCoefficients : ForwardCoefficients<Arithmetic> {
+    Arithmetic upper_bound;
+};
+
+template <typename Data, bool applies_relu>
 class Training {
 public:
     using Element = Data;
     using Arithmetic = arithmetic_t<Data>;
-    static constexpr std::size_t coefficient_count = 3;
+    using Coefficients = std::conditional_t<applies_relu, ReluCoefficients<Arithmetic>,
+                                            ForwardCoefficients<Arithmetic>>;
+    static constexpr std::size_t coefficient_count = sizeof(Coefficients) / sizeof(Arithmetic);
 
     Training(const MicroKernelTable& table, const BatchNormTrainingArguments& arguments,
              const Traversals& traversals)
@@ -44,7 +53,7 @@ public:
                (arguments_.normalized.address != nullptr || arguments_.mask.address != nullptr);
     }
     RowsAndColumns<Apply> application(const GroupValues& /*group*/) const {
-        return arguments_.applies_relu ? kernels_.normalize_relu : kernels_.normalize;
+        return applies_relu ? kernels_.normalize_relu : kernels_.normalize;
     }
 
     void begin_group(const ChannelRange& channels, const GroupValues& group) const {
@@ -114,10 +123,18 @@ private:
         for (std::int64_t channel = 0; channel < count; ++channel) {
             group.set_coefficients<Arithmetic>(
                 index + channel,
-                ForwardCoefficients<Arithmetic>(
+                with_bound(ForwardCoefficients<Arithmetic>(
                     channel_value(arguments_.gamma, affine, first + channel, 1.0),
                     channel_value(arguments_.beta, affine, first + channel, 0.0), mean[channel],
-                    usable_inverse(Statistics::of_batch, inverse[channel])));
+                    usable_inverse(Statistics::of_batch, inverse[channel]))));
+        }
+    }
+
+    Coefficients with_bound(const ForwardCoefficients<Arithmetic>& of_channel) const {
+        if constexpr (applies_relu) {
+            return {of_channel, smallest_stored_as_bound<Data>(arguments_.upper_bound)};
+        } else {
+            return of_channel;
         }
     }
 
@@ -150,7 +167,11 @@ void run_kernel(const MicroKernelTable& table, const BatchNormTrainingArguments&
         traversals.set_mask(arguments.mask.address, true, num_threads);
     }
     with_data_type(arguments.problem.data_type, [&]<typename Data>() {
-        run(Training<Data>(table, arguments, traversals), traversals, num_threads);
+        if (arguments.applies_relu) {
+            run(Training<Data, true>(table, arguments, traversals), traversals, num_threads);
+        } else {
+            run(Training<Data, false>(table, arguments, traversals), traversals, num_threads);
+        }
     });
     traversals.finish_mask(num_threads);
 }

@@ -32,8 +32,8 @@ template <typename Isa, typename Vector, typename Scalar>
 concept LanesOf = requires(Vector v, Scalar value, std::uint32_t bits) {
     { Isa::broadcast(value) } -> std::same_as<Vector>;
     { Isa::square_root(v) } -> std::same_as<Vector>;
-    { Isa::minimum(v, v) } -> std::same_as<Vector>;  // of NaN: anything
-    { Isa::maximum(v, v) } -> std::same_as<Vector>;
+    { Isa::minimum(v, v) } -> std::same_as<Vector>;       // a < b ? a : b, so b where one is NaN
+    { Isa::maximum(v, v) } -> std::same_as<Vector>;       // of NaN: anything
     { Isa::zero_mask(v, bits) } -> std::same_as<Vector>;  // the lanes whose bit is set, else +0
     { Isa::not_less_equal(v, v) } -> std::same_as<std::uint32_t>;  // a bit per lane; set with NaN
 };

@@ -58,8 +58,13 @@ struct Neon {
     }
     static Float square_root(Float v) { return {vsqrtq_f32(v.value)}; }
     static Double square_root(Double v) { return {vsqrtq_f64(v.value)}; }
-    static Float minimum(Float a, Float b) { return {vminq_f32(a.value, b.value)}; }
-    static Double minimum(Double a, Double b) { return {vminq_f64(a.value, b.value)}; }
+    // Not vminq, which is NaN where one is.
+    static Float minimum(Float a, Float b) {
+        return {vbslq_f32(vcltq_f32(a.value, b.value), a.value, b.value)};
+    }
+    static Double minimum(Double a, Double b) {
+        return {vbslq_f64(vcltq_f64(a.value, b.value), a.value, b.value)};
+    }
     static Float maximum(Float a, Float b) { return {vmaxq_f32(a.value, b.value)}; }
     static Double maximum(Double a, Double b) { return {vmaxq_f64(a.value, b.value)}; }
 

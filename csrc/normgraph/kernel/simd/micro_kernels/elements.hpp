@@ -319,10 +319,12 @@ arithmetic_vector_t<Isa, Data> apply_formula(
     }
     auto result = Formula::of(coefficients, sources);
     if constexpr (mask == Mask::writes) {
+        const auto bound = coefficients.back();
         const std::uint32_t positive =
             Isa::not_less_equal(result, Isa::broadcast(largest_stored_as_zero<Data>));
-        result = Isa::zero_mask(result, positive);
-        bits |= positive << lane;
+        const std::uint32_t below = Isa::not_less_equal(bound, result);
+        result = Isa::zero_mask(Isa::minimum(bound, result), positive);
+        bits |= (positive & below) << lane;
     }
     return result;
 }

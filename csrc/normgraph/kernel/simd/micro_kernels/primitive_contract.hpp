@@ -32,8 +32,10 @@ struct PrimitiveMicroKernels {
     /// One block of a PrimitiveSum, its lanes folded; count <= block_length.
     double (*sum_block)(const std::byte* values, std::int64_t count);
     void (*add_rows)(const ColumnRows& rows);
-    /// A bit for each element, 1 where it is not 0; those of the last byte beyond `count` are 0.
-    void (*pack_nonzero)(const std::byte* values, std::int64_t count, std::byte* bits);
+    /// A bit for each element, 1 where it is not 0 and below the bound, a number of their type or
+    /// no_upper_bound; those of the last byte beyond `count` are 0.
+    void (*pack_passing)(const std::byte* values, std::int64_t count, double upper_bound,
+                         std::byte* bits);
     /// The elements whose bit is 1, +0 for the others. `result` may be `values`.
     void (*select)(const std::byte* values, const std::byte* bits, std::int64_t count,
                    std::byte* result);

@@ -39,6 +39,12 @@ struct Formulas {
             return a / b;
         }
     };
+    struct Minimum {
+        template <typename Value>
+        static Value of(Value a, Value b) {
+            return Isa::minimum(b, a);
+        }
+    };
     struct ReluBackprop {
         template <typename Value>
         static Value of(Value a, Value b) {
@@ -278,13 +284,16 @@ struct MaskLoops {
     static constexpr std::int64_t width = ArithmeticVector<Isa, Data>::width;
     static constexpr auto size = static_cast<std::int64_t>(sizeof(Data));
 
-    static void pack(const std::byte* values, std::int64_t count, std::byte* bits) {
+    static void pack(const std::byte* values, std::int64_t count, double upper_bound,
+                     std::byte* bits) {
+        const Vector bound = Isa::broadcast(static_cast<arithmetic_t<Data>>(upper_bound));
         for (std::int64_t index = 0; index < count; index += elements_per_step) {
             const std::int64_t length =
                 count - index < elements_per_step ? count - index : elements_per_step;
             std::uint32_t packed = 0;
             for (std::int64_t lane = 0; lane < length; lane += width) {
-                packed |= nonzero(load(values + (index + lane) * size, length - lane)) << lane;
+                packed |= passing(load(values + (index + lane) * size, length - lane), bound)
+                          << lane;
             }
             store_mask<Isa>(bits, index, length, packed & lowest_bits(length));
         }
@@ -316,10 +325,12 @@ private:
         return rest >= width ? Isa::load(elements<Data>(address))
                              : load_some<Isa, Data>(address, rest, nullptr);
     }
-    /// NaN is not 0.
-    static std::uint32_t nonzero(Vector values) {
+    /// NaN is not 0, and not at the bound.
+    static std::uint32_t passing(Vector values, Vector bound) {
         const Vector zero = Formulas<Isa>::zero(values);
-        return Isa::not_less_equal(values, zero) | Isa::not_less_equal(zero, values);
+        const std::uint32_t nonzero =
+            Isa::not_less_equal(values, zero) | Isa::not_less_equal(zero, values);
+        return nonzero & Isa::not_less_equal(bound, values);
     }
 };
 
@@ -376,6 +387,7 @@ constexpr PrimitiveMicroKernels primitive_micro_kernels() {
                 BinaryLoop<Isa, Data, typename Formula::Subtract>::run,
                 BinaryLoop<Isa, Data, typename Formula::Multiply>::run,
                 BinaryLoop<Isa, Data, typename Formula::Divide>::run,
+                BinaryLoop<Isa, Data, typename Formula::Minimum>::run,
                 BinaryLoop<Isa, Data, typename Formula::ReluBackprop>::run,
                 UnaryLoop<Isa, Data, typename Formula::Negate>::run,
                 UnaryLoop<Isa, Data, typename Formula::SquareRoot>::run,
@@ -385,7 +397,7 @@ constexpr PrimitiveMicroKernels primitive_micro_kernels() {
                        ConvertLoop<Isa, Data, float>::run, ConvertLoop<Isa, Data, double>::run},
         .sum_block = SumLoops<Isa, Data>::block,
         .add_rows = SumLoops<Isa, Data>::rows,
-        .pack_nonzero = MaskLoops<Isa, Data>::pack,
+        .pack_passing = MaskLoops<Isa, Data>::pack,
         .select = MaskLoops<Isa, Data>::select,
     };
 }

@@ -49,6 +49,18 @@ struct Normalize {
     }
 };
 
+/// Where a mask is written, a formula has one coefficient more: the bound of the ReLU (see
+/// smallest_stored_as_bound), which is applied to what it gives.
+struct NormalizeForRelu {
+    static constexpr std::size_t source_count = 1;
+    static constexpr std::size_t coefficient_count = Normalize::coefficient_count + 1;
+
+    template <typename Value>
+    static Value of(const std::array<Value, 4>& k, const std::array<Value, 1>& sources) {
+        return NormalizeFormula<Value>{k[0], k[1], k[2]}(sources[0]);
+    }
+};
+
 struct InputDelta {
     static constexpr std::size_t source_count = 2;
     static constexpr std::size_t coefficient_count = 4;
@@ -80,8 +92,8 @@ struct FrozenInputDelta {
     }
 };
 
-/// The use that a kernel makes of the mask of a ReLU: bits say where the activation's output is not
-/// 0. The masked source is the last one.
+/// The use that a kernel makes of the mask of a ReLU: bits say where the ReLU lets its input pass
+/// as it is. The masked source is the last one.
 enum class Mask { none, reads, writes };
 
 /// A result up to here is stored as 0: half the smallest denormal, or less, rounds to 0.

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "normgraph/kernel/kernels.hpp"
+#include "normgraph/kernel/relu_bound.hpp"
 #include "normgraph/kernel/relu_mask.hpp"
 #include "normgraph/kernel/simd/micro_kernels/contract.hpp"
 #include "normgraph/kernel/simd/staging/scratch.hpp"
@@ -57,7 +58,8 @@ void run_kernel(const MicroKernelTable& table, const ReluMaskArguments& argument
         return;
     }
     const std::size_t size = size_of(arguments.type);
-    const auto pack = table[arguments.type].primitives.pack_nonzero;
+    const auto pack = table[arguments.type].primitives.pack_passing;
+    const double bound = rounded_bound(arguments.type, arguments.upper_bound);
     share_range(
         rows.count, useful_threads(axes.element_count(), work_per_thread, num_threads),
         [&](std::int64_t begin, std::int64_t end) {
@@ -72,7 +74,7 @@ void run_kernel(const MicroKernelTable& table, const ReluMaskArguments& argument
                     } else {
                         gather(cursor, arguments.activated.address, size, length, block);
                     }
-                    pack(values, length, arguments.mask.address + byte);
+                    pack(values, length, bound, arguments.mask.address + byte);
                 });
         });
 }

@@ -33,7 +33,7 @@ constexpr MicroKernels micro_kernels() {
         .deltas = reduction<Isa, Data, DeltaTerms>(),
         .relu_deltas = reduction<Isa, Data, DeltaTerms, Mask::reads>(),
         .normalize = application<Isa, Data, Normalize>(),
-        .normalize_relu = application<Isa, Data, Normalize, Mask::writes>(),
+        .normalize_relu = application<Isa, Data, NormalizeForRelu, Mask::writes>(),
         .input_delta = application<Isa, Data, InputDelta>(),
         .scaled_input_delta = application<Isa, Data, ScaledInputDelta>(),
         .relu_input_delta = application<Isa, Data, InputDelta, Mask::reads>(),
