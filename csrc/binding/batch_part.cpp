@@ -1,6 +1,5 @@
 #include "binding/batch_part.hpp"
 
-#include <bit>
 #include <stdexcept>
 #include <string>
 
@@ -8,7 +7,6 @@
 #include "binding/python_errors.hpp"
 #include "normgraph/indices/axis.hpp"
 #include "normgraph/kernel/strided/extents.hpp"
-#include "normgraph/runtime/kernel_arguments.hpp"
 
 namespace py = pybind11;
 
@@ -18,19 +16,6 @@ namespace {
 using runtime::Array;
 using runtime::KernelCall;
 using runtime::OptionalArray;
-
-/// Bits are compared: a NaN is equal to itself.
-bool are_values_of(const std::vector<double>& values, const Array& vector) {
-    const kernel::ElementType type = runtime::kernel_type(vector.element_type);
-    for (std::size_t channel = 0; channel < values.size(); ++channel) {
-        const double value = kernel::load_as_double(
-            type, vector.address + static_cast<std::int64_t>(channel) * vector.strides[0]);
-        if (std::bit_cast<std::uint64_t>(value) != std::bit_cast<std::uint64_t>(values[channel])) {
-            return false;
-        }
-    }
-    return true;
-}
 
 std::string text(std::int64_t number) {
     return std::to_string(number);
@@ -42,21 +27,23 @@ std::string_view given_reduction_name(const KernelCall& call) {
     return call.has_statistics() ? "statistics" : call.differentiates_statistics ? "sums" : "";
 }
 
-GivenPart::GivenPart(const runtime::BatchPart& part) : part_(part) {
-    if (part.has_statistics()) {
-        auto [mean, variance] = part.statistics();
+void GivenPart::bind(const KernelCall& call, std::span<const OptionalArray> inputs,
+                     std::int64_t channel_axis) {
+    if (!is_given()) {
+        return;
+    }
+    check_fits(call, inputs, channel_axis);
+    if (part_->has_statistics()) {
+        auto [mean, variance] = part_->statistics();
         values_ = std::move(mean);
         values_.insert(values_.end(), variance.begin(), variance.end());
     } else {
-        values_ = part.nodes().total();
+        values_ = part_->nodes().total();
     }
 }
 
 void GivenPart::check_fits(const KernelCall& call, std::span<const OptionalArray> inputs,
                            std::int64_t channel_axis) const {
-    if (!is_given()) {
-        return;
-    }
     const std::string name(given_reduction_name(call));
     const Array& input = *inputs[0];
     const kernel::Extents extents = kernel::extents_of(
@@ -65,13 +52,10 @@ void GivenPart::check_fits(const KernelCall& call, std::span<const OptionalArray
         throw std::invalid_argument(name + ": expected those of " + text(extents.channels) +
                                     " channels, as input has, got " + text(part_->channels()));
     }
-    if (part_->has_statistics()) {
-        if (part_->count() == 0) {
-            throw std::invalid_argument(name +
-                                        ": expected those of at least one element per "
-                                        "channel, got those of an empty batch");
-        }
-        return;
+    if (part_->has_statistics() && part_->count() == 0) {
+        throw std::invalid_argument(name +
+                                    ": expected those of at least one element per channel, got "
+                                    "those of an empty batch");
     }
     if (part_->count() < extents.elements_per_channel()) {
         throw std::invalid_argument(
@@ -79,7 +63,8 @@ void GivenPart::check_fits(const KernelCall& call, std::span<const OptionalArray
             text(extents.elements_per_channel()) + " elements per channel, got " +
             text(part_->count()));
     }
-    if (!are_values_of(part_->center(), *inputs[op::index_of(call.inputs, op::Role::mean)])) {
+    if (!part_->has_statistics() &&
+        !part_->is_about(*inputs[op::index_of(call.inputs, op::Role::mean)])) {
         throw std::invalid_argument(name +
                                     ": expected sums about the mean that is given here, got sums "
                                     "about another one");

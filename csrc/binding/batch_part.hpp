@@ -38,16 +38,19 @@ std::string_view given_reduction_name(const runtime::KernelCall& call);
 class GivenPart {
 public:
     GivenPart() = default;
-    explicit GivenPart(const runtime::BatchPart& part);
+    explicit GivenPart(const runtime::BatchPart& part) : part_(part) {}
 
     bool is_given() const { return part_.has_value(); }
     /// Throws std::invalid_argument unless it goes with inputs that the op has accepted.
-    void check_fits(const runtime::KernelCall& call, std::span<const runtime::OptionalArray> inputs,
-                    std::int64_t channel_axis) const;
-    /// Refers to this object.
+    void bind(const runtime::KernelCall& call, std::span<const runtime::OptionalArray> inputs,
+              std::int64_t channel_axis);
+    /// Once it is bound. Refers to this object.
     runtime::GivenReduction reduction() const;
 
 private:
+    void check_fits(const runtime::KernelCall& call, std::span<const runtime::OptionalArray> inputs,
+                    std::int64_t channel_axis) const;
+
     std::optional<runtime::BatchPart> part_;
     std::vector<double> values_;  ///< [2][channel], what kernels take
 };

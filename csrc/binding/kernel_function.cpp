@@ -393,11 +393,11 @@ Objects run(const KernelCall& call, Arguments input_objects, const Options& opti
     }
     // Shared, since Python code may run before the kernel does (where overlap is looked for, where
     // arrays are made), and may call any kernel: nothing here refers to what that could replace.
-    const GivenPart given = given_part_from_python(call, options.given);
+    GivenPart given = given_part_from_python(call, options.given);
     const std::shared_ptr<const std::vector<TensorType>> types =
         validated(call, inputs.views(), attributes, given.is_given());
     const runtime::Array& input = *inputs.views()[0];
-    given.check_fits(call, inputs.views(), attributes.channel_axis);
+    given.bind(call, inputs.views(), attributes.channel_axis);
     check_outputs(call, *types, inputs.views(), outputs.views());
     allocate_outputs(*types, input, selected, objects, outputs);
     const auto compute = [&] {

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -39,7 +40,10 @@ in whatever grouping they are added, and other parts what rounding of doubles ma
 part changes nothing.
 
 The object does not change. bytes(statistics), to_bytes() and the buffer protocol give it for any
-transport; from_bytes() and pickle read it back.)";
+transport; from_bytes() and pickle read it back.
+
+a + b raises ValueError unless both have as many channels and are about the same means, OverflowError
+where there are 2^63 samples or elements.)";
 
 constexpr const char* sums_doc =
     R"(The sums of a part of a batch's backward pass, as batch_norm_backprop_sums() returns them.
@@ -54,9 +58,10 @@ Parameters
 ----------
 input : array, (., C, ...), of f16, bf16, f32 or f64; may be empty
 channel_axis : which axis of input has length C; a negative one counts from the last
-first_sample : how many samples of the whole batch come before input. Bits alone depend on it. None
-    keeps the nodes of every block, which fit wherever the part comes to stand, until it is added to
-    a part whose place is known; a number keeps only what is not finished.
+first_sample : how many samples of the whole batch come before input. Bits alone depend on it: a
+    part that is added elsewhere is moved there, without a word. None keeps the nodes of every block,
+    which fit wherever the part comes to stand, until it is added to a part whose place is known; a
+    number keeps only what is not finished.
 about : BatchStatistics of the whole batch, with which f64 takes a second pass, about the mean. The
     statistics of a whole f64 batch have the bits of the parts' second passes.
 num_threads : how many threads may share the channels; None means get_num_threads()
@@ -102,9 +107,10 @@ std::optional<std::int64_t> first_sample_from_python(py::handle object) {
     if (!object || object.is_none()) {
         return std::nullopt;
     }
-    const std::string expected = "an integer of at least 0 or None";
+    constexpr std::int64_t most = std::int64_t{1} << 62;
+    const std::string expected = "an integer from 0 to 2^62 or None";
     const std::int64_t first = integer_from_python("first_sample", expected, object);
-    if (first < 0) {
+    if (first < 0 || first > most) {
         throw std::invalid_argument("first_sample: expected " + expected + ", got " +
                                     std::to_string(first));
     }
@@ -129,9 +135,10 @@ BatchPart computed(const runtime::Array& input, const Compute& compute) {
     return std::move(*part);
 }
 
-BatchStatistics* batch_norm_statistics(py::handle input, py::handle channel_axis,
-                                       py::handle first_sample, py::handle about,
-                                       py::handle num_threads, py::handle implementation) {
+std::unique_ptr<BatchStatistics> batch_norm_statistics(py::handle input, py::handle channel_axis,
+                                                       py::handle first_sample, py::handle about,
+                                                       py::handle num_threads,
+                                                       py::handle implementation) {
     const NestedCall nested;
     const PartOptions options =
         options_from_python(channel_axis, first_sample, num_threads, implementation);
@@ -148,14 +155,14 @@ BatchStatistics* batch_norm_statistics(py::handle input, py::handle channel_axis
     borrowed.borrow({"input"}, input);
     const runtime::Array array = borrowed.view();
     runtime::check_statistics_inputs(array, options, center_or_null);
-    return new BatchStatistics(computed(
+    return std::make_unique<BatchStatistics>(computed(
         array, [&] { return runtime::batch_norm_statistics(array, options, center_or_null); }));
 }
 
-BackpropSums* batch_norm_backprop_sums(py::handle input, py::handle mean, py::handle variance,
-                                       py::handle normalized_delta, py::handle channel_axis,
-                                       py::handle mask, py::handle first_sample,
-                                       py::handle num_threads, py::handle implementation) {
+std::unique_ptr<BackpropSums> batch_norm_backprop_sums(
+    py::handle input, py::handle mean, py::handle variance, py::handle normalized_delta,
+    py::handle channel_axis, py::handle mask, py::handle first_sample, py::handle num_threads,
+    py::handle implementation) {
     const NestedCall nested;
     const PartOptions options =
         options_from_python(channel_axis, first_sample, num_threads, implementation);
@@ -173,7 +180,7 @@ BackpropSums* batch_norm_backprop_sums(py::handle input, py::handle mean, py::ha
         }
     }
     runtime::check_backprop_sums_inputs(arrays, options);
-    return new BackpropSums(
+    return std::make_unique<BackpropSums>(
         computed(*arrays[0], [&] { return runtime::batch_norm_backprop_sums(arrays, options); }));
 }
 
@@ -213,7 +220,7 @@ std::vector<std::byte> bytes_from_python(py::handle object) {
 }
 
 template <typename Class>
-Class* from_bytes(py::handle data) {
+std::unique_ptr<Class> from_bytes(py::handle data) {
     const std::vector<std::byte> bytes = bytes_from_python(data);
     const auto part = [&] {
         try {
@@ -228,7 +235,7 @@ Class* from_bytes(py::handle data) {
                                          ? "BackpropSums, got those of BatchStatistics"
                                          : "BatchStatistics, got those of BackpropSums"));
     }
-    return new Class(part);
+    return std::make_unique<Class>(part);
 }
 
 /// a + b; sum() begins with 0.
@@ -237,12 +244,13 @@ py::object add(const Class& self, py::handle other) {
     if (!is_instance<Class>(other)) {
         return py::reinterpret_borrow<py::object>(Py_NotImplemented);
     }
-    return py::cast(new Class(self.part.followed_by(other.cast<const Class&>().part)),
-                    py::return_value_policy::take_ownership);
+    return py::cast(
+        std::make_unique<Class>(self.part.followed_by(other.cast<const Class&>().part)));
 }
-py::object add_to_zero(const py::object& self, py::handle other) {
+template <typename Class>
+py::object add_to_zero(const Class& self, py::handle other) {
     const bool is_zero = PyLong_CheckExact(other.ptr()) != 0 && PyObject_Not(other.ptr()) == 1;
-    return is_zero ? self : py::reinterpret_borrow<py::object>(Py_NotImplemented);
+    return is_zero ? py::cast(&self) : py::reinterpret_borrow<py::object>(Py_NotImplemented);
 }
 
 template <typename Class>
@@ -272,17 +280,18 @@ std::string describe_part(const char* class_name, const BatchPart& part) {
 
 /// Pickled as a call of the class's from_bytes, which has no global name of its own.
 template <typename Class>
-py::tuple reduce_part(const py::object& self) {
+py::tuple reduce_part(const Class& self) {
     const py::object call =
-        py::module_::import("operator")
-            .attr("methodcaller")("from_bytes", to_bytes(self.cast<const Class&>()));
-    return py::make_tuple(call, py::make_tuple(py::type::of(self)));
+        py::module_::import("operator").attr("methodcaller")("from_bytes", to_bytes(self));
+    return py::make_tuple(call, py::make_tuple(py::type::of<Class>()));
 }
 
 template <typename Class>
 py::class_<Class> define_part(py::module_& module, const char* name, const char* documentation) {
     py::class_<Class> part(module, name, py::buffer_protocol(), documentation, py::is_final());
     part.attr("__module__") = "normgraph";
+    // Else numpy would take the bytes that an object lends for an array of numbers.
+    part.attr("__array_ufunc__") = py::none();
     part.def_property_readonly(
             "count", [](const Class& self) { return self.part.count(); },
             "The number of elements of a channel.")
@@ -306,7 +315,7 @@ py::class_<Class> define_part(py::module_& module, const char* name, const char*
             "All of it as bytes, which from_bytes() reads.")
         .def("__bytes__", [](const Class& self) { return to_bytes(self); })
         .def("__add__", &add<Class>)
-        .def("__radd__", &add_to_zero)
+        .def("__radd__", &add_to_zero<Class>)
         .def("__eq__", &is_equal<Class>)
         .def("__hash__", [](const Class& self) { return py::hash(to_bytes(self)); })
         .def("__repr__", [name](const Class& self) { return describe_part(name, self.part); })

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import sys
 import time
 from collections.abc import Sized
@@ -46,10 +47,12 @@ def reestimate_statistics(
     Raises ValueError where there is no element, where unbiased there is but one, and where the
     batches differ in C; and what batch_norm_statistics() raises.
     """
-    display = _Display(batches, sys.stderr.isatty() if progress is None else progress)
+    channel_axis = operator.index(channel_axis)
+    display = _Display(batches, _is_terminal(sys.stderr) if progress is None else progress)
     total: BatchStatistics | None = None
     try:
-        for index, batch in enumerate(batches):
+        done = 0
+        for batch in batches:  # enumerate() would hold the last one
             part = _core.batch_norm_statistics(batch, channel_axis, num_threads=num_threads)
             if total is None:
                 # Its place is known: only finished nodes are kept.
@@ -59,10 +62,12 @@ def reestimate_statistics(
             if part.channels != total.channels:
                 raise ValueError(
                     f"batches: expected arrays of one number of channels, {total.channels}, got "
-                    f"one of {part.channels}, number {index} from 0"
+                    f"one of {part.channels}, number {done} from 0"
                 )
             total = total + part
-            display.show(index + 1, total.count)
+            done += 1
+            display.show(done, total.count)
+            del batch  # before the next one is made
     finally:
         display.end()
     if total is None or total.count == 0:
@@ -71,6 +76,19 @@ def reestimate_statistics(
     zeros = np.zeros(total.channels)
     of_all = (total.mean, total.variance)
     return update_running_statistics((zeros, zeros), of_all, total.count, 1.0, unbiased)
+
+
+def _is_terminal(stream: Any) -> bool:
+    """Programs without a console have no stderr."""
+    return stream is not None and bool(stream.isatty())
+
+
+def _length_of(batches: Iterable[Any]) -> int | None:
+    """None where it is not known: loaders of streams have a `__len__` that raises TypeError."""
+    try:
+        return len(batches) if isinstance(batches, Sized) else None
+    except TypeError:
+        return None
 
 
 def _empty_shape(part: BatchStatistics, channel_axis: int) -> list[int]:
@@ -85,7 +103,7 @@ class _Display:
 
     def __init__(self, batches: Iterable[Any], is_shown: bool) -> None:
         self._is_shown = is_shown
-        self._total = len(batches) if isinstance(batches, Sized) else None
+        self._total = _length_of(batches) if is_shown else None
         self._start = self._shown = time.monotonic()
         self._has_line = False
 

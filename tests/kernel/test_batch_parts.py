@@ -7,7 +7,9 @@ import itertools
 import operator
 import pickle
 import random
+import resource
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -365,6 +367,57 @@ def test_other_types_and_layouts_are_added_too() -> None:
     np.testing.assert_allclose(total.variance, whole.variance, rtol=1e-14)
 
 
+def test_a_placed_empty_part_places_what_comes_before() -> None:
+    x = _random((96, 3, 40), "f32")
+    first, second = ng.batch_norm_statistics(x[:32]), ng.batch_norm_statistics(x[32:])
+    empty = ng.batch_norm_statistics(x[:0], first_sample=64)
+    assert (first + empty) + second == first + (empty + second)
+    assert ((first + empty) + second).first_sample == 32
+
+
+def test_no_memory_is_lost() -> None:
+    x = np.ones((2, 20_000), np.float32)
+    vector = np.zeros(20_000, np.float32)
+    data = ng.batch_norm_statistics(x).to_bytes()
+
+    def calls() -> None:
+        ng.batch_norm_statistics(x)
+        ng.batch_norm_backprop_sums(x, vector, vector, x)
+        part = ng.BatchStatistics.from_bytes(data)
+        assert pickle.loads(pickle.dumps(part + part)).count == 4
+
+    calls()
+    before = _resident_bytes()
+    for _ in range(100):
+        calls()
+    assert _resident_bytes() - before < 30_000_000  # of 300 MB that went through it
+
+
+def _resident_bytes() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
+
+
+def test_numpy_takes_no_part_for_an_array() -> None:
+    part: Any = ng.batch_norm_statistics(_random((4, 3, 5), "f32"))
+    calls: list[Callable[[], Any]] = [
+        lambda: np.add(part, part),
+        lambda: np.int64(0) + part,
+        lambda: part * np.ones(3),
+    ]
+    for call in calls:
+        with pytest.raises(TypeError):
+            call()
+
+
+def test_zeros_of_either_sign_are_one_center() -> None:
+    x = _random((4, 3, 5), "f32")
+    zeros = np.zeros(3, np.float32)
+    sums = ng.batch_norm_backprop_sums(x, zeros, zeros, x)
+    sums = sums + ng.batch_norm_backprop_sums(x, -zeros, zeros, x)
+    ng.batch_norm_training_backprop(x, None, None, -zeros, zeros, x, sums=sums)
+
+
 def test_nan_and_infinity_stay_in_their_channel() -> None:
     x = _random((64, 3, 40), "f32")
     x[40, 1, 7], x[3, 2, 3] = np.nan, np.inf
@@ -501,6 +554,13 @@ def _apply_backwards(x: Array = X, **options: Any) -> Any:
             "statistics: expected those of at least one element per channel, got those of an empty",
         ),
         (
+            lambda: ng.batch_norm_training(
+                np.concatenate([X, X]), None, None, statistics=STATISTICS
+            ),
+            ValueError,
+            "statistics: expected those of a batch of which input is a part, with at least 40 elem",
+        ),
+        (
             lambda: _apply_backwards(np.concatenate([X, X]), sums=SUMS),
             ValueError,
             "sums: expected those of a batch of which input is a part, with at least 40 elements "
@@ -516,12 +576,12 @@ def _apply_backwards(x: Array = X, **options: Any) -> Any:
         (
             lambda: ng.batch_norm_statistics(X, first_sample=-1),
             ValueError,
-            "first_sample: expected an integer of at least 0 or None, got -1",
+            r"first_sample: expected an integer from 0 to 2\^62 or None, got -1",
         ),
         (
             lambda: ng.batch_norm_statistics(X, first_sample=1.5),  # type: ignore[arg-type]
             TypeError,
-            "first_sample: expected an integer of at least 0 or None, got 1.5 of type float",
+            r"first_sample: expected an integer from 0 to 2\^62 or None, got 1.5 of type float",
         ),
         (
             lambda: ng.batch_norm_statistics(X, about=STATISTICS),

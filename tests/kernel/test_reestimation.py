@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -45,15 +46,18 @@ def test_any_axis_may_be_that_of_the_channels(channel_axis: int) -> None:
 
 
 def test_no_more_than_one_batch_is_asked_for_at_a_time() -> None:
-    alive: list[int] = []
+    held: list[weakref.ref[Array]] = []
 
     def batches() -> Iterator[Array]:
-        for index in range(3):
-            alive.append(index)
-            yield _data(10, index)
+        for seed in range(3):
+            assert all(batch() is None for batch in held)
+            batch = _data(10, seed)
+            held.append(weakref.ref(batch))
+            yield batch
+            del batch
 
     ng.reestimate_statistics(batches())
-    assert alive == [0, 1, 2]
+    assert len(held) == 3
 
 
 @pytest.mark.parametrize(
@@ -79,6 +83,27 @@ def test_no_more_than_one_batch_is_asked_for_at_a_time() -> None:
 def test_bad_input(call: Callable[[], Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         call()
+
+
+class _Stream:
+    """As torch's loader of a stream: it has a length, which is not known."""
+
+    def __len__(self) -> int:
+        raise TypeError("no len()")
+
+    def __iter__(self) -> Iterator[Array]:
+        return iter([_data(10), _data(20)])
+
+
+def test_a_length_that_is_not_known(capsys: pytest.CaptureFixture[str]) -> None:
+    ng.reestimate_statistics(_Stream())
+    ng.reestimate_statistics(_Stream(), progress=True)
+    assert " of " not in capsys.readouterr().err
+
+
+def test_a_program_without_a_console(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reestimation.sys, "stderr", None)
+    ng.reestimate_statistics([_data(10)])
 
 
 def test_progress_is_shown_where_it_is_asked_for(

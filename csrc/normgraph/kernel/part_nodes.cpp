@@ -79,7 +79,8 @@ PartNodes::PartNodes(NodeKind kind, std::int64_t channels, bool is_placed,
     const bool boundaries_rise =
         sizes_fit && boundaries_.front() >= 0 && (is_placed_ || boundaries_.front() == 0) &&
         std::ranges::adjacent_find(boundaries_, std::ranges::greater_equal()) == boundaries_.end();
-    if (!boundaries_rise || std::ranges::any_of(elements_, [](auto count) { return count < 1; })) {
+    if (!boundaries_rise || has_finished_boundary() ||
+        std::ranges::any_of(elements_, [](auto count) { return count < 1; })) {
         throw std::invalid_argument(
             "expected nodes with boundaries that rise, each of at least "
             "one element");
@@ -87,15 +88,27 @@ PartNodes::PartNodes(NodeKind kind, std::int64_t channels, bool is_placed,
     static_cast<void>(element_count());
 }
 
+bool PartNodes::is_finished(std::size_t boundary) const {
+    return is_finer(boundaries_[boundary], boundaries_[boundary - 1]) &&
+           is_finer(boundaries_[boundary], boundaries_[boundary + 1]);
+}
+
+bool PartNodes::has_finished_boundary() const {
+    for (std::size_t boundary = 1; is_placed_ && boundary + 1 < boundaries_.size(); ++boundary) {
+        if (is_finished(boundary)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 std::int64_t PartNodes::element_count() const {
     return std::accumulate(elements_.begin(), elements_.end(), std::int64_t{0}, checked_sum);
 }
 
 void PartNodes::append(const PartNodes& following) {
-    if (following.elements_.empty()) {
-        return;
-    }
-    if (elements_.empty() && (following.is_placed_ || !is_placed_)) {
+    if (elements_.empty() && !following.elements_.empty() &&
+        (following.is_placed_ || !is_placed_)) {
         *this = following;
         return;
     }
@@ -131,14 +144,8 @@ void PartNodes::place_at(std::int64_t first_sample) {
 }
 
 void PartNodes::merge_finished_nodes() {
-    while (elements_.size() > 1) {
-        const std::size_t last = boundaries_.size() - 2;
-        const std::int64_t boundary = boundaries_[last];
-        if (!is_finer(boundary, boundaries_[last - 1]) ||
-            !is_finer(boundary, boundaries_[last + 1])) {
-            return;
-        }
-        merge_at(last);
+    while (elements_.size() > 1 && is_finished(boundaries_.size() - 2)) {
+        merge_at(boundaries_.size() - 2);
     }
 }
 

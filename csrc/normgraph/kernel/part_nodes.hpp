@@ -42,7 +42,8 @@ public:
               const std::vector<double>& leaves);
 
     /// From what the accessors of another one have returned. Throws std::invalid_argument unless
-    /// the sizes fit, boundaries rise from at least 0, and every node has at least one element.
+    /// the sizes fit, boundaries rise from at least 0, none of a placed part is finished, and every
+    /// node has at least one element.
     PartNodes(NodeKind kind, std::int64_t channels, bool is_placed,
               std::vector<std::int64_t> boundaries, std::vector<std::int64_t> elements,
               std::vector<double> values);
@@ -64,8 +65,8 @@ public:
 
     /// Appends the part that follows this one, of the same kind and as many channels. If it has a
     /// place and this one has none, that follows from it; if it was placed elsewhere, it is moved,
-    /// and nodes are no longer those of the tree of the whole. Empty parts are neutral. Throws
-    /// std::overflow_error where samples or elements are more than 64 bits count.
+    /// and nodes are no longer those of the tree of the whole. Empty parts tell no more than a
+    /// place. Throws std::overflow_error where samples or elements are more than 64 bits count.
     void append(const PartNodes& following);
 
     /// The node of all, [2][channel]; zeros if there is none.
@@ -74,6 +75,9 @@ public:
 private:
     void place_at(std::int64_t first_sample);
     void append_nodes(const PartNodes& following);
+    /// Whether the two nodes at a boundary, which is neither the first nor the last, become one.
+    bool is_finished(std::size_t boundary) const;
+    bool has_finished_boundary() const;
     /// Makes one of the two nodes at a boundary, which is neither the first nor the last.
     void merge_at(std::size_t boundary);
     void merge_finished_nodes();

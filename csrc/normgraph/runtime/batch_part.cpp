@@ -88,10 +88,9 @@ struct PartProblem {
     }
 };
 
-/// Comparing bits: a NaN is equal to itself.
-bool are_equal(const std::vector<double>& left, const std::vector<double>& right) {
-    return std::ranges::equal(left, right, {}, std::bit_cast<std::uint64_t, double>,
-                              std::bit_cast<std::uint64_t, double>);
+/// A NaN is equal to any other.
+bool is_equal_center(double left, double right) {
+    return left == right || (std::isnan(left) && std::isnan(right));
 }
 
 std::string_view name_of(PartKind kind) {
@@ -193,6 +192,17 @@ private:
     std::span<const std::byte> bytes_;
 };
 
+/// `values`: [node][2][channel], the second of them Σ(x − mean)².
+bool has_negative_squares(const std::vector<double>& values, std::int64_t channels) {
+    const auto count = static_cast<std::size_t>(channels);
+    for (std::size_t index = 0; index < values.size(); ++index) {
+        if (index / count % 2 == 1 && values[index] < 0.0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 constexpr std::int64_t largest_number = std::numeric_limits<std::int64_t>::max();
 
 }  // namespace
@@ -238,15 +248,25 @@ BatchPart BatchPart::followed_by(const BatchPart& following) const {
                                     " channels to follow one of as many, got one of " +
                                     std::to_string(following.channels()));
     }
-    if (!are_equal(center_, following.center_)) {
+    if (!std::ranges::equal(center_, following.center_, is_equal_center)) {
         throw std::invalid_argument(
             "expected parts that were summed about the same means, got others: every part takes "
             "those of the whole batch");
     }
-    BatchPart result = count() == 0 ? following : *this;
-    result.nodes_ = nodes_;
-    result.nodes_.append(following.nodes_);
-    return result;
+    const BatchPart& described = count() == 0 ? following : *this;
+    kernel::PartNodes nodes = nodes_;
+    nodes.append(following.nodes_);
+    return {kind_, described.data_type_, described.layout_class_, center_, std::move(nodes)};
+}
+
+bool BatchPart::is_about(const Array& mean) const {
+    const kernel::ElementType type = kernel_type(mean.element_type);
+    const std::byte* address = mean.address;
+    return std::ranges::all_of(center_, [&](double center) {
+        const bool is_equal = is_equal_center(center, kernel::load_as_double(type, address));
+        address += mean.strides[0];
+        return is_equal;
+    });
 }
 
 std::vector<std::byte> BatchPart::to_bytes() const {
@@ -282,6 +302,9 @@ BatchPart BatchPart::from_bytes(std::span<const std::byte> bytes) {
     }
     const auto layout = static_cast<kernel::LayoutClass>(reader.read(1));
     const std::int64_t channels = reader.read(largest_number);
+    if (channels == 0) {
+        refuse_bytes("damaged ones");
+    }
     const bool is_placed = reader.read(1) == 1;
     const std::int64_t nodes = reader.read(largest_number / 4);
     auto boundaries = reader.read_some<std::int64_t>(nodes + 1);
@@ -293,6 +316,9 @@ BatchPart BatchPart::from_bytes(std::span<const std::byte> bytes) {
     }
     auto values = reader.read_some<double>(nodes == 0 ? 0 : 2 * nodes * channels);
     reader.expect_end();
+    if (kind == PartKind::statistics && has_negative_squares(values, channels)) {
+        refuse_bytes("damaged ones");
+    }
     try {
         return {kind, type, layout, std::move(center),
                 kernel::PartNodes(node_kind(kind), channels, is_placed, std::move(boundaries),

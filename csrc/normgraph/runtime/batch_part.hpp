@@ -54,9 +54,12 @@ public:
     /// unless both are of one kind, as many channels, and about one center.
     BatchPart followed_by(const BatchPart& following) const;
 
+    /// Whether the center is this vector, of as many channels, of a real type.
+    bool is_about(const Array& mean) const;
+
     /// All of it, as little-endian numbers. Depends on nothing but what the accessors return.
     std::vector<std::byte> to_bytes() const;
-    /// Throws std::invalid_argument for anything that to_bytes() has not returned.
+    /// Throws std::invalid_argument for bytes that to_bytes() cannot have returned.
     static BatchPart from_bytes(std::span<const std::byte> bytes);
 
 private:

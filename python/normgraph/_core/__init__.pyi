@@ -188,6 +188,7 @@ class Function:
 
 @final
 class BatchStatistics:
+    __array_ufunc__: None
     @property
     def count(self) -> int: ...
     @property
@@ -216,6 +217,7 @@ class BatchStatistics:
 
 @final
 class BackpropSums:
+    __array_ufunc__: None
     @property
     def count(self) -> int: ...
     @property

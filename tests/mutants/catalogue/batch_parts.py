@@ -12,9 +12,8 @@ NODES = Group(
         Mutant(
             "part-boundary-finer-than-one",
             "that a boundary goes only where both its neighbours are coarser",
-            "if (!is_finer(boundary, boundaries_[last - 1]) || "
-            "!is_finer(boundary, boundaries_[last + 1])) { return; }",
-            "if (!is_finer(boundary, boundaries_[last + 1])) { return; }",
+            "return is_finer(boundaries_[boundary], boundaries_[boundary - 1]) &&",
+            "return",
         ),
         Mutant(
             "part-total-from-the-right",
@@ -49,9 +48,9 @@ NODES = Group(
         Mutant(
             "part-empty-on-the-left",
             "that an empty part is neutral on the left",
-            "if (elements_.empty() && (following.is_placed_ || !is_placed_)) { *this = following; "
-            "return; }",
-            "",
+            "if (elements_.empty() && !following.elements_.empty() && (following.is_placed_ || "
+            "!is_placed_))",
+            "if (false)",
         ),
         Mutant(
             "part-counts-unchecked",
@@ -69,7 +68,7 @@ VALUES = Group(
         Mutant(
             "part-of-another-center",
             "that parts are about one center",
-            "if (!are_equal(center_, following.center_))",
+            "if (!std::ranges::equal(center_, following.center_, is_equal_center))",
             "if (center_.size() != following.center_.size())",
         ),
         Mutant(
@@ -132,8 +131,8 @@ ARGUMENTS = Group(
         Mutant(
             "sums-about-another-mean",
             "that sums are about the mean that is given",
-            "if (!are_values_of(part_->center(),",
-            "if (false && !are_values_of(part_->center(),",
+            "if (!part_->has_statistics() && !part_->is_about(",
+            "if (part_->count() < 0 && !part_->is_about(",
         ),
         Mutant(
             "sums-of-fewer-elements",
