@@ -52,7 +52,7 @@ def reestimate_statistics(
     total: BatchStatistics | None = None
     try:
         done = 0
-        for batch in batches:  # enumerate() would hold the last one
+        for batch in batches:
             part = _core.batch_norm_statistics(batch, channel_axis, num_threads=num_threads)
             if total is None:
                 # Its place is known: only finished nodes are kept.
@@ -65,7 +65,7 @@ def reestimate_statistics(
                     f"one of {part.channels}, number {done} from 0"
                 )
             total = total + part
-            done += 1
+            done += 1  # noqa: SIM113  (enumerate() would hold the last batch)
             display.show(done, total.count)
             del batch  # before the next one is made
     finally:
