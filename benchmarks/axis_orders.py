@@ -101,6 +101,20 @@ class Calls:
         vectors = (self._vector, self._vector)
         return ng.batch_norm_training_relu(self._array, *vectors, out=out, **self._options)
 
+    def added_forward(self, out: Any = None) -> Any:
+        """BatchNormTrainingAddRelu."""
+        vectors = (self._vector, self._vector)
+        arguments = (self._array, *vectors, self._delta)
+        return ng.batch_norm_training_add_relu(*arguments, out=out, **self._options)
+
+    def added_backward(self) -> Call:
+        """BatchNormTrainingAddReluBackprop with the mask of the forward call."""
+        mask = self.added_forward().mask
+        arguments = (self._array, *4 * (self._vector,), mask, self._delta)
+        return lambda out: ng.batch_norm_training_add_relu_backprop(
+            *arguments, out=out, **self._options
+        )
+
     def fused_backward(self) -> Call:
         """BatchNormTrainingReluBackprop with the mask of the forward call."""
         mask = self.fused_forward().mask
@@ -180,6 +194,16 @@ def rows(options: argparse.Namespace) -> Iterator[str]:
                     (calls.fused_forward, calls.forward, relus.forward),
                 )
             )
+            yield f"  {cells}  {element_type} {case.label()}"
+    yield "with a residual beside the fused ReLU: backward, forward"
+    for element_type in FUSED_TYPES:
+        for case in FUSED:
+            calls = Calls(case.array(element_type), case.channel_axis, options.threads)
+            both = (
+                (calls.added_backward(), calls.fused_backward()),
+                (calls.added_forward, calls.fused_forward),
+            )
+            cells = "  ".join(cell(*pair, options.repeats) for pair in both)
             yield f"  {cells}  {element_type} {case.label()}"
 
 

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "normgraph/kernel/element_type.hpp"
+#include "normgraph/kernel/primitive_contract.hpp"
 #include "normgraph/kernel/relu_mask.hpp"
 #include "shared_streaming_pass.hpp"
 #include "streaming_pass.hpp"
@@ -115,6 +116,14 @@ public:
                                                kernel::ReluMask{mask_.data()}},
             num_threads_);
     }
+    void training_add_relu(const TensorSet& set) {
+        kernel::BatchNormTrainingArguments arguments{
+            problem_,       source(set, 0), gamma_,
+            beta_,          result(set, 2), first_result_,
+            second_result_, true,           kernel::ReluMask{mask_.data()}};
+        arguments.residual = source(set, 1);
+        implementation_.run(arguments, num_threads_);
+    }
     void inference(const TensorSet& set) {
         implementation_.run(
             kernel::BatchNormInferenceArguments{problem_, source(set, 0), gamma_, beta_, mean_,
@@ -125,6 +134,15 @@ public:
     void inference_backprop(const TensorSet& set) { backprop(set, Statistics::given); }
     void training_relu_backprop(const TensorSet& set) {
         backprop(set, Statistics::of_batch, kernel::ConstReluMask{mask_.data()});
+    }
+
+    void training_add_relu_backprop(const TensorSet& set) {
+        implementation_.run(
+            kernel::ReluMaskSelectArguments{problem_.shape, problem_.channel_axis,
+                                            problem_.data_type, source(set, 1),
+                                            kernel::ConstReluMask{mask_.data()}, result(set, 3)},
+            num_threads_);
+        training_relu_backprop(set);
     }
 
 private:
@@ -168,6 +186,8 @@ constexpr std::array benchmarked_ops{
     BenchmarkedOp{"batch_norm_inference_backprop", 3, &Call::inference_backprop},
     BenchmarkedOp{"batch_norm_training_relu", 2, &Call::training_relu},
     BenchmarkedOp{"batch_norm_training_relu_backprop", 3, &Call::training_relu_backprop},
+    BenchmarkedOp{"batch_norm_training_add_relu", 3, &Call::training_add_relu},
+    BenchmarkedOp{"batch_norm_training_add_relu_backprop", 4, &Call::training_add_relu_backprop},
 };
 
 const BenchmarkedOp& benchmarked(Op op) {

@@ -68,17 +68,28 @@ std::string replaced(std::string text, std::string_view what, std::string_view b
     return text;
 }
 
+/// The names of the data inputs but the first.
+std::vector<std::string_view> other_data(std::span<const Port> inputs) {
+    std::vector<std::string_view> names;
+    for (const Port& port : inputs.subspan(1)) {
+        if (op::is_data(port.role)) {
+            names.push_back(port.name);
+        }
+    }
+    return names;
+}
+
 std::string constraint_lines(const OpText& text) {
     const std::span<const Port> inputs = text.signature.inputs;
-    const std::size_t delta = op::index_of(inputs, Role::delta);
+    const auto others = other_data(inputs);
     std::string lines;
     for (const std::string_view label : text.constraint_labels) {
         const auto* const constraint =
             std::ranges::find(op::constraints, label, &op::Constraint::label);
         std::string sentence =
             replaced(std::string(constraint->sentence), "{input}", inputs.front().name);
-        if (delta < inputs.size()) {
-            sentence = replaced(std::move(sentence), "{delta}", inputs[delta].name);
+        if (!others.empty()) {
+            sentence = replaced(std::move(sentence), "{delta}", others.front());
         }
         lines += "    " + std::string(label) + std::string(5 - label.size(), ' ') + sentence + "\n";
     }
@@ -104,9 +115,8 @@ std::string out_sentence(const runtime::KernelCall& call) {
                     ? ", or tuple of one array, to write to"
                     : ", or tuple (" + joined_names(call.outputs) + ") of arrays to write to";
     sentence += "; None allocates. The first may be exactly the array given as input";
-    const std::size_t delta = op::index_of(call.inputs, Role::delta);
-    if (delta < call.inputs.size()) {
-        sentence += " or as " + std::string(call.inputs[delta].name);
+    for (const std::string_view name : other_data(call.inputs)) {
+        sentence += " or as " + std::string(name);
     }
     sentence += '.';
     if (op::has(call.outputs, Role::mask)) {

@@ -248,11 +248,13 @@ void check_outputs(const KernelCall& call, const std::vector<TensorType>& types,
 }
 
 /// Makes the arrays of the selected outputs that `out=` does not give.
-void allocate_outputs(const std::vector<TensorType>& types, const runtime::Array& input,
-                      const Selection& selected, Objects& objects, Outputs& outputs) {
+void allocate_outputs(const KernelCall& call, const std::vector<TensorType>& types,
+                      const runtime::Array& input, const Selection& selected, Objects& objects,
+                      Outputs& outputs) {
     for (std::size_t index = 0; index < types.size(); ++index) {
         if (selected[index] && !objects[index]) {
-            py::array array = index == 0 ? new_array_like(input) : new_array(types[index]);
+            py::array array = op::is_data(call.outputs[index].role) ? new_array_like(input)
+                                                                    : new_array(types[index]);
             outputs.borrow_new(index, types[index].element_type, array);
             objects[index] = std::move(array);
         }
@@ -399,7 +401,7 @@ Objects run(const KernelCall& call, Arguments input_objects, const Options& opti
     const runtime::Array& input = *inputs.views()[0];
     given.bind(call, inputs.views(), attributes.channel_axis);
     check_outputs(call, *types, inputs.views(), outputs.views());
-    allocate_outputs(*types, input, selected, objects, outputs);
+    allocate_outputs(call, *types, input, selected, objects, outputs);
     const auto compute = [&] {
         call.run(inputs.views(), outputs.views(), attributes, given.reduction(), num_threads,
                  implementation);

@@ -2,14 +2,16 @@
 
 Construct nodes (`Parameter`, `Constant`, `op.BatchNormTrainingBackprop`, `Function`) and read what
 they infer; or call the kernels on arrays (`batch_norm_training`, `batch_norm_inference`,
-`batch_norm_training_relu` and their gradients, whose names end in `_backprop`). A violated
-constraint raises `NodeValidationFailure` in both, with the same text.
+`batch_norm_training_relu`, `batch_norm_training_add_relu` and their gradients, whose names end in
+`_backprop`). A violated constraint raises `NodeValidationFailure` in both, with the same text.
 """
 
 from . import formats, op
 from ._core import (
     BackpropSums,
     BatchNormInferenceBackpropResult,
+    BatchNormTrainingAddReluBackpropResult,
+    BatchNormTrainingAddReluResult,
     BatchNormTrainingBackpropResult,
     BatchNormTrainingReluBackpropResult,
     BatchNormTrainingReluResult,
@@ -31,6 +33,8 @@ from ._core import (
     batch_norm_inference_backprop,
     batch_norm_statistics,
     batch_norm_training,
+    batch_norm_training_add_relu,
+    batch_norm_training_add_relu_backprop,
     batch_norm_training_backprop,
     batch_norm_training_relu,
     batch_norm_training_relu_backprop,
@@ -57,6 +61,8 @@ from .verification import Finding, Measurement, Verification, verify
 __all__ = [
     "BackpropSums",
     "BatchNormInferenceBackpropResult",
+    "BatchNormTrainingAddReluBackpropResult",
+    "BatchNormTrainingAddReluResult",
     "BatchNormTrainingBackpropResult",
     "BatchNormTrainingReluBackpropResult",
     "BatchNormTrainingReluResult",
@@ -84,6 +90,8 @@ __all__ = [
     "batch_norm_inference_backprop",
     "batch_norm_statistics",
     "batch_norm_training",
+    "batch_norm_training_add_relu",
+    "batch_norm_training_add_relu_backprop",
     "batch_norm_training_backprop",
     "batch_norm_training_relu",
     "batch_norm_training_relu_backprop",

@@ -26,8 +26,9 @@ def test_every_case_is_measured() -> None:
     _, *lines = result.stdout.splitlines()
     rows = [line for line in lines if line.startswith(" ")]
     fused = len(FUSED_TYPES) * len(FUSED)
-    assert len(rows) == len(ORDERS) + fused
-    for row, figures in zip(rows, [8] * len(ORDERS) + [6] * fused, strict=True):
+    assert len(rows) == len(ORDERS) + 2 * fused
+    figures_of_rows = [8] * len(ORDERS) + [6] * fused + [4] * fused
+    for row, figures in zip(rows, figures_of_rows, strict=True):
         assert all(float(figure) > 0 for figure in row.split()[:figures])
 
 

@@ -25,6 +25,8 @@ OPS = [
     "batch_norm_inference_backprop",
     "batch_norm_training_relu",
     "batch_norm_training_relu_backprop",
+    "batch_norm_training_add_relu",
+    "batch_norm_training_add_relu_backprop",
 ]
 
 pytestmark = pytest.mark.skipif(not PROGRAM.exists(), reason="not built; `make test` builds it")

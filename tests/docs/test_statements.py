@@ -168,10 +168,11 @@ def test_a_label_means_the_same_on_all_pages() -> None:
     for stem in OPS:
         for row in tables(section(page(f"ops/{stem}.md"), "Constraints"))[0][1:]:
             # The forward ops name their only two channel vectors instead of speaking of all, and
-            # the attribute instead of mean and variance; activated_delta stands in the place of
-            # normalized_delta.
+            # the attribute instead of mean and variance; activated_delta and residual stand in the
+            # place of normalized_delta.
             text = row[1].replace("`gamma` and `beta` have", "each channel vector has")
             text = text.replace("`activated_delta`", "`normalized_delta`")
+            text = text.replace("`residual`", "`normalized_delta`")
             whole = index[row[0]]
             if "`statistics_type`" in text:
                 text, _, of_statistics = text.partition("; ")

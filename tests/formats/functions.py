@@ -45,6 +45,7 @@ FAMILY = {
     "BatchNormTrainingBackprop": 4,
     "BatchNormInferenceBackprop": 4,
     "BatchNormTrainingRelu": 2,
+    "BatchNormTrainingAddRelu": 2,
 }
 
 
@@ -118,7 +119,11 @@ def nodes(
             mask = ng.op.ReluMask(value, draw(st.sampled_from([1, -1])), draw(BOUNDS))
             return construct("ReluMaskSelect", value, mask, mask.channel_axis)
         name = draw(st.sampled_from(list(FAMILY)))
-        inputs = [data, *vectors[: FAMILY[name]], *([data] if "Backprop" in name else [])]
+        inputs = [
+            data,
+            *vectors[: FAMILY[name]],
+            *([data] if "Backprop" in name or "Add" in name else []),
+        ]
         types = st.sampled_from([None, *REAL_TYPES])
         attributes = {"statistics_type": types, "upper_bound": BOUNDS}
         optional = getattr(ng.op, name).optional_attributes

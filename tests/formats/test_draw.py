@@ -53,13 +53,15 @@ INPUTS = {
     "BatchNormInferenceBackprop": 6,
     "BatchNormTrainingRelu": 3,
     "BatchNormTrainingReluBackprop": 7,
+    "BatchNormTrainingAddRelu": 4,
+    "BatchNormTrainingAddReluBackprop": 7,
 }
 
 
 def parameter(name: str, element_type: str) -> ng.Parameter:
     if name == "mask":
         return ng.Parameter("u8", None, name=name)
-    is_data = name == "input" or name.endswith("_delta")
+    is_data = name in ("input", "residual") or name.endswith("_delta")
     return ng.Parameter(element_type, [None, 3] if is_data else [3], name=name)
 
 

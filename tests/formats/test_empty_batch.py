@@ -21,7 +21,7 @@ from tests.kernel.samples import Sample
 family: Any = importlib.import_module("tests.pass.family")
 
 REPOSITORY = Path(__file__).parents[2]
-TRAINING = ("BatchNormTraining", "BatchNormTrainingRelu")
+TRAINING = ("BatchNormTraining", "BatchNormTrainingRelu", "BatchNormTrainingAddRelu")
 
 
 @pytest.mark.parametrize("shape", [(0, 3), (2, 3, 0)])

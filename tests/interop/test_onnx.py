@@ -196,9 +196,10 @@ def test_running_statistics(
 
 
 @pytest.mark.parametrize("upper_bound", [None, 0.7])
-def test_a_relu_in_the_op(upper_bound: float | None) -> None:
-    case = family.make_case("BatchNormTrainingRelu", Sample((4, 3, 5)))
-    node = ng.op.BatchNormTrainingRelu(*case.function.parameters, upper_bound=upper_bound)
+@pytest.mark.parametrize("op", ["BatchNormTrainingRelu", "BatchNormTrainingAddRelu"])
+def test_a_relu_in_the_op(op: str, upper_bound: float | None) -> None:
+    case = family.make_case(op, Sample((4, 3, 5)))
+    node = getattr(ng.op, op)(*case.function.parameters, upper_bound=upper_bound)
     function = ng.Function(node.outputs, case.function.parameters)
     model = to_model(function)
     assert "BatchNormalization" in [node.op_type for node in model.graph.node]

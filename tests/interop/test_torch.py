@@ -328,6 +328,49 @@ def test_relu_agrees_with_torch_in_double(last: bool, upper_bound: float | None)
         assert np.abs(value - leaf.grad.numpy()).max() < bound
 
 
+@pytest.mark.parametrize("upper_bound", [None, 6.0], ids=["relu", "relu6"])
+@pytest.mark.parametrize("last", [False, True], ids=["channels_first", "channels_last"])
+def test_a_residual_agrees_with_torch_in_double(last: bool, upper_bound: float | None) -> None:
+    """batch_norm, a sum, then relu, as at the end of a residual block, and autograd through all."""
+    sample = Sample((6, 3, 7, 5), "f64", "f64", seed=101)
+    arguments = sample.backprop()
+    layout = torch.channels_last if last else torch.contiguous_format
+    x = tensor(arguments.input).clone(memory_format=layout).requires_grad_()
+    assert arguments.gamma is not None
+    assert arguments.beta is not None
+    gamma, beta = (tensor(v).clone().requires_grad_() for v in arguments[1:3])
+    other = np.random.default_rng(7).standard_normal(sample.shape)
+    residual = tensor(other).clone(memory_format=layout).requires_grad_()
+    y = torch.nn.functional.batch_norm(x, None, None, gamma, beta, training=True, eps=1e-5)
+    added = y + residual
+    relu = torch.nn.functional.relu if upper_bound is None else torch.nn.functional.relu6
+    activated = relu(added)
+    activated.backward(tensor(arguments.normalized_delta))
+
+    for end in (0, 6):
+        assert np.abs(added.detach().numpy() - end).min() > 1e-9
+    forward = ng.batch_norm_training_add_relu(
+        x.detach(), arguments.gamma, arguments.beta, residual.detach(), upper_bound=upper_bound
+    )
+    backward = ng.batch_norm_training_add_relu_backprop(
+        x.detach(),
+        arguments.gamma,
+        arguments.beta,
+        forward.mean,
+        forward.variance,
+        torch.from_numpy(forward.mask),
+        arguments.normalized_delta,
+    )
+    # As above; the gradient of the residual is selected, not computed.
+    allowed, sums = 2 * 300 * 100 * 2.0**-53, 210 * 16 * 300 * 2.0**-53
+    assert np.abs(forward.activated - activated.detach().numpy()).max() < allowed
+    for value, leaf, bound in zip(backward, (x, gamma, beta), (allowed, sums, sums), strict=False):
+        assert leaf.grad is not None
+        assert np.abs(value - leaf.grad.numpy()).max() < bound
+    assert residual.grad is not None
+    assert np.array_equal(backward.residual_delta, residual.grad.numpy())
+
+
 def test_a_tensor_that_is_not_as_memory_holds_it_is_refused() -> None:
     """DLPack says nothing of the negative bit: the elements would have the wrong sign."""
     z = torch.complex(torch.ones(4, 3), torch.ones(4, 3))

@@ -268,14 +268,20 @@ def forward(
     beta: np.float64,
     mean: np.float64,
     inverse: np.float64,
+    residual: Array | None = None,
 ) -> Array:
-    """fma(x − high, c, b), where b is beta less what rounding the mean has left, times c."""
+    """fma(x − high, c, b), where b is beta less what rounding the mean has left, times c.
+
+    A residual is added before the result is rounded to the type of the data.
+    """
     data_type = real_type_of(elements)
     rounded = arithmetic_type(data_type)
     high = rounded(mean)
     scale = rounded(gamma * inverse)
     shift = rounded(beta - (mean - np.float64(high)) * np.float64(scale))
     normalized = fma(elements.astype(rounded) - high, np.asarray(scale), np.asarray(shift))
+    if residual is not None:
+        normalized = normalized + residual.astype(rounded)
     return np.asarray(normalized.astype(data_type.dtype))
 
 
@@ -355,8 +361,9 @@ def training(
     channel_axis: int,
     statistics_type: RealType,
     channels_last: bool,
+    residual: Array | None = None,
 ) -> tuple[Array, Array, Array]:
-    """(normalized, mean, variance) of BatchNormTraining."""
+    """(normalized, mean, variance) of BatchNormTraining; a residual is added to the first."""
     channels = input.shape[channel_axis]
     normalized = np.empty(input.shape, input.dtype)
     mean = np.empty(channels, statistics_type.dtype)
@@ -373,6 +380,7 @@ def training(
                 _double(beta, channel, 0),
                 exact_mean,
                 _inverse_of_batch(exact_variance, epsilon),
+                None if residual is None else np.take(residual, channel, channel_axis).ravel(),
             )
             _assign(normalized, channel_axis, channel, elements)
     return normalized, mean, variance

@@ -64,6 +64,12 @@ OPS = (
     Op("batch_norm_training_backprop", (*STATISTICS, "normalized_delta"), GRADIENTS),
     Op("batch_norm_inference_backprop", (*STATISTICS, "normalized_delta"), GRADIENTS),
     Op("batch_norm_training_relu_backprop", (*STATISTICS, "mask", "activated_delta"), GRADIENTS),
+    Op("batch_norm_training_add_relu", ("residual",), ("activated", *STATISTICS, "mask")),
+    Op(
+        "batch_norm_training_add_relu_backprop",
+        (*STATISTICS, "mask", "activated_delta"),
+        (*GRADIENTS, "residual_delta"),
+    ),
 )
 
 
@@ -162,6 +168,7 @@ def calls_of(op: Op, sample: Sample, index: int, is_large: bool) -> Iterator[Cal
         }
         arguments["input"] = arranged(problem["input"])
         arguments["normalized_delta"] = arguments["activated_delta"] = delta_arranged(delta)
+        arguments["residual"] = arguments["activated_delta"]
         arguments["mask"] = packed(random.random(sample.shape) < 0.5, sample.channel_axis)
         given = (index + number) % 4
         if given & 1:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 import normgraph as ng
 
-from .real_types import Array
+from . import canonical_order
+from .real_types import Array, real_type_of
 from .samples import BackpropArguments
 
 
@@ -51,6 +53,34 @@ def forward(
     """(activated, mean, variance, mask) from batch_norm_training."""
     plain = ng.batch_norm_training(input, gamma, beta, epsilon=epsilon, channel_axis=channel_axis)
     activated = relu(plain.normalized, upper_bound)
+    bits = passing(activated, upper_bound)
+    return activated, plain.mean, plain.variance, packed(bits, channel_axis)
+
+
+def added_forward(
+    input: Array,
+    gamma: Array | None,
+    beta: Array | None,
+    residual: Array,
+    epsilon: float,
+    channel_axis: int,
+    upper_bound: float | None = None,
+) -> tuple[Array, Array, Array, Array]:
+    """(activated, mean, variance, mask): the sum is made before normalized is rounded."""
+    options: dict[str, Any] = {"epsilon": epsilon, "channel_axis": channel_axis}
+    last = canonical_order.is_channels_last(input, channel_axis)
+    plain = ng.batch_norm_training(input, gamma, beta, **options)
+    statistics = real_type_of(plain.mean)
+    normalized, _, _ = canonical_order.training(
+        input,
+        gamma,
+        beta,
+        **options,
+        statistics_type=statistics,
+        channels_last=last,
+        residual=residual,
+    )
+    activated = relu(normalized, upper_bound)
     bits = passing(activated, upper_bound)
     return activated, plain.mean, plain.variance, packed(bits, channel_axis)
 

@@ -26,6 +26,13 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "batch_norm_training_relu_backprop": relu.backward_arguments(
         SAMPLE.backprop(), np.zeros((4, 3, 1), np.uint8)
     ),
+    "batch_norm_training_add_relu": {
+        **SAMPLE.training()._asdict(),
+        "residual": SAMPLE.backprop().normalized_delta,
+    },
+    "batch_norm_training_add_relu_backprop": relu.backward_arguments(
+        SAMPLE.backprop(), np.zeros((4, 3, 1), np.uint8)
+    ),
 }
 OPERATIONS = {
     "batch_norm_training": ng.op.BatchNormTraining,
@@ -34,6 +41,8 @@ OPERATIONS = {
     "batch_norm_inference_backprop": ng.op.BatchNormInferenceBackprop,
     "batch_norm_training_relu": ng.op.BatchNormTrainingRelu,
     "batch_norm_training_relu_backprop": ng.op.BatchNormTrainingReluBackprop,
+    "batch_norm_training_add_relu": ng.op.BatchNormTrainingAddRelu,
+    "batch_norm_training_add_relu_backprop": ng.op.BatchNormTrainingAddReluBackprop,
 }
 EVERY_FUNCTION = pytest.mark.parametrize("function", ARGUMENTS)
 EVERY_ARGUMENT = pytest.mark.parametrize(
@@ -49,8 +58,10 @@ def call_refused(
     out: list[Array] = [np.full(SAMPLE.shape, 7, np.float32)]
     if function != "batch_norm_inference":
         out += [np.full(3, 7, np.float32), np.full(3, 7, np.float32)]
-    if function == "batch_norm_training_relu":
+    if function in ("batch_norm_training_relu", "batch_norm_training_add_relu"):
         out += [np.full((4, 3, 1), 7, np.uint8)]
+    if function == "batch_norm_training_add_relu_backprop":
+        out += [np.full(SAMPLE.shape, 7, np.float32)]
     arguments = {**ARGUMENTS[function], "out": tuple(out), **changes}
     with pytest.raises(error) as raised:
         getattr(ng, function)(**arguments)
@@ -287,9 +298,9 @@ def assert_violation(
 @pytest.mark.parametrize("case", VIOLATIONS)
 def test_violated_constraint_has_the_text_of_the_op(function: str, case: str) -> None:
     changes, wanted, says = VIOLATIONS[case]
-    for delta in ("normalized_delta", "activated_delta"):
-        if delta in ARGUMENTS[function] and "input" in changes:
-            changes = {**changes, delta: changes["input"]}
+    for name in ("normalized_delta", "activated_delta", "residual"):
+        if name in ARGUMENTS[function] and "input" in changes:
+            changes = {**changes, name: changes["input"]}
     assert_violation(function, changes, wanted, says)
 
 

@@ -44,7 +44,7 @@ def reduction_of(function: str) -> dict[str, Any]:
     """That of a batch of which the inputs are a part, where the function takes one."""
     inputs = INPUTS[function]
     x = inputs["input"]
-    if function in ("batch_norm_training", "batch_norm_training_relu"):
+    if function.startswith("batch_norm_training") and not function.endswith("backprop"):
         part = ng.batch_norm_statistics(x, channel_axis=-2)
         return {"statistics": part + ng.batch_norm_statistics(x + 1, channel_axis=-2)}
     if not function.startswith("batch_norm_training"):

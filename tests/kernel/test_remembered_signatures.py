@@ -17,13 +17,15 @@ SAMPLE = Sample((4, 3, 5), seed=95)
 
 
 def arguments_of(function: str, sample: Sample) -> dict[str, Any]:
-    if function == "batch_norm_training_relu_backprop":
+    if function.endswith("relu_backprop"):
         mask = relu.packed(np.ones(sample.shape, bool), 1)
         return relu.backward_arguments(sample.backprop(), mask)
     if function.endswith("backprop"):
         return sample.backprop()._asdict()
     if function == "batch_norm_inference":
         return sample.inference()._asdict()
+    if function == "batch_norm_training_add_relu":
+        return {**sample.training()._asdict(), "residual": sample.backprop().normalized_delta}
     return sample.training()._asdict()
 
 
@@ -34,6 +36,8 @@ FUNCTIONS = (
     "batch_norm_inference_backprop",
     "batch_norm_training_relu",
     "batch_norm_training_relu_backprop",
+    "batch_norm_training_add_relu",
+    "batch_norm_training_add_relu_backprop",
 )
 CALLS = {function: arguments_of(function, SAMPLE) for function in FUNCTIONS}
 CHANGES: dict[str, tuple[dict[str, Any], str]] = {

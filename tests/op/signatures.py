@@ -29,7 +29,7 @@ class Signature(NamedTuple):
     @property
     def data(self) -> list[str]:
         """The inputs of the shape (•, C, …)."""
-        return [name for name in self.inputs if name in ("input", *DELTAS)]
+        return [name for name in self.inputs if name in ("input", "residual", *DELTAS)]
 
     @property
     def vectors(self) -> list[str]:
@@ -48,7 +48,7 @@ class Signature(NamedTuple):
     @property
     def channel_outputs(self) -> list[str]:
         """The outputs of the shape (C)."""
-        return [name for name in self.outputs[1:] if name != "mask"]
+        return [name for name in self.outputs[1:] if name not in ("mask", "residual_delta")]
 
 
 TRAINING = Signature(
@@ -71,7 +71,22 @@ RELU_BACKPROP = Signature(
     ("input", "gamma", "beta", "mean", "variance", "mask", "activated_delta"),
     BACKPROP.outputs,
 )
-ALL = (TRAINING, INFERENCE, BACKPROP, INFERENCE_BACKPROP, RELU, RELU_BACKPROP)
+ADD_RELU = Signature(ng.op.BatchNormTrainingAddRelu, (*TRAINING.inputs, "residual"), RELU.outputs)
+ADD_RELU_BACKPROP = Signature(
+    ng.op.BatchNormTrainingAddReluBackprop,
+    RELU_BACKPROP.inputs,
+    (*BACKPROP.outputs, "residual_delta"),
+)
+ALL = (
+    TRAINING,
+    INFERENCE,
+    BACKPROP,
+    INFERENCE_BACKPROP,
+    RELU,
+    RELU_BACKPROP,
+    ADD_RELU,
+    ADD_RELU_BACKPROP,
+)
 
 
 #: The inputs of the primitive ops, and the attributes of all.
@@ -98,7 +113,7 @@ ATTRIBUTES: dict[str, dict[str, str]] = {
             "channel_axis": "integer",
             "statistics_type": "element type",
         }
-        for signature in (TRAINING, RELU)
+        for signature in (TRAINING, RELU, ADD_RELU)
     },
     "Relu": {"upper_bound": "number"},
     "ReluBackprop": {"upper_bound": "number"},
@@ -113,7 +128,7 @@ ATTRIBUTES: dict[str, dict[str, str]] = {
 }
 
 
-for bounded in (RELU.name,):
+for bounded in (RELU.name, ADD_RELU.name):
     ATTRIBUTES[bounded]["upper_bound"] = "number"
 
 #: The attributes that a node need not have.
@@ -126,9 +141,9 @@ def parametrize(*signatures: Signature) -> pytest.MarkDecorator:
 
 
 EVERY_OP = parametrize(*ALL)
-EVERY_BACKPROP = parametrize(BACKPROP, INFERENCE_BACKPROP, RELU_BACKPROP)
-EVERY_STATISTICS = parametrize(TRAINING, RELU)
-EVERY_RELU = parametrize(RELU)
+EVERY_BACKPROP = parametrize(BACKPROP, INFERENCE_BACKPROP, RELU_BACKPROP, ADD_RELU_BACKPROP)
+EVERY_STATISTICS = parametrize(TRAINING, RELU, ADD_RELU)
+EVERY_RELU = parametrize(RELU, ADD_RELU)
 EVERY_VECTOR = pytest.mark.parametrize(
     ("signature", "vector"),
     [
@@ -170,9 +185,14 @@ class Inputs:
         return self.signature.op(*parameters, **attributes)
 
     def inferred(self, **attributes: Any) -> dict[str, str]:
-        """Output name → 'f32{?,64}', the same from a node and from infer; without the mask."""
+        """Output name → 'f32{?,64}', the same from a node and from infer.
+
+        Without the mask and a residual's gradient, which is as the first output is.
+        """
         texts = self._all_inferred(**attributes)
         texts.pop("mask", None)
+        first = next(iter(texts.values()))
+        assert texts.pop("residual_delta", first) == first
         return texts
 
     def inferred_mask(self, **attributes: Any) -> str:

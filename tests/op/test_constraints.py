@@ -10,6 +10,7 @@ import pytest
 import normgraph as ng
 
 from .signatures import (
+    ADD_RELU,
     EVERY_BACKPROP,
     EVERY_OP,
     EVERY_RELU,
@@ -595,6 +596,26 @@ def test_c12_needs_c6_c7_and_c9() -> None:
     assert set(inputs.violations()) == {"C7"}
     inputs = Inputs(RELU_BACKPROP, shapes=([2, 64, 7], [32]), **wrong)
     assert set(inputs.violations()) == {"C9"}
+
+
+# ---- C3, C7: the residual ------------------------------------------------------------------------
+
+
+def test_c3_and_c7_residual_is_like_input() -> None:
+    inputs = Inputs(ADD_RELU, residual=("f16", [2, 64]))
+    assert inputs.violations() == {
+        "C3": "the element type of residual: expected f32, as input has, got f16",
+        "C7": "the shape of residual: expected {?,64,?,?}, as input has, got {2,64} "
+        "(the ranks are 4 and 2)",
+    }
+
+
+def test_c7_residual_and_input_know_each_other() -> None:
+    inputs = Inputs(ADD_RELU, shapes=([None, 64, None], [None]), residual=("f32", [2, None, 5]))
+    assert inputs.inferred()["activated"] == "f32{2,64,5}"
+    assert inputs.inferred_mask() == "u8{2,64,1}"
+    unknown = Inputs(ADD_RELU, ("dynamic", "f32"), (None, [None]), residual=("bf16", [2, 64, 5]))
+    assert unknown.inferred()["activated"] == "bf16{2,64,5}"
 
 
 # ---- C13: the upper bound of a ReLU -------------------------------------------------------------

@@ -58,7 +58,7 @@ def test_it_keeps_the_bound_of_its_stages(
                 running_error.check(case.fused()[index], values[index], what + " of the op")
 
 
-@pytest.mark.parametrize("op", ["BatchNormTrainingRelu", "BatchNormTrainingReluBackprop"])
+@pytest.mark.parametrize("op", OPS[4:])
 def test_masks_of_relus_are_made_and_used_alike(op: str) -> None:
     for shape, axis in SHAPES:
         case = make_case(op, Sample(shape, "f32", "f32", axis))
@@ -80,6 +80,10 @@ def test_the_stages_are_named_after_their_symbols() -> None:
         "gamma_delta centered_delta",
         "BatchNormTrainingRelu": "mean centered square variance epsilon invsqrt gmul normed "
         "activated mask",
+        "BatchNormTrainingAddRelu": "mean centered square variance epsilon invsqrt gmul normed "
+        "added activated mask",
+        "BatchNormTrainingAddReluBackprop": "residual_delta beta_delta gmul_delta gamma_delta "
+        "centered_delta input_delta",
         "BatchNormTrainingReluBackprop": "centered epsilon invsqrt gmul normed_delta beta_delta "
         "gmul_delta gamma_delta centered_delta mean_delta invsqrt_delta variance_delta "
         "square_delta input_delta",

@@ -207,6 +207,28 @@ def test_a_network_with_relu6_by_differences(is_fused: bool) -> None:
     check_by_differences(function, arguments)
 
 
+@pytest.mark.parametrize("upper_bound", [None, 0.8])
+def test_a_residual_by_differences(upper_bound: float | None) -> None:
+    x, r = (ng.Parameter("f64", [6, 3, 2], name=name) for name in "xr")
+    vectors = [ng.Parameter("f64", [3], name=name) for name in ("gamma", "beta")]
+    norm = ng.op.BatchNormTrainingAddRelu(x, *vectors, r, upper_bound=upper_bound)
+    product = ng.op.Multiply(norm.output(0), ng.op.Add(x, r))
+    function = ng.Function([product, *norm.outputs[1:3]], [x, *vectors, r])
+    random = np.random.default_rng(9)
+    arguments = [
+        random.standard_normal((6, 3, 2)),
+        random.uniform(1, 2, 3),
+        np.full(3, 0.4),
+        random.standard_normal((6, 3, 2)),
+    ]
+    values = ng.batch_norm_training(*arguments[:3]).normalized + arguments[3]
+    for end in (0, upper_bound or 0):
+        assert np.abs(values - end).min() > 0.01
+    check_by_differences(function, arguments)
+    deltas = random_deltas(ng.compile(function)(*arguments), seed=5)
+    check_by_differences(ng.gradients(function), [*arguments, *deltas])
+
+
 # ---- what is a function of what ------------------------------------------------------------------
 
 

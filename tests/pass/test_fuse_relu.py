@@ -145,3 +145,132 @@ def test_a_backward_op_of_another_layer_stays() -> None:
         function = ng.Function([activated, *node.outputs], [*layer.parameters, delta, other])
         is_fused = "BatchNormTrainingReluBackprop" in kinds(ng.fuse_relu(function))
         assert is_fused == (index == 0), f"node {index}"
+
+
+# ---- sums before the ReLU ------------------------------------------------------------------------
+
+
+class Block(NamedTuple):
+    parameters: list[ng.Parameter]
+    norm: ng.Node
+    added: ng.Node
+    relu: ng.Node
+
+
+def make_block(
+    data_type: str = "f32", upper_bound: float | None = None, is_left: bool = True
+) -> Block:
+    """A residual is a parameter, which stands before every op."""
+    x, residual = (ng.Parameter(data_type, [None, None, None], name=name) for name in ("x", "r"))
+    vectors = [ng.Parameter("f32", [None], name=name) for name in ("gamma", "beta")]
+    if data_type == "f64":
+        vectors = [ng.Parameter("f64", [None], name=name) for name in ("gamma", "beta")]
+    norm = ng.op.BatchNormTraining(x, *vectors, name="norm")
+    terms = [norm.output(0), residual.output(0)]
+    added = ng.op.Add(*(terms if is_left else terms[::-1]))
+    relu = ng.op.Relu(added, upper_bound, name="relu")
+    return Block([x, *vectors, residual], norm, added, relu)
+
+
+@pytest.mark.parametrize("data_type", ["f32", "f64"])
+@pytest.mark.parametrize("upper_bound", [None, 0.7])
+@pytest.mark.parametrize("is_left", [True, False])
+def test_a_sum_is_fused_forward_and_backward_and_gives_the_same_bits(
+    data_type: str, upper_bound: float | None, is_left: bool
+) -> None:
+    block = make_block(data_type, upper_bound, is_left)
+    forward = ng.Function([block.relu, *block.norm.outputs[1:]], block.parameters)
+    backward = ng.gradients(forward)
+    function = ng.Function([*forward.results, *backward.results], backward.parameters)
+    fused = ng.fuse_relu(function)
+    gone = {"BatchNormTraining", "BatchNormTrainingBackprop", "Relu", "ReluBackprop"}
+    assert gone <= kinds(function)
+    assert not gone & kinds(fused)
+    assert {"BatchNormTrainingAddRelu", "BatchNormTrainingAddReluBackprop"} <= kinds(fused)
+    sample = Sample((5, 6, 7), data_type, data_type)
+    delta = sample.backprop().normalized_delta
+    residual = np.random.default_rng(4).standard_normal(delta.shape).astype(delta.dtype)
+    vectors = np.random.default_rng(3).standard_normal((2, sample.channels)).astype(delta.dtype)
+    arguments = [*sample.training(), residual, delta, *vectors]
+    values = [ng.compile(f, backend="reference")(*arguments) for f in (function, fused)]
+    for index, (plain, together) in enumerate(zip(*values, strict=True)):
+        assert_same_bits(together, plain, f"result {index}")
+
+
+def test_a_sum_of_short_data_stays() -> None:
+    """Its normalized data would no longer be rounded before they are added."""
+    block = make_block("bf16")
+    function = ng.Function([block.relu], block.parameters)
+    assert kinds(ng.fuse_relu(function)) == kinds(function)
+
+
+def test_a_sum_that_is_read_otherwise_stays() -> None:
+    block = make_block()
+    for more in (block.norm.output(0), block.added, ng.op.Negate(block.added)):
+        function = ng.Function([block.relu, more], block.parameters)
+        assert kinds(ng.fuse_relu(function)) == kinds(function)
+    x, gamma, beta, _ = block.parameters
+    norm = ng.op.BatchNormTraining(x, gamma, beta).output(0)
+    function = ng.Function([ng.op.Relu(ng.op.Add(norm, norm))], [x, gamma, beta])
+    assert "BatchNormTraining" in kinds(ng.fuse_relu(function))
+
+
+def test_a_residual_that_needs_the_statistics_stays() -> None:
+    x, gamma, beta, _ = make_block().parameters
+    norm = ng.op.BatchNormTraining(x, gamma, beta)
+    of_mean = ng.op.Broadcast(norm.output("mean"), x, [1])
+    for terms in ((norm.output(0), of_mean), (of_mean, norm.output(0))):
+        function = ng.Function([ng.op.Relu(ng.op.Add(*terms))], [x, gamma, beta])
+        assert kinds(ng.fuse_relu(function)) == kinds(function)
+
+
+def test_of_two_normalized_terms_the_later_one_is_fused() -> None:
+    x, gamma, beta, other = make_block().parameters
+    left = ng.op.BatchNormTraining(x, gamma, beta, name="left")
+    right = ng.op.BatchNormTraining(other, gamma, beta, name="right")
+    function = ng.Function(
+        [ng.op.Relu(ng.op.Add(left.output(0), right.output(0)))], [x, gamma, beta, other]
+    )
+    fused = ng.fuse_relu(function)
+    (node,) = [node for node in fused.nodes if node.type_name == "BatchNormTrainingAddRelu"]
+    assert node.friendly_name == "right"
+    assert node.input("residual").source.node.friendly_name == "left"
+    data = np.random.default_rng(5).standard_normal((2, 4, 3, 5)).astype(np.float32)
+    arguments = [data[0], np.ones(3, np.float32), np.zeros(3, np.float32), data[1]]
+    (plain,) = ng.compile(function, backend="reference")(*arguments)
+    (together,) = ng.compile(function)(*arguments)
+    assert_same_bits(together, plain, "activated")
+
+
+def test_a_residual_that_is_activated_itself() -> None:
+    """Two blocks, the first one's output being the second one's residual."""
+    _, gamma, beta, residual = make_block().parameters
+    value = residual.output(0)
+    for _ in range(2):
+        norm = ng.op.BatchNormTraining(value, gamma, beta)
+        value = ng.op.Relu(ng.op.Add(norm.output(0), value)).output(0)
+    function = ng.Function([value], [gamma, beta, residual])
+    fused = ng.fuse_relu(function)
+    assert [node.type_name for node in fused.nodes[3:]] == ["BatchNormTrainingAddRelu"] * 2
+    step = ng.gradients(function)
+    data = np.random.default_rng(6).standard_normal((2, 4, 3, 5)).astype(np.float32)
+    arguments = [np.ones(3, np.float32), np.zeros(3, np.float32), *data]
+    values = [ng.compile(step, backend=backend)(*arguments) for backend in ("cpu", "reference")]
+    for index, (actual, expected) in enumerate(zip(*values, strict=True)):
+        assert_same_bits(actual, expected, f"gradient {index}")
+
+
+def test_a_backward_op_that_reads_another_gradient_stays() -> None:
+    """input_delta has the shape of the residual's gradient, but is not what arrives."""
+    x, gamma, beta, residual = make_block().parameters
+    delta = ng.Parameter("f32", [None, None, None], name="delta")
+    forward = ng.op.BatchNormTrainingAddRelu(x, gamma, beta, residual)
+    statistics = [forward.output(name) for name in ("mean", "variance")]
+    fused = ng.op.BatchNormTrainingAddReluBackprop(
+        x, gamma, beta, *statistics, forward.output("mask"), delta
+    )
+    for name in ("input_delta", "residual_delta"):
+        node = ng.op.BatchNormTrainingBackprop(x, gamma, beta, *statistics, fused.output(name))
+        function = ng.Function(node.outputs, [x, gamma, beta, residual, delta])
+        is_left = "BatchNormTrainingBackprop" in kinds(ng.fuse_relu(function))
+        assert is_left == (name == "input_delta")

@@ -60,14 +60,19 @@ def test_results_keep_their_types_and_their_bits(data_type: str, op: str) -> Non
 def test_a_bound_is_kept() -> None:
     x = ng.Parameter("bf16", [4, 3], name="x")
     vector = ng.Parameter("bf16", [3], name="vector")
-    norm = ng.op.BatchNormTrainingRelu(x, vector, vector, upper_bound=6.0, name="norm")
-    wide = ng.widen_statistics(ng.Function(norm.outputs, [x, vector]))
-    assert wide.results[0].node.attributes == {
-        "epsilon": 1e-5,
-        "channel_axis": 1,
-        "statistics_type": ng.element.f32,
-        "upper_bound": 6.0,
-    }
+    for norm in (
+        ng.op.BatchNormTrainingRelu(x, vector, vector, upper_bound=6.0),
+        ng.op.BatchNormTrainingAddRelu(x, vector, vector, x, upper_bound=6.0),
+    ):
+        wide = ng.widen_statistics(ng.Function(norm.outputs, [x, vector])).results[0].node
+        assert type(wide) is type(norm)
+        assert [value.source for value in wide.inputs] == [value.source for value in norm.inputs]
+        assert wide.attributes == {
+            "epsilon": 1e-5,
+            "channel_axis": 1,
+            "statistics_type": ng.element.f32,
+            "upper_bound": 6.0,
+        }
 
 
 @pytest.mark.parametrize("op", ["BatchNormTraining", "BatchNormTrainingRelu"])

@@ -15,7 +15,7 @@ namespace normgraph::kernel {
 struct Problem {
     std::span<const std::int64_t> shape;  ///< lengths; rank >= 2; 64 axes at most longer than 1
     std::int64_t channel_axis;            ///< 0 <= channel_axis < rank; shape[channel_axis] >= 1
-    ElementType data_type;                ///< of input, normalized_delta, normalized, input_delta
+    ElementType data_type;                ///< of all tensors
     ElementType affine_type;      ///< of gamma, beta, gamma_delta, beta_delta: data_type, or f32
                                   ///< with 16-bit data
     ElementType statistics_type;  ///< of mean and variance: data_type, or the next wider one: f32
@@ -77,16 +77,18 @@ inline ChannelRange all_channels(const Problem& problem) {
 ///
 /// With applies_relu, each y, rounded to its type, becomes +0 if y <= 0, upper_bound, rounded to
 /// the same type, if y has reached it, and stays else (NaN stays); the mask's bits are 1 where y
-/// stays. Both outputs may be absent; a mask needs applies_relu.
+/// stays. A residual is added to y before y is rounded. Both outputs may be absent; a mask and a
+/// residual need applies_relu.
 struct BatchNormTrainingArguments {
     Problem problem;
     ConstTensor input;
     ConstChannelVector gamma, beta;
     Tensor normalized;
     ChannelVector mean, variance;
-    bool applies_relu = false;  ///< BatchNormTrainingRelu
+    bool applies_relu = false;  ///< BatchNormTrainingRelu and BatchNormTrainingAddRelu
     ReluMask mask{};
     double upper_bound = no_upper_bound;  ///< of the ReLU; finite and > 0 in the data's type
+    ConstTensor residual{};               ///< BatchNormTrainingAddRelu
     /// [2][channel]: mean and variance of a batch of which input is a part, in place of its own.
     const double* statistics = nullptr;
 };
@@ -126,7 +128,9 @@ struct BatchNormBackpropArguments {
     ConstTensor normalized_delta;
     Tensor input_delta;
     ChannelVector gamma_delta, beta_delta;
-    ConstReluMask mask{};  ///< an input: BatchNormTrainingReluBackprop
+    /// An input: BatchNormTrainingReluBackprop, and BatchNormTrainingAddReluBackprop, whose
+    /// residual_delta is ReluMaskSelect's result.
+    ConstReluMask mask{};
     ConstBackpropSums sums{};
 };
 

@@ -27,9 +27,9 @@ struct NamedTensor {
 using NamedTensors = std::vector<NamedTensor>;
 using Result = std::optional<Violation>;
 
-/// The inputs of one op by their part: input and the gradient of its shape, the channel vectors,
-/// and the mask (one at most). The vectors again by the type that they share: gamma and beta, and
-/// the statistics, to which an attribute that names their type belongs.
+/// The inputs of one op by their part: input and a gradient or residual of its shape, the channel
+/// vectors, and the mask (one at most). The vectors again by the type that they share: gamma and
+/// beta, and the statistics, to which an attribute that names their type belongs.
 struct Inputs {
     NamedTensors data;
     NamedTensors vectors;
@@ -558,17 +558,16 @@ std::optional<Shapes> check_shapes(const Inputs& inputs, std::int64_t channel_ax
 
 std::vector<std::string_view> constraints_of(SignatureView signature, bool has_epsilon,
                                              bool has_upper_bound) {
-    const bool has_input = has(signature.inputs, Role::input);
-    const bool has_delta = has(signature.inputs, Role::delta);
+    const bool has_several_data = std::ranges::count_if(signature.inputs, is_data, &Port::role) > 1;
     const bool has_vectors = std::ranges::any_of(signature.inputs, is_channel_vector, &Port::role);
     const bool has_mask = has(signature.inputs, Role::mask);
     const std::pair<std::string_view, bool> of_family[] = {{"C1", has_epsilon},
                                                            {"C2", true},
-                                                           {"C3", has_input && has_delta},
+                                                           {"C3", has_several_data},
                                                            {"C4", has_vectors},
                                                            {"C5", true},
                                                            {"C6", true},
-                                                           {"C7", has_input && has_delta},
+                                                           {"C7", has_several_data},
                                                            {"C8", has_vectors},
                                                            {"C9", has_vectors},
                                                            {"C10", true},

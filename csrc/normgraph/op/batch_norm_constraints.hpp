@@ -14,10 +14,10 @@ namespace normgraph::op {
 /// The constraints C1 to C13 (see constraints.hpp). An op has those that speak of what it has: see
 /// `constraints_of`.
 ///
-/// The data inputs are input and the gradient, the channel vectors all others but mask. A
-/// constraint that speaks of what is not known yet holds; one whose premise is violated is not
-/// checked: C4's relation to input needs C2 and C3; C6 needs C5; C9 on the data inputs needs C6;
-/// C10 needs C9; C12 needs C6, C7 and C9.
+/// The data inputs are input and the gradient, or the residual, the channel vectors all others but
+/// mask. A constraint that speaks of what is not known yet holds; one whose premise is violated is
+/// not checked: C4's relation to input needs C2 and C3; C6 needs C5; C9 on the data inputs needs
+/// C6; C10 needs C9; C12 needs C6, C7 and C9.
 
 /// The labels of the constraints of an op with this signature.
 std::vector<std::string_view> constraints_of(SignatureView signature, bool has_epsilon,

@@ -3,6 +3,8 @@
 #include "normgraph/op/batch_norm_inference.hpp"
 #include "normgraph/op/batch_norm_inference_backprop.hpp"
 #include "normgraph/op/batch_norm_training.hpp"
+#include "normgraph/op/batch_norm_training_add_relu.hpp"
+#include "normgraph/op/batch_norm_training_add_relu_backprop.hpp"
 #include "normgraph/op/batch_norm_training_backprop.hpp"
 #include "normgraph/op/batch_norm_training_relu.hpp"
 #include "normgraph/op/batch_norm_training_relu_backprop.hpp"
@@ -14,6 +16,7 @@ namespace normgraph::op {
 template <template <typename...> typename List>
 using BatchNormFamily =
     List<BatchNormTraining, BatchNormInference, BatchNormTrainingBackprop,
-         BatchNormInferenceBackprop, BatchNormTrainingRelu, BatchNormTrainingReluBackprop>;
+         BatchNormInferenceBackprop, BatchNormTrainingRelu, BatchNormTrainingReluBackprop,
+         BatchNormTrainingAddRelu, BatchNormTrainingAddReluBackprop>;
 
 }  // namespace normgraph::op

@@ -45,6 +45,11 @@ inline constexpr Port given_variance{"variance", Role::variance, given_statistic
 inline constexpr Port batch_mean{"mean", Role::mean, statistics_of_batch};
 inline constexpr Port batch_variance{"variance", Role::variance, statistics_of_batch};
 
+inline constexpr Port activated{"activated", Role::result, like_input};
+inline constexpr Port residual{"residual", Role::residual,
+                               "shape and element type of input: added to what is normalized"};
+inline constexpr Port made_mask{"mask", Role::mask, "u8, packed as said above"};
+
 inline constexpr Port unread_beta{"beta", Role::beta,
                                   "(C), like gamma; checked, and not read: the gradients do not "
                                   "depend on it"};
@@ -52,6 +57,8 @@ inline constexpr Port forward_mean{"mean", Role::mean, statistics_of_forward_op}
 inline constexpr Port forward_variance{"variance", Role::variance, statistics_of_forward_op};
 inline constexpr Port normalized_delta{
     "normalized_delta", Role::delta, "shape and element type of input: the gradient of normalized"};
+inline constexpr Port activated_delta{"activated_delta", Role::delta,
+                                      "shape and element type of input: the gradient of activated"};
 inline constexpr Port input_delta{"input_delta", Role::result, like_input};
 inline constexpr Port gamma_delta{"gamma_delta", Role::gamma_delta, vector_like_gamma};
 inline constexpr Port beta_delta{"beta_delta", Role::beta_delta, vector_like_gamma};

@@ -1,9 +1,13 @@
 #include "normgraph/op/batch_norm_stages.hpp"
 
+#include <cstddef>
 #include <initializer_list>
 #include <span>
 #include <stdexcept>
 #include <string>
+
+#include "normgraph/op/elementwise.hpp"
+#include "normgraph/op/relu_selection.hpp"
 
 namespace normgraph::op {
 namespace {
@@ -138,9 +142,28 @@ TrainingStages training_stages(BatchNormNode& node, element::Type compute_type) 
     const Output centered = stages.centered(mean);
     const Output square = named(centered * centered, "square");
     const Output variance = named(stages.mean_per_channel(square), "variance");
-    const Output normed = stages.normed(centered, variance);
+    Output normed = stages.normed(centered, variance);
+    if (has(node.ports().inputs, Role::residual)) {
+        normed = named(normed + stages.input(Role::residual), "added");
+    }
     return {stages.in_data_type(normed), stages.in_statistics_type(mean),
             stages.in_statistics_type(variance)};
+}
+
+std::vector<Output> activated_stages(ReluNode& node, element::Type compute_type) {
+    const TrainingStages stages = training_stages(node, compute_type);
+    const std::optional<double> bound = node.upper_bound();
+    const Output activated = named(std::make_shared<Relu>(stages.normed, bound), "activated");
+    const Output mask =
+        named(std::make_shared<ReluMask>(activated, node.channel_axis(), bound), "mask");
+    return {activated, stages.mean, stages.variance, mask};
+}
+
+void check_has_no_mask_delta(const ReluNode& node, const Deltas& deltas) {
+    if (deltas[index_of(node.ports().outputs, Role::mask)]) {
+        throw std::invalid_argument(node.description() + " '" + node.friendly_name() +
+                                    "': its output mask has no derivative");
+    }
 }
 
 /// The gradient of the input for deltas of the outputs mean and variance; nullopt for neither.
@@ -167,7 +190,9 @@ Deltas training_adjoints(BatchNormNode& node, const Deltas& deltas,
                          const std::shared_ptr<Node>& backprop) {
     Deltas adjoints(node.input_values().size());
     if (backprop != nullptr) {
-        adjoints = {backprop->output(0), backprop->output(1), backprop->output(2)};
+        for (std::size_t input = 0; input < adjoints.size(); ++input) {
+            adjoints[input] = backprop->output(input);
+        }
     }
     const std::span<const Port> outputs = node.ports().outputs;
     adjoints[0] =

@@ -77,13 +77,35 @@ struct TrainingStages {
     Output normed, mean, variance;
 };
 
-/// From a node with the inputs input, gamma and beta.
+/// From a node with the inputs input, gamma and beta; a residual, if it has one, is added to
+/// normed.
 TrainingStages training_stages(BatchNormNode& node, element::Type compute_type);
 
+/// The outputs of a training op with a ReLU: activated, mean, variance and mask.
+std::vector<Output> activated_stages(ReluNode& node, element::Type compute_type);
+
 /// The adjoints of a training op. `deltas` are those of its outputs; `backprop` computes the
-/// gradients for the first of them, and is null where that does not arrive. Those of mean and
-/// variance are computed in f64, in the type of the input.
+/// gradients of the inputs, in their order, for the first of them, and is null where that does not
+/// arrive. Those of mean and variance are computed in f64, in the type of the input.
 Deltas training_adjoints(BatchNormNode& node, const Deltas& deltas,
                          const std::shared_ptr<Node>& backprop);
+
+/// Throws std::invalid_argument, naming the node, for a delta of its mask.
+void check_has_no_mask_delta(const ReluNode& node, const Deltas& deltas);
+
+/// The adjoints of a training op with a ReLU, whose gradients `Backprop` computes. Throws
+/// std::invalid_argument, naming the node, for a delta of its mask.
+template <typename Backprop>
+Deltas activated_adjoints(ReluNode& node, const Deltas& deltas) {
+    check_has_no_mask_delta(node, deltas);
+    std::shared_ptr<Node> backprop;
+    if (const std::optional<Output>& activated_delta = deltas[0]) {
+        const auto& inputs = node.input_values();
+        backprop = std::make_shared<Backprop>(
+            inputs[0], inputs[1], inputs[2], node.output("mean"), node.output("variance"),
+            node.output("mask"), *activated_delta, node.epsilon(), node.channel_axis());
+    }
+    return training_adjoints(node, deltas, backprop);
+}
 
 }  // namespace normgraph::op

@@ -32,10 +32,7 @@ channel axis, its shape is {outer, ceil(C/8)} if the channel axis is the last on
 shape (outer, C) or (outer, C, inner). upper_bound=6.0 is that of ReLU6.)";
     static constexpr Signature<3, 4> signature{
         {{ports::input, ports::gamma, ports::beta}},
-        {{{"activated", Role::result, ports::like_input},
-          ports::batch_mean,
-          ports::batch_variance,
-          {"mask", Role::mask, "u8, packed as said above"}}}};
+        {{ports::activated, ports::batch_mean, ports::batch_variance, ports::made_mask}}};
 
     using BatchNormOpWith::BatchNormOpWith;
 

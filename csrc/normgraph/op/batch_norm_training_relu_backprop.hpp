@@ -31,8 +31,7 @@ known of the inputs is not inferred from mask.)";
           ports::forward_mean,
           ports::forward_variance,
           {"mask", Role::mask, "u8, C-contiguous: BatchNormTrainingRelu's output of this name"},
-          {"activated_delta", Role::delta,
-           "shape and element type of input: the gradient of activated"}}},
+          ports::activated_delta}},
         {{ports::input_delta, ports::gamma_delta, ports::beta_delta}}};
     static constexpr Statistics statistics = Statistics::of_batch;
 

@@ -6,7 +6,8 @@
 /// The constraints of the ops, a sentence each.
 namespace normgraph::op {
 
-/// In a sentence, {input} stands for the first data input, {delta} for the gradient.
+/// In a sentence, {input} stands for the first data input, {delta} for the second one: the
+/// gradient, or the residual.
 struct Constraint {
     std::string_view label;
     std::string_view sentence;

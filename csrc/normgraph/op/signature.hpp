@@ -18,9 +18,11 @@ namespace normgraph::op {
 enum class Role : std::uint8_t {
     tensor,  ///< a tensor of an op that is defined for any shape
     // Tensors of the batch-normalization family, which all have the shape (., C, ...).
-    input,   ///< the data that are normalized
-    delta,   ///< the gradient that arrives
-    result,  ///< what is computed for each element
+    input,           ///< the data that are normalized
+    delta,           ///< the gradient that arrives
+    result,          ///< what is computed for each element
+    residual,        ///< what is added to the normalized data
+    residual_delta,  ///< the gradient of that
     // Channel vectors (C).
     gamma,
     beta,
@@ -32,7 +34,7 @@ enum class Role : std::uint8_t {
 };
 
 constexpr bool is_data(Role role) {
-    return role == Role::input || role == Role::delta || role == Role::result;
+    return Role::input <= role && role <= Role::residual_delta;
 }
 constexpr bool is_channel_vector(Role role) {
     return Role::gamma <= role && role <= Role::beta_delta;

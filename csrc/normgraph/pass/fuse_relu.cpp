@@ -2,13 +2,19 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
+#include "normgraph/ir/output_hash.hpp"
 #include "normgraph/op/batch_norm_training.hpp"
+#include "normgraph/op/batch_norm_training_add_relu.hpp"
+#include "normgraph/op/batch_norm_training_add_relu_backprop.hpp"
 #include "normgraph/op/batch_norm_training_backprop.hpp"
 #include "normgraph/op/batch_norm_training_relu.hpp"
 #include "normgraph/op/batch_norm_training_relu_backprop.hpp"
@@ -29,6 +35,11 @@ bool is_normalized(const Output& value) {
     return as<op::BatchNormTraining>(*value.node()) != nullptr && value.index() == 0;
 }
 
+/// Whether this may be what a fused op applies ReLU to.
+bool may_be_activated(const Output& value) {
+    return is_normalized(value) || as<op::Add>(*value.node()) != nullptr;
+}
+
 /// The ReLU behind a value: its upper bound, if it has one.
 struct Activation {
     std::optional<double> upper_bound;
@@ -36,7 +47,7 @@ struct Activation {
     friend bool operator==(const Activation&, const Activation&) = default;
 };
 
-/// By node: the one ReLU through which alone its first output is read.
+/// By node that may be activated: the one ReLU through which alone its first output is read.
 using Activations = std::unordered_map<const Node*, Activation>;
 
 /// Of which ReLU the activation would do where the node reads this input: ReLU of it, and the
@@ -54,14 +65,14 @@ Activations find_activations(const Function& function) {
     Activations activations;
     std::unordered_set<const Node*> read_otherwise;
     for (const Output& result : function.results()) {
-        if (is_normalized(result)) {
+        if (may_be_activated(result)) {
             read_otherwise.insert(result.node().get());
         }
     }
     for (const std::shared_ptr<Node>& node : function.nodes()) {
         for (std::size_t index = 0; index < node->input_values().size(); ++index) {
             const Output& input = node->input_values()[index];
-            if (!is_normalized(input)) {
+            if (!may_be_activated(input)) {
                 continue;
             }
             const std::optional<Activation> read = activation_read_by(*node, index);
@@ -76,6 +87,64 @@ Activations find_activations(const Function& function) {
     return activations;
 }
 
+/// A sum of normalized data and of a residual, behind which a ReLU stands.
+struct Addition {
+    Output residual;
+    Activation activation;
+};
+
+/// What is fused: by BatchNormTraining, the sum that alone reads its normalized data; by sum, which
+/// of its inputs these are.
+struct Additions {
+    std::unordered_map<const Node*, Addition> of_norms;
+    std::unordered_map<const Node*, std::size_t> of_sums;
+};
+
+/// How often outputs are read, results included.
+std::unordered_map<Output, std::size_t, OutputHash> read_counts(const Function& function) {
+    std::unordered_map<Output, std::size_t, OutputHash> counts;
+    for (const Output& result : function.results()) {
+        ++counts[result];
+    }
+    for (const std::shared_ptr<Node>& node : function.nodes()) {
+        for (const Output& input : node->input_values()) {
+            ++counts[input];
+        }
+    }
+    return counts;
+}
+
+/// Sums that are fused: in f32 or f64, where a sum of rounded normalized data has the same bits,
+/// and where the residual is computed before the batch is normalized.
+Additions find_additions(const Function& function, const Activations& activations) {
+    const auto counts = read_counts(function);
+    std::unordered_map<const Node*, std::size_t> places;
+    for (const std::shared_ptr<Node>& node : function.nodes()) {
+        places.emplace(node.get(), places.size());
+    }
+    Additions additions;
+    for (const std::shared_ptr<Node>& node : function.nodes()) {
+        const auto activation = activations.find(node.get());
+        const element::Type type = node->output_type(0).element_type;
+        if (as<op::Add>(*node) == nullptr || activation == activations.end() ||
+            (type != element::f32 && type != element::f64)) {
+            continue;
+        }
+        for (const std::size_t index : {0U, 1U}) {
+            const Output& normalized = node->input_values()[index];
+            const Output& residual = node->input_values()[1 - index];
+            if (is_normalized(normalized) && counts.at(normalized) == 1 &&
+                places.at(residual.node().get()) < places.at(normalized.node().get())) {
+                additions.of_norms.emplace(normalized.node().get(),
+                                           Addition{residual, activation->second});
+                additions.of_sums.emplace(node.get(), index);
+                break;
+            }
+        }
+    }
+    return additions;
+}
+
 std::vector<Output> fuse_forward(const op::BatchNormTraining& node, const Activation& activation) {
     const auto& inputs = node.input_values();
     const auto fused = std::make_shared<op::BatchNormTrainingRelu>(
@@ -84,39 +153,107 @@ std::vector<Output> fuse_forward(const op::BatchNormTraining& node, const Activa
     return {fused->output("activated"), fused->output("mean"), fused->output("variance")};
 }
 
-/// The fused node whose activated output this is, by this ReLU; null for another value.
-std::shared_ptr<Node> fused_origin(const Output& value, const Activation& activation) {
-    const auto* const fused = as<op::BatchNormTrainingRelu>(*value.node());
-    const bool is_activated =
-        fused != nullptr && value.index() == 0 && Activation{fused->upper_bound()} == activation;
-    return is_activated ? value.node() : nullptr;
+std::vector<Output> fuse_forward(const op::BatchNormTraining& node, const Activation& activation,
+                                 const Output& residual) {
+    const auto& inputs = node.input_values();
+    const auto fused = std::make_shared<op::BatchNormTrainingAddRelu>(
+        inputs[0], inputs[1], inputs[2], residual, node.epsilon(), node.channel_axis(),
+        node.statistics_type(), activation.upper_bound, node.friendly_name());
+    return {fused->output("activated"), fused->output("mean"), fused->output("variance")};
 }
 
-/// Whether the backward node differentiates this forward node, where it stands.
-bool is_backprop_of(const op::BatchNormTrainingBackprop& backprop,
-                    const op::BatchNormTrainingRelu& forward, const Output& mean,
-                    const Output& variance) {
-    const auto& inputs = backprop.input_values();
-    return std::ranges::equal(std::span(inputs).first(3), forward.input_values()) &&
-           inputs[3] == mean && inputs[4] == variance && backprop.epsilon() == forward.epsilon() &&
-           backprop.channel_axis() == forward.channel_axis();
+/// The fused node whose activated output this is, by this ReLU; null for another value.
+const op::ReluNode* fused_origin(const Output& value, const Activation& activation) {
+    const auto* const fused = as<op::ReluNode>(*value.node());
+    const bool is_activated =
+        fused != nullptr && value.index() == 0 && Activation{fused->upper_bound()} == activation;
+    return is_activated ? fused : nullptr;
+}
+
+/// What has become of the residuals, which are computed before they are added.
+class Residuals {
+public:
+    explicit Residuals(const Additions& additions) {
+        for (const auto& [node, addition] : additions.of_norms) {
+            values_.emplace(key_of(addition.residual), addition.residual);
+        }
+    }
+
+    const Output& operator[](const Output& original) const { return values_.at(key_of(original)); }
+
+    void set(const Node& original, const std::vector<Output>& values) {
+        for (std::size_t index = 0; index < values.size(); ++index) {
+            if (const auto found = values_.find({&original, index}); found != values_.end()) {
+                found->second = values[index];
+            }
+        }
+    }
+
+private:
+    using Key = std::pair<const Node*, std::size_t>;
+
+    static Key key_of(const Output& output) { return {output.node().get(), output.index()}; }
+
+    std::map<Key, Output> values_;
+};
+
+/// The gradient of ReLU behind a sum is that of the residual, from the mask.
+Values fuse_residual_delta(const op::ReluBackprop& node) {
+    const Output& activated = node.input_values()[0];
+    const op::ReluNode* const forward = fused_origin(activated, {node.upper_bound()});
+    if (forward == nullptr || as<op::BatchNormTrainingAddRelu>(*forward) == nullptr) {
+        return std::nullopt;
+    }
+    Node& of_outputs = *activated.node();
+    const auto& inputs = forward->input_values();
+    const auto fused = std::make_shared<op::BatchNormTrainingAddReluBackprop>(
+        inputs[0], inputs[1], inputs[2], of_outputs.output("mean"), of_outputs.output("variance"),
+        of_outputs.output("mask"), node.input_values()[1], forward->epsilon(),
+        forward->channel_axis(), node.friendly_name());
+    return std::vector{fused->output("residual_delta")};
+}
+
+/// The gradients of input, gamma and beta.
+std::vector<Output> first_three(Node& backprop) {
+    std::vector<Output> outputs = backprop.outputs();
+    outputs.resize(3, outputs.front());
+    return outputs;
+}
+
+/// Whether the backward node differentiates an op that has these inputs and statistics.
+bool is_backprop_of(const op::BatchNormTrainingBackprop& backprop, std::span<const Output> inputs,
+                    const op::BatchNormNode& other) {
+    return std::ranges::equal(std::span(backprop.input_values()).first(5), inputs) &&
+           backprop.epsilon() == other.epsilon() && backprop.channel_axis() == other.channel_axis();
 }
 
 Values fuse_backward(const op::BatchNormTrainingBackprop& backprop) {
-    const auto& inputs = backprop.input_values();
-    const auto* const relu_backprop =
-        as<op::ReluBackprop>(*backprop.source(op::Role::delta).node());
-    const std::shared_ptr<Node> forward =
-        relu_backprop == nullptr
-            ? nullptr
-            : fused_origin(relu_backprop->input_values()[0], {relu_backprop->upper_bound()});
-    if (forward == nullptr ||
-        !is_backprop_of(backprop, *as<op::BatchNormTrainingRelu>(*forward), forward->output("mean"),
-                        forward->output("variance"))) {
+    const Output& delta = backprop.source(op::Role::delta);
+    if (const auto* const fused = as<op::BatchNormTrainingAddReluBackprop>(*delta.node())) {
+        const bool fits =
+            delta == delta.node()->output("residual_delta") &&
+            is_backprop_of(backprop, std::span(fused->input_values()).first(5), *fused);
+        return fits ? Values(first_three(*delta.node())) : std::nullopt;
+    }
+    const auto* const relu_backprop = as<op::ReluBackprop>(*delta.node());
+    if (relu_backprop == nullptr) {
+        return std::nullopt;
+    }
+    const Output& activated = relu_backprop->input_values()[0];
+    const op::ReluNode* const forward = fused_origin(activated, {relu_backprop->upper_bound()});
+    if (forward == nullptr) {
+        return std::nullopt;
+    }
+    Node& of_outputs = *activated.node();
+    std::vector<Output> inputs = forward->input_values();
+    inputs.resize(3, activated);
+    inputs.push_back(of_outputs.output("mean"));
+    inputs.push_back(of_outputs.output("variance"));
+    if (!is_backprop_of(backprop, inputs, *forward)) {
         return std::nullopt;
     }
     const auto fused = std::make_shared<op::BatchNormTrainingReluBackprop>(
-        inputs[0], inputs[1], inputs[2], inputs[3], inputs[4], forward->output("mask"),
+        inputs[0], inputs[1], inputs[2], inputs[3], inputs[4], of_outputs.output("mask"),
         relu_backprop->input_values()[1], backprop.epsilon(), backprop.channel_axis(),
         backprop.friendly_name());
     return fused->outputs();
@@ -126,16 +263,38 @@ Values fuse_backward(const op::BatchNormTrainingBackprop& backprop) {
 
 Function fuse_relu(const Function& function) {
     const Activations activations = find_activations(function);
-    return rewrite(function, [&](const Node& original, Node& node) -> Values {
-        if (const auto found = activations.find(&original); found != activations.end()) {
-            return fuse_forward(*as<op::BatchNormTraining>(node), found->second);
+    const Additions additions = find_additions(function, activations);
+    Residuals residuals(additions);
+    const auto replaced = [&](const Node& original, Node& node) -> Values {
+        if (const auto* const norm = as<op::BatchNormTraining>(node)) {
+            const auto addition = additions.of_norms.find(&original);
+            if (addition != additions.of_norms.end()) {
+                return fuse_forward(*norm, addition->second.activation,
+                                    residuals[addition->second.residual]);
+            }
+            const auto activation = activations.find(&original);
+            return activation == activations.end()
+                       ? std::nullopt
+                       : Values(fuse_forward(*norm, activation->second));
         }
-        const auto* const relu = as<op::Relu>(node);
-        if (relu != nullptr && fused_origin(relu->input_values()[0], {relu->upper_bound()})) {
-            return node.input_values();  // it is activated already
+        if (const auto sum = additions.of_sums.find(&original); sum != additions.of_sums.end()) {
+            return std::vector{node.input_values()[sum->second]};  // it is activated already
+        }
+        if (const auto* const relu = as<op::Relu>(node)) {
+            const bool is_done =
+                fused_origin(relu->input_values()[0], {relu->upper_bound()}) != nullptr;
+            return is_done ? Values(node.input_values()) : std::nullopt;
+        }
+        if (const auto* const relu_backprop = as<op::ReluBackprop>(node)) {
+            return fuse_residual_delta(*relu_backprop);
         }
         const auto* const backprop = as<op::BatchNormTrainingBackprop>(node);
         return backprop == nullptr ? std::nullopt : fuse_backward(*backprop);
+    };
+    return rewrite(function, [&](const Node& original, Node& node) {
+        Values values = replaced(original, node);
+        residuals.set(original, values ? *values : node.outputs());
+        return values;
     });
 }
 

@@ -8,6 +8,10 @@ namespace normgraph::pass {
 /// output of a BatchNormTraining: both become BatchNormTrainingRelu, and ReLU's gradient followed
 /// by BatchNormTrainingBackprop becomes BatchNormTrainingReluBackprop, which reads a mask in place
 /// of the activated values.
+///
+/// Where a sum with another value alone reads the normalized output, and ReLU the sum, these become
+/// BatchNormTrainingAddRelu and its gradients: in f32 and f64, where the bits are the same, and
+/// where the other value stands before the op among the function's nodes.
 Function fuse_relu(const Function& function);
 
 }  // namespace normgraph::pass

@@ -146,7 +146,9 @@ public:
     kernel::ConstReluMask mask() const {
         return {relu_mask("mask", input(op::Role::mask)).address};
     }
-    kernel::Tensor result() const { return runtime::tensor(output(op::Role::result)); }
+    kernel::Tensor result(op::Role role = op::Role::result) const {
+        return runtime::tensor(output(role));
+    }
     kernel::ChannelVector vector_result(op::Role role) const {
         return channel_vector(output(role));
     }
@@ -192,6 +194,22 @@ void run(std::span<const OptionalArray> inputs, std::span<const OptionalArray> o
     using op::Role;
     const Arrays<Op> arrays(inputs, outputs);
     const kernel::Problem problem = arrays.problem(attributes);
+    if constexpr (op::has(Op::signature.outputs, Role::residual_delta)) {
+        // Before the other part, which may write over the gradient that arrives.
+        if (const kernel::Tensor delta = arrays.result(Role::residual_delta);
+            delta.address != nullptr) {
+            kernel::run(kernel::ReluMaskSelectArguments{.shape = problem.shape,
+                                                        .channel_axis = problem.channel_axis,
+                                                        .type = problem.data_type,
+                                                        .delta = arrays.tensor(Role::delta),
+                                                        .mask = arrays.mask(),
+                                                        .result = delta},
+                        num_threads, implementation);
+        }
+        if (std::ranges::none_of(outputs.first(3), &OptionalArray::has_value)) {
+            return;
+        }
+    }
     if constexpr (op::has(Op::signature.inputs, Role::delta)) {
         kernel::run(
             kernel::BatchNormBackpropArguments{
@@ -230,6 +248,7 @@ void run(std::span<const OptionalArray> inputs, std::span<const OptionalArray> o
                 .applies_relu = op::has(Op::signature.outputs, Role::mask),
                 .mask = arrays.mask_result(),
                 .upper_bound = attributes.upper_bound.value_or(kernel::no_upper_bound),
+                .residual = arrays.tensor(Role::residual),
                 .statistics = given.statistics},
             num_threads, implementation);
     }

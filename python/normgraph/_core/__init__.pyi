@@ -295,6 +295,18 @@ class BatchNormTrainingResult(NamedTuple):
     mean: Any
     variance: Any
 
+class BatchNormTrainingAddReluResult(NamedTuple):
+    activated: Any
+    mean: Any
+    variance: Any
+    mask: Any
+
+class BatchNormTrainingAddReluBackpropResult(NamedTuple):
+    input_delta: Any
+    gamma_delta: Any
+    beta_delta: Any
+    residual_delta: Any
+
 class BatchNormTrainingBackpropResult(NamedTuple):
     input_delta: Any
     gamma_delta: Any
@@ -350,6 +362,37 @@ def batch_norm_training(
     implementation: str | None = None,
     statistics: BatchStatistics | None = None,
 ) -> BatchNormTrainingResult: ...
+def batch_norm_training_add_relu(
+    input: _Array,
+    gamma: _Array | None,
+    beta: _Array | None,
+    residual: _Array,
+    epsilon: float = 1e-5,
+    channel_axis: int = 1,
+    statistics_type: _TypeLike | None = None,
+    upper_bound: float | None = None,
+    out: _Array | tuple[_Array | None, _Array | None, _Array | None, _Array | None] | None = None,
+    outputs: Iterable[str] | None = None,
+    num_threads: int | None = None,
+    implementation: str | None = None,
+    statistics: BatchStatistics | None = None,
+) -> BatchNormTrainingAddReluResult: ...
+def batch_norm_training_add_relu_backprop(
+    input: _Array,
+    gamma: _Array | None,
+    beta: _Array | None,
+    mean: _Array,
+    variance: _Array,
+    mask: _Array,
+    activated_delta: _Array,
+    epsilon: float = 1e-5,
+    channel_axis: int = 1,
+    out: _Array | tuple[_Array | None, _Array | None, _Array | None, _Array | None] | None = None,
+    outputs: Iterable[str] | None = None,
+    num_threads: int | None = None,
+    implementation: str | None = None,
+    sums: BackpropSums | None = None,
+) -> BatchNormTrainingAddReluBackpropResult: ...
 def batch_norm_training_backprop(
     input: _Array,
     gamma: _Array | None,

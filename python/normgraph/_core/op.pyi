@@ -10,6 +10,8 @@ __all__ = [
     "BatchNormInference",
     "BatchNormInferenceBackprop",
     "BatchNormTraining",
+    "BatchNormTrainingAddRelu",
+    "BatchNormTrainingAddReluBackprop",
     "BatchNormTrainingBackprop",
     "BatchNormTrainingRelu",
     "BatchNormTrainingReluBackprop",
@@ -140,6 +142,72 @@ class BatchNormTraining(BatchNormNode):
         epsilon: float = 1e-5,
         channel_axis: int = 1,
         statistics_type: _TypeLike | None = None,
+    ) -> tuple[tuple[Type, PartialShape], ...]: ...
+
+@final
+class BatchNormTrainingAddRelu(BatchNormNode):
+    input_names: ClassVar[tuple[str, ...]]
+    output_names: ClassVar[tuple[str, ...]]
+    attribute_kinds: ClassVar[dict[str, str]]
+    optional_attributes: ClassVar[tuple[str, ...]]
+    def __init__(
+        self,
+        input: _Value,
+        gamma: _Value,
+        beta: _Value,
+        residual: _Value,
+        epsilon: float = 1e-5,
+        channel_axis: int = 1,
+        statistics_type: _TypeLike | None = None,
+        upper_bound: float | None = None,
+        name: str | None = None,
+    ) -> None: ...
+    @property
+    def statistics_type(self) -> Type | None: ...
+    @property
+    def upper_bound(self) -> float | None: ...
+    @staticmethod
+    def infer(
+        input: tuple[_TypeLike, _ShapeLike],
+        gamma: tuple[_TypeLike, _ShapeLike],
+        beta: tuple[_TypeLike, _ShapeLike],
+        residual: tuple[_TypeLike, _ShapeLike],
+        epsilon: float = 1e-5,
+        channel_axis: int = 1,
+        statistics_type: _TypeLike | None = None,
+        upper_bound: float | None = None,
+    ) -> tuple[tuple[Type, PartialShape], ...]: ...
+
+@final
+class BatchNormTrainingAddReluBackprop(BatchNormNode):
+    input_names: ClassVar[tuple[str, ...]]
+    output_names: ClassVar[tuple[str, ...]]
+    attribute_kinds: ClassVar[dict[str, str]]
+    optional_attributes: ClassVar[tuple[str, ...]]
+    def __init__(
+        self,
+        input: _Value,
+        gamma: _Value,
+        beta: _Value,
+        mean: _Value,
+        variance: _Value,
+        mask: _Value,
+        activated_delta: _Value,
+        epsilon: float = 1e-5,
+        channel_axis: int = 1,
+        name: str | None = None,
+    ) -> None: ...
+    @staticmethod
+    def infer(
+        input: tuple[_TypeLike, _ShapeLike],
+        gamma: tuple[_TypeLike, _ShapeLike],
+        beta: tuple[_TypeLike, _ShapeLike],
+        mean: tuple[_TypeLike, _ShapeLike],
+        variance: tuple[_TypeLike, _ShapeLike],
+        mask: tuple[_TypeLike, _ShapeLike],
+        activated_delta: tuple[_TypeLike, _ShapeLike],
+        epsilon: float = 1e-5,
+        channel_axis: int = 1,
     ) -> tuple[tuple[Type, PartialShape], ...]: ...
 
 @final

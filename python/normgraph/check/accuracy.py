@@ -5,7 +5,7 @@ The bounds, with u the unit roundoff of the arithmetic (2**-24; 2**-53 for f64 d
 - element-wise outputs: backward 9 u, forward 5 u of the largest of the terms that are added, and
   what the error of a sum does to them; backward with frozen statistics, which adds nothing, 3 u;
   16-bit outputs half an ulp more, for their storage;
-- BatchNormTrainingRelu and BatchNormTrainingReluBackprop: none, they are made of the other ops.
+- The ops with a ReLU, and their gradients: none, they are made of the other ops.
 """
 
 from __future__ import annotations

@@ -16,6 +16,8 @@ def checks() -> Iterator[Check]:
     yield Check("BatchNormInferenceBackprop infers", inference_backprop)
     yield Check("BatchNormTrainingRelu infers", training_relu)
     yield Check("BatchNormTrainingReluBackprop infers", training_relu_backprop)
+    yield Check("BatchNormTrainingAddRelu infers", training_add_relu)
+    yield Check("BatchNormTrainingAddReluBackprop infers", training_add_relu_backprop)
     yield Check("an invalid node lists every violation", invalid_node)
 
 
@@ -81,6 +83,24 @@ def training_relu_backprop() -> str:
     return require_outputs(
         node, input_delta="f16{8,24,9}", gamma_delta="f32{24}", beta_delta="f32{24}"
     )
+
+
+def training_add_relu() -> str:
+    """Infer the data from the residual."""
+    unknown, gamma = ng.Parameter("dynamic", None), ng.Parameter("f32", [None])
+    residual = ng.Parameter("f16", [8, 24, 9])
+    node = ng.op.BatchNormTrainingAddRelu(unknown, gamma, unknown, residual)
+    return require_outputs(node, activated="f16{8,24,9}", mean="f32{24}", mask="u8{8,24,2}")
+
+
+def training_add_relu_backprop() -> str:
+    """Infer the gradient of the residual from the input."""
+    x, unknown = ng.Parameter("bf16", [8, 24, 9]), ng.Parameter("dynamic", None)
+    gamma = ng.Parameter("f32", [None])
+    node = ng.op.BatchNormTrainingAddReluBackprop(
+        x, gamma, unknown, unknown, unknown, unknown, unknown
+    )
+    return require_outputs(node, gamma_delta="f32{24}", residual_delta="bf16{8,24,9}")
 
 
 def require_outputs(node: ng.Node, **expected: str) -> str:

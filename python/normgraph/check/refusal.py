@@ -85,6 +85,11 @@ def checks() -> Iterator[Check]:
             good | statistics | mask | {"activated_delta": delta["normalized_delta"]},
             of_mask,
         ),
+        "batch_norm_training_add_relu": (good | {"residual": good["input"]}, of_training),
+        "batch_norm_training_add_relu_backprop": (
+            good | statistics | mask | {"activated_delta": delta["normalized_delta"]},
+            of_mask,
+        ),
     }
     for name, (arguments, bad_calls) in functions.items():
         yield Check(f"bad input refused, {name}", partial(all_refused, name, arguments, bad_calls))

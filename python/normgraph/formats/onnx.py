@@ -63,7 +63,7 @@ TYPE_NAMES = {
 MOST_BYTES = 2**31 - 2**24
 
 #: The ops that have statistics of a batch.
-TRAINING = ("BatchNormTraining", "BatchNormTrainingRelu")
+TRAINING = ("BatchNormTraining", "BatchNormTrainingRelu", "BatchNormTrainingAddRelu")
 
 #: The inputs and outputs that a model has for each of them when it keeps running statistics.
 STATISTICS = ("running_mean", "running_variance", "new_running_mean", "new_running_variance")
@@ -90,7 +90,7 @@ def to_model(
     function : what is written; the model's inputs and outputs are its parameters and results, in
         their order, named like them where names are unique. Lengths that are not known become
         symbols ("x_0").
-    family : "native": BatchNormTraining, BatchNormInference and BatchNormTrainingRelu are
+    family : "native": BatchNormInference, BatchNormTraining and the latter with a ReLU are
         BatchNormalization, with epsilon rounded to f32, in f32 for data in 16 bits; Transpose moves
         the channels where they have to be. What it cannot say is written as stages: an epsilon that
         f32 has not. "stages": everything is stages, in f64.
@@ -257,7 +257,10 @@ class Writer(GraphWriter):
         if self.momentum is not None:
             # The statistics of this one are not the batch's.
             values[:1] = self.normalization(node, is_training=True, momentum=self.momentum)[:1]
-        if node.type_name == "BatchNormTrainingRelu":
+        if node.type_name == "BatchNormTrainingAddRelu":
+            residual = self.values[node.input("residual").source]
+            values[0] = self.compute("Add", values[0], residual)
+        if any(output.name == "mask" for output in node.outputs):
             values[0] = self.relu(node, values[0])
         if any(output.name == "mask" for output in outputs):
             values.append(self.relu_mask(node, values[0]))
@@ -272,7 +275,9 @@ class Writer(GraphWriter):
         Those are the batch's own without a momentum, and else the running ones, which become inputs
         and outputs of the model.
         """
-        data, *vectors = (self.values[value.source] for value in node.inputs)
+        data, *vectors = (
+            self.values[value.source] for value in node.inputs if value.name != "residual"
+        )
         statistics_type = node.outputs[1].element_type.name if is_training else ""
         order = channels_second(node.channel_axis % len(data.shape), len(data.shape))
         # Statistics of f64 are those of a computation in f64.

@@ -151,6 +151,20 @@ public:
                                                       true, ReluMask{mask_.data()}, upper_bound},
                            threads);
     }
+    void training_add_relu(const Implementation& implementation, std::int64_t threads) {
+        BatchNormTrainingArguments arguments{problem(),
+                                             input_.source(),
+                                             constant(gamma_),
+                                             constant(beta_),
+                                             output_.target(),
+                                             result(batch_mean_),
+                                             result(batch_variance_),
+                                             true,
+                                             ReluMask{mask_.data()},
+                                             upper_bound};
+        arguments.residual = delta_.source();
+        implementation.run(arguments, threads);
+    }
     void relu_without_mask(const Implementation& implementation, std::int64_t threads) {
         implementation.run(
             BatchNormTrainingArguments{problem(), input_.source(), constant(gamma_),
@@ -263,6 +277,7 @@ void check(const Sample& sample, const Threads& threads = {1}) {
     check_call(filled, threads, "inference backprop", &Arrays::inference_backprop);
     check_call(filled, threads, "training relu", &Arrays::training_relu);
     check_call(filled, threads, "training relu with a bound", &Arrays::bounded_relu);
+    check_call(filled, threads, "training add relu", &Arrays::training_add_relu);
     check_call(filled, threads, "training relu without mask", &Arrays::relu_without_mask);
     check_call(filled, threads, "training relu, mask alone", &Arrays::relu_mask_alone);
     check_call(filled, threads, "training relu backprop", &Arrays::training_relu_backprop);
@@ -272,6 +287,7 @@ void check_relu(const Sample& sample, const Threads& threads) {
     const Arrays filled(sample);
     check_call(filled, threads, "training relu", &Arrays::training_relu);
     check_call(filled, threads, "training relu with a bound", &Arrays::bounded_relu);
+    check_call(filled, threads, "training add relu", &Arrays::training_add_relu);
     check_call(filled, threads, "training relu, mask alone", &Arrays::relu_mask_alone);
     check_call(filled, threads, "training relu backprop", &Arrays::training_relu_backprop);
 }
@@ -607,6 +623,11 @@ constexpr std::array recorded_ops{
                true,
                {0x92542988A5012194, 0xFECB5CCCC428628C, 0xA01226DB5EB47E9B, 0xA5A166D74A89E087,
                 0x7162BA31998AAD1E, 0x82BCD569CE7D9FA8}},
+    RecordedOp{"training add relu",
+               &Arrays::training_add_relu,
+               true,
+               {0x332BCD444C32C93F, 0xC644F4DD54AEE06F, 0x7B703D78317424AF, 0xF54979C0A9C0B78D,
+                0x9D30D573E7EA0678, 0x14797A1F8860E2DF}},
 };
 
 /// Both layout classes; rows and columns that end in parts of vectors, of several blocks, strided.

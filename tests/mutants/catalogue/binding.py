@@ -561,7 +561,7 @@ DOCUMENTATION = Group(
         Mutant(
             "documentation-of-some-gradient",
             "that constraints name the gradient",
-            'sentence = replaced(std::move(sentence), "{delta}", inputs[delta].name);',
+            'sentence = replaced(std::move(sentence), "{delta}", others.front());',
             "",
         ),
     ),

@@ -493,7 +493,7 @@ MASK = Group(
 )
 
 ROLE = Group(
-    "csrc/normgraph/op/batch_norm_training_relu_backprop.hpp",
+    "csrc/normgraph/op/batch_norm_node.hpp",
     TESTS + "'c11 or c12'",
     (
         Mutant(
@@ -512,8 +512,8 @@ LABELS = Group(
         Mutant(
             "c3-without-a-gradient",
             "that C3 needs a gradient",
-            '{"C3", has_input && has_delta}',
-            '{"C3", has_input}',
+            '{"C3", has_several_data}',
+            '{"C3", true}',
         ),
         Mutant(
             "c11-of-what-puts-out-a-mask",

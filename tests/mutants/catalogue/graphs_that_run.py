@@ -413,21 +413,40 @@ TRAINING_ADJOINTS = Group(
 )
 
 RELU_ADJOINTS = Group(
-    OP + "batch_norm_training_relu.cpp",
-    f"{GRADIENT_TESTS} {DECOMPOSITION_TESTS}",
+    OP + "batch_norm_stages.hpp",
+    GRADIENT_TESTS,
     (
         Mutant(
             "relu-statistics-without-gradient",
             "what arrives at mean and variance",
-            "training_adjoints(*this, deltas, backprop)",
-            "training_adjoints(*this, {deltas[0], std::nullopt, std::nullopt, std::nullopt}, "
+            "training_adjoints(node, deltas, backprop)",
+            "training_adjoints(node, {deltas[0], std::nullopt, std::nullopt, std::nullopt}, "
             "backprop)",
         ),
+    ),
+)
+
+RELU_STAGES = Group(
+    OP + "batch_norm_stages.cpp",
+    f"{GRADIENT_TESTS} {DECOMPOSITION_TESTS}",
+    (
         Mutant(
             "decomposed-relu-without-relu",
             "the ReLU",
-            "std::make_shared<Relu>(stages.normed, upper_bound())",
-            "std::make_shared<Negate>(stages.normed)",
+            "std::make_shared<Relu>(stages.normed, bound)",
+            "std::make_shared<Relu>(-stages.normed, bound)",
+        ),
+        Mutant(
+            "decomposed-relu-without-residual",
+            "the residual",
+            "normed + stages.input(Role::residual)",
+            "normed + normed",
+        ),
+        Mutant(
+            "residual-without-gradient",
+            "that each input has a gradient",
+            "for (std::size_t input = 0; input < adjoints.size(); ++input) {",
+            "for (std::size_t input = 0; input < 3; ++input) {",
         ),
     ),
 )
@@ -577,7 +596,7 @@ FUSE_RELU = Group(
         Mutant(
             "fuse-what-is-a-result",
             "that results stay",
-            "        if (is_normalized(result)) {",
+            "        if (may_be_activated(result)) {",
             "        if (false) {",
         ),
         Mutant(
@@ -585,6 +604,30 @@ FUSE_RELU = Group(
             "that all readers are ReLUs",
             "return read_otherwise.contains(of_node.first);",
             "return false && read_otherwise.contains(of_node.first);",
+        ),
+        Mutant(
+            "fuse-sums-of-short-data",
+            "that sums of 16-bit data stay",
+            "(type != element::f32 && type != element::f64)",
+            "type.is_dynamic()",
+        ),
+        Mutant(
+            "fuse-sums-whose-term-others-read",
+            "that the sum alone reads the normalized data",
+            "is_normalized(normalized) && counts.at(normalized) == 1 &&",
+            "is_normalized(normalized) &&",
+        ),
+        Mutant(
+            "fuse-sums-with-what-comes-later",
+            "that the residual is there before",
+            "places.at(residual.node().get()) < places.at(normalized.node().get())",
+            "true",
+        ),
+        Mutant(
+            "fuse-sums-with-residuals-as-they-were",
+            "that a residual that is fused itself is the new one",
+            "found->second = values[index];",
+            "",
         ),
         Mutant(
             "fuse-relus-with-any-bounds",
@@ -607,31 +650,31 @@ FUSE_RELU = Group(
         Mutant(
             "fuse-backward-of-other-inputs",
             "that both read the same",
-            "std::ranges::equal(std::span(inputs).first(3), forward.input_values()) &&",
+            "std::ranges::equal(std::span(backprop.input_values()).first(5), inputs) &&",
             "",
         ),
         Mutant(
-            "fuse-backward-of-other-mean",
-            "that the mean is the layer's",
-            "inputs[3] == mean && inputs[4]",
-            "inputs[4]",
+            "fuse-backward-of-other-statistics",
+            "that mean and variance are the layer's",
+            "std::ranges::equal(std::span(backprop.input_values()).first(5), inputs) &&",
+            "std::ranges::equal(std::span(backprop.input_values()).first(3), inputs.first(3)) &&",
         ),
         Mutant(
-            "fuse-backward-of-other-variance",
-            "that the variance is the layer's",
-            "inputs[4] == variance &&",
+            "fuse-backward-of-another-gradient",
+            "that what arrives is the residual's gradient",
+            'delta == delta.node()->output("residual_delta") &&',
             "",
         ),
         Mutant(
             "fuse-backward-of-other-epsilon",
             "that epsilon is the layer's",
-            "backprop.epsilon() == forward.epsilon() &&",
+            "backprop.epsilon() == other.epsilon() &&",
             "",
         ),
         Mutant(
             "fuse-backward-of-other-axis",
             "that the channel axis is the layer's",
-            "backprop.channel_axis() == forward.channel_axis();",
+            "backprop.channel_axis() == other.channel_axis();",
             "true;",
         ),
     ),
@@ -737,6 +780,7 @@ GROUPS = (
     INFERENCE_ADJOINTS,
     TRAINING_ADJOINTS,
     RELU_ADJOINTS,
+    RELU_STAGES,
     RELU_BACKPROP,
     ADJOINTS,
     SOURCES,

@@ -54,7 +54,7 @@ RELU = Group(
         Mutant(
             "relu-bit-of-what-is-not-stored",
             "that the activated element is stored",
-            "store<Data>(activation + place.offset(1), is_bounded ? bound : positive);",
+            "store<Data>(channel.activation + place.offset(1), is_bounded ? bound : positive);",
             "",
         ),
         Mutant(
@@ -92,6 +92,57 @@ RELU = Group(
             "the step to the next row of bits",
             "++outer_;",
             "",
+        ),
+    ),
+)
+
+ADDED = Group(
+    KERNEL + "reference/relu.hpp",
+    "tests/kernel/test_batch_norm_training_add_relu.py",
+    (
+        Mutant(
+            "residual-left-out",
+            "that the residual is added",
+            "sum += load<Data>(channel.residual + place.offset(2));",
+            "",
+        ),
+        Mutant(
+            "residual-added-to-what-is-rounded",
+            "that the sum is rounded once",
+            "auto sum = coefficients(load<Data>(channel.input + place.offset(0)));",
+            "auto sum = rounded<Data>(coefficients(load<Data>(channel.input + place.offset(0))));",
+        ),
+        Mutant(
+            "residual-as-the-input-lies",
+            "that the residual has strides of its own",
+            "channel.residual + place.offset(2)",
+            "channel.residual + place.offset(0)",
+        ),
+    ),
+)
+
+ADDED_ELEMENTS = Group(
+    KERNEL + "simd/staging/traversal.cpp",
+    "tests/kernel/test_batch_norm_training_add_relu.py",
+    (
+        Mutant(
+            "residual-taken-for-copied",
+            "that a source that apply alone reads is copied in apply",
+            "for (const std::size_t source : reduced_.all()) { if (group_copy_bytes",
+            "for (const std::size_t source : applied_.all()) { if (group_copy_bytes",
+        ),
+    ),
+)
+
+ADDED_CALL = Group(
+    RUNTIME + "kernel_call.cpp",
+    "tests/kernel/test_batch_norm_training_add_relu_backprop.py",
+    (
+        Mutant(
+            "residual-delta-of-every-element",
+            "the part of the gradient that the mask lets pass",
+            ".mask = arrays.mask(), .result = delta}",
+            ".mask = {nullptr}, .result = delta}",
         ),
     ),
 )
@@ -272,8 +323,8 @@ FORWARD_NODE = Group(
         Mutant(
             "relu-output-types",
             "which output is the mask",
-            'ports::batch_variance, {"mask", Role::mask, "u8, packed as said above"}',
-            '{"mask", Role::mask, "u8, packed as said above"}, ports::batch_variance',
+            "ports::batch_variance, ports::made_mask",
+            "ports::made_mask, ports::batch_variance",
         ),
     ),
 )
@@ -287,10 +338,8 @@ BACKWARD_NODE = Group(
             "that the mask is stored before the gradient",
             '{"mask", Role::mask, '
             '"u8, C-contiguous: BatchNormTrainingRelu\'s output of this name"}, '
-            '{"activated_delta", Role::delta, '
-            '"shape and element type of input: the gradient of activated"}',
-            '{"activated_delta", Role::delta, '
-            '"shape and element type of input: the gradient of activated"}, '
+            "ports::activated_delta",
+            "ports::activated_delta, "
             '{"mask", Role::mask, '
             '"u8, C-contiguous: BatchNormTrainingRelu\'s output of this name"}',
         ),
@@ -350,8 +399,8 @@ BACKWARD_CALL = Group(
         Mutant(
             "relu-backprop-without-mask",
             "that the mask is read",
-            ".mask = arrays.mask()",
-            ".mask = {}",
+            ".mask = arrays.mask(), .sums = given.sums},",
+            ".mask = {}, .sums = given.sums},",
         ),
     ),
 )
@@ -552,6 +601,9 @@ GROUPS = (
     MASK_GROUPS,
     MASK_ACCESS,
     RELU,
+    ADDED,
+    ADDED_CALL,
+    ADDED_ELEMENTS,
     BOUND,
     LAYOUT,
     MASK_BYTES,

@@ -1,5 +1,5 @@
-// Memory traffic: the statistics read input once (f64: twice), apply reads it again and writes
-// normalized and the mask once. One channel at a time.
+// Memory traffic: the statistics read input once (f64: twice), apply reads it again, and residual,
+// and writes normalized and the mask once. One channel at a time.
 
 #include <cmath>
 #include <type_traits>
@@ -55,14 +55,20 @@ ChannelStatistics statistics_of(const BatchNormTrainingArguments& arguments, con
     return {batch.mean, batch.squares / static_cast<double>(view.elements_per_channel())};
 }
 
+/// The first element of a channel; null where there is no tensor.
+template <typename Byte>
+Byte* of_channel(Byte* address, std::int64_t channel_stride, std::int64_t channel) {
+    return address == nullptr ? nullptr : address + channel * channel_stride;
+}
+
 }  // namespace
 
 void run_kernel(const BatchNormTrainingArguments& arguments, ChannelRange range) {
     const Problem& problem = arguments.problem;
     const ElementType affine = problem.affine_type;
     const ElementType statistics = problem.statistics_type;
-    const View view =
-        make_view(problem, {arguments.input.strides, arguments.normalized.strides, {}});
+    const View view = make_view(problem, {arguments.input.strides, arguments.normalized.strides,
+                                          arguments.residual.strides});
     with_data_type(problem.data_type, [&]<typename Data>() {
         for (std::int64_t channel = range.begin; channel < range.end; ++channel) {
             const std::byte* input = arguments.input.address + channel * view.channel_strides[0];
@@ -73,15 +79,13 @@ void run_kernel(const BatchNormTrainingArguments& arguments, ChannelRange range)
                 channel_value(arguments.gamma, affine, channel, 1.0),
                 channel_value(arguments.beta, affine, channel, 0.0), mean,
                 inverse_standard_deviation(Statistics::of_batch, variance, problem.epsilon));
-            std::byte* const normalized =
-                arguments.normalized.address == nullptr
-                    ? nullptr
-                    : arguments.normalized.address + channel * view.channel_strides[1];
+            const ReluChannel tensors{
+                input, of_channel(arguments.normalized.address, view.channel_strides[1], channel),
+                of_channel(arguments.residual.address, view.channel_strides[2], channel)};
             if (arguments.applies_relu) {
-                normalize_with_relu<Data>(arguments, view, channel, input, coefficients,
-                                          normalized);
-            } else if (normalized != nullptr) {
-                normalize<Data>(view, input, normalized, coefficients);
+                normalize_with_relu<Data>(arguments, view, channel, tensors, coefficients);
+            } else if (tensors.activation != nullptr) {
+                normalize<Data>(view, input, tensors.activation, coefficients);
             }
         }
     });

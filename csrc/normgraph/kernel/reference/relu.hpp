@@ -50,25 +50,33 @@ arithmetic_t<Data> rounded(arithmetic_t<Data> value) {
     return load<Data>(memory.data());
 }
 
-/// Writes the activation and the mask's bits of one channel, each unless its address is null. The
-/// addresses of input and activation are those of the channel's first element, in tensors 0 and 1
-/// of the view.
+/// The first elements of a channel, in tensors 0 to 2 of the view; null where a tensor is absent.
+struct ReluChannel {
+    const std::byte* input;
+    std::byte* activation;
+    const std::byte* residual;
+};
+
+/// Writes the activation and the mask's bits of one channel, each unless its address is null.
 template <typename Data>
 void normalize_with_relu(const BatchNormTrainingArguments& arguments, const View& view,
-                         std::int64_t channel, const std::byte* input,
-                         const ForwardCoefficients<arithmetic_t<Data>>& coefficients,
-                         std::byte* activation) {
+                         std::int64_t index, const ReluChannel& channel,
+                         const ForwardCoefficients<arithmetic_t<Data>>& coefficients) {
     const auto bound = rounded_bound<Data>(arguments.upper_bound);
     std::byte* const mask = arguments.mask.address;
     ViewCursor place(view.elements);
-    ReluMaskWalker bits(arguments.problem, channel);
+    ReluMaskWalker bits(arguments.problem, index);
     for (std::int64_t element = 0; element < view.elements_per_channel(); ++element) {
         stop_if_interrupted(element);
-        const auto value = rounded<Data>(coefficients(load<Data>(input + place.offset(0))));
+        auto sum = coefficients(load<Data>(channel.input + place.offset(0)));
+        if (channel.residual != nullptr) {
+            sum += load<Data>(channel.residual + place.offset(2));
+        }
+        const auto value = rounded<Data>(sum);
         const auto positive = value <= 0 ? 0 : value;  // NaN stays
         const bool is_bounded = positive >= bound;
-        if (activation != nullptr) {
-            store<Data>(activation + place.offset(1), is_bounded ? bound : positive);
+        if (channel.activation != nullptr) {
+            store<Data>(channel.activation + place.offset(1), is_bounded ? bound : positive);
         }
         if (mask != nullptr) {
             write_bit(mask, bits.next(), positive != 0 && !is_bounded);

@@ -1,8 +1,9 @@
 // Memory traffic: the statistics read input once (f64: twice); apply reads it again, from a cache
-// where a group of channels fits one, and writes normalized once.
+// where a group of channels fits one, reads residual once, and writes normalized once.
 
 #include <array>
 #include <cmath>
+#include <span>
 #include <type_traits>
 
 #include "normgraph/kernel/channel.hpp"
@@ -16,18 +17,18 @@
 namespace normgraph::kernel::simd {
 namespace {
 
-/// Of a channel behind which a ReLU stands: its bound as well.
+/// Of a channel behind which a ReLU with an upper bound stands.
 template <typename Arithmetic>
-struct ReluCoefficients : ForwardCoefficients<Arithmetic> {
+struct BoundedCoefficients : ForwardCoefficients<Arithmetic> {
     Arithmetic upper_bound;
 };
 
-template <typename Data, bool applies_relu>
+template <typename Data, bool has_bound>
 class Training {
 public:
     using Element = Data;
     using Arithmetic = arithmetic_t<Data>;
-    using Coefficients = std::conditional_t<applies_relu, ReluCoefficients<Arithmetic>,
+    using Coefficients = std::conditional_t<has_bound, BoundedCoefficients<Arithmetic>,
                                             ForwardCoefficients<Arithmetic>>;
     static constexpr std::size_t coefficient_count = sizeof(Coefficients) / sizeof(Arithmetic);
 
@@ -53,7 +54,12 @@ public:
                (arguments_.normalized.address != nullptr || arguments_.mask.address != nullptr);
     }
     RowsAndColumns<Apply> application(const GroupValues& /*group*/) const {
-        return applies_relu ? kernels_.normalize_relu : kernels_.normalize;
+        if constexpr (has_bound) {
+            return arguments_.residual.address == nullptr ? kernels_.normalize_relu_to_bound
+                                                          : kernels_.normalize_add_relu_to_bound;
+        } else {
+            return arguments_.applies_relu ? kernels_.normalize_relu : kernels_.normalize;
+        }
     }
 
     void begin_group(const ChannelRange& channels, const GroupValues& group) const {
@@ -131,7 +137,7 @@ private:
     }
 
     Coefficients with_bound(const ForwardCoefficients<Arithmetic>& of_channel) const {
-        if constexpr (applies_relu) {
+        if constexpr (has_bound) {
             return {of_channel, smallest_stored_as_bound<Data>(arguments_.upper_bound)};
         } else {
             return of_channel;
@@ -156,18 +162,21 @@ private:
 
 void run_kernel(const MicroKernelTable& table, const BatchNormTrainingArguments& arguments,
                 std::int64_t num_threads) {
-    const std::array sources{arguments.input};
-    const TensorList tensors{sources, arguments.normalized};
+    const std::array sources{arguments.input, arguments.residual};
+    const std::size_t source_count = arguments.residual.address == nullptr ? 1 : 2;
+    const TensorList tensors{std::span(sources).first(source_count), arguments.normalized};
     Traversals traversals(arguments.problem, tensors);
     if (arguments.statistics == nullptr) {
         traversals.set_reduce_sources(std::array<std::size_t, 1>{0});
     }
-    traversals.set_apply_sources(std::array<std::size_t, 1>{0});
+    constexpr std::array<std::size_t, 2> applied{0, 1};
+    traversals.set_apply_sources(std::span(applied).first(source_count));
     if (arguments.applies_relu) {
         traversals.set_mask(arguments.mask.address, true, num_threads);
     }
     with_data_type(arguments.problem.data_type, [&]<typename Data>() {
-        if (arguments.applies_relu) {
+        // A residual's kernel has a bound, if only no_upper_bound, which nothing reaches.
+        if (source_count > 1 || !std::isnan(arguments.upper_bound)) {
             run(Training<Data, true>(table, arguments, traversals), traversals, num_threads);
         } else {
             run(Training<Data, false>(table, arguments, traversals), traversals, num_threads);

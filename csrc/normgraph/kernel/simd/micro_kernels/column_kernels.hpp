@@ -311,7 +311,7 @@ private:
             });
             Units::template store<streams>(elements<Data>(target_at(row, column + first)), results);
         });
-        if constexpr (mask == Mask::writes) {
+        if constexpr (is_written(mask)) {
             store_mask<Isa>(mask_row(row), column, step, bits);
         }
     }
@@ -334,7 +334,7 @@ private:
             present == width ? Isa::store(elements<Data>(target), result)
                              : store_some<Isa, Data>(target, result, present);
         }
-        if constexpr (mask == Mask::writes) {
+        if constexpr (is_written(mask)) {
             store_mask<Isa>(mask_row(row), column, count, bits & lowest_bits(count));
         }
     }

@@ -132,8 +132,10 @@ struct MicroKernels {
     RowsAndColumns<Reduce> deltas;       ///< sources: input, normalized_delta; shifts: means
     RowsAndColumns<Reduce> relu_deltas;  ///< as deltas, normalized_delta masked
     RowsAndColumns<Apply> normalize;
-    RowsAndColumns<Apply> normalize_relu;  ///< writes the mask
-    RowsAndColumns<Apply> input_delta;     ///< where all units are 1
+    RowsAndColumns<Apply> normalize_relu;  ///< writes the mask, as do the next two
+    RowsAndColumns<Apply> normalize_relu_to_bound;
+    RowsAndColumns<Apply> normalize_add_relu_to_bound;  ///< sources: input, residual
+    RowsAndColumns<Apply> input_delta;                  ///< where all units are 1
     RowsAndColumns<Apply> scaled_input_delta;
     RowsAndColumns<Apply> relu_input_delta;  ///< reads the mask, as does the next one
     RowsAndColumns<Apply> scaled_relu_input_delta;

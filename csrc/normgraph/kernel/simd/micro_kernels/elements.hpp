@@ -318,13 +318,17 @@ arithmetic_vector_t<Isa, Data> apply_formula(
         sources.back() = Isa::zero_mask(sources.back(), bits >> lane);
     }
     auto result = Formula::of(coefficients, sources);
-    if constexpr (mask == Mask::writes) {
-        const auto bound = coefficients.back();
+    if constexpr (is_written(mask)) {
         const std::uint32_t positive =
             Isa::not_less_equal(result, Isa::broadcast(largest_stored_as_zero<Data>));
-        const std::uint32_t below = Isa::not_less_equal(bound, result);
-        result = Isa::zero_mask(Isa::minimum(bound, result), positive);
-        bits |= (positive & below) << lane;
+        std::uint32_t passing = positive;
+        if constexpr (mask == Mask::writes_to_bound) {
+            const auto bound = coefficients.back();
+            passing &= Isa::not_less_equal(bound, result);
+            result = Isa::minimum(bound, result);
+        }
+        result = Isa::zero_mask(result, positive);
+        bits |= passing << lane;
     }
     return result;
 }

@@ -550,7 +550,7 @@ private:
                 apply_unit<streams>(rows_, (position + unit) * size, target_row_, coefficients,
                                     unit, bits);
             }
-            if constexpr (mask == Mask::writes) {
+            if constexpr (is_written(mask)) {
                 store_mask<Isa>(mask_row_, position, step, bits);
             }
         }
@@ -578,7 +578,7 @@ private:
             present == width ? Isa::store(elements<Data>(target), result)
                              : store_some<Isa, Data>(target, result, present);
         }
-        if constexpr (mask == Mask::writes) {
+        if constexpr (is_written(mask)) {
             store_mask<Isa>(mask_row_, position, count, bits & lowest_bits(count));
         }
     }

@@ -49,15 +49,25 @@ struct Normalize {
     }
 };
 
-/// Where a mask is written, a formula has one coefficient more: the bound of the ReLU (see
-/// smallest_stored_as_bound), which is applied to what it gives.
-struct NormalizeForRelu {
+/// Behind it stands a ReLU with an upper bound, which is a coefficient more: see Mask.
+struct NormalizeToBound {
     static constexpr std::size_t source_count = 1;
     static constexpr std::size_t coefficient_count = Normalize::coefficient_count + 1;
 
     template <typename Value>
     static Value of(const std::array<Value, 4>& k, const std::array<Value, 1>& sources) {
         return NormalizeFormula<Value>{k[0], k[1], k[2]}(sources[0]);
+    }
+};
+
+/// The same with a residual, which is added before.
+struct NormalizeAddToBound {
+    static constexpr std::size_t source_count = 2;
+    static constexpr std::size_t coefficient_count = NormalizeToBound::coefficient_count;
+
+    template <typename Value>
+    static Value of(const std::array<Value, 4>& k, const std::array<Value, 2>& sources) {
+        return NormalizeFormula<Value>{k[0], k[1], k[2]}(sources[0]) + sources[1];
     }
 };
 
@@ -93,8 +103,13 @@ struct FrozenInputDelta {
 };
 
 /// The use that a kernel makes of the mask of a ReLU: bits say where the ReLU lets its input pass
-/// as it is. The masked source is the last one.
-enum class Mask { none, reads, writes };
+/// as it is. The masked source is the last one. Kernels that write bits apply the ReLU, up to the
+/// bound that is the formula's last coefficient (see smallest_stored_as_bound), or without one.
+enum class Mask { none, reads, writes, writes_to_bound };
+
+constexpr bool is_written(Mask mask) {
+    return mask == Mask::writes || mask == Mask::writes_to_bound;
+}
 
 /// A result up to here is stored as 0: half the smallest denormal, or less, rounds to 0.
 template <typename Data>

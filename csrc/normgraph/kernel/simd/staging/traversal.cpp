@@ -334,9 +334,11 @@ BufferedTile Traversal::tile_in_copy(std::byte* copy, const Tile& tile,
     return {copy + row * row_bytes + (tile.first - extent.first) * size, row_bytes, size};
 }
 
+/// Of those that are copied once for both phases: a source that apply alone reads is not.
 std::int64_t Traversal::copied_sources() const {
-    return std::count_if(sources_.begin(), sources_.begin() + source_count_,
-                         [](const TensorAccess& access) { return !access.is_direct; });
+    const SourceChoice& read_first = reduced_.count > 0 ? reduced_ : applied_;
+    return std::ranges::count_if(read_first.all(),
+                                 [&](std::size_t source) { return !sources_[source].is_direct; });
 }
 
 std::int64_t Traversal::most_copied_channels() const {
@@ -368,8 +370,8 @@ GroupCopies Traversal::take_group_copies(const ChannelRange& channels, Scratch& 
     copies.channels = channels;
     copies.extent = geometry_.whole_extent();
     const std::int64_t count = channels.end - channels.begin;
-    for (std::size_t source = 0; source < source_count_ && group_copy_bytes(count) > 0; ++source) {
-        if (!sources_[source].is_direct) {
+    for (const std::size_t source : reduced_.all()) {
+        if (group_copy_bytes(count) > 0 && !sources_[source].is_direct) {
             copies.sources[source] = scratch.take<std::byte>(group_bytes(count));
         }
     }

@@ -33,7 +33,11 @@ constexpr MicroKernels micro_kernels() {
         .deltas = reduction<Isa, Data, DeltaTerms>(),
         .relu_deltas = reduction<Isa, Data, DeltaTerms, Mask::reads>(),
         .normalize = application<Isa, Data, Normalize>(),
-        .normalize_relu = application<Isa, Data, NormalizeForRelu, Mask::writes>(),
+        .normalize_relu = application<Isa, Data, Normalize, Mask::writes>(),
+        .normalize_relu_to_bound =
+            application<Isa, Data, NormalizeToBound, Mask::writes_to_bound>(),
+        .normalize_add_relu_to_bound =
+            application<Isa, Data, NormalizeAddToBound, Mask::writes_to_bound>(),
         .input_delta = application<Isa, Data, InputDelta>(),
         .scaled_input_delta = application<Isa, Data, ScaledInputDelta>(),
         .relu_input_delta = application<Isa, Data, InputDelta, Mask::reads>(),
