@@ -24,7 +24,7 @@ void ClassSummary::print(std::ostream& stream) const {
     const auto print_columns = [&stream](const auto& name, const auto& op,
                                          const auto& implementation, const auto& threads,
                                          const auto& cases, const auto& floors) {
-        stream << "  " << std::left << std::setw(33) << name << std::setw(34) << op << std::setw(15)
+        stream << "  " << std::left << std::setw(33) << name << std::setw(39) << op << std::setw(15)
                << implementation << std::right << std::setw(7) << threads << std::setw(6) << cases
                << std::setw(8) << floors << '\n';
     };

@@ -21,6 +21,11 @@ void stream(StreamingPass::Function pass, const TensorSet& set, std::size_t tens
             std::int64_t num_threads) {
     const std::size_t size = set.padded_bytes();
     const auto stream_part = [&](std::size_t begin, std::size_t part_size) {
+        if (tensor_count == 4) {
+            pass(set.tensor(0) + begin, nullptr, set.tensor(2) + begin, part_size);
+            pass(set.tensor(1) + begin, nullptr, set.tensor(3) + begin, part_size);
+            return;
+        }
         const std::byte* const second = tensor_count == 3 ? set.tensor(1) + begin : nullptr;
         pass(set.tensor(0) + begin, second, set.tensor(tensor_count - 1) + begin, part_size);
     };

@@ -36,7 +36,7 @@ template <typename... Values>
 void print_columns(std::ostream& stream, std::string_view op, std::string_view type,
                    std::string_view layout, std::string_view implementation,
                    const Values&... numbers) {
-    stream << "  " << std::left << std::setw(34) << op << std::setw(5) << type << std::setw(15)
+    stream << "  " << std::left << std::setw(39) << op << std::setw(5) << type << std::setw(15)
            << layout << std::setw(14) << implementation << std::right;
     constexpr int widths[] = {8, 8, 7, 7};
     const int* width = widths;
