@@ -54,14 +54,14 @@ def required_arguments(function: Any, shape: tuple[int, ...]) -> dict[str, Any]:
             if name == "mask":
                 arguments[name] = mask_of(shape)
                 continue
-            is_data = name == "input" or name.endswith("ed_delta")
+            is_data = name in ("input", "residual") or name.endswith("ed_delta")
             size = shape if is_data else shape[1]
             arguments[name] = generator.uniform(0.5, 1.5, size).astype(np.float32)
     return arguments
 
 
 def calls_of_kernels(shape: tuple[int, ...], implementation: str | None) -> Iterator[Measurement]:
-    """Every function of the family, with new outputs and with given ones."""
+    """Every function of the family, with new outputs and, where it takes them, given ones."""
     choice = "" if implementation is None else f", implementation={implementation!r}"
     for name in (name for name in ng.__all__ if name.startswith("batch_norm_")):
         function = getattr(ng, name)
@@ -69,7 +69,8 @@ def calls_of_kernels(shape: tuple[int, ...], implementation: str | None) -> Iter
         names = {**arguments, name: function, "out": function(**arguments)}
         inputs = ", ".join(arguments)
         yield Measurement(name, f"{name}({inputs}{choice})", names)
-        yield Measurement(f"{name}, out=", f"{name}({inputs}, out=out{choice})", names)
+        if "out" in inspect.signature(function).parameters:
+            yield Measurement(f"{name}, out=", f"{name}({inputs}, out=out{choice})", names)
 
 
 def parse_shape(text: str) -> tuple[int, ...]:

@@ -177,6 +177,42 @@ def test_relu_of_parts_has_the_bits_of_the_whole(
     assert np.array_equal(np.concatenate(input_deltas), whole_delta.input_delta)
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("type_name", TYPES)
+def test_residual_sum_of_parts_has_the_bits_of_the_whole(
+    type_name: str, layout: Callable[[Array], Array]
+) -> None:
+    shape, lengths = (96, 8, 5, 7), (32, 64)
+    x, residual, delta = (layout(_random(shape, type_name, seed, 0.0)) for seed in (1, 4, 5))
+    gamma, beta = (_random(shape[1:2], type_name, seed) for seed in (2, 3))
+    options: dict[str, Any] = {"upper_bound": 2.0}
+    whole = ng.batch_norm_training_add_relu(x, gamma, beta, residual, **options)
+    of_whole = ng.batch_norm_training_add_relu_backprop(
+        x, gamma, beta, whole.mean, whole.variance, whole.mask, delta
+    )
+    total = _statistics(_cut(x, lengths), lengths, True)
+    pieces = list(zip(*(_cut(array, lengths) for array in (x, residual, delta)), strict=True))
+    results = [
+        ng.batch_norm_training_add_relu(part, gamma, beta, added, statistics=total, **options)
+        for part, added, _ in pieces
+    ]
+    assert np.array_equal(np.concatenate([r.activated for r in results]), whole.activated)
+    sums: Any = sum(
+        ng.batch_norm_backprop_sums(part, whole.mean, whole.variance, part_delta, mask=result.mask)
+        for (part, _, part_delta), result in zip(pieces, results, strict=True)
+    )
+    deltas = [
+        ng.batch_norm_training_add_relu_backprop(
+            part, gamma, beta, whole.mean, whole.variance, result.mask, part_delta, sums=sums
+        )
+        for (part, _, part_delta), result in zip(pieces, results, strict=True)
+    ]
+    for name in ("input_delta", "residual_delta"):
+        joined = np.concatenate([getattr(result, name) for result in deltas])
+        assert np.array_equal(joined, getattr(of_whole, name))
+    _assert_same_bits(deltas[1].gamma_delta, of_whole.gamma_delta)
+
+
 @pytest.mark.parametrize("implementation", ng.implementations())
 @pytest.mark.parametrize("type_name", TYPES)
 def test_implementations_threads_and_strides_have_the_same_bits(

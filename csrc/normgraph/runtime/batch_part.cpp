@@ -13,6 +13,7 @@
 
 #include "normgraph/indices/axis.hpp"
 #include "normgraph/indices/element_limit.hpp"
+#include "normgraph/kernel/layout.hpp"
 #include "normgraph/kernel/moments.hpp"
 #include "normgraph/op/batch_norm_constraints.hpp"
 #include "normgraph/op/batch_norm_node.hpp"

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "normgraph/kernel/dispatch.hpp"
-#include "normgraph/kernel/layout.hpp"
 #include "normgraph/kernel/part_nodes.hpp"
+#include "normgraph/kernel/summation_order.hpp"
 #include "normgraph/runtime/kernel_call.hpp"
 
 /// Batches in parts: what a part contributes to the statistics of a batch, and to the sums of its
