@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import numpy as np
 
 from .real_types import Array
@@ -35,3 +39,17 @@ def assert_same_bits(actual: Array, expected: Array, what: str) -> None:
         f"{float(actual[first])!r} ({float(actual[first]).hex()}), "
         f"not {float(expected[first])!r} ({float(expected[first]).hex()})"
     )
+
+
+def assert_outputs_select(call: Callable[..., Any], names: Sequence[str]) -> None:
+    """Asserts that any choice as outputs= gives the bits of a call without it, else None."""
+    everything = call()
+    for size in range(1, len(names) + 1):
+        for selected in itertools.combinations(names, size):
+            result = call(outputs=selected)
+            for name in names:
+                value = getattr(result, name)
+                if name in selected:
+                    assert_same_bits(value, getattr(everything, name), f"{selected}: {name}")
+                else:
+                    assert value is None, f"{selected}: {name}"

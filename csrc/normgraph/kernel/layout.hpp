@@ -28,11 +28,6 @@ inline SummationOrder summation_order(const Problem& problem,
                            all_channels(problem).end, sample_extents(problem));
 }
 
-/// A problem's axis of samples.
-inline std::size_t sample_axis(const Problem& problem) {
-    return problem.channel_axis == 0 ? 1 : 0;
-}
-
 /// The samples of a leaf, where it is whole: a power of two. 1 where a channel is empty.
 inline std::int64_t samples_per_leaf(const SummationOrder& order, const SampleExtents& extents) {
     if (order.is_empty()) {
