@@ -45,7 +45,7 @@ class Phases:
             None,
             None,
             out=self._out,
-            outputs="normalized",
+            outputs=("normalized",),
             statistics=self._statistics,
             num_threads=1,
         )
@@ -67,7 +67,7 @@ class Phases:
             *self._vectors,
             self._delta,
             out=self._out,
-            outputs="input_delta",
+            outputs=("input_delta",),
             sums=self._sums,
             num_threads=1,
         )

@@ -2,7 +2,8 @@
 
 Construct nodes (`Parameter`, `Constant`, `op.BatchNormTrainingBackprop`, `Function`) and read what
 they infer; or call the kernels on arrays (`batch_norm_training`, `batch_norm_inference`, both with
-`_relu` or `_add_relu` at the end, and gradients, whose names end in `_backprop`). A violated constraint raises `NodeValidationFailure` in both, with the same text.
+`_relu` or `_add_relu` at the end, and gradients, whose names end in `_backprop`). A violated
+constraint raises `NodeValidationFailure` in both, with the same text.
 """
 
 from . import formats, op
