@@ -86,6 +86,16 @@ class Calls:
         vectors = 4 * (self._vector,)
         return ng.batch_norm_inference(self._array, *vectors, out=out, **self._options)
 
+    def activated_inference(self, out: Any = None) -> Any:
+        """BatchNormInferenceRelu."""
+        vectors = 4 * (self._vector,)
+        return ng.batch_norm_inference_relu(self._array, *vectors, out=out, **self._options)
+
+    def added_inference(self, out: Any = None) -> Any:
+        """BatchNormInferenceAddRelu."""
+        arguments = (self._array, *4 * (self._vector,), self._delta)
+        return ng.batch_norm_inference_add_relu(*arguments, out=out, **self._options)
+
     def backward(self, out: Any = None) -> Any:
         """BatchNormTrainingBackprop."""
         arguments = (self._array, *4 * (self._vector,), self._delta)
@@ -195,13 +205,14 @@ def rows(options: argparse.Namespace) -> Iterator[str]:
                 )
             )
             yield f"  {cells}  {element_type} {case.label()}"
-    yield "with a residual beside the fused ReLU: backward, forward"
+    yield "with a residual beside the fused ReLU: backward, forward, inference"
     for element_type in FUSED_TYPES:
         for case in FUSED:
             calls = Calls(case.array(element_type), case.channel_axis, options.threads)
             both = (
                 (calls.added_backward(), calls.fused_backward()),
                 (calls.added_forward, calls.fused_forward),
+                (calls.added_inference, calls.activated_inference),
             )
             cells = "  ".join(cell(*pair, options.repeats) for pair in both)
             yield f"  {cells}  {element_type} {case.label()}"

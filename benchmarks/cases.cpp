@@ -130,6 +130,8 @@ public:
                                                 variance_, result(set, 1)},
             num_threads_);
     }
+    void inference_relu(const TensorSet& set) { inference_with_relu(set, 1, {}); }
+    void inference_add_relu(const TensorSet& set) { inference_with_relu(set, 2, source(set, 1)); }
     void training_backprop(const TensorSet& set) { backprop(set, Statistics::of_batch); }
     void inference_backprop(const TensorSet& set) { backprop(set, Statistics::given); }
     void training_relu_backprop(const TensorSet& set) {
@@ -152,6 +154,20 @@ private:
     }
     kernel::Tensor result(const TensorSet& set, std::size_t index) const {
         return {set.tensor(index), strides_};
+    }
+
+    void inference_with_relu(const TensorSet& set, std::size_t target,
+                             const kernel::ConstTensor& residual) {
+        implementation_.run(kernel::BatchNormInferenceArguments{.problem = problem_,
+                                                                .input = source(set, 0),
+                                                                .gamma = gamma_,
+                                                                .beta = beta_,
+                                                                .mean = mean_,
+                                                                .variance = variance_,
+                                                                .normalized = result(set, target),
+                                                                .applies_relu = true,
+                                                                .residual = residual},
+                            num_threads_);
     }
 
     void backprop(const TensorSet& set, Statistics statistics,
@@ -188,6 +204,8 @@ constexpr std::array benchmarked_ops{
     BenchmarkedOp{"batch_norm_training_relu_backprop", 3, &Call::training_relu_backprop},
     BenchmarkedOp{"batch_norm_training_add_relu", 3, &Call::training_add_relu},
     BenchmarkedOp{"batch_norm_training_add_relu_backprop", 4, &Call::training_add_relu_backprop},
+    BenchmarkedOp{"batch_norm_inference_relu", 2, &Call::inference_relu},
+    BenchmarkedOp{"batch_norm_inference_add_relu", 3, &Call::inference_add_relu},
 };
 
 const BenchmarkedOp& benchmarked(Op op) {

@@ -23,12 +23,12 @@ inline constexpr auto& statistics_type_attribute =
 template <typename Visit>
 void for_each_attribute(const runtime::KernelCall& call, const Visit& visit) {
     const auto visit_all = [&](const auto&... attributes) { (visit(attributes), ...); };
-    if (call.has_upper_bound()) {
-        std::apply(visit_all, op::ReluNode::attributes);
-    } else if (call.has_statistics()) {
-        std::apply(visit_all, op::StatisticsNode::attributes);
-    } else {
-        std::apply(visit_all, op::BatchNormNode::attributes);
+    std::apply(visit_all, op::BatchNormNode::attributes);
+    if (call.has_statistics()) {
+        visit(statistics_type_attribute);
+    }
+    if (call.applies_relu) {
+        visit(op::upper_bound_attribute);
     }
 }
 

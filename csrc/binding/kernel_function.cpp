@@ -62,7 +62,7 @@ Options options_of(const KernelCall& call, Arguments arguments) {
     if (call.has_statistics()) {
         options.statistics_type = *next++;
     }
-    if (call.has_upper_bound()) {
+    if (call.applies_relu) {
         options.upper_bound = *next++;
     }
     options.out = *next++;

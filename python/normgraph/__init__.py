@@ -1,9 +1,9 @@
 """normgraph: batch normalization as graph nodes that check themselves, and as exact CPU kernels.
 
 Construct nodes (`Parameter`, `Constant`, `op.BatchNormTrainingBackprop`, `Function`) and read what
-they infer; or call the kernels on arrays (`batch_norm_training`, `batch_norm_inference`,
-`batch_norm_training_relu`, `batch_norm_training_add_relu` and their gradients, whose names end in
-`_backprop`). A violated constraint raises `NodeValidationFailure` in both, with the same text.
+they infer; or call the kernels on arrays (`batch_norm_training`, `batch_norm_inference`, both with
+`_relu` or `_add_relu` at the end, and gradients, whose names end in `_backprop`). A violated
+constraint raises `NodeValidationFailure` in both, with the same text.
 """
 
 from . import formats, op
@@ -30,7 +30,9 @@ from ._core import (
     __version__,
     batch_norm_backprop_sums,
     batch_norm_inference,
+    batch_norm_inference_add_relu,
     batch_norm_inference_backprop,
+    batch_norm_inference_relu,
     batch_norm_statistics,
     batch_norm_training,
     batch_norm_training_add_relu,
@@ -87,7 +89,9 @@ __all__ = [
     "__version__",
     "batch_norm_backprop_sums",
     "batch_norm_inference",
+    "batch_norm_inference_add_relu",
     "batch_norm_inference_backprop",
+    "batch_norm_inference_relu",
     "batch_norm_statistics",
     "batch_norm_training",
     "batch_norm_training_add_relu",

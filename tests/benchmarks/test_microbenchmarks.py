@@ -27,6 +27,8 @@ OPS = [
     "batch_norm_training_relu_backprop",
     "batch_norm_training_add_relu",
     "batch_norm_training_add_relu_backprop",
+    "batch_norm_inference_relu",
+    "batch_norm_inference_add_relu",
 ]
 
 pytestmark = pytest.mark.skipif(not PROGRAM.exists(), reason="not built; `make test` builds it")

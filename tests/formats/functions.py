@@ -46,6 +46,8 @@ FAMILY = {
     "BatchNormInferenceBackprop": 4,
     "BatchNormTrainingRelu": 2,
     "BatchNormTrainingAddRelu": 2,
+    "BatchNormInferenceRelu": 4,
+    "BatchNormInferenceAddRelu": 4,
 }
 
 

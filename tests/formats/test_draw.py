@@ -55,6 +55,8 @@ INPUTS = {
     "BatchNormTrainingReluBackprop": 7,
     "BatchNormTrainingAddRelu": 4,
     "BatchNormTrainingAddReluBackprop": 7,
+    "BatchNormInferenceRelu": 5,
+    "BatchNormInferenceAddRelu": 6,
 }
 
 

@@ -196,7 +196,15 @@ def test_running_statistics(
 
 
 @pytest.mark.parametrize("upper_bound", [None, 0.7])
-@pytest.mark.parametrize("op", ["BatchNormTrainingRelu", "BatchNormTrainingAddRelu"])
+@pytest.mark.parametrize(
+    "op",
+    [
+        "BatchNormTrainingRelu",
+        "BatchNormTrainingAddRelu",
+        "BatchNormInferenceRelu",
+        "BatchNormInferenceAddRelu",
+    ],
+)
 def test_a_relu_in_the_op(op: str, upper_bound: float | None) -> None:
     case = family.make_case(op, Sample((4, 3, 5)))
     node = getattr(ng.op, op)(*case.function.parameters, upper_bound=upper_bound)

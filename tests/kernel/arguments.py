@@ -13,10 +13,10 @@ from .samples import Sample
 
 def arguments_of(sample: Sample, names: Sequence[str]) -> dict[str, Array]:
     """Valid arguments of an op whose inputs have these names."""
-    if "mean" not in names:
-        residual = {"residual": sample.backprop().normalized_delta} if "residual" in names else {}
-        return {**sample.training()._asdict(), **residual}
     values = sample.backprop()._asdict()
+    values["residual"] = values["normalized_delta"]
+    if "mean" not in names:
+        values |= sample.training()._asdict()
     values["activated_delta"] = values["normalized_delta"]
     bits = np.random.default_rng(sample.seed).random(sample.shape) < 0.5
     values["mask"] = packed(bits, sample.channel_axis)

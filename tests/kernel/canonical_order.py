@@ -395,8 +395,9 @@ def inference(
     *,
     epsilon: float,
     channel_axis: int,
+    residual: Array | None = None,
 ) -> Array:
-    """normalized of BatchNormInference."""
+    """normalized of BatchNormInference; its sum with a residual, if there is one."""
     normalized = np.empty(input.shape, input.dtype)
     with np.errstate(all="ignore"):
         for channel in range(input.shape[channel_axis]):
@@ -406,6 +407,7 @@ def inference(
                 _double(beta, channel, 0),
                 _double(mean, channel, 0),
                 _inverse(_double(variance, channel, 0), epsilon),
+                None if residual is None else np.take(residual, channel, channel_axis).ravel(),
             )
             _assign(normalized, channel_axis, channel, elements)
     return normalized

@@ -70,6 +70,8 @@ OPS = (
         (*STATISTICS, "mask", "activated_delta"),
         (*GRADIENTS, "residual_delta"),
     ),
+    Op("batch_norm_inference_relu", STATISTICS, ("activated",)),
+    Op("batch_norm_inference_add_relu", (*STATISTICS, "residual"), ("activated",)),
 )
 
 

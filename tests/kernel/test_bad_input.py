@@ -33,6 +33,11 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "batch_norm_training_add_relu_backprop": relu.backward_arguments(
         SAMPLE.backprop(), np.zeros((4, 3, 1), np.uint8)
     ),
+    "batch_norm_inference_relu": SAMPLE.inference()._asdict(),
+    "batch_norm_inference_add_relu": {
+        **SAMPLE.inference()._asdict(),
+        "residual": SAMPLE.backprop().normalized_delta,
+    },
 }
 OPERATIONS = {
     "batch_norm_training": ng.op.BatchNormTraining,
@@ -43,6 +48,8 @@ OPERATIONS = {
     "batch_norm_training_relu_backprop": ng.op.BatchNormTrainingReluBackprop,
     "batch_norm_training_add_relu": ng.op.BatchNormTrainingAddRelu,
     "batch_norm_training_add_relu_backprop": ng.op.BatchNormTrainingAddReluBackprop,
+    "batch_norm_inference_relu": ng.op.BatchNormInferenceRelu,
+    "batch_norm_inference_add_relu": ng.op.BatchNormInferenceAddRelu,
 }
 EVERY_FUNCTION = pytest.mark.parametrize("function", ARGUMENTS)
 EVERY_ARGUMENT = pytest.mark.parametrize(
@@ -56,7 +63,7 @@ def call_refused(
 ) -> str:
     """The message of the error; asserts that no output was written."""
     out: list[Array] = [np.full(SAMPLE.shape, 7, np.float32)]
-    if function != "batch_norm_inference":
+    if not function.startswith("batch_norm_inference") or function.endswith("backprop"):
         out += [np.full(3, 7, np.float32), np.full(3, 7, np.float32)]
     if function in ("batch_norm_training_relu", "batch_norm_training_add_relu"):
         out += [np.full((4, 3, 1), 7, np.uint8)]

@@ -77,6 +77,10 @@ ADD_RELU_BACKPROP = Signature(
     RELU_BACKPROP.inputs,
     (*BACKPROP.outputs, "residual_delta"),
 )
+INFERENCE_RELU = Signature(ng.op.BatchNormInferenceRelu, INFERENCE.inputs, ("activated",))
+INFERENCE_ADD_RELU = Signature(
+    ng.op.BatchNormInferenceAddRelu, (*INFERENCE.inputs, "residual"), ("activated",)
+)
 ALL = (
     TRAINING,
     INFERENCE,
@@ -86,6 +90,8 @@ ALL = (
     RELU_BACKPROP,
     ADD_RELU,
     ADD_RELU_BACKPROP,
+    INFERENCE_RELU,
+    INFERENCE_ADD_RELU,
 )
 
 
@@ -128,8 +134,8 @@ ATTRIBUTES: dict[str, dict[str, str]] = {
 }
 
 
-for bounded in (RELU.name, ADD_RELU.name):
-    ATTRIBUTES[bounded]["upper_bound"] = "number"
+for bounded in (RELU, ADD_RELU, INFERENCE_RELU, INFERENCE_ADD_RELU):
+    ATTRIBUTES[bounded.name]["upper_bound"] = "number"
 
 #: The attributes that a node need not have.
 OPTIONAL_ATTRIBUTES = ("statistics_type", "upper_bound")
@@ -143,7 +149,7 @@ def parametrize(*signatures: Signature) -> pytest.MarkDecorator:
 EVERY_OP = parametrize(*ALL)
 EVERY_BACKPROP = parametrize(BACKPROP, INFERENCE_BACKPROP, RELU_BACKPROP, ADD_RELU_BACKPROP)
 EVERY_STATISTICS = parametrize(TRAINING, RELU, ADD_RELU)
-EVERY_RELU = parametrize(RELU, ADD_RELU)
+EVERY_RELU = parametrize(RELU, ADD_RELU, INFERENCE_RELU, INFERENCE_ADD_RELU)
 EVERY_VECTOR = pytest.mark.parametrize(
     ("signature", "vector"),
     [

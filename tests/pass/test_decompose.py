@@ -82,6 +82,8 @@ def test_the_stages_are_named_after_their_symbols() -> None:
         "activated mask",
         "BatchNormTrainingAddRelu": "mean centered square variance epsilon invsqrt gmul normed "
         "added activated mask",
+        "BatchNormInferenceRelu": "centered epsilon invsqrt gmul normed activated",
+        "BatchNormInferenceAddRelu": "centered epsilon invsqrt gmul normed added activated",
         "BatchNormTrainingAddReluBackprop": "residual_delta beta_delta gmul_delta gamma_delta "
         "centered_delta input_delta",
         "BatchNormTrainingReluBackprop": "centered epsilon invsqrt gmul normed_delta beta_delta "

@@ -229,6 +229,34 @@ def test_a_residual_by_differences(upper_bound: float | None) -> None:
     check_by_differences(ng.gradients(function), [*arguments, *deltas])
 
 
+@pytest.mark.parametrize("upper_bound", [None, 0.8])
+@pytest.mark.parametrize("adds", [False, True])
+def test_an_activated_inference_by_differences(adds: bool, upper_bound: float | None) -> None:
+    x, r = (ng.Parameter("f64", [6, 3, 2], name=name) for name in "xr")
+    vectors = [ng.Parameter("f64", [3]) for _ in range(4)]
+    if adds:
+        norm = ng.op.BatchNormInferenceAddRelu(x, *vectors, r, upper_bound=upper_bound)
+    else:
+        norm = ng.op.BatchNormInferenceRelu(x, *vectors, upper_bound=upper_bound)
+    product = ng.op.Multiply(norm, ng.op.Add(x, r))
+    function = ng.Function([product], [x, *vectors, r])
+    random = np.random.default_rng(10)
+    arguments = [
+        random.standard_normal((6, 3, 2)),
+        random.uniform(1, 2, 3),
+        np.full(3, 0.4),
+        random.standard_normal(3),
+        random.uniform(1, 2, 3),
+        random.standard_normal((6, 3, 2)),
+    ]
+    values = ng.batch_norm_inference(*arguments[:5]) + (arguments[5] if adds else 0)
+    for end in (0, upper_bound or 0):
+        assert np.abs(values - end).min() > 0.005
+    check_by_differences(function, arguments)
+    deltas = random_deltas(ng.compile(function)(*arguments), seed=6)
+    check_by_differences(ng.gradients(function), [*arguments, *deltas])
+
+
 # ---- what is a function of what ------------------------------------------------------------------
 
 

@@ -274,3 +274,34 @@ def test_a_backward_op_that_reads_another_gradient_stays() -> None:
         function = ng.Function(node.outputs, [x, gamma, beta, residual, delta])
         is_left = "BatchNormTrainingBackprop" in kinds(ng.fuse_relu(function))
         assert is_left == (name == "input_delta")
+
+
+@pytest.mark.parametrize("data_type", ["f32", "bf16"])
+@pytest.mark.parametrize("upper_bound", [None, 0.7])
+@pytest.mark.parametrize("adds", [False, True])
+def test_inference_is_fused_and_gives_the_same_bits(
+    data_type: str, upper_bound: float | None, adds: bool
+) -> None:
+    x, r = (ng.Parameter(data_type, [None, 6, 7], name=name) for name in "xr")
+    vectors = [ng.Parameter("f32", [6]) for _ in range(4)]
+    value = ng.op.BatchNormInference(x, *vectors).output(0)
+    if adds:
+        value = ng.op.Add(r, value).output(0)
+    function = ng.Function([ng.op.Relu(value, upper_bound)], [x, *vectors, r])
+    fused = ng.fuse_relu(function)
+    op = "BatchNormInferenceAddRelu" if adds else "BatchNormInferenceRelu"
+    is_rounded_twice = adds and data_type == "bf16"
+    assert (op in kinds(fused)) is not is_rounded_twice
+    assert ("Relu" in kinds(fused)) is is_rounded_twice
+    step = ng.gradients(function)
+    sample = Sample((5, 6, 7), data_type, "f32")
+    delta = sample.backprop().normalized_delta
+    residual = np.random.default_rng(7).standard_normal(delta.shape).astype(delta.dtype)
+    arguments = [*sample.inference(), residual]
+    for plain, more in ((function, []), (step, [delta])):
+        values = [
+            ng.compile(f, backend="reference")(*arguments, *more)
+            for f in (plain, ng.fuse_relu(plain))
+        ]
+        for index, (expected, actual) in enumerate(zip(*values, strict=True)):
+            assert_same_bits(actual, expected, f"result {index}")

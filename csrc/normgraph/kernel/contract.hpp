@@ -94,11 +94,16 @@ struct BatchNormTrainingArguments {
 };
 
 /// normalized = gamma · (input − mean) / √(variance + epsilon) + beta, mean and variance as given.
+/// With applies_relu it is the activation that is written, of the sum with a residual if there is
+/// one, as BatchNormTraining does.
 struct BatchNormInferenceArguments {
     Problem problem;
     ConstTensor input;
     ConstChannelVector gamma, beta, mean, variance;
     Tensor normalized;
+    bool applies_relu = false;            ///< BatchNormInferenceRelu and BatchNormInferenceAddRelu
+    double upper_bound = no_upper_bound;  ///< of the ReLU; finite and > 0 in the data's type
+    ConstTensor residual{};               ///< BatchNormInferenceAddRelu
 };
 
 /// What mean and variance are to a backward pass: computed from the batch, so that gradients flow

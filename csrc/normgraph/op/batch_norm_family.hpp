@@ -1,7 +1,9 @@
 #pragma once
 
 #include "normgraph/op/batch_norm_inference.hpp"
+#include "normgraph/op/batch_norm_inference_add_relu.hpp"
 #include "normgraph/op/batch_norm_inference_backprop.hpp"
+#include "normgraph/op/batch_norm_inference_relu.hpp"
 #include "normgraph/op/batch_norm_training.hpp"
 #include "normgraph/op/batch_norm_training_add_relu.hpp"
 #include "normgraph/op/batch_norm_training_add_relu_backprop.hpp"
@@ -17,6 +19,7 @@ template <template <typename...> typename List>
 using BatchNormFamily =
     List<BatchNormTraining, BatchNormInference, BatchNormTrainingBackprop,
          BatchNormInferenceBackprop, BatchNormTrainingRelu, BatchNormTrainingReluBackprop,
-         BatchNormTrainingAddRelu, BatchNormTrainingAddReluBackprop>;
+         BatchNormTrainingAddRelu, BatchNormTrainingAddReluBackprop, BatchNormInferenceRelu,
+         BatchNormInferenceAddRelu>;
 
 }  // namespace normgraph::op

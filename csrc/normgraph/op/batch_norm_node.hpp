@@ -123,29 +123,40 @@ private:
 };
 
 /// The base class of the ops that apply ReLU to what is normalized: its upper bound.
-class ReluNode : public StatisticsNode {
+template <typename Base>
+class ActivatingNode : public Base {
 public:
     static constexpr std::tuple attributes =
-        std::tuple_cat(StatisticsNode::attributes, std::tuple{upper_bound_attribute});
+        std::tuple_cat(Base::attributes, std::tuple{upper_bound_attribute});
 
     /// nullopt stands for none.
     std::optional<double> upper_bound() const noexcept { return upper_bound_; }
 
 protected:
-    ReluNode(std::vector<Output> inputs, double epsilon, std::int64_t channel_axis,
-             std::optional<element::Type> statistics_type, std::optional<double> upper_bound,
-             std::string friendly_name)
-        : StatisticsNode{std::move(inputs), epsilon, channel_axis, statistics_type,
-                         std::move(friendly_name)},
+    ActivatingNode(std::vector<Output> inputs, double epsilon, std::int64_t channel_axis,
+                   std::optional<element::Type> statistics_type, std::optional<double> upper_bound,
+                   std::string friendly_name)
+        requires std::derived_from<Base, StatisticsNode>
+        : Base{std::move(inputs), epsilon, channel_axis, statistics_type, std::move(friendly_name)},
+          upper_bound_{upper_bound} {}
+    ActivatingNode(std::vector<Output> inputs, double epsilon, std::int64_t channel_axis,
+                   std::optional<double> upper_bound, std::string friendly_name)
+        requires(!std::derived_from<Base, StatisticsNode>)
+        : Base{std::move(inputs), epsilon, channel_axis, std::move(friendly_name)},
           upper_bound_{upper_bound} {}
 
     auto attribute_values() const {
-        return std::tuple_cat(StatisticsNode::attribute_values(), std::tuple{upper_bound_});
+        return std::tuple_cat(Base::attribute_values(), std::tuple{upper_bound_});
     }
 
 private:
     std::optional<double> upper_bound_;
 };
+
+/// Normalizes with the statistics of the batch, which it puts out, and applies ReLU.
+using ReluNode = ActivatingNode<StatisticsNode>;
+/// Normalizes with given statistics, and applies ReLU.
+using InferenceReluNode = ActivatingNode<BatchNormNode>;
 
 /// The type of each constructor argument that is an input, whatever its index.
 template <std::size_t>
@@ -162,7 +173,7 @@ class BatchNormOpWith;
 template <typename Derived, typename Base, std::size_t... index>
 class BatchNormOpWith<Derived, Base, std::index_sequence<index...>> : public OpNode<Derived, Base> {
     static constexpr bool has_statistics_type = std::derived_from<Base, StatisticsNode>;
-    static constexpr bool has_upper_bound = std::derived_from<Base, ReluNode>;
+    static constexpr bool has_upper_bound = requires(const Base& node) { node.upper_bound(); };
 
 public:
     /// Input and gradient are (., C, ...) with C at channel_axis, channel vectors are (C), a mask
@@ -171,8 +182,17 @@ public:
     explicit BatchNormOpWith(InputArgument<index>... inputs, double epsilon,
                              std::int64_t channel_axis = default_channel_axis,
                              std::string friendly_name = {})
-        requires(!has_statistics_type)
+        requires(!has_statistics_type && !has_upper_bound)
         : OpNode<Derived, Base>{{inputs...}, epsilon, channel_axis, std::move(friendly_name)} {
+        this->validate_and_infer_types();
+    }
+    explicit BatchNormOpWith(InputArgument<index>... inputs, double epsilon,
+                             std::int64_t channel_axis = default_channel_axis,
+                             std::optional<double> upper_bound = std::nullopt,
+                             std::string friendly_name = {})
+        requires(!has_statistics_type && has_upper_bound)
+        : OpNode<Derived, Base>{
+              {inputs...}, epsilon, channel_axis, upper_bound, std::move(friendly_name)} {
         this->validate_and_infer_types();
     }
     explicit BatchNormOpWith(InputArgument<index>... inputs, double epsilon,
@@ -189,25 +209,25 @@ public:
                              std::optional<element::Type> statistics_type = std::nullopt,
                              std::optional<double> upper_bound = std::nullopt,
                              std::string friendly_name = {})
-        requires has_upper_bound
+        requires(has_statistics_type && has_upper_bound)
         : OpNode<Derived, Base>{{inputs...},     epsilon,     channel_axis,
                                 statistics_type, upper_bound, std::move(friendly_name)} {
         this->validate_and_infer_types();
     }
 
-    /// The types of the outputs for inputs of these types, in the order of the signature.
-    /// Throws NodeValidationFailure, std::invalid_argument for a wrong number of inputs.
-    static std::vector<TensorType> infer(
-        const std::vector<TensorType>& inputs, double epsilon, std::int64_t channel_axis,
-        std::optional<element::Type> statistics_type = std::nullopt,
-        std::optional<double> upper_bound = std::nullopt) {
+    /// The types of the outputs for inputs of these types, in the order of the signature. `rest`:
+    /// the attributes after the first two. Throws NodeValidationFailure, std::invalid_argument for
+    /// a wrong number of inputs.
+    template <typename... Rest>
+    static std::vector<TensorType> infer(const std::vector<TensorType>& inputs, double epsilon,
+                                         std::int64_t channel_axis, const Rest&... rest) {
         return infer_batch_norm(Derived::class_name, Derived::signature, inputs,
-                                {epsilon, channel_axis, statistics_type, upper_bound});
+                                attributes_of(epsilon, channel_axis, rest...));
     }
 
     SignatureView ports() const noexcept final { return Derived::signature; }
     BatchNormAttributes batch_norm_attributes() const noexcept final {
-        return std::apply([](const auto&... values) { return BatchNormAttributes{values...}; },
+        return std::apply([](const auto&... values) { return attributes_of(values...); },
                           this->attribute_values());
     }
 
@@ -224,6 +244,23 @@ public:
                                                  this->friendly_name());
             },
             values);
+    }
+
+private:
+    static BatchNormAttributes attributes_of(
+        double epsilon, std::int64_t channel_axis,
+        std::optional<element::Type> statistics_type = std::nullopt,
+        std::optional<double> upper_bound = std::nullopt) noexcept
+        requires(has_statistics_type || !has_upper_bound)
+    {
+        return {epsilon, channel_axis, statistics_type, upper_bound};
+    }
+    static BatchNormAttributes attributes_of(
+        double epsilon, std::int64_t channel_axis,
+        std::optional<double> upper_bound = std::nullopt) noexcept
+        requires(!has_statistics_type && has_upper_bound)
+    {
+        return {epsilon, channel_axis, std::nullopt, upper_bound};
     }
 };
 

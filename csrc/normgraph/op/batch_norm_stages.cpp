@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "normgraph/op/batch_norm_inference_backprop.hpp"
 #include "normgraph/op/elementwise.hpp"
 #include "normgraph/op/relu_selection.hpp"
 
@@ -136,17 +137,22 @@ std::vector<Output> BatchNormStages::backprop(const Output& normed_delta,
     return {in_data_type(input_delta), in_affine_type(gamma_delta), in_affine_type(beta_delta)};
 }
 
+/// The sum with the residual, where the node has one.
+static Output with_residual(const BatchNormNode& node, const BatchNormStages& stages,
+                            const Output& normed) {
+    return has(node.ports().inputs, Role::residual)
+               ? named(normed + stages.input(Role::residual), "added")
+               : normed;
+}
+
 TrainingStages training_stages(BatchNormNode& node, element::Type compute_type) {
     const BatchNormStages stages(node, compute_type);
     const Output mean = named(stages.mean_per_channel(stages.input(Role::input)), "mean");
     const Output centered = stages.centered(mean);
     const Output square = named(centered * centered, "square");
     const Output variance = named(stages.mean_per_channel(square), "variance");
-    Output normed = stages.normed(centered, variance);
-    if (has(node.ports().inputs, Role::residual)) {
-        normed = named(normed + stages.input(Role::residual), "added");
-    }
-    return {stages.in_data_type(normed), stages.in_statistics_type(mean),
+    const Output added = with_residual(node, stages, stages.normed(centered, variance));
+    return {stages.in_data_type(added), stages.in_statistics_type(mean),
             stages.in_statistics_type(variance)};
 }
 
@@ -157,6 +163,49 @@ std::vector<Output> activated_stages(ReluNode& node, element::Type compute_type)
     const Output mask =
         named(std::make_shared<ReluMask>(activated, node.channel_axis(), bound), "mask");
     return {activated, stages.mean, stages.variance, mask};
+}
+
+Output inference_stages(BatchNormNode& node, element::Type compute_type) {
+    const BatchNormStages stages(node, compute_type);
+    const Output centered = stages.centered(stages.input(Role::mean));
+    const Output normed = stages.normed(centered, stages.input(Role::variance));
+    return stages.in_data_type(with_residual(node, stages, normed));
+}
+
+Deltas inference_adjoints(BatchNormNode& node, const Output& normalized_delta) {
+    const auto& inputs = node.input_values();
+    const auto backprop = std::make_shared<BatchNormInferenceBackprop>(
+        inputs[0], inputs[1], inputs[2], inputs[3], inputs[4], normalized_delta, node.epsilon(),
+        node.channel_axis());
+    const Output gamma_delta = backprop->output("gamma_delta");
+    const Output beta_delta = backprop->output("beta_delta");
+
+    // With gmul = gamma·invsqrt: d mean = −gmul·Σδ, d variance = −½ gmul·invsqrt·Σδ·x̂.
+    const BatchNormStages stages(node, element::f64);
+    const Output& variance = stages.input(Role::variance);
+    const Output invsqrt = stages.inverse_root(variance);
+    const Output gmul = stages.input(Role::gamma) * invsqrt;
+    const Output minus_half = filled(-0.5, element::f64, variance);
+    const Output mean_delta = -(gmul * stages.in_compute_type(beta_delta));
+    const Output variance_delta = minus_half * gmul * invsqrt * stages.in_compute_type(gamma_delta);
+    return {backprop->output("input_delta"), gamma_delta, beta_delta,
+            stages.in_statistics_type(mean_delta), stages.in_statistics_type(variance_delta)};
+}
+
+std::vector<Output> activated_inference_stages(InferenceReluNode& node,
+                                               element::Type compute_type) {
+    return {named(std::make_shared<Relu>(inference_stages(node, compute_type), node.upper_bound()),
+                  "activated")};
+}
+
+Deltas activated_inference_adjoints(InferenceReluNode& node, const Output& activated_delta) {
+    const Output passed = std::make_shared<ReluBackprop>(node.output("activated"), activated_delta,
+                                                         node.upper_bound());
+    Deltas adjoints = inference_adjoints(node, passed);
+    if (has(node.ports().inputs, Role::residual)) {
+        adjoints.push_back(passed);
+    }
+    return adjoints;
 }
 
 void check_has_no_mask_delta(const ReluNode& node, const Deltas& deltas) {

@@ -84,6 +84,21 @@ TrainingStages training_stages(BatchNormNode& node, element::Type compute_type);
 /// The outputs of a training op with a ReLU: activated, mean, variance and mask.
 std::vector<Output> activated_stages(ReluNode& node, element::Type compute_type);
 
+/// What an inference op normalizes, before any ReLU, in its type; a residual, if it has one, is
+/// added.
+Output inference_stages(BatchNormNode& node, element::Type compute_type);
+
+/// The adjoints of the first five inputs of an inference op (input, gamma, beta, mean and
+/// variance), for the gradient of what it normalizes. Those of mean and variance are computed in
+/// f64.
+Deltas inference_adjoints(BatchNormNode& node, const Output& normalized_delta);
+
+/// The output of an inference op with a ReLU.
+std::vector<Output> activated_inference_stages(InferenceReluNode& node, element::Type compute_type);
+
+/// The adjoints of an inference op with a ReLU, the residual's last, if it has one.
+Deltas activated_inference_adjoints(InferenceReluNode& node, const Output& activated_delta);
+
 /// The adjoints of a training op. `deltas` are those of its outputs; `backprop` computes the
 /// gradients of the inputs, in their order, for the first of them, and is null where that does not
 /// arrive. Those of mean and variance are computed in f64, in the type of the input.

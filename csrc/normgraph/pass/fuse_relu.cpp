@@ -12,6 +12,9 @@
 #include <vector>
 
 #include "normgraph/ir/output_hash.hpp"
+#include "normgraph/op/batch_norm_inference.hpp"
+#include "normgraph/op/batch_norm_inference_add_relu.hpp"
+#include "normgraph/op/batch_norm_inference_relu.hpp"
 #include "normgraph/op/batch_norm_training.hpp"
 #include "normgraph/op/batch_norm_training_add_relu.hpp"
 #include "normgraph/op/batch_norm_training_add_relu_backprop.hpp"
@@ -32,7 +35,9 @@ const Op* as(const Node& node) {
 }
 
 bool is_normalized(const Output& value) {
-    return as<op::BatchNormTraining>(*value.node()) != nullptr && value.index() == 0;
+    const Node& node = *value.node();
+    return value.index() == 0 && (as<op::BatchNormTraining>(node) != nullptr ||
+                                  as<op::BatchNormInference>(node) != nullptr);
 }
 
 /// Whether this may be what a fused op applies ReLU to.
@@ -93,8 +98,8 @@ struct Addition {
     Activation activation;
 };
 
-/// What is fused: by BatchNormTraining, the sum that alone reads its normalized data; by sum, which
-/// of its inputs these are.
+/// What is fused: by op that normalizes, the sum that alone reads its normalized data; by sum,
+/// which of its inputs these are.
 struct Additions {
     std::unordered_map<const Node*, Addition> of_norms;
     std::unordered_map<const Node*, std::size_t> of_sums;
@@ -115,7 +120,7 @@ std::unordered_map<Output, std::size_t, OutputHash> read_counts(const Function& 
 }
 
 /// Sums that are fused: in f32 or f64, where a sum of rounded normalized data has the same bits,
-/// and where the residual is computed before the batch is normalized.
+/// and where the residual is computed before the data are normalized.
 Additions find_additions(const Function& function, const Activations& activations) {
     const auto counts = read_counts(function);
     std::unordered_map<const Node*, std::size_t> places;
@@ -145,29 +150,55 @@ Additions find_additions(const Function& function, const Activations& activation
     return additions;
 }
 
-std::vector<Output> fuse_forward(const op::BatchNormTraining& node, const Activation& activation) {
+/// An op that normalizes, and what is fused with it.
+struct FusedForward {
+    Activation activation;
+    std::optional<Output> residual;
+};
+
+/// The node's outputs, from an op that does all of it.
+std::vector<Output> fuse_forward(const op::BatchNormTraining& node, const FusedForward& fused) {
     const auto& inputs = node.input_values();
-    const auto fused = std::make_shared<op::BatchNormTrainingRelu>(
-        inputs[0], inputs[1], inputs[2], node.epsilon(), node.channel_axis(),
-        node.statistics_type(), activation.upper_bound, node.friendly_name());
-    return {fused->output("activated"), fused->output("mean"), fused->output("variance")};
+    const auto with_relu = [&]<typename Op>(const auto&... inputs_of_op) {
+        const auto op = std::make_shared<Op>(inputs_of_op..., node.epsilon(), node.channel_axis(),
+                                             node.statistics_type(), fused.activation.upper_bound,
+                                             node.friendly_name());
+        return std::vector{op->output("activated"), op->output("mean"), op->output("variance")};
+    };
+    return fused.residual
+               ? with_relu.operator()<op::BatchNormTrainingAddRelu>(inputs[0], inputs[1], inputs[2],
+                                                                    *fused.residual)
+               : with_relu.operator()<op::BatchNormTrainingRelu>(inputs[0], inputs[1], inputs[2]);
 }
 
-std::vector<Output> fuse_forward(const op::BatchNormTraining& node, const Activation& activation,
-                                 const Output& residual) {
+std::vector<Output> fuse_forward(const op::BatchNormInference& node, const FusedForward& fused) {
     const auto& inputs = node.input_values();
-    const auto fused = std::make_shared<op::BatchNormTrainingAddRelu>(
-        inputs[0], inputs[1], inputs[2], residual, node.epsilon(), node.channel_axis(),
-        node.statistics_type(), activation.upper_bound, node.friendly_name());
-    return {fused->output("activated"), fused->output("mean"), fused->output("variance")};
+    const auto with_relu = [&]<typename Op>(const auto&... residual) {
+        const auto op = std::make_shared<Op>(inputs[0], inputs[1], inputs[2], inputs[3], inputs[4],
+                                             residual..., node.epsilon(), node.channel_axis(),
+                                             fused.activation.upper_bound, node.friendly_name());
+        return op->outputs();
+    };
+    return fused.residual ? with_relu.operator()<op::BatchNormInferenceAddRelu>(*fused.residual)
+                          : with_relu.operator()<op::BatchNormInferenceRelu>();
 }
 
-/// The fused node whose activated output this is, by this ReLU; null for another value.
+/// The ReLU that a fused op has applied to this value; nullopt for another value.
+std::optional<Activation> applied_activation(const Output& value) {
+    if (value.index() != 0) {
+        return std::nullopt;
+    }
+    if (const auto* const training = as<op::ReluNode>(*value.node())) {
+        return Activation{training->upper_bound()};
+    }
+    const auto* const inference = as<op::InferenceReluNode>(*value.node());
+    return inference == nullptr ? std::nullopt
+                                : std::optional(Activation{inference->upper_bound()});
+}
+
+/// The fused node of training whose activated output this is, by this ReLU; null for another value.
 const op::ReluNode* fused_origin(const Output& value, const Activation& activation) {
-    const auto* const fused = as<op::ReluNode>(*value.node());
-    const bool is_activated =
-        fused != nullptr && value.index() == 0 && Activation{fused->upper_bound()} == activation;
-    return is_activated ? fused : nullptr;
+    return applied_activation(value) == activation ? as<op::ReluNode>(*value.node()) : nullptr;
 }
 
 /// What has become of the residuals, which are computed before they are added.
@@ -265,24 +296,28 @@ Function fuse_relu(const Function& function) {
     const Activations activations = find_activations(function);
     const Additions additions = find_additions(function, activations);
     Residuals residuals(additions);
+    const auto fused_with = [&](const Node& original) -> std::optional<FusedForward> {
+        if (const auto found = additions.of_norms.find(&original);
+            found != additions.of_norms.end()) {
+            return FusedForward{found->second.activation, residuals[found->second.residual]};
+        }
+        const auto found = activations.find(&original);
+        return found == activations.end() || as<op::Add>(original) != nullptr
+                   ? std::nullopt
+                   : std::optional(FusedForward{found->second, std::nullopt});
+    };
     const auto replaced = [&](const Node& original, Node& node) -> Values {
-        if (const auto* const norm = as<op::BatchNormTraining>(node)) {
-            const auto addition = additions.of_norms.find(&original);
-            if (addition != additions.of_norms.end()) {
-                return fuse_forward(*norm, addition->second.activation,
-                                    residuals[addition->second.residual]);
-            }
-            const auto activation = activations.find(&original);
-            return activation == activations.end()
-                       ? std::nullopt
-                       : Values(fuse_forward(*norm, activation->second));
+        if (const std::optional<FusedForward> fused = fused_with(original)) {
+            const auto* const training = as<op::BatchNormTraining>(node);
+            return training != nullptr ? fuse_forward(*training, *fused)
+                                       : fuse_forward(*as<op::BatchNormInference>(node), *fused);
         }
         if (const auto sum = additions.of_sums.find(&original); sum != additions.of_sums.end()) {
             return std::vector{node.input_values()[sum->second]};  // it is activated already
         }
         if (const auto* const relu = as<op::Relu>(node)) {
             const bool is_done =
-                fused_origin(relu->input_values()[0], {relu->upper_bound()}) != nullptr;
+                applied_activation(relu->input_values()[0]) == Activation{relu->upper_bound()};
             return is_done ? Values(node.input_values()) : std::nullopt;
         }
         if (const auto* const relu_backprop = as<op::ReluBackprop>(node)) {

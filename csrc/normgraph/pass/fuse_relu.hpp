@@ -12,6 +12,9 @@ namespace normgraph::pass {
 /// Where a sum with another value alone reads the normalized output, and ReLU the sum, these become
 /// BatchNormTrainingAddRelu and its gradients: in f32 and f64, where the bits are the same, and
 /// where the other value stands before the op among the function's nodes.
+///
+/// BatchNormInference and what follows it become BatchNormInferenceRelu and
+/// BatchNormInferenceAddRelu in the same way; ReLU's gradient stays as it is.
 Function fuse_relu(const Function& function);
 
 }  // namespace normgraph::pass

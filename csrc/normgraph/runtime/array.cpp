@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "normgraph/indices/element_limit.hpp"
 #include "normgraph/ir/text.hpp"
 
 namespace normgraph::runtime {
@@ -117,6 +118,13 @@ void check_output(const Array& array, const TensorType& type) {
             "expected an array whose elements have memory of their own, got strides " +
             format_strides(array.strides) + " (in bytes) for shape " +
             array.tensor_type().partial_shape.to_string());
+    }
+}
+
+void check_element_limit(const std::string& name, const Array& array) {
+    if (!is_within_element_limit(array.shape)) {
+        throw std::invalid_argument(name + ": expected fewer than 2^56 elements, got shape " +
+                                    array.tensor_type().partial_shape.to_string());
     }
 }
 

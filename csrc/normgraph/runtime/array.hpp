@@ -50,6 +50,10 @@ bool may_overlap_itself(const Array& array);
 /// read-only, or if it may overlap itself.
 void check_output(const Array& array, const TensorType& type);
 
+/// Throws std::invalid_argument, which begins with `name`, unless the array has fewer elements than
+/// element_limit: views with zero strides have any number of them in little memory.
+void check_element_limit(const std::string& name, const Array& array);
+
 /// Throws std::invalid_argument, which begins with `name`, unless the array is_contiguous.
 void check_contiguous(const std::string& name, const Array& array);
 

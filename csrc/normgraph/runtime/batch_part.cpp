@@ -12,7 +12,6 @@
 #include <utility>
 
 #include "normgraph/indices/axis.hpp"
-#include "normgraph/indices/element_limit.hpp"
 #include "normgraph/kernel/layout.hpp"
 #include "normgraph/kernel/moments.hpp"
 #include "normgraph/op/batch_norm_constraints.hpp"
@@ -46,10 +45,7 @@ void check_inputs(std::string_view name, std::span<const op::Port> ports,
                   std::span<const OptionalArray> inputs, std::int64_t channel_axis) {
     static_cast<void>(op::infer_batch_norm(name, {ports, {}}, types_of(inputs),
                                            {op::default_epsilon, channel_axis}));
-    if (!is_within_element_limit(inputs[0]->shape)) {
-        throw std::invalid_argument("input: expected fewer than 2^56 elements, got shape " +
-                                    inputs[0]->tensor_type().partial_shape.to_string());
-    }
+    check_element_limit("input", *inputs[0]);
 }
 
 /// The kernel's problem, and how its elements are samples.

@@ -12,7 +12,6 @@
 #include "normgraph/runtime/kernel_arguments.hpp"
 
 #include "normgraph/indices/axis.hpp"
-#include "normgraph/indices/element_limit.hpp"
 
 namespace normgraph::runtime {
 namespace {
@@ -30,12 +29,7 @@ std::vector<TensorType> tensor_types(std::span<const OptionalArray> inputs) {
 std::vector<TensorType> validate_anew(const KernelCall& call, std::span<const OptionalArray> inputs,
                                       const op::BatchNormAttributes& attributes) {
     std::vector<TensorType> outputs = call.infer(tensor_types(inputs), attributes);
-    const Array& input = *inputs[0];
-    // Views with zero strides have any number of elements in little memory.
-    if (!is_within_element_limit(input.shape)) {
-        throw std::invalid_argument("input: expected fewer than 2^56 elements, got shape " +
-                                    input.tensor_type().partial_shape.to_string());
-    }
+    check_element_limit("input", *inputs[0]);
     for (TensorType& output : outputs) {
         if (output.element_type.is_dynamic()) {
             output.element_type = element::f32;
@@ -185,6 +179,13 @@ constexpr kernel::Statistics kernel_statistics(op::Statistics statistics) {
                                                   : kernel::Statistics::given;
 }
 
+template <typename Op>
+inline constexpr bool applies_relu = requires(const Op& node) { node.upper_bound(); };
+
+double upper_bound_of(const op::BatchNormAttributes& attributes) {
+    return attributes.upper_bound.value_or(kernel::no_upper_bound);
+}
+
 /// The op's kernel, on arrays: a gradient tells a backward pass, statistics among the inputs tell
 /// inference.
 template <typename Op>
@@ -233,23 +234,25 @@ void run(std::span<const OptionalArray> inputs, std::span<const OptionalArray> o
                                                         .beta = arrays.vector(Role::beta),
                                                         .mean = arrays.vector(Role::mean),
                                                         .variance = arrays.vector(Role::variance),
-                                                        .normalized = arrays.result()},
+                                                        .normalized = arrays.result(),
+                                                        .applies_relu = applies_relu<Op>,
+                                                        .upper_bound = upper_bound_of(attributes),
+                                                        .residual = arrays.tensor(Role::residual)},
                     num_threads, implementation);
     } else {
         kernel::run(
-            kernel::BatchNormTrainingArguments{
-                .problem = problem,
-                .input = arrays.tensor(Role::input),
-                .gamma = arrays.vector(Role::gamma),
-                .beta = arrays.vector(Role::beta),
-                .normalized = arrays.result(),
-                .mean = arrays.vector_result(Role::mean),
-                .variance = arrays.vector_result(Role::variance),
-                .applies_relu = op::has(Op::signature.outputs, Role::mask),
-                .mask = arrays.mask_result(),
-                .upper_bound = attributes.upper_bound.value_or(kernel::no_upper_bound),
-                .residual = arrays.tensor(Role::residual),
-                .statistics = given.statistics},
+            kernel::BatchNormTrainingArguments{.problem = problem,
+                                               .input = arrays.tensor(Role::input),
+                                               .gamma = arrays.vector(Role::gamma),
+                                               .beta = arrays.vector(Role::beta),
+                                               .normalized = arrays.result(),
+                                               .mean = arrays.vector_result(Role::mean),
+                                               .variance = arrays.vector_result(Role::variance),
+                                               .applies_relu = applies_relu<Op>,
+                                               .mask = arrays.mask_result(),
+                                               .upper_bound = upper_bound_of(attributes),
+                                               .residual = arrays.tensor(Role::residual),
+                                               .statistics = given.statistics},
             num_threads, implementation);
     }
 }
@@ -287,6 +290,7 @@ struct KernelCalls {
                    .outputs = Ops::signature.outputs,
                    .documentation = Ops::documentation,
                    .differentiates_statistics = differentiates_statistics<Ops>(),
+                   .applies_relu = applies_relu<Ops>,
                    .infer = infer<Ops>,
                    .run = run<Ops>}...};
 };

@@ -42,8 +42,8 @@ struct KernelCall {
     /// Whether the statistics are those of the batch, and so the gradient's sums are as well.
     bool differentiates_statistics;
 
-    /// Whether a ReLU is applied, which may have an upper bound: its mask is among the outputs.
-    bool has_upper_bound() const { return op::has(outputs, op::Role::mask); }
+    /// Whether a ReLU is applied, which may have an upper bound.
+    bool applies_relu;
 
     /// Whether an empty batch is refused, since it has no statistics.
     bool needs_elements() const {

@@ -335,6 +335,20 @@ def batch_norm_inference(
     num_threads: int | None = None,
     implementation: str | None = None,
 ) -> Any: ...
+def batch_norm_inference_add_relu(
+    input: _Array,
+    gamma: _Array | None,
+    beta: _Array | None,
+    mean: _Array,
+    variance: _Array,
+    residual: _Array,
+    epsilon: float = 1e-5,
+    channel_axis: int = 1,
+    upper_bound: float | None = None,
+    out: Any = None,
+    num_threads: int | None = None,
+    implementation: str | None = None,
+) -> Any: ...
 def batch_norm_inference_backprop(
     input: _Array,
     gamma: _Array | None,
@@ -349,6 +363,19 @@ def batch_norm_inference_backprop(
     num_threads: int | None = None,
     implementation: str | None = None,
 ) -> BatchNormInferenceBackpropResult: ...
+def batch_norm_inference_relu(
+    input: _Array,
+    gamma: _Array | None,
+    beta: _Array | None,
+    mean: _Array,
+    variance: _Array,
+    epsilon: float = 1e-5,
+    channel_axis: int = 1,
+    upper_bound: float | None = None,
+    out: Any = None,
+    num_threads: int | None = None,
+    implementation: str | None = None,
+) -> Any: ...
 def batch_norm_training(
     input: _Array,
     gamma: _Array | None,

@@ -8,7 +8,9 @@ from .element import Type
 __all__ = [
     "Add",
     "BatchNormInference",
+    "BatchNormInferenceAddRelu",
     "BatchNormInferenceBackprop",
+    "BatchNormInferenceRelu",
     "BatchNormTraining",
     "BatchNormTrainingAddRelu",
     "BatchNormTrainingAddReluBackprop",
@@ -87,6 +89,40 @@ class BatchNormInference(BatchNormNode):
     ) -> tuple[tuple[Type, PartialShape], ...]: ...
 
 @final
+class BatchNormInferenceAddRelu(BatchNormNode):
+    input_names: ClassVar[tuple[str, ...]]
+    output_names: ClassVar[tuple[str, ...]]
+    attribute_kinds: ClassVar[dict[str, str]]
+    optional_attributes: ClassVar[tuple[str, ...]]
+    def __init__(
+        self,
+        input: _Value,
+        gamma: _Value,
+        beta: _Value,
+        mean: _Value,
+        variance: _Value,
+        residual: _Value,
+        epsilon: float = 1e-5,
+        channel_axis: int = 1,
+        upper_bound: float | None = None,
+        name: str | None = None,
+    ) -> None: ...
+    @property
+    def upper_bound(self) -> float | None: ...
+    @staticmethod
+    def infer(
+        input: tuple[_TypeLike, _ShapeLike],
+        gamma: tuple[_TypeLike, _ShapeLike],
+        beta: tuple[_TypeLike, _ShapeLike],
+        mean: tuple[_TypeLike, _ShapeLike],
+        variance: tuple[_TypeLike, _ShapeLike],
+        residual: tuple[_TypeLike, _ShapeLike],
+        epsilon: float = 1e-5,
+        channel_axis: int = 1,
+        upper_bound: float | None = None,
+    ) -> tuple[tuple[Type, PartialShape], ...]: ...
+
+@final
 class BatchNormInferenceBackprop(BatchNormNode):
     input_names: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
@@ -114,6 +150,38 @@ class BatchNormInferenceBackprop(BatchNormNode):
         normalized_delta: tuple[_TypeLike, _ShapeLike],
         epsilon: float = 1e-5,
         channel_axis: int = 1,
+    ) -> tuple[tuple[Type, PartialShape], ...]: ...
+
+@final
+class BatchNormInferenceRelu(BatchNormNode):
+    input_names: ClassVar[tuple[str, ...]]
+    output_names: ClassVar[tuple[str, ...]]
+    attribute_kinds: ClassVar[dict[str, str]]
+    optional_attributes: ClassVar[tuple[str, ...]]
+    def __init__(
+        self,
+        input: _Value,
+        gamma: _Value,
+        beta: _Value,
+        mean: _Value,
+        variance: _Value,
+        epsilon: float = 1e-5,
+        channel_axis: int = 1,
+        upper_bound: float | None = None,
+        name: str | None = None,
+    ) -> None: ...
+    @property
+    def upper_bound(self) -> float | None: ...
+    @staticmethod
+    def infer(
+        input: tuple[_TypeLike, _ShapeLike],
+        gamma: tuple[_TypeLike, _ShapeLike],
+        beta: tuple[_TypeLike, _ShapeLike],
+        mean: tuple[_TypeLike, _ShapeLike],
+        variance: tuple[_TypeLike, _ShapeLike],
+        epsilon: float = 1e-5,
+        channel_axis: int = 1,
+        upper_bound: float | None = None,
     ) -> tuple[tuple[Type, PartialShape], ...]: ...
 
 @final

@@ -18,6 +18,8 @@ def checks() -> Iterator[Check]:
     yield Check("BatchNormTrainingReluBackprop infers", training_relu_backprop)
     yield Check("BatchNormTrainingAddRelu infers", training_add_relu)
     yield Check("BatchNormTrainingAddReluBackprop infers", training_add_relu_backprop)
+    yield Check("BatchNormInferenceRelu infers", inference_relu)
+    yield Check("BatchNormInferenceAddRelu infers", inference_add_relu)
     yield Check("an invalid node lists every violation", invalid_node)
 
 
@@ -91,6 +93,21 @@ def training_add_relu() -> str:
     residual = ng.Parameter("f16", [8, 24, 9])
     node = ng.op.BatchNormTrainingAddRelu(unknown, gamma, unknown, residual)
     return require_outputs(node, activated="f16{8,24,9}", mean="f32{24}", mask="u8{8,24,2}")
+
+
+def inference_relu() -> str:
+    """Infer the number of channels from a statistic."""
+    unknown, variance = ng.Parameter("f32", [None]), ng.Parameter("f32", [24])
+    x = ng.Parameter("bf16", [8, None, (1, 9)])
+    node = ng.op.BatchNormInferenceRelu(x, unknown, unknown, unknown, variance, upper_bound=6.0)
+    return require_outputs(node, activated="bf16{8,24,1..9}")
+
+
+def inference_add_relu() -> str:
+    """Infer the data from the residual."""
+    unknown, residual = ng.Parameter("dynamic", None), ng.Parameter("f64", [8, 24, 9])
+    node = ng.op.BatchNormInferenceAddRelu(unknown, unknown, unknown, unknown, unknown, residual)
+    return require_outputs(node, activated="f64{8,24,9}")
 
 
 def training_add_relu_backprop() -> str:

@@ -80,6 +80,11 @@ def checks() -> Iterator[Check]:
         "batch_norm_inference": (good | statistics, of_inference),
         "batch_norm_training_backprop": (good | statistics | delta, of_backprop),
         "batch_norm_inference_backprop": (good | statistics | delta, of_backprop),
+        "batch_norm_inference_relu": (good | statistics, of_inference),
+        "batch_norm_inference_add_relu": (
+            good | statistics | {"residual": good["input"]},
+            of_inference,
+        ),
         "batch_norm_training_relu": (good, of_training),
         "batch_norm_training_relu_backprop": (
             good | statistics | mask | {"activated_delta": delta["normalized_delta"]},

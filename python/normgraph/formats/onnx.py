@@ -65,7 +65,10 @@ MOST_BYTES = 2**31 - 2**24
 #: The ops that have statistics of a batch.
 TRAINING = ("BatchNormTraining", "BatchNormTrainingRelu", "BatchNormTrainingAddRelu")
 
-#: The inputs and outputs that a model has for each of them when it keeps running statistics.
+#: The ops that are given statistics, and put out what they normalize.
+INFERENCE = ("BatchNormInference", "BatchNormInferenceRelu", "BatchNormInferenceAddRelu")
+
+#: The inputs and outputs that a model has for each training op when it keeps running statistics.
 STATISTICS = ("running_mean", "running_variance", "new_running_mean", "new_running_variance")
 
 
@@ -236,10 +239,18 @@ class Writer(GraphWriter):
         if node.type_name in TRAINING:
             self.add_training(node, outputs)
             return True
-        if node.type_name == "BatchNormInference":
-            self.values[node.output(0)] = self.normalization(node, is_training=False)[0]
+        if node.type_name in INFERENCE:
+            normalized = self.normalization(node, is_training=False)[0]
+            self.values[node.output(0)] = self.activated(node, normalized)
             return True
         return False
+
+    def activated(self, node: _core.op.BatchNormNode, normalized: Value) -> Value:
+        """What a ReLU makes of it, and of its sum with a residual, where the op has them."""
+        if any(value.name == "residual" for value in node.inputs):
+            residual = self.values[node.input("residual").source]
+            normalized = self.compute("Add", normalized, residual)
+        return self.relu(node, normalized) if node.output(0).name == "activated" else normalized
 
     def add_stages(self, node: _core.op.BatchNormNode, outputs: list[Output]) -> None:
         if self.momentum is not None and node.type_name in TRAINING:
@@ -257,11 +268,7 @@ class Writer(GraphWriter):
         if self.momentum is not None:
             # The statistics of this one are not the batch's.
             values[:1] = self.normalization(node, is_training=True, momentum=self.momentum)[:1]
-        if node.type_name == "BatchNormTrainingAddRelu":
-            residual = self.values[node.input("residual").source]
-            values[0] = self.compute("Add", values[0], residual)
-        if any(output.name == "mask" for output in node.outputs):
-            values[0] = self.relu(node, values[0])
+        values[0] = self.activated(node, values[0])
         if any(output.name == "mask" for output in outputs):
             values.append(self.relu_mask(node, values[0]))
         for output, value in zip(node.outputs, values, strict=False):

@@ -179,6 +179,27 @@ public:
                                        result(batch_variance_), true, ReluMask{mask_.data()}},
             threads);
     }
+    void inference_relu(const Implementation& implementation, std::int64_t threads) {
+        run_inference_relu(implementation, threads, no_upper_bound, {});
+    }
+    void inference_add_relu(const Implementation& implementation, std::int64_t threads) {
+        run_inference_relu(implementation, threads, upper_bound, delta_.source());
+    }
+    /// What whatever bits the mask holds select of the gradient.
+    void residual_delta(const Implementation& implementation, std::int64_t threads) {
+        const Problem whole = problem();
+        implementation.run(
+            ReluMaskSelectArguments{whole.shape, whole.channel_axis, whole.data_type,
+                                    delta_.source(), ConstReluMask{mask_.data()}, output_.target()},
+            threads);
+    }
+    void residual_delta_in_place(const Implementation& implementation, std::int64_t threads) {
+        const Problem whole = problem();
+        implementation.run(
+            ReluMaskSelectArguments{whole.shape, whole.channel_axis, whole.data_type,
+                                    delta_.source(), ConstReluMask{mask_.data()}, delta_.target()},
+            threads);
+    }
     /// Whatever bits the mask holds; those beyond the last element as well.
     void training_relu_backprop(const Implementation& implementation, std::int64_t threads) {
         implementation.run(
@@ -228,6 +249,14 @@ public:
     }
 
 private:
+    void run_inference_relu(const Implementation& implementation, std::int64_t threads,
+                            double bound, ConstTensor residual) {
+        implementation.run(
+            BatchNormInferenceArguments{problem(), input_.source(), constant(gamma_),
+                                        constant(beta_), constant(mean_), constant(variance_),
+                                        output_.target(), true, bound, residual},
+            threads);
+    }
     StridedTensor vector_of(ElementType type) const { return {channels_, type, {}}; }
     Problem problem() const {
         return {sample_.shape,        sample_.channel_axis,     sample_.types.data,
@@ -281,6 +310,10 @@ void check(const Sample& sample, const Threads& threads = {1}) {
     check_call(filled, threads, "training relu without mask", &Arrays::relu_without_mask);
     check_call(filled, threads, "training relu, mask alone", &Arrays::relu_mask_alone);
     check_call(filled, threads, "training relu backprop", &Arrays::training_relu_backprop);
+    check_call(filled, threads, "inference relu", &Arrays::inference_relu);
+    check_call(filled, threads, "inference add relu", &Arrays::inference_add_relu);
+    check_call(filled, threads, "residual delta", &Arrays::residual_delta);
+    check_call(filled, threads, "residual delta in place", &Arrays::residual_delta_in_place);
 }
 
 void check_relu(const Sample& sample, const Threads& threads) {
@@ -290,6 +323,7 @@ void check_relu(const Sample& sample, const Threads& threads) {
     check_call(filled, threads, "training add relu", &Arrays::training_add_relu);
     check_call(filled, threads, "training relu, mask alone", &Arrays::relu_mask_alone);
     check_call(filled, threads, "training relu backprop", &Arrays::training_relu_backprop);
+    check_call(filled, threads, "residual delta", &Arrays::residual_delta);
 }
 
 class Implementations : public ::testing::TestWithParam<Types> {};
@@ -628,6 +662,21 @@ constexpr std::array recorded_ops{
                true,
                {0x332BCD444C32C93F, 0xC644F4DD54AEE06F, 0x7B703D78317424AF, 0xF54979C0A9C0B78D,
                 0x9D30D573E7EA0678, 0x14797A1F8860E2DF}},
+    RecordedOp{"inference relu",
+               &Arrays::inference_relu,
+               false,
+               {0xDAD72348B49739C2, 0xDC809706ED293F6F, 0x05BFA679F9DA5D3B, 0x4D375A47A1BBC0A9,
+                0x29EC7B5C056D749B, 0x17F17A290D358F0E}},
+    RecordedOp{"inference add relu",
+               &Arrays::inference_add_relu,
+               false,
+               {0xE9801C7E99A1CA49, 0xAEAE69DE8622FED7, 0xFE44BBA678981744, 0x42FA5172E16A0D8F,
+                0x95E6F072EBF6CE06, 0x498C62088963F415}},
+    RecordedOp{"residual delta",
+               &Arrays::residual_delta,
+               false,
+               {0xB91EFD772D47DF11, 0x5E5E1713EB08816F, 0x09ED349CDCD9460B, 0x875CBE1708557CC7,
+                0xAB35AA2EA4ED5057, 0x44F5C7C69FB41193}},
 };
 
 /// Both layout classes; rows and columns that end in parts of vectors, of several blocks, strided.

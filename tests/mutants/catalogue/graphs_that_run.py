@@ -368,7 +368,7 @@ CONVERT = Group(
 )
 
 INFERENCE_ADJOINTS = Group(
-    OP + "batch_norm_inference.cpp",
+    OP + "batch_norm_stages.cpp",
     GRADIENT_TESTS,
     (
         Mutant(
@@ -388,6 +388,18 @@ INFERENCE_ADJOINTS = Group(
             "a power of invsqrt",
             "minus_half * gmul * invsqrt *",
             "minus_half * gmul *",
+        ),
+        Mutant(
+            "activated-inference-of-every-delta",
+            "that ReLU's gradient passes where ReLU lets pass",
+            "inference_adjoints(node, passed)",
+            "inference_adjoints(node, activated_delta)",
+        ),
+        Mutant(
+            "activated-inference-without-bound",
+            "the bound of the ReLU's gradient",
+            "activated_delta, node.upper_bound()",
+            "activated_delta, std::nullopt",
         ),
     ),
 )
@@ -638,8 +650,20 @@ FUSE_RELU = Group(
         Mutant(
             "fuse-behind-a-relu-of-another-bound",
             "that the bound is that of what is activated",
-            "value.index() == 0 && Activation{fused->upper_bound()} == activation;",
-            "value.index() == 0;",
+            "applied_activation(value) == activation ?",
+            "applied_activation(value) ?",
+        ),
+        Mutant(
+            "fuse-not-behind-inference",
+            "that ReLU is fused with inference",
+            "as<op::BatchNormInference>(node) != nullptr);",
+            "false);",
+        ),
+        Mutant(
+            "fuse-inference-without-its-bound",
+            "the bound of a ReLU behind inference",
+            "fused.activation.upper_bound, node.friendly_name()); return op->outputs();",
+            "std::nullopt, node.friendly_name()); return op->outputs();",
         ),
         Mutant(
             "fuse-any-input-of-a-gradient",

@@ -364,16 +364,104 @@ FORWARD_CALL = Group(
     FORWARD_TESTS,
     (
         Mutant(
-            "relu-activated-needs-a-mask",
-            "that activated may be selected without mask",
-            "if (arguments.applies_relu) { traversals",
-            "if (arguments.mask.address != nullptr) { traversals",
-        ),
-        Mutant(
             "relu-mask-needs-activated",
             "that mask may be selected without activated",
             "arguments_.normalized.address != nullptr || arguments_.mask.address != nullptr",
             "arguments_.normalized.address != nullptr",
+        ),
+    ),
+)
+
+INFERENCE_TESTS = (
+    "tests/kernel/test_batch_norm_inference_relu.py "
+    "tests/kernel/test_batch_norm_inference_add_relu.py"
+)
+
+FORWARD_FORM = Group(
+    KERNEL + "simd/phases/forward.hpp",
+    INFERENCE_TESTS + " " + FORWARD_TESTS,
+    (
+        Mutant(
+            "unmasked-relu-leaves-the-residual",
+            "that a residual is added where there is no mask",
+            ": kernels.unmasked_normalize_add_relu_to_bound;",
+            ": kernels.unmasked_normalize_relu_to_bound;",
+        ),
+        Mutant(
+            "relu-with-any-bound-unbounded",
+            "the kernel that has a bound",
+            "if (!takes_bound()) {",
+            "if (writes_mask && !adds_residual) {",
+        ),
+        Mutant(
+            "inference-relu-left-out",
+            "the ReLU",
+            "if (!applies_relu) {",
+            "if (!applies_relu || !writes_mask) {",
+        ),
+        Mutant(
+            "bound-as-it-is-given",
+            "that numbers are stored as the bound from half way on",
+            "smallest_stored_as_bound<Data>(upper_bound)",
+            "rounded_bound<Data>(upper_bound)",
+        ),
+    ),
+)
+
+UNMASKED = Group(
+    KERNEL + "simd/micro_kernels/elements.hpp",
+    INFERENCE_TESTS,
+    (
+        Mutant(
+            "unmasked-relu-keeps-what-is-negative",
+            "that ReLU is applied where no mask is written",
+            "if constexpr (is_written(mask) || has_bound(mask)) {",
+            "if constexpr (is_written(mask)) {",
+        ),
+    ),
+)
+
+REFERENCE_INFERENCE = Group(
+    KERNEL + "reference/batch_norm_inference.cpp",
+    INFERENCE_TESTS,
+    (
+        Mutant(
+            "reference-inference-without-relu",
+            "the ReLU",
+            "if (arguments.applies_relu) {",
+            "if (false) {",
+        ),
+        Mutant(
+            "reference-inference-without-bound",
+            "the bound",
+            "arguments.upper_bound, nullptr",
+            "no_upper_bound, nullptr",
+        ),
+    ),
+)
+
+SELECTION = Group(
+    KERNEL + "simd/tables/make_table.hpp",
+    "tests/kernel/test_batch_norm_training_add_relu_backprop.py",
+    (
+        Mutant(
+            "selection-of-every-element",
+            "that a mask selects",
+            "application<Isa, Data, Unchanged, Mask::reads>()",
+            "application<Isa, Data, Unchanged>()",
+        ),
+    ),
+)
+
+INFERENCE_CALL = Group(
+    RUNTIME + "kernel_call.cpp",
+    INFERENCE_TESTS,
+    (
+        Mutant(
+            "inference-residual-not-taken",
+            "that the residual gets to the kernel",
+            ".residual = arrays.tensor(Role::residual)},",
+            ".residual = {}},",
         ),
     ),
 )
@@ -614,6 +702,11 @@ GROUPS = (
     BACKWARD_NODE,
     BACKWARD_STATISTICS,
     FORWARD_CALL,
+    FORWARD_FORM,
+    UNMASKED,
+    REFERENCE_INFERENCE,
+    SELECTION,
+    INFERENCE_CALL,
     FORWARD_ELEMENTS,
     BACKWARD_CALL,
     BACKWARD_ELEMENTS,

@@ -55,12 +55,6 @@ ChannelStatistics statistics_of(const BatchNormTrainingArguments& arguments, con
     return {batch.mean, batch.squares / static_cast<double>(view.elements_per_channel())};
 }
 
-/// The first element of a channel; null where there is no tensor.
-template <typename Byte>
-Byte* of_channel(Byte* address, std::int64_t channel_stride, std::int64_t channel) {
-    return address == nullptr ? nullptr : address + channel * channel_stride;
-}
-
 }  // namespace
 
 void run_kernel(const BatchNormTrainingArguments& arguments, ChannelRange range) {
@@ -79,11 +73,11 @@ void run_kernel(const BatchNormTrainingArguments& arguments, ChannelRange range)
                 channel_value(arguments.gamma, affine, channel, 1.0),
                 channel_value(arguments.beta, affine, channel, 0.0), mean,
                 inverse_standard_deviation(Statistics::of_batch, variance, problem.epsilon));
-            const ReluChannel tensors{
-                input, of_channel(arguments.normalized.address, view.channel_strides[1], channel),
-                of_channel(arguments.residual.address, view.channel_strides[2], channel)};
+            const ReluChannel tensors(view, channel, arguments.input, arguments.normalized,
+                                      arguments.residual);
             if (arguments.applies_relu) {
-                normalize_with_relu<Data>(arguments, view, channel, tensors, coefficients);
+                normalize_with_relu<Data>(problem, view, channel, tensors, coefficients,
+                                          arguments.upper_bound, arguments.mask.address);
             } else if (tensors.activation != nullptr) {
                 normalize<Data>(view, input, tensors.activation, coefficients);
             }

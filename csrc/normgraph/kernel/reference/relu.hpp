@@ -55,17 +55,29 @@ struct ReluChannel {
     const std::byte* input;
     std::byte* activation;
     const std::byte* residual;
+
+    ReluChannel(const View& view, std::int64_t channel, ConstTensor all_input,
+                Tensor all_activation, ConstTensor all_residual)
+        : input(all_input.address + channel * view.channel_strides[0]),
+          activation(of_channel(all_activation.address, view.channel_strides[1], channel)),
+          residual(of_channel(all_residual.address, view.channel_strides[2], channel)) {}
+
+private:
+    template <typename Byte>
+    static Byte* of_channel(Byte* address, std::int64_t channel_stride, std::int64_t channel) {
+        return address == nullptr ? nullptr : address + channel * channel_stride;
+    }
 };
 
-/// Writes the activation and the mask's bits of one channel, each unless its address is null.
+/// Writes the activation and the mask's bits of channel `index`, each unless its address is null.
 template <typename Data>
-void normalize_with_relu(const BatchNormTrainingArguments& arguments, const View& view,
-                         std::int64_t index, const ReluChannel& channel,
-                         const ForwardCoefficients<arithmetic_t<Data>>& coefficients) {
-    const auto bound = rounded_bound<Data>(arguments.upper_bound);
-    std::byte* const mask = arguments.mask.address;
+void normalize_with_relu(const Problem& problem, const View& view, std::int64_t index,
+                         const ReluChannel& channel,
+                         const ForwardCoefficients<arithmetic_t<Data>>& coefficients,
+                         double upper_bound, std::byte* mask) {
+    const auto bound = rounded_bound<Data>(upper_bound);
     ViewCursor place(view.elements);
-    ReluMaskWalker bits(arguments.problem, index);
+    ReluMaskWalker bits(problem, index);
     for (std::int64_t element = 0; element < view.elements_per_channel(); ++element) {
         stop_if_interrupted(element);
         auto sum = coefficients(load<Data>(channel.input + place.offset(0)));

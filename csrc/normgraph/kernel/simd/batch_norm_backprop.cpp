@@ -54,9 +54,8 @@ public:
         if (arguments_.sums.values != nullptr) {
             return set_given_sums(channels, group);
         }
-        for (std::int64_t index = 0; index < group.channels; ++index) {
-            group.template set_shift<Data>(index, mean(channels.begin + index));
-        }
+        set_shifts_to_means<Data>(channels, arguments_.mean, arguments_.problem.statistics_type,
+                                  group);
     }
 
     void finish_pass(int /*pass*/, const ChannelRange& channels, const GroupValues& group) const {

@@ -25,11 +25,8 @@ public:
         return sums_of_deltas(kernels_, arguments_.mask.address != nullptr);
     }
     void begin_group(const ChannelRange& channels, const GroupValues& group) const {
-        const ElementType type = arguments_.problem.statistics_type;
-        for (std::int64_t index = 0; index < group.channels; ++index) {
-            group.template set_shift<Data>(
-                index, channel_value(arguments_.mean, type, channels.begin + index, 0.0));
-        }
+        set_shifts_to_means<Data>(channels, arguments_.mean, arguments_.problem.statistics_type,
+                                  group);
     }
     double* leaves() const { return arguments_.leaves; }
 

@@ -1,21 +1,23 @@
-// Memory traffic: reads input once and writes normalized once.
+// Memory traffic: reads input and residual once, and writes normalized once.
 
 #include <array>
+#include <span>
 
 #include "normgraph/kernel/channel.hpp"
-#include "normgraph/kernel/coefficients.hpp"
 #include "normgraph/kernel/kernels.hpp"
+#include "normgraph/kernel/simd/phases/forward.hpp"
 #include "normgraph/kernel/simd/phases/run.hpp"
 
 namespace normgraph::kernel::simd {
 namespace {
 
-template <typename Data>
+template <typename Data, bool takes_bound>
 class Inference {
 public:
     using Element = Data;
     using Arithmetic = arithmetic_t<Data>;
-    static constexpr std::size_t coefficient_count = 3;
+    using Channels = ForwardChannels<Data, takes_bound>;
+    static constexpr std::size_t coefficient_count = Channels::coefficient_count;
 
     Inference(const MicroKernelTable& table, const BatchNormInferenceArguments& arguments)
         : kernels_(table[arguments.problem.data_type]),
@@ -26,7 +28,7 @@ public:
     static Reduction reduction(int /*pass*/) { return {}; }
     static bool applies() { return true; }
     RowsAndColumns<Apply> application(const GroupValues& /*group*/) const {
-        return kernels_.normalize;
+        return ForwardForm(arguments_).kernel(kernels_);
     }
 
     void begin_group(const ChannelRange& channels, const GroupValues& group) const {
@@ -40,23 +42,15 @@ public:
 private:
     void begin_channels(std::int64_t first, std::int64_t index, std::int64_t count,
                         const GroupValues& group) const {
-        const ElementType affine = arguments_.problem.affine_type;
         const ElementType statistics = arguments_.problem.statistics_type;
-        ChannelArray inverse;
+        ChannelArray mean, variance;
         for (std::int64_t channel = 0; channel < count; ++channel) {
-            inverse[channel] = channel_value(arguments_.variance, statistics, first + channel, 0.0);
+            mean[channel] = channel_value(arguments_.mean, statistics, first + channel, 0.0);
+            variance[channel] =
+                channel_value(arguments_.variance, statistics, first + channel, 0.0);
         }
-        channel_kernels_.inverse_deviations(inverse.filled(count), count,
-                                            arguments_.problem.epsilon);
-        for (std::int64_t channel = 0; channel < count; ++channel) {
-            group.set_coefficients<Arithmetic>(
-                index + channel,
-                ForwardCoefficients<Arithmetic>(
-                    channel_value(arguments_.gamma, affine, first + channel, 1.0),
-                    channel_value(arguments_.beta, affine, first + channel, 0.0),
-                    channel_value(arguments_.mean, statistics, first + channel, 0.0),
-                    inverse[channel]));
-        }
+        Channels::set(arguments_, Statistics::given, channel_kernels_, first, index, count, mean,
+                      variance, group);
     }
 
     const MicroKernels& kernels_;
@@ -68,15 +62,22 @@ private:
 
 void run_kernel(const MicroKernelTable& table, const BatchNormInferenceArguments& arguments,
                 std::int64_t num_threads) {
-    const std::array sources{arguments.input};
+    const std::array all_sources{arguments.input, arguments.residual};
+    const ForwardForm form(arguments);
+    const std::span sources = std::span(all_sources).first(form.adds_residual ? 2 : 1);
     const TensorList tensors{sources, arguments.normalized};
     Traversals traversals(arguments.problem, tensors);
-    traversals.set_apply_sources(std::array<std::size_t, 1>{0});
+    constexpr std::array<std::size_t, 2> applied{0, 1};
+    traversals.set_apply_sources(std::span(applied).first(sources.size()));
     if (traversals.apply().elements_per_channel() == 0) {
         return;
     }
     with_data_type(arguments.problem.data_type, [&]<typename Data>() {
-        run(Inference<Data>(table, arguments), traversals, num_threads);
+        if (form.takes_bound()) {
+            run(Inference<Data, true>(table, arguments), traversals, num_threads);
+        } else {
+            run(Inference<Data, false>(table, arguments), traversals, num_threads);
+        }
     });
 }
 

@@ -7,30 +7,22 @@
 #include <type_traits>
 
 #include "normgraph/kernel/channel.hpp"
-#include "normgraph/kernel/coefficients.hpp"
 #include "normgraph/kernel/kernels.hpp"
 #include "normgraph/kernel/moments.hpp"
-#include "normgraph/kernel/relu_bound.hpp"
+#include "normgraph/kernel/simd/phases/forward.hpp"
 #include "normgraph/kernel/simd/phases/reductions.hpp"
 #include "normgraph/kernel/simd/phases/run.hpp"
 
 namespace normgraph::kernel::simd {
 namespace {
 
-/// Of a channel behind which a ReLU with an upper bound stands.
-template <typename Arithmetic>
-struct BoundedCoefficients : ForwardCoefficients<Arithmetic> {
-    Arithmetic upper_bound;
-};
-
-template <typename Data, bool has_bound>
+template <typename Data, bool takes_bound>
 class Training {
 public:
     using Element = Data;
     using Arithmetic = arithmetic_t<Data>;
-    using Coefficients = std::conditional_t<has_bound, BoundedCoefficients<Arithmetic>,
-                                            ForwardCoefficients<Arithmetic>>;
-    static constexpr std::size_t coefficient_count = sizeof(Coefficients) / sizeof(Arithmetic);
+    using Channels = ForwardChannels<Data, takes_bound>;
+    static constexpr std::size_t coefficient_count = Channels::coefficient_count;
 
     Training(const MicroKernelTable& table, const BatchNormTrainingArguments& arguments,
              const Traversals& traversals)
@@ -54,12 +46,7 @@ public:
                (arguments_.normalized.address != nullptr || arguments_.mask.address != nullptr);
     }
     RowsAndColumns<Apply> application(const GroupValues& /*group*/) const {
-        if constexpr (has_bound) {
-            return arguments_.residual.address == nullptr ? kernels_.normalize_relu_to_bound
-                                                          : kernels_.normalize_add_relu_to_bound;
-        } else {
-            return arguments_.applies_relu ? kernels_.normalize_relu : kernels_.normalize;
-        }
+        return ForwardForm(arguments_).kernel(kernels_);
     }
 
     void begin_group(const ChannelRange& channels, const GroupValues& group) const {
@@ -114,33 +101,14 @@ private:
     void set_results(std::int64_t first, std::int64_t index, std::int64_t count,
                      const ChannelArray& mean, ChannelArray& variance,
                      const GroupValues& group) const {
-        const ElementType affine = arguments_.problem.affine_type;
         const ElementType statistics = arguments_.problem.statistics_type;
         for (std::int64_t channel = 0; channel < count; ++channel) {
             set_channel_value(arguments_.mean, statistics, first + channel, mean[channel]);
             set_channel_value(arguments_.variance, statistics, first + channel, variance[channel]);
         }
-        if (!applies()) {
-            return;
-        }
-        ChannelArray& inverse = variance;
-        channel_kernels_.inverse_deviations(inverse.filled(count), count,
-                                            arguments_.problem.epsilon);
-        for (std::int64_t channel = 0; channel < count; ++channel) {
-            group.set_coefficients<Arithmetic>(
-                index + channel,
-                with_bound(ForwardCoefficients<Arithmetic>(
-                    channel_value(arguments_.gamma, affine, first + channel, 1.0),
-                    channel_value(arguments_.beta, affine, first + channel, 0.0), mean[channel],
-                    usable_inverse(Statistics::of_batch, inverse[channel]))));
-        }
-    }
-
-    Coefficients with_bound(const ForwardCoefficients<Arithmetic>& of_channel) const {
-        if constexpr (has_bound) {
-            return {of_channel, smallest_stored_as_bound<Data>(arguments_.upper_bound)};
-        } else {
-            return of_channel;
+        if (applies()) {
+            Channels::set(arguments_, Statistics::of_batch, channel_kernels_, first, index, count,
+                          mean, variance, group);
         }
     }
 
@@ -171,12 +139,12 @@ void run_kernel(const MicroKernelTable& table, const BatchNormTrainingArguments&
     }
     constexpr std::array<std::size_t, 2> applied{0, 1};
     traversals.set_apply_sources(std::span(applied).first(source_count));
-    if (arguments.applies_relu) {
+    const ForwardForm form(arguments);
+    if (form.writes_mask) {
         traversals.set_mask(arguments.mask.address, true, num_threads);
     }
     with_data_type(arguments.problem.data_type, [&]<typename Data>() {
-        // A residual's kernel has a bound, if only no_upper_bound, which nothing reaches.
-        if (source_count > 1 || !std::isnan(arguments.upper_bound)) {
+        if (form.takes_bound()) {
             run(Training<Data, true>(table, arguments, traversals), traversals, num_threads);
         } else {
             run(Training<Data, false>(table, arguments, traversals), traversals, num_threads);

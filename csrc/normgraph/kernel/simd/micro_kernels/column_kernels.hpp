@@ -245,7 +245,7 @@ private:
     using Coefficients = std::array<Vector, Formula::coefficient_count>;
     static constexpr std::int64_t width = ArithmeticVector<Isa, Data>::width;
     /// The bits of a mask are in the elements' order.
-    using Units = Unit<Isa, Data, has_pairs<Isa, Data> && mask == Mask::none>;
+    using Units = Unit<Isa, Data, has_pairs<Isa, Data> && !has_bits(mask)>;
     /// Columns of one step: whole bytes of a mask.
     static constexpr std::int64_t step = std::max<std::int64_t>(Units::width, 8);
     static constexpr std::size_t vectors = step / width;

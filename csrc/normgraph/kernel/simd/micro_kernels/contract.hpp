@@ -134,12 +134,15 @@ struct MicroKernels {
     RowsAndColumns<Apply> normalize;
     RowsAndColumns<Apply> normalize_relu;  ///< writes the mask, as do the next two
     RowsAndColumns<Apply> normalize_relu_to_bound;
-    RowsAndColumns<Apply> normalize_add_relu_to_bound;  ///< sources: input, residual
-    RowsAndColumns<Apply> input_delta;                  ///< where all units are 1
+    RowsAndColumns<Apply> normalize_add_relu_to_bound;       ///< sources: input, residual
+    RowsAndColumns<Apply> unmasked_normalize_relu_to_bound;  ///< as the two before, without a mask
+    RowsAndColumns<Apply> unmasked_normalize_add_relu_to_bound;
+    RowsAndColumns<Apply> input_delta;  ///< where all units are 1
     RowsAndColumns<Apply> scaled_input_delta;
     RowsAndColumns<Apply> relu_input_delta;  ///< reads the mask, as does the next one
     RowsAndColumns<Apply> scaled_relu_input_delta;
     RowsAndColumns<Apply> frozen_input_delta;  ///< source: normalized_delta
+    RowsAndColumns<Apply> select;              ///< what a mask selects of its source
     PrimitiveMicroKernels primitives;
 };
 

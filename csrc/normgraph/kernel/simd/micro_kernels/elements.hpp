@@ -318,11 +318,11 @@ arithmetic_vector_t<Isa, Data> apply_formula(
         sources.back() = Isa::zero_mask(sources.back(), bits >> lane);
     }
     auto result = Formula::of(coefficients, sources);
-    if constexpr (is_written(mask)) {
+    if constexpr (is_written(mask) || has_bound(mask)) {
         const std::uint32_t positive =
             Isa::not_less_equal(result, Isa::broadcast(largest_stored_as_zero<Data>));
         std::uint32_t passing = positive;
-        if constexpr (mask == Mask::writes_to_bound) {
+        if constexpr (has_bound(mask)) {
             const auto bound = coefficients.back();
             passing &= Isa::not_less_equal(bound, result);
             result = Isa::minimum(bound, result);

@@ -36,9 +36,6 @@ struct PrimitiveMicroKernels {
     /// no_upper_bound; those of the last byte beyond `count` are 0.
     void (*pack_passing)(const std::byte* values, std::int64_t count, double upper_bound,
                          std::byte* bits);
-    /// The elements whose bit is 1, +0 for the others. `result` may be `values`.
-    void (*select)(const std::byte* values, const std::byte* bits, std::int64_t count,
-                   std::byte* result);
 };
 
 /// The piece of a product of matrices that registers hold.

@@ -299,25 +299,6 @@ struct MaskLoops {
         }
     }
 
-    static void select(const std::byte* values, const std::byte* bits, std::int64_t count,
-                       std::byte* result) {
-        for (std::int64_t index = 0; index < count; index += elements_per_step) {
-            const std::int64_t length =
-                count - index < elements_per_step ? count - index : elements_per_step;
-            const std::uint32_t packed = load_mask<Isa>(bits, index, length);
-            for (std::int64_t lane = 0; lane < length; lane += width) {
-                const std::int64_t rest = length - lane;
-                const std::int64_t offset = (index + lane) * size;
-                const auto kept = Isa::zero_mask(load(values + offset, rest), packed >> lane);
-                if (rest >= width) {
-                    Isa::store(elements<Data>(result + offset), kept);
-                } else {
-                    store_some<Isa, Data>(result + offset, kept, rest);
-                }
-            }
-        }
-    }
-
 private:
     using Vector = arithmetic_vector_t<Isa, Data>;
 
@@ -398,7 +379,6 @@ constexpr PrimitiveMicroKernels primitive_micro_kernels() {
         .sum_block = SumLoops<Isa, Data>::block,
         .add_rows = SumLoops<Isa, Data>::rows,
         .pack_passing = MaskLoops<Isa, Data>::pack,
-        .select = MaskLoops<Isa, Data>::select,
     };
 }
 

@@ -204,7 +204,7 @@ private:
     static constexpr std::int64_t lanes = lanes_of<Data>;
     static constexpr bool has_chains = sizeof(Data) == 2;
     /// The bits of a mask are in the elements' order.
-    static constexpr bool takes_pairs = has_pairs<Isa, Data> && mask == Mask::none;
+    static constexpr bool takes_pairs = has_pairs<Isa, Data> && !has_bits(mask);
     static constexpr std::int64_t unit_width = takes_pairs ? 2 * width : width;
     using Sums = LaneSums<Isa, Data, takes_pairs>;
 
@@ -437,7 +437,7 @@ private:
     static constexpr auto size = static_cast<std::int64_t>(sizeof(Data));
     static constexpr std::int64_t elements_per_line = cache_line / size;
     /// The bits of a mask are in the elements' order.
-    using Units = Unit<Isa, Data, has_pairs<Isa, Data> && mask == Mask::none>;
+    using Units = Unit<Isa, Data, has_pairs<Isa, Data> && !has_bits(mask)>;
     static constexpr std::int64_t step = std::max(elements_per_step, Units::width);
 
     explicit RowApplication(const SourceTile* sources) {
@@ -461,7 +461,7 @@ private:
                                            const Coefficients& coefficients) {
         std::int64_t head = streams ? elements_before_line() : length;
         // The bits of a mask would no longer begin with a byte.
-        if (mask != Mask::none && head != 0) {
+        if (has_bits(mask) && head != 0) {
             head = length;
         }
         head = std::min(head, length);
@@ -478,7 +478,7 @@ private:
     NORMGRAPH_ALWAYS_INLINE std::int64_t apply_whole_vectors(const TileExtent& extent,
                                                              const ChannelValues& coefficients,
                                                              const TargetTile& target) {
-        if (mask != Mask::none || target.streams || extent.rows != 1) {
+        if (has_bits(mask) || target.streams || extent.rows != 1) {
             return 0;
         }
         const std::int64_t units = (extent.length + Units::width - 1) / Units::width;

@@ -91,6 +91,17 @@ struct ScaledInputDelta {
     }
 };
 
+/// What a mask selects.
+struct Unchanged {
+    static constexpr std::size_t source_count = 1;
+    static constexpr std::size_t coefficient_count = 0;
+
+    template <typename Value>
+    static Value of(const std::array<Value, 0>& /*k*/, const std::array<Value, 1>& sources) {
+        return sources[0];
+    }
+};
+
 /// With statistics given.
 struct FrozenInputDelta {
     static constexpr std::size_t source_count = 1;
@@ -104,11 +115,18 @@ struct FrozenInputDelta {
 
 /// The use that a kernel makes of the mask of a ReLU: bits say where the ReLU lets its input pass
 /// as it is. The masked source is the last one. Kernels that write bits apply the ReLU, up to the
-/// bound that is the formula's last coefficient (see smallest_stored_as_bound), or without one.
-enum class Mask { none, reads, writes, writes_to_bound };
+/// bound that is the formula's last coefficient (see smallest_stored_as_bound), or without one;
+/// `applied_to_bound` does as much, and writes none.
+enum class Mask { none, reads, writes, writes_to_bound, applied_to_bound };
 
 constexpr bool is_written(Mask mask) {
     return mask == Mask::writes || mask == Mask::writes_to_bound;
+}
+constexpr bool has_bits(Mask mask) {
+    return mask == Mask::reads || is_written(mask);
+}
+constexpr bool has_bound(Mask mask) {
+    return mask == Mask::writes_to_bound || mask == Mask::applied_to_bound;
 }
 
 /// A result up to here is stored as 0: half the smallest denormal, or less, rounds to 0.

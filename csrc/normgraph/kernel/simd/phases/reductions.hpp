@@ -1,6 +1,11 @@
 #pragma once
 
+#include <cstdint>
+
+#include "normgraph/kernel/channel.hpp"
+#include "normgraph/kernel/contract.hpp"
 #include "normgraph/kernel/simd/micro_kernels/contract.hpp"
+#include "normgraph/kernel/simd/phases/group_values.hpp"
 #include "normgraph/kernel/simd/phases/phases.hpp"
 
 /// What the family reduces blocks to.
@@ -23,6 +28,16 @@ inline Reduction sums_about_shifts(const MicroKernels& kernels) {
 inline Reduction sums_of_deltas(const MicroKernels& kernels, bool is_masked) {
     return {is_masked ? kernels.relu_deltas : kernels.deltas, kernels.fold_rows,
             kernels.add_chains};
+}
+
+/// Sets the shifts of a group of channels to their means.
+template <typename Data>
+void set_shifts_to_means(const ChannelRange& channels, const ConstChannelVector& mean,
+                         ElementType statistics_type, const GroupValues& group) {
+    for (std::int64_t index = 0; index < group.channels; ++index) {
+        group.set_shift<Data>(index,
+                              channel_value(mean, statistics_type, channels.begin + index, 0.0));
+    }
 }
 
 }  // namespace normgraph::kernel::simd

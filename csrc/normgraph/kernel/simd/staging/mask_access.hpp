@@ -27,8 +27,6 @@ public:
     std::int64_t byte_count() const { return layout_.byte_count(); }
     std::byte* address() const { return address_; }
 
-    /// Whether nobody wants the bits.
-    bool is_absent() const { return address_ == nullptr; }
     /// Whether the mask's bytes lie along the rows: else regions are copied.
     bool is_direct() const { return is_direct_; }
 

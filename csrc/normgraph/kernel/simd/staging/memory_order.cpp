@@ -108,16 +108,13 @@ void Traversals::set_mask(std::byte* address, bool is_written, std::int64_t num_
     if (!apply_) {
         return;
     }
-    if (address != nullptr) {
-        mask_in_memory_order_.resize(
-            static_cast<std::size_t>(ReluMaskLayout(order_->problem()).byte_count()));
-    }
+    mask_in_memory_order_.resize(
+        static_cast<std::size_t>(ReluMaskLayout(order_->problem()).byte_count()));
     mask_ = address;
     if (!is_written) {
         permute_bits(logical_mask(), mask_in_memory_order_, bit_axes(), num_threads);
     }
-    apply_->set_mask(address == nullptr ? nullptr : mask_in_memory_order_.data(), order_->problem(),
-                     is_written);
+    apply_->set_mask(mask_in_memory_order_.data(), order_->problem(), is_written);
 }
 
 void Traversals::finish_mask(std::int64_t num_threads) {

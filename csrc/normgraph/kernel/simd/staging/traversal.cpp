@@ -65,7 +65,7 @@ Traversal::Traversal(const Problem& problem, const TensorList& tensors)
 void Traversal::set_mask(std::byte* address, const Problem& problem, bool is_written) {
     mask_.emplace(address, problem, geometry_);
     mask_is_written_ = is_written;
-    copies_across_ = copies_across_ || !(mask_->is_direct() || mask_->is_absent());
+    copies_across_ = copies_across_ || !mask_->is_direct();
     if (shares_mask_bytes()) {
         std::memset(address, 0, static_cast<std::size_t>(mask_->byte_count()));
     }

@@ -100,8 +100,7 @@ public:
     /// Which sources the kernels are given, in this order (indices into TensorList::sources).
     void set_reduce_sources(std::span<const std::size_t> sources) { reduced_.assign(sources); }
     void set_apply_sources(std::span<const std::size_t> sources) { applied_.assign(sources); }
-    /// The bits that masking kernels read (reduce and apply) or write (apply alone). Where bits
-    /// that are written are not wanted, the address is null.
+    /// The bits that masking kernels read (reduce and apply) or write (apply alone).
     void set_mask(std::byte* address, const Problem& problem, bool is_written);
 
     const Geometry& geometry() const { return geometry_; }
@@ -191,12 +190,10 @@ private:
     Slab slab_of(const Plan& plan, const ChannelRange& channels, const PartRange& parts) const;
     std::int64_t mask_bytes(std::int64_t channels) const;
     /// Whether a tile's bits are copied from its buffer to the mask.
-    bool copies_bits_back() const {
-        return mask_ && mask_is_written_ && !mask_->is_direct() && !mask_->is_absent();
-    }
+    bool copies_bits_back() const { return mask_ && mask_is_written_ && !mask_->is_direct(); }
     bool shares_mask_bytes() const { return copies_bits_back() && mask_->packs_elements(); }
     /// Whether the micro-kernels take the mask's bits from a buffer, or leave them there.
-    bool buffers_mask() const { return mask_ && (!mask_->is_direct() || mask_->is_absent()); }
+    bool buffers_mask() const { return mask_ && !mask_->is_direct(); }
 
     MaskTile mask_tile(const Tile& tile, std::byte* buffer) const;
     BufferedTile tile_in(std::byte* buffer, const Tile& tile) const;

@@ -38,11 +38,16 @@ constexpr MicroKernels micro_kernels() {
             application<Isa, Data, NormalizeToBound, Mask::writes_to_bound>(),
         .normalize_add_relu_to_bound =
             application<Isa, Data, NormalizeAddToBound, Mask::writes_to_bound>(),
+        .unmasked_normalize_relu_to_bound =
+            application<Isa, Data, NormalizeToBound, Mask::applied_to_bound>(),
+        .unmasked_normalize_add_relu_to_bound =
+            application<Isa, Data, NormalizeAddToBound, Mask::applied_to_bound>(),
         .input_delta = application<Isa, Data, InputDelta>(),
         .scaled_input_delta = application<Isa, Data, ScaledInputDelta>(),
         .relu_input_delta = application<Isa, Data, InputDelta, Mask::reads>(),
         .scaled_relu_input_delta = application<Isa, Data, ScaledInputDelta, Mask::reads>(),
         .frozen_input_delta = application<Isa, Data, FrozenInputDelta>(),
+        .select = application<Isa, Data, Unchanged, Mask::reads>(),
         .primitives = primitive_micro_kernels<Isa, Data>(),
     };
 }
