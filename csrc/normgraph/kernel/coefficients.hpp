@@ -127,7 +127,7 @@ private:
 
     /// 1/value of a power of two whose exponent is that of no denormal, nor is its negative.
     static double inverse_power_of_two(double value) {
-        constexpr std::uint64_t exponent_of_square = std::uint64_t{2 * 1023} << 52;
+        constexpr std::uint64_t exponent_of_square = std::uint64_t{2} * 1023 << 52;
         return std::bit_cast<double>(exponent_of_square - std::bit_cast<std::uint64_t>(value));
     }
 
