@@ -28,9 +28,9 @@ class Phases:
 
     def __init__(self, x: Array) -> None:
         self._x, self._delta, self._out = x, x[::-1].copy(order="K"), np.empty_like(x)
-        self._statistics = ng.batch_norm_statistics(x)
+        self._statistics = ng.batch_norm_statistics(x, first_sample=0)
         self._vectors = (None, None, *ng.batch_norm_training(x, None, None)[1:])
-        self._sums = ng.batch_norm_backprop_sums(x, *self._vectors[2:], self._delta)
+        self._sums = ng.batch_norm_backprop_sums(x, *self._vectors[2:], self._delta, first_sample=0)
 
     def reduce_forward(self) -> Any:
         """The mean and the variance."""
