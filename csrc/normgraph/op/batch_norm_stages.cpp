@@ -203,7 +203,7 @@ Deltas activated_inference_adjoints(InferenceReluNode& node, const Output& activ
                                                          node.upper_bound());
     Deltas adjoints = inference_adjoints(node, passed);
     if (has(node.ports().inputs, Role::residual)) {
-        adjoints.push_back(passed);
+        adjoints.emplace_back(passed);
     }
     return adjoints;
 }

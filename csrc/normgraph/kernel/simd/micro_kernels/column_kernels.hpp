@@ -186,6 +186,7 @@ private:
                 for (std::size_t source = 0; source < source_count; ++source) {
                     sources[source] = values[source][part];
                 }
+                // NOLINTNEXTLINE(misc-const-correctness): it changes if is_partial
                 Term<Vector> term = Terms::of(shift[part], sources);
                 // An incomplete row of columns must leave the sums of the missing ones alone: they
                 // are lanes of other rows.

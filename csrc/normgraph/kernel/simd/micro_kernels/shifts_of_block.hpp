@@ -63,7 +63,7 @@ private:
         const Vector first = value(0), middle = value(1), last = value(2);
         const Vector median = Isa::maximum(Isa::minimum(first, middle),
                                            Isa::minimum(Isa::maximum(first, middle), last));
-        // Infinity less itself is NaN.
+        // NOLINTNEXTLINE(misc-redundant-expression): infinity less itself is NaN
         const Vector zero = median - median;
         return Isa::zero_mask(median + zero, ~Isa::not_less_equal(zero, zero));
     }
