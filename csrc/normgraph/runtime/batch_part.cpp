@@ -22,14 +22,10 @@
 namespace normgraph::runtime {
 namespace {
 
-using op::ports::forward_mean;
-using op::ports::forward_variance;
-using op::ports::input;
-using op::ports::normalized_delta;
-
-constexpr std::array statistics_ports{input};
+constexpr std::array statistics_ports{op::ports::input};
 constexpr std::array backprop_sums_ports{
-    input, forward_mean, forward_variance, normalized_delta,
+    op::ports::input, op::ports::forward_mean, op::ports::forward_variance,
+    op::ports::normalized_delta,
     op::Port{"mask", op::Role::mask,
              "u8, C-contiguous: that of a ReLU which normalized went through, or None"}};
 

@@ -44,7 +44,7 @@ Function copy_of(const Function& function) {
 /// The function that is run. Statistics of 16-bit data are wide for all backends, which have the
 /// same bits; else the reference runs a graph as it stands.
 Function prepared(const Function& function, Backend backend) {
-    Function wide = pass::widen_statistics(function);
+    const Function wide = pass::widen_statistics(function);
     return backend == Backend::reference ? wide : pass::fuse_relu(pass::merge_equal_nodes(wide));
 }
 

@@ -30,7 +30,7 @@ public:
         const std::int64_t magnitude = top + static_cast<std::int64_t>(random_()) % top;
         // Few bits now and then, so that results are exact or halfway between two numbers.
         const std::int64_t kept = random_() % 4 == 0 ? magnitude & ~((top >> 3) - 1) : magnitude;
-        const auto span = static_cast<std::uint64_t>(highest_exponent - lowest_exponent + 1);
+        const auto span = static_cast<unsigned int>(highest_exponent - lowest_exponent + 1);
         return {random_() % 2 == 0 ? kept : -kept,
                 lowest_exponent + static_cast<int>(random_() % span)};
     }

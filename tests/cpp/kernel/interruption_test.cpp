@@ -107,7 +107,7 @@ TEST(Interruption, KernelsInsideOfAQuestionAreNotInterruptible) {
             return Answer::stop;
         };
         EXPECT_TRUE(Interruption::is_being_asked());
-        Interruption inner(inner_question);
+        const Interruption inner(inner_question);
         EXPECT_EQ(Interruption::current(), nullptr);
         for (int poll = 0; poll < 100000; ++poll) {
             stop_if_interrupted();

@@ -57,12 +57,12 @@ TEST(ShiftOfBlock, IsAFiniteMedian) {
 TEST(FusedMultiplyAdd, RoundsOnce) {
     // (1 + 2^-12)² - 1 - 2^-11 is 2^-24, which the product rounded to float has lost; the same in
     // double with 2^-27. Integers say what is exact.
-    volatile float a = 1.0F + 0x1p-12F;
-    volatile double b = 1.0 + 0x1p-27;
+    const volatile float a = 1.0F + 0x1p-12F;
+    const volatile double b = 1.0 + 0x1p-27;
     EXPECT_EQ(fused_multiply_add(a, a, -1.0F - 0x1p-11F), 0x1p-24F);
     EXPECT_EQ(fused_multiply_add(b, b, -1.0 - 0x1p-26), 0x1p-54);
     // Through double this would be rounded twice, to even at the end: (2^24 + 1)·(1 + 2^-23) + ….
-    volatile float x = 0x1.000002p0F, y = 0x1p-24F, z = 1.0F;
+    const volatile float x = 0x1.000002p0F, y = 0x1p-24F, z = 1.0F;
     EXPECT_EQ(fused_multiply_add(x, y, z), 0x1.000002p0F);
 }
 

@@ -165,7 +165,7 @@ TEST(Plan, DividesEveryChannelAndBlockOnce) {
 TEST(Plan, KeepsWhatIsReducedInTheCache) {
     const Geometry images = geometry(LayoutClass::channels_first, {32, 256, 784}, ElementType::f32);
     const Plan plan = make_plan(images, {.reduced_sources = 1}, 1);
-    EXPECT_EQ(plan.channels_per_group, 24 * kibibyte / (784 * 4));
+    EXPECT_EQ(plan.channels_per_group, 24 * kibibyte / (std::int64_t{784} * 4));
 
     Geometry larger = images;
     larger.tuning = CacheTuning({32 * kibibyte, 4096 * kibibyte});

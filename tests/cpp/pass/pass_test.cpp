@@ -190,8 +190,8 @@ TEST(Differentiate, AGradientThatWasThereBeforeKeepsItsName) {
     const auto x = parameter("x", {3});
     const auto z = parameter("z", {3});
     const Output other = named(-Output(z), "x");
-    const auto node =
-        std::make_shared<WithGradient>(x, [&](const Output& /*delta*/) { return other; }, "y");
+    const auto node = std::make_shared<WithGradient>(
+        x, [&](const Output& /*delta*/) { return Output(other); }, "y");
     const Function gradients = differentiate(Function({node, other}, {x, z}), {x});
     EXPECT_EQ(gradients.results()[0], other);
     EXPECT_EQ(other.node()->friendly_name(), "x");
@@ -226,7 +226,7 @@ TEST(Passes, OfADeepFunction) {
     for (std::size_t index = 0; index < depth; ++index) {
         last = -last;
     }
-    Function gradients = differentiate(Function({std::exchange(last, x)}, {x}), {x});
+    const Function gradients = differentiate(Function({std::exchange(last, x)}, {x}), {x});
     EXPECT_EQ(node_count(gradients), depth + 2);
     const Function second = differentiate(gradients, gradients.parameters());
     // x does not count: its gradient is 0, in three nodes of which one converts.
