@@ -218,6 +218,60 @@ def test_a_relu_in_the_op(op: str, upper_bound: float | None) -> None:
         np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("data_type", ["f32", "f64"])
+def test_norms_that_train_side_by_side_keep_their_own_statistics(data_type: str) -> None:
+    """onnxruntime makes one value of equal ones, and writes new statistics over old ones."""
+    x, y = (ng.Parameter(data_type, [4, 3], name=name) for name in "xy")
+    vectors = [ng.Parameter(data_type, [3], name=name) for name in ("gamma", "beta")]
+    first, second = (ng.op.BatchNormTraining(value, *vectors) for value in (x, y))
+    differences = [ng.op.Subtract(first.output(i), second.output(i)) for i in range(3)]
+    function = ng.Function(differences, [x, y, *vectors])
+    random = np.random.default_rng(21)
+    dtype = np.dtype("f4" if data_type == "f32" else "f8")
+    data = [(random.standard_normal((4, 3)) * scale).astype(dtype) for scale in (1, 3)]
+    arguments = [data[0], data[1] + 5, np.ones(3, dtype), np.zeros(3, dtype)]
+    check_like_the_kernels(function, arguments)
+
+
+@pytest.mark.parametrize("op", ["BatchNormTraining", "BatchNormTrainingAddRelu"])
+def test_gradients_in_f64_are_those_of_the_kernels(op: str) -> None:
+    case = family.make_case(op, Sample((6, 3, 4), "f64", "f64"))
+    results = [value for value in case.function.results if value.element_type == ng.element.f64]
+    function = ng.Function(results, case.function.parameters)
+    step = ng.gradients(function)
+    deltas = ng.compile(function)(*case.arguments.values())
+    check_like_the_kernels(step, [*case.arguments.values(), *deltas])
+
+
+def check_like_the_kernels(function: ng.Function, arguments: list[Array]) -> None:
+    expected = ng.compile(function)(*arguments)
+    for actual, wanted in zip(run(to_model(function), arguments), expected, strict=True):
+        np.testing.assert_allclose(actual, wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_a_sum_with_a_residual_is_rounded_once() -> None:
+    """70000 is beyond f16, and what a residual leaves of it is not."""
+    x, residual = (ng.Parameter("f16", [1, 1], name=name) for name in ("x", "residual"))
+    vectors = [ng.Parameter("f32", [1]) for _ in range(4)]
+    node = ng.op.BatchNormInferenceAddRelu(x, *vectors, residual, epsilon=0)
+    function = ng.Function([node], [x, *vectors, residual])
+    numbers = (np.array([value], np.float32) for value in (1, 70000, 0, 1))
+    (actual,) = run(
+        to_model(function), [np.zeros((1, 1), "f2"), *numbers, np.full((1, 1), -60000, "f2")]
+    )
+    assert actual.tolist() == [[10000.0]]
+
+
+@pytest.mark.parametrize("upper_bound", [0.9003906250000001, 0.9])
+def test_bounds_of_bf16_are_rounded_once(upper_bound: float) -> None:
+    x = ng.Parameter("f32", [3], name="x")
+    short = ng.op.Convert(x, "bf16")
+    activated = ng.op.Convert(ng.op.Relu(short, upper_bound), "f32")
+    function = ng.Function([activated], [x])
+    arguments = [np.array([0.5, 1, 2], np.float32)]
+    check_like_the_kernels(function, arguments)
+
+
 @pytest.mark.parametrize("element_type", ["f32", "bf16"])
 @pytest.mark.parametrize("is_dynamic", [False, True])
 @settings(max_examples=25)

@@ -14,13 +14,27 @@ from .real_types import Array, real_type_of
 from .samples import BackpropArguments
 
 
+def rounded_once(number: float, dtype: np.dtype[Any]) -> Array:
+    """The number in this type: numpy goes by way of f32 to bf16, and so rounds twice.
+
+    Whatever f32 leaves of a number makes its last bit odd, so that the second rounding sees it.
+    """
+    single = np.float32(number)
+    if dtype.itemsize == 2 and float(single) != number:
+        towards = np.float32(np.inf if float(single) < number else -np.inf)
+        other = np.nextafter(single, towards)
+        single = single if single.view(np.uint32) % 2 else other
+        return np.array(single).astype(dtype)
+    return np.array(number).astype(dtype)
+
+
 def relu(normalized: Array, upper_bound: float | None = None) -> Array:
     """(y <= 0) ? +0 : (y >= upper_bound) ? upper_bound : y: a NaN stays and -0 becomes +0."""
     with np.errstate(invalid="ignore"):
         activated = np.where(normalized <= 0, np.zeros((), normalized.dtype), normalized)
         if upper_bound is None:
             return activated
-        bound = np.array(upper_bound).astype(normalized.dtype)
+        bound = rounded_once(upper_bound, normalized.dtype)
         return np.where(activated >= bound, bound, activated)
 
 
@@ -29,7 +43,7 @@ def passing(activated: Array, upper_bound: float | None = None) -> Array:
     bits: Array = activated != 0
     if upper_bound is not None:
         with np.errstate(invalid="ignore"):
-            bits &= ~(activated >= np.array(upper_bound).astype(activated.dtype))
+            bits &= ~(activated >= rounded_once(upper_bound, activated.dtype))
     return bits
 
 

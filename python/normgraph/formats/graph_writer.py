@@ -15,8 +15,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 
-import numpy as np
-
 from .. import _core
 from .._core import Constant, Function, Node, Output, Parameter
 from .errors import NotExpressibleError
@@ -49,8 +47,10 @@ def upper_end(node: Node, value: Value) -> End | None:
     bound = node.attributes.get("upper_bound")
     if bound is None:
         return None
-    rounded = np.array(bound).astype(getattr(_core.element, value.element).dtype)
-    return End(float(rounded), True)
+    # Rounded once; numpy goes to bf16 by way of f32.
+    rounded = _core.op.Convert(_core.op.Convert(Constant(bound), value.element), "f64")
+    (number,) = _core.compile(Function([rounded], []))()
+    return End(float(number), True)
 
 
 def value_of(output: Output, name: str = "") -> Value:

@@ -199,6 +199,7 @@ class Writer(GraphWriter):
         self.initializers: list[Initializer] = []
         self.statements: list[Statement] = []
         self.names_of_statistics: dict[Node, tuple[str, ...]] = {}
+        self.fillings = 0
 
     def graph_of(self, function: Function) -> Graph:
         """The whole model."""
@@ -240,17 +241,20 @@ class Writer(GraphWriter):
             self.add_training(node, outputs)
             return True
         if node.type_name in INFERENCE:
-            normalized = self.normalization(node, is_training=False)[0]
-            self.values[node.output(0)] = self.activated(node, normalized)
+            self.values[node.output(0)] = self.normalization(node, is_training=False)[0]
             return True
         return False
 
-    def activated(self, node: _core.op.BatchNormNode, normalized: Value) -> Value:
-        """What a ReLU makes of it, and of its sum with a residual, where the op has them."""
+    def activated(self, node: _core.op.BatchNormNode, normalized: Value, element: str) -> Value:
+        """The op's first output: the sum with a residual and a ReLU, where it has them.
+
+        The sum is made before it is rounded to the element type.
+        """
         if any(value.name == "residual" for value in node.inputs):
-            residual = self.values[node.input("residual").source]
+            residual = self.cast(self.values[node.input("residual").source], normalized.element)
             normalized = self.compute("Add", normalized, residual)
-        return self.relu(node, normalized) if node.output(0).name == "activated" else normalized
+        rounded = self.cast(normalized, element)
+        return self.relu(node, rounded) if node.output(0).name == "activated" else rounded
 
     def add_stages(self, node: _core.op.BatchNormNode, outputs: list[Output]) -> None:
         if self.momentum is not None and node.type_name in TRAINING:
@@ -268,7 +272,6 @@ class Writer(GraphWriter):
         if self.momentum is not None:
             # The statistics of this one are not the batch's.
             values[:1] = self.normalization(node, is_training=True, momentum=self.momentum)[:1]
-        values[0] = self.activated(node, values[0])
         if any(output.name == "mask" for output in outputs):
             values.append(self.relu_mask(node, values[0]))
         for output, value in zip(node.outputs, values, strict=False):
@@ -277,7 +280,7 @@ class Writer(GraphWriter):
     def normalization(
         self, node: _core.op.BatchNormNode, is_training: bool, momentum: float | None = None
     ) -> list[Value]:
-        """The normalized input; when training, the new statistics too.
+        """The op's first output; when training, the new statistics too.
 
         Those are the batch's own without a momentum, and else the running ones, which become inputs
         and outputs of the model.
@@ -295,25 +298,31 @@ class Writer(GraphWriter):
         attributes: dict[str, Any] = {"epsilon": node.epsilon}
         results = [moved._replace(name=self.new_name())]
         if is_training:
-            # ONNX weights the old value, which does not count with weight 0. The two old values may
-            # not be one, since onnxruntime writes the new ones over them.
+            # ONNX weights the old value, which does not count with weight 0. onnxruntime writes the
+            # new values over the old ones, and makes one value of two that are equal: so they are
+            # equal to no other in the model.
             attributes |= {
                 "training_mode": 1,
                 "momentum": 0.0 if momentum is None else 1 - momentum,
             }
             vectors += (
-                [self.filled(number, vectors[0]) for number in (0.0, 1.0)]
+                [self.filled(self.unlike_any_other(), vectors[0]) for _ in range(2)]
                 if momentum is None
                 else self.running_statistics(node, vectors[0], statistics_type)
             )
             results += [vectors[0]._replace(name=self.new_name()) for _ in range(2)]
         self.add_statement("BatchNormalization", [moved, *vectors], results, attributes)
         back = tuple(int(axis) for axis in np.argsort(order))
-        normalized = self.cast(self.transpose(results[0], back), data.element)
+        normalized = self.activated(node, self.transpose(results[0], back), data.element)
         statistics = [self.cast(value, statistics_type) for value in results[1:]]
         if momentum is not None:
             self.add_new_statistics(node, statistics)
         return [normalized, *statistics]
+
+    def unlike_any_other(self) -> float:
+        """A small number, in the range of f32, that nothing else in the model has."""
+        self.fillings += 1
+        return self.fillings * 2.0**-100
 
     def filled(self, number: float, like: Value) -> Value:
         """A number for each element of a vector in f32 or f64."""
