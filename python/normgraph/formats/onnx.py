@@ -108,7 +108,7 @@ def to_model(
     Constants keep their names. A name that is taken gets a number; line ends and the like are
     escaped.
 
-    For an empty batch, which BatchNormTraining and BatchNormTrainingRelu refuse, the model's
+    For an empty batch, which BatchNormTraining and its forms with a ReLU refuse, the model's
     statistics are NaN, as those of decompose(function) are.
 
     Raises TypeError and ValueError for arguments of another type or out of range, ImportError

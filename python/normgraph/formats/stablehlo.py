@@ -66,7 +66,7 @@ def dumps(function: Function, family: Family = "stages") -> str:
     Values are called as the nodes are, with a number where a name is taken; a name that MLIR cannot
     spell becomes a number.
 
-    For an empty batch, which BatchNormTraining and BatchNormTrainingRelu refuse, the program's
+    For an empty batch, which BatchNormTraining and its forms with a ReLU refuse, the program's
     statistics are NaN, as those of decompose(function) are.
 
     Raises NotExpressibleError, which names them, for parameters whose element type or shape is not
