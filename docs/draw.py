@@ -35,10 +35,29 @@ def backward() -> ng.Function:
     return ng.Function(node.outputs, [data[0], *vectors, data[1]], name="backward")
 
 
+def before_exchange() -> ng.Function:
+    """What a process knows of its part of a batch."""
+    x = ng.Parameter("f32", [None, 64, None, None], name="input")
+    node = ng.op.BatchNormStatistics(x)
+    return ng.Function(node.outputs, [x], name="before_exchange")
+
+
+def after_exchange() -> ng.Function:
+    """What follows once it knows the whole batch's statistics."""
+    x = ng.Parameter("f32", [None, 64, None, None], name="input")
+    affine = [ng.Parameter("f32", [64], name=name) for name in ("gamma", "beta")]
+    statistics = [ng.Parameter("f64", [64], name=name) for name in ("mean", "variance")]
+    node = ng.op.BatchNormTrainingApply(x, *affine, *statistics)
+    return ng.Function([node], [x, *affine, *statistics], name="after_exchange")
+
+
 def drawings() -> dict[str, ng.Drawing]:
-    """The drawings by the name of their file."""
-    functions = [forward(), backward()]
-    return {function.friendly_name: ng.draw(function, decompose=True) for function in functions}
+    """The drawings by the name of their file: ops as their stages, or as they are."""
+    of_stages, of_ops = [forward(), backward()], [before_exchange(), after_exchange()]
+    return {
+        function.friendly_name: ng.draw(function, decompose=function in of_stages)
+        for function in of_stages + of_ops
+    }
 
 
 def main() -> None:

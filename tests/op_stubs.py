@@ -27,10 +27,6 @@ __all__ = [
 
 class BatchNormNode(Node):
     @property
-    def epsilon(self) -> float: ...
-    @epsilon.setter
-    def epsilon(self, epsilon: float) -> None: ...
-    @property
     def channel_axis(self) -> int: ...
 """
 
@@ -95,7 +91,10 @@ def arguments(call: Any, input_annotation: str, kinds: dict[str, str]) -> str:
 
 def property_stub(attribute: str, annotation: str, is_optional: bool) -> str:
     or_none = " | None" if is_optional else ""
-    return f"    @property\n    def {attribute}(self) -> {annotation}{or_none}: ...\n"
+    lines = f"    @property\n    def {attribute}(self) -> {annotation}{or_none}: ...\n"
+    if attribute == "epsilon":
+        lines += "    @epsilon.setter\n    def epsilon(self, epsilon: float) -> None: ...\n"
+    return lines
 
 
 def stub_of(name: str) -> str:
@@ -138,12 +137,17 @@ def function_stub_of(function: Any, op: Any) -> str:
     return f"def {function.__name__}(\n{parameters}) -> {result}: ...\n"
 
 
+def is_function_of_arrays(function: Any) -> bool:
+    """Whether it is an op as a function, which the ops of the stages are not."""
+    return function is not None and "out" in inspect.signature(function).parameters
+
+
 def function_stubs() -> str:
     """What stands below FUNCTIONS_BEGIN."""
     functions = {
         getattr(ng, stem_of(name)): getattr(ng.op, name)
         for name in ng.op.__all__
-        if hasattr(ng, stem_of(name))
+        if is_function_of_arrays(getattr(ng, stem_of(name), None))
     }
     several = [op for op in functions.values() if len(op.output_names) > 1]
     return (

@@ -23,7 +23,7 @@ inline constexpr auto& statistics_type_attribute =
 template <typename Visit>
 void for_each_attribute(const runtime::KernelCall& call, const Visit& visit) {
     const auto visit_all = [&](const auto&... attributes) { (visit(attributes), ...); };
-    std::apply(visit_all, op::BatchNormNode::attributes);
+    std::apply(visit_all, op::EpsilonNode::attributes);
     if (call.has_statistics()) {
         visit(statistics_type_attribute);
     }
@@ -74,12 +74,23 @@ inline std::optional<double> attribute_from_python(
     return upper_bound_from_python(object);
 }
 
+inline std::optional<std::int64_t> attribute_from_python(
+    const op::Attribute<std::optional<std::int64_t>>& attribute, pybind11::handle object) {
+    if (object.is_none()) {
+        return std::nullopt;
+    }
+    return integer_from_python(std::string(attribute.name), "an integer or None", object);
+}
+
 template <typename Number>
     requires std::is_same_v<Number, double> || std::is_same_v<Number, std::optional<double>>
 constexpr const char* kind_of(const op::Attribute<Number>&) {
     return "number";
 }
-constexpr const char* kind_of(const op::Attribute<std::int64_t>&) {
+template <typename Integer>
+    requires std::is_same_v<Integer, std::int64_t> ||
+             std::is_same_v<Integer, std::optional<std::int64_t>>
+constexpr const char* kind_of(const op::Attribute<Integer>&) {
     return "integer";
 }
 constexpr const char* kind_of(const op::Attribute<bool>&) {

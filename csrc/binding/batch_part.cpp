@@ -38,7 +38,7 @@ void GivenPart::bind(const KernelCall& call, std::span<const OptionalArray> inpu
         values_ = std::move(mean);
         values_.insert(values_.end(), variance.begin(), variance.end());
     } else {
-        values_ = part_->nodes().total();
+        values_ = part_->sums();
     }
 }
 
@@ -75,10 +75,14 @@ runtime::GivenReduction GivenPart::reduction() const {
     if (!is_given()) {
         return {};
     }
+    const auto* const first = reinterpret_cast<const std::byte*>(values_.data());
+    const std::int64_t stride = sizeof(double);
+    const kernel::ConstChannelVector left{first, stride};
+    const kernel::ConstChannelVector right{first + part_->channels() * stride, stride};
     return part_->has_statistics()
-               ? runtime::GivenReduction{.statistics = values_.data()}
+               ? runtime::GivenReduction{.statistics = {left, right}}
                : runtime::GivenReduction{
-                     .sums = {values_.data(), static_cast<double>(part_->count())}};
+                     .sums = {left, right, static_cast<double>(part_->count())}};
 }
 
 GivenPart given_part_from_python(const KernelCall& call, py::handle object) {

@@ -127,9 +127,8 @@ std::string out_sentence(const runtime::KernelCall& call) {
 
 /// The functions on arrays have another default than the node.
 const std::string statistics_type_sentence =
-    "element type of mean and variance: input's, or the next wider one, f32 where input is f16 or "
-    "bf16, f64 where it is f32; None means that of an array given as out, else f32 where input is "
-    "f16 or bf16, and input's";
+    "element type of mean and variance: input's, or any wider one; None means that of an array "
+    "given as out, else f32 where input is f16 or bf16, and input's";
 
 std::string given_reduction_entry(const runtime::KernelCall& call) {
     const std::string name(given_reduction_name(call));

@@ -269,12 +269,12 @@ bool share_type(op::Role left, op::Role right) {
            right != op::Role::mask;
 }
 
-/// The type of a channel vector that fits without a loss: f32 beside 16-bit data, f64 where one of
-/// two statistics beside f32 data is f64, else the data's own.
+/// The type of a channel vector that fits without a loss: f64 where one of two statistics is f64,
+/// else f32 beside 16-bit data, else the data's own.
 element::Type fitting_vector_type(const KernelCall& call, std::span<const OptionalArray> inputs,
                                   op::Role role) {
     const element::Type data = inputs[0]->element_type;
-    if (data == element::f32 && op::is_statistic(role)) {
+    if (op::is_statistic(role)) {
         for (std::size_t index = 1; index < inputs.size(); ++index) {
             if (inputs[index] && op::is_statistic(call.inputs[index].role) &&
                 inputs[index]->element_type == element::f64) {

@@ -105,8 +105,9 @@ std::vector<std::string_view> constraint_labels_of() {
         return {Op::constraint_labels.begin(), Op::constraint_labels.end()};
     } else {
         return op::constraints_of(
-            Op::signature, std::derived_from<Op, op::BatchNormNode>,
-            requires(const Op& node) { node.upper_bound(); });
+            Op::signature, {.has_epsilon = std::derived_from<Op, op::EpsilonNode>,
+                            .has_upper_bound = requires(const Op& node) { node.upper_bound(); },
+                            .has_count = std::derived_from<Op, op::CountNode>});
     }
 }
 
@@ -156,35 +157,40 @@ int initialize(PyObject* self, PyObject* positional, PyObject* keywords) {
         -1);
 }
 
+/// As a property, unless the base class has it. A plain number, which epsilon is, can be set.
 template <typename Op, std::size_t index, typename Class>
 void define_attribute(Class& op_class) {
-    op_class.def_property_readonly(
-        std::get<index>(Op::attributes).name.data(),
-        [](const Op& self) -> pybind11::object {
-            const auto value = std::get<index>(self.attribute_values());
-            if constexpr (std::is_same_v<decltype(value), const op::Axes>) {
-                return pybind11::tuple(pybind11::cast(value));
-            } else {
-                return pybind11::cast(value);
-            }
-        },
-        std::get<index>(Op::attributes).sentence.data());
+    static constexpr auto& attribute = std::get<index>(Op::attributes);
+    if (std::derived_from<Op, op::BatchNormNode> &&
+        attribute.name == std::get<0>(op::BatchNormNode::attributes).name) {
+        return;
+    }
+    const auto get = [](const Op& self) -> pybind11::object {
+        const auto value = std::get<index>(self.attribute_values());
+        if constexpr (std::is_same_v<decltype(value), const op::Axes>) {
+            return pybind11::tuple(pybind11::cast(value));
+        } else {
+            return pybind11::cast(value);
+        }
+    };
+    if constexpr (std::is_same_v<decltype(attribute), const op::Attribute<double>&>) {
+        op_class.def_property(
+            attribute.name.data(), get,
+            [](Op& self, const pybind11::object& value) {
+                self.set_epsilon(attribute_from_python(attribute, value));
+            },
+            "Setting it to what is not finite or < 0 raises NodeValidationFailure (C1).");
+    } else {
+        op_class.def_property_readonly(attribute.name.data(), get, attribute.sentence.data());
+    }
 }
 
-/// How many of the attributes, the first ones, are properties of the base class.
-template <typename Op>
-inline constexpr std::size_t attributes_of_base = 0;
-template <std::derived_from<op::BatchNormNode> Op>
-inline constexpr std::size_t attributes_of_base<Op> =
-    std::tuple_size_v<decltype(op::BatchNormNode::attributes)>;
-
-/// The other attributes as properties.
+/// The attributes as properties, but for those that the base class has.
 template <typename Op, typename Class>
 void define_attributes(Class& op_class) {
-    [&]<std::size_t... place>(std::index_sequence<place...>) {
-        (define_attribute<Op, attributes_of_base<Op> + place>(op_class), ...);
-    }(std::make_index_sequence<std::tuple_size_v<decltype(Op::attributes)> -
-                               attributes_of_base<Op>>());
+    [&]<std::size_t... index>(std::index_sequence<index...>) {
+        (define_attribute<Op, index>(op_class), ...);
+    }(std::make_index_sequence<std::tuple_size_v<decltype(Op::attributes)>>());
 }
 
 /// What formats and tools ask of a class: the names of inputs and outputs, the kinds of the

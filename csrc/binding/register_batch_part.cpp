@@ -348,14 +348,14 @@ void register_batch_part(py::module_& module) {
         .def_property_readonly(
             "beta_delta",
             [](const BackpropSums& self) {
-                const std::vector<double> total = self.part.nodes().total();
+                const std::vector<double> total = self.part.sums();
                 return vector_to_python(std::span(total).first(total.size() / 2));
             },
             "f64 array (C): the sums of normalized_delta.")
         .def_property_readonly(
             "gmul_delta",
             [](const BackpropSums& self) {
-                const std::vector<double> total = self.part.nodes().total();
+                const std::vector<double> total = self.part.sums();
                 return vector_to_python(std::span(total).last(total.size() / 2));
             },
             "f64 array (C): the sums of normalized_delta times (input - mean).");

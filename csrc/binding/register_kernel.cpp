@@ -45,9 +45,13 @@ py::object define_result_type(py::module_& module, const runtime::KernelCall& ca
     return type;
 }
 
+/// Nothing for an op that is no function on arrays.
 template <std::size_t index>
 void define_kernel(py::module_& module) {
     const runtime::KernelCall& call = runtime::kernel_calls()[index];
+    if (call.name.empty()) {
+        return;
+    }
     if (call.outputs.size() > 1) {
         result_types[index] = define_result_type(module, call).release().ptr();
     }

@@ -33,12 +33,6 @@ void register_op(py::module_& module) {
     py::module_ op_module = module.def_submodule("op", "The op classes.");
     py::class_<op::BatchNormNode, Node, std::shared_ptr<op::BatchNormNode>>(
         op_module, "BatchNormNode", "What the batch-normalization ops have in common.")
-        .def_property(
-            "epsilon", &op::BatchNormNode::epsilon,
-            [](op::BatchNormNode& self, const py::object& epsilon) {
-                self.set_epsilon(epsilon_from_python(epsilon));
-            },
-            "Setting it to what is not finite or < 0 raises NodeValidationFailure (C1).")
         .def_property_readonly("channel_axis", &op::BatchNormNode::channel_axis,
                                "As it was given to the constructor.")
         .attr("__module__") = "normgraph.op";

@@ -20,7 +20,7 @@ def test_a_good_build_passes(tmp_path: Path) -> None:
     assert result.stderr == ""
     *_, summary = result.stdout.splitlines()
     assert "FAILED" not in result.stdout
-    assert "55 checks" in summary
+    assert "59 checks" in summary
 
 
 def test_without_ml_dtypes_the_bf16_checks_are_skipped_with_the_reason(tmp_path: Path) -> None:

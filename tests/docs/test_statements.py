@@ -12,16 +12,19 @@ import normgraph as ng
 from normgraph import cli
 from normgraph.verification import MISTAKES
 from normgraph.verification.calls import PARAMETER_NAMES, QUANTITY_OF
-from tests.op.signatures import ALL
+from tests.op.signatures import ALL, STAGES
 
 from .pages import DOCS, PAGES, REPOSITORY, name_of, tables
 from .rounded_statistics import table_rows
 
 #: stem -> class
-OPS = {signature.function.__name__: signature.name for signature in ALL}
+FUNCTIONS = {signature.function.__name__: signature.name for signature in ALL}
+OPS = {signature.stem: signature.name for signature in (*ALL, *STAGES)}
 #: Ops that are options of another op's kernel.
 KERNEL_OPTIONS = set(OPS) - {"batch_norm_training", "batch_norm_inference"}
 OPS_WITH_KERNEL = [stem for stem in OPS if stem not in KERNEL_OPTIONS]
+#: Stems of ops that are the names of kernels, too: of those that reduce a part of a batch.
+KERNELS_OF_PARTS = {"batch_norm_statistics", "batch_norm_backprop_sums"}
 EVERY_OP = pytest.mark.parametrize("stem", OPS)
 
 ROOTS = "csrc|python|tests|benchmarks|docs|cmake"
@@ -68,6 +71,10 @@ def test_an_op_has_every_place_of_adding_an_op(stem: str) -> None:
         assert (REPOSITORY / path.replace("<stem>", stem)).exists(), path
     for path in shared:
         assert names_op(stem, path), path
+    of_function = names(section(page("adding_an_op.md"), "Places of its function"))
+    assert of_function
+    for path in of_function if stem in FUNCTIONS else ():
+        assert names_op(stem, path), path
 
 
 def names_op(stem: str, path: str) -> bool:
@@ -83,7 +90,7 @@ def test_an_op_has_a_kernel_or_is_an_option_of_one(stem: str) -> None:
     shared = [path for path in listed if "<stem>" not in path]
     files = [(REPOSITORY / path.replace("<stem>", stem)).exists() for path in own]
     is_kernel = stem not in KERNEL_OPTIONS
-    assert files == [is_kernel] * len(own)
+    assert files == [is_kernel or stem in KERNELS_OF_PARTS] * len(own)
     if is_kernel:
         assert all(names_op(stem, path) for path in shared)
     else:
@@ -102,7 +109,8 @@ def source_files() -> Iterator[Path]:
 
 
 def test_adding_an_op_lists_every_file_that_names_all_ops() -> None:
-    listed = set(paths_on("adding_an_op.md"))
+    paths = paths_on("adding_an_op.md")
+    listed = {path.replace("<stem>", stem) for path in paths for stem in OPS}
     for file in source_files():
         path = file.relative_to(REPOSITORY).as_posix()
         if all(names_op(stem, path) for stem in OPS_WITH_KERNEL):
@@ -146,7 +154,9 @@ def test_op_page_names_inputs_attributes_and_outputs(stem: str) -> None:
     assert inputs == [value.name for value in node.inputs]
     assert names(section(text, "Attributes")) == list(getattr(ng.op, OPS[stem]).attribute_kinds)
     assert names(section(text, "Outputs")) == [value.name for value in node.outputs]
-    assert node.attributes == {"epsilon": 1e-5, "channel_axis": 1}
+    defaults = {"epsilon": 1e-5, "channel_axis": 1}
+    kinds = getattr(ng.op, OPS[stem]).attribute_kinds
+    assert node.attributes == {name: defaults[name] for name in defaults if name in kinds}
 
 
 def labels(text: str) -> list[str]:
@@ -176,7 +186,7 @@ def test_a_label_means_the_same_on_all_pages() -> None:
             whole = index[row[0]]
             if "`statistics_type`" in text:
                 text, _, of_statistics = text.partition("; ")
-                assert of_statistics == "`statistics_type` is `input`'s type or the next wider one"
+                assert of_statistics == "`statistics_type` is `input`'s type or any wider one"
                 whole = whole.partition(";")[0]
             assert text == whole
 

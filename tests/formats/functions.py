@@ -48,6 +48,10 @@ FAMILY = {
     "BatchNormTrainingAddRelu": 2,
     "BatchNormInferenceRelu": 4,
     "BatchNormInferenceAddRelu": 4,
+    "BatchNormStatistics": 0,
+    "BatchNormTrainingApply": 4,
+    "BatchNormBackpropSums": 1,
+    "BatchNormTrainingBackpropApply": 3,
 }
 
 
@@ -125,12 +129,15 @@ def nodes(
             data,
             *vectors[: FAMILY[name]],
             *([data] if "Backprop" in name or "Add" in name else []),
+            *([ng.op.Convert(vectors[0], "f64")] * 2 if "BackpropApply" in name else []),
         ]
         types = st.sampled_from([None, *REAL_TYPES])
-        attributes = {"statistics_type": types, "upper_bound": BOUNDS}
+        counts = st.none() | st.integers(0, 2**63 - 1)
+        attributes = {"statistics_type": types, "upper_bound": BOUNDS, "count": counts}
+        epsilon = [draw(EPSILONS)] if "epsilon" in getattr(ng.op, name).attribute_kinds else []
         optional = getattr(ng.op, name).optional_attributes
         drawn = {attribute: draw(attributes[attribute]) for attribute in optional}
-        return construct(name, *inputs, draw(EPSILONS), **drawn)
+        return construct(name, *inputs, *epsilon, **drawn)
     except ng.NodeValidationFailure:
         return None
 

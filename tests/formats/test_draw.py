@@ -57,12 +57,18 @@ INPUTS = {
     "BatchNormTrainingAddReluBackprop": 7,
     "BatchNormInferenceRelu": 5,
     "BatchNormInferenceAddRelu": 6,
+    "BatchNormStatistics": 1,
+    "BatchNormTrainingApply": 5,
+    "BatchNormBackpropSums": 3,
+    "BatchNormTrainingBackpropApply": 7,
 }
 
 
 def parameter(name: str, element_type: str) -> ng.Parameter:
     if name == "mask":
         return ng.Parameter("u8", None, name=name)
+    if name in ("beta_delta", "gmul_delta"):
+        return ng.Parameter("f64", [3], name=name)
     is_data = name in ("input", "residual") or name.endswith("_delta")
     return ng.Parameter(element_type, [None, 3] if is_data else [3], name=name)
 

@@ -83,7 +83,7 @@ def test_conversions(exporter: Exporter, element_type: str, to: str) -> None:
 
 @pytest.mark.parametrize(("shape", "axis"), LAYOUTS)
 @pytest.mark.parametrize(("data_type", "channel_type"), TYPE_PAIRS)
-@pytest.mark.parametrize("op", family.OPS)
+@pytest.mark.parametrize("op", [*family.OPS, *family.STAGE_OPS])
 def test_the_family_as_stages(
     exporter: Exporter,
     op: str,

@@ -214,6 +214,11 @@ class CanonicalChannel:
     def differences(self, mean: np.float64) -> Array:
         return np.asarray(self._terms - self.term_type(mean))
 
+    def about(self, mean: np.float64, products: np.float64, values: np.float64) -> np.float64:
+        """Σδ·(x − mean) from the sum about what the term type has of the mean, and Σδ."""
+        rest = mean - np.float64(self.term_type(mean))
+        return products - rest * values if rest != 0 and np.isfinite(rest) else products
+
     def _moments_of_block(self, block: Block) -> Moments:
         """About the median of the block's first, middle and last element; an infinite one is 0."""
         elements = np.concatenate([self._terms[step] for step in block])
@@ -475,6 +480,7 @@ def _backprop(
             delta_sum, product_sum = one.sums(
                 delta.astype(one.term_type), one.differences(channel_mean)
             )
+            product_sum = one.about(channel_mean, product_sum, delta_sum)
             scaled_sum = product_sum * inverse
             beta_delta[channel] = stored(delta_sum, channel_type)
             gamma_delta[channel] = stored(scaled_sum, channel_type)

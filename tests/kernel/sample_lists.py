@@ -46,6 +46,8 @@ WIDE_STATISTICS_SAMPLES = [
         ("bf16", "bf16", "f32"),
         ("bf16", "f32", "bf16"),
         ("f16", "f16", "f32"),
+        ("f16", "f32", "f64"),
+        ("bf16", "bf16", "f64"),
     )
     if data_type in difficulty.data_types
     for shape, channel_axis in (((3, 4, 5, 3), 1), ((61, 3), -1))

@@ -10,6 +10,7 @@ import pytest
 import normgraph as ng
 
 DELTAS = ("normalized_delta", "activated_delta")
+SUMS = ("beta_delta", "gmul_delta")
 
 
 class Signature(NamedTuple):
@@ -22,9 +23,14 @@ class Signature(NamedTuple):
         return str(self.op.__name__)
 
     @property
+    def stem(self) -> str:
+        """The stem of BatchNormTraining is batch_norm_training."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", self.name).lower()
+
+    @property
     def function(self) -> Any:
-        """The op as a function on arrays: BatchNormTraining is batch_norm_training."""
-        return getattr(ng, re.sub(r"(?<!^)(?=[A-Z])", "_", self.name).lower())
+        """The op as a function on arrays, which the stages are not."""
+        return getattr(ng, self.stem)
 
     @property
     def data(self) -> list[str]:
@@ -33,8 +39,12 @@ class Signature(NamedTuple):
 
     @property
     def vectors(self) -> list[str]:
-        """The inputs of the shape (C)."""
-        return [name for name in self.inputs if name not in (*self.data, "mask")]
+        """The inputs of the shape (C), but for the sums, which are f64."""
+        return [name for name in self.inputs if name not in (*self.data, *SUMS, "mask")]
+
+    @property
+    def sums(self) -> list[str]:
+        return [name for name in self.inputs if name in SUMS]
 
     @property
     def delta(self) -> str:
@@ -94,6 +104,20 @@ ALL = (
     INFERENCE_ADD_RELU,
 )
 
+#: The stages of BatchNormTraining and its gradients, which are no functions on arrays.
+STATISTICS = Signature(ng.op.BatchNormStatistics, ("input",), TRAINING.outputs[1:])
+TRAINING_APPLY = Signature(ng.op.BatchNormTrainingApply, INFERENCE.inputs, INFERENCE.outputs)
+BACKPROP_SUMS = Signature(ng.op.BatchNormBackpropSums, ("input", "mean", "normalized_delta"), SUMS)
+BACKPROP_APPLY = Signature(
+    ng.op.BatchNormTrainingBackpropApply,
+    ("input", "gamma", "mean", "variance", "normalized_delta", *SUMS),
+    BACKPROP.outputs,
+)
+#: Those of them that have what the others have: a result for each element, and an epsilon.
+APPLICATIONS = (TRAINING_APPLY, BACKPROP_APPLY)
+REDUCTIONS = (STATISTICS, BACKPROP_SUMS)
+STAGES = (*REDUCTIONS, *APPLICATIONS)
+
 
 #: The inputs of the primitive ops, and the attributes of all.
 UNARY = dict.fromkeys(("Negate", "SquareRoot", "Relu", "Sum", "Mean", "Convert"), ("value",))
@@ -101,7 +125,7 @@ BINARY = dict.fromkeys(
     ("Add", "Subtract", "Multiply", "Divide", "MatrixMultiply"), ("left", "right")
 )
 INPUTS: dict[str, tuple[str, ...]] = {
-    **{signature.name: signature.inputs for signature in ALL},
+    **{signature.name: signature.inputs for signature in (*ALL, *STAGES)},
     **UNARY,
     **BINARY,
     "ReluBackprop": ("value", "delta"),
@@ -112,7 +136,11 @@ INPUTS: dict[str, tuple[str, ...]] = {
 }
 ATTRIBUTES: dict[str, dict[str, str]] = {
     **{name: {} for name in INPUTS},
-    **{signature.name: {"epsilon": "number", "channel_axis": "integer"} for signature in ALL},
+    **{
+        signature.name: {"epsilon": "number", "channel_axis": "integer"}
+        for signature in (*ALL, *APPLICATIONS)
+    },
+    **{signature.name: {"channel_axis": "integer"} for signature in REDUCTIONS},
     **{
         signature.name: {
             "epsilon": "number",
@@ -136,9 +164,10 @@ ATTRIBUTES: dict[str, dict[str, str]] = {
 
 for bounded in (RELU, ADD_RELU, INFERENCE_RELU, INFERENCE_ADD_RELU):
     ATTRIBUTES[bounded.name]["upper_bound"] = "number"
+ATTRIBUTES[BACKPROP_APPLY.name]["count"] = "integer"
 
 #: The attributes that a node need not have.
-OPTIONAL_ATTRIBUTES = ("statistics_type", "upper_bound")
+OPTIONAL_ATTRIBUTES = ("statistics_type", "upper_bound", "count")
 
 
 def parametrize(*signatures: Signature) -> pytest.MarkDecorator:
@@ -146,15 +175,16 @@ def parametrize(*signatures: Signature) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("signature", signatures, ids=lambda signature: signature.name)
 
 
-EVERY_OP = parametrize(*ALL)
+EVERY_OP = parametrize(*ALL, *APPLICATIONS)
 EVERY_BACKPROP = parametrize(BACKPROP, INFERENCE_BACKPROP, RELU_BACKPROP, ADD_RELU_BACKPROP)
 EVERY_STATISTICS = parametrize(TRAINING, RELU, ADD_RELU)
 EVERY_RELU = parametrize(RELU, ADD_RELU, INFERENCE_RELU, INFERENCE_ADD_RELU)
+EVERY_REDUCTION = parametrize(*REDUCTIONS)
 EVERY_VECTOR = pytest.mark.parametrize(
     ("signature", "vector"),
     [
         pytest.param(signature, vector, id=f"{signature.name}-{vector}")
-        for signature in ALL
+        for signature in (*ALL, *APPLICATIONS)
         for vector in signature.vectors
     ],
 )
@@ -163,7 +193,8 @@ EVERY_VECTOR = pytest.mark.parametrize(
 class Inputs:
     """Types and shapes of an op's inputs: one for all data, one for all vectors, and changes.
 
-    `delta` stands for whatever the gradient is called. Of a mask nothing is known but its type.
+    `delta` stands for whatever the gradient is called. Of a mask nothing is known but its type, of
+    sums that they are f64.
     """
 
     def __init__(
@@ -178,6 +209,7 @@ class Inputs:
             name: (types[0], shapes[0]) if name in signature.data else (types[1], shapes[1])
             for name in signature.inputs
         }
+        self.pairs |= dict.fromkeys(signature.sums, ("f64", None))
         if "mask" in self.pairs:
             self.pairs["mask"] = ("u8", None)
         if "delta" in changes:

@@ -11,8 +11,11 @@ import normgraph as ng
 
 from .signatures import (
     ADD_RELU,
+    BACKPROP_APPLY,
+    BACKPROP_SUMS,
     EVERY_BACKPROP,
     EVERY_OP,
+    EVERY_REDUCTION,
     EVERY_RELU,
     EVERY_STATISTICS,
     EVERY_VECTOR,
@@ -133,7 +136,12 @@ AFFINE_TYPES = {
     "f32": ["f32"],
     "f64": ["f64"],
 }
-STATISTICS_TYPES = {**AFFINE_TYPES, "f32": ["f32", "f64"]}
+STATISTICS_TYPES = {
+    "f16": ["f16", "f32", "f64"],
+    "bf16": ["bf16", "f32", "f64"],
+    "f32": ["f32", "f64"],
+    "f64": ["f64"],
+}
 GROUPS = {"gamma": AFFINE_TYPES, "mean": STATISTICS_TYPES}
 
 
@@ -157,7 +165,7 @@ def test_c4_a_group_has_a_type_that_goes_with_input(
     if of_vector in allowed:
         assert inputs.inferred()
         return
-    or_wider = f", or {allowed[1]}" if len(allowed) > 1 else ""
+    or_wider = f", or {' or '.join(allowed[1:])}" if len(allowed) > 1 else ""
     expected = (
         f"the element type of {' and '.join(group)}: expected {of_input}, as input has{or_wider}, "
         f"got {of_vector}"
@@ -171,6 +179,9 @@ def test_c4_a_group_shares_one_type(signature: Signature, vector: str, of_input:
     # Each of both types may stand beside f16 data, or beside unknown data.
     group = group_of(signature, vector)
     inputs = Inputs(signature, (of_input, "f16"), **{vector: ("f32", [64])})
+    if len(group) == 1:
+        assert inputs.inferred()
+        return
     listed = ", ".join(f"{name}={'f32' if name == vector else 'f16'}" for name in group)
     expected = f"the element types of {' and '.join(group)}: expected one for both, got {listed}"
     assert inputs.violations() == {"C4": expected}
@@ -201,7 +212,7 @@ def test_c4_holds_for_each_pair_of_groups(
 @EVERY_BACKPROP
 @pytest.mark.parametrize(
     ("of_affine", "of_statistics"),
-    [("f16", "f64"), ("bf16", "f16"), ("f64", "f32"), ("f64", "bf16")],
+    [("f16", "bf16"), ("bf16", "f16"), ("f64", "f32"), ("f64", "bf16")],
 )
 def test_c4_some_type_of_data_goes_with_all_vectors(
     signature: Signature, of_affine: str, of_statistics: str
@@ -228,10 +239,10 @@ def test_c4_vectors_are_real_beside_unknown_data(signature: Signature, of_vector
 
 
 def test_c4_lists_different_wrong_types() -> None:
-    inputs = Inputs(INFERENCE, ("bf16", "f32"), gamma=("f64", [64]), variance=("i8", [64]))
+    inputs = Inputs(INFERENCE, ("f64", "f64"), gamma=("f32", [64]), variance=("i8", [64]))
     expected = (
-        "the element type of gamma and variance: expected bf16, as input has, or f32, "
-        "got gamma=f64, variance=i8"
+        "the element type of gamma and variance: expected f64, as input has, "
+        "got gamma=f32, variance=i8"
     )
     assert inputs.violations() == {"C4": expected}
 
@@ -272,7 +283,7 @@ def test_c4_statistics_type_goes_with_input(
             ng.element, statistics_type
         )
         return
-    or_wider = f", or {allowed[1]}" if len(allowed) > 1 else ""
+    or_wider = f", or {' or '.join(allowed[1:])}" if len(allowed) > 1 else ""
     expected = (
         f"statistics_type: expected {of_input}, as input has{or_wider}, got {statistics_type}"
     )
@@ -463,10 +474,12 @@ def test_c9_a_vector_has_as_many_elements_as_input_has_channels(
 @EVERY_OP
 @EVERY_SHAPE
 def test_c9_vectors_agree_with_each_other(signature: Signature, shape: Any) -> None:
-    inputs = Inputs(signature, shapes=(shape, [None]), gamma=("f32", [5]), beta=("f32", [(6, 9)]))
+    other = signature.vectors[1]
+    changes = {"gamma": ("f32", [5]), other: ("f32", [(6, 9)])}
+    inputs = Inputs(signature, shapes=(shape, [None]), **changes)
     (text,) = inputs.violations().values()
     assert text.startswith("the number of channels differs: ")
-    assert text.endswith("gamma has 5, beta has 6..9")
+    assert text.endswith(f"gamma has 5, {other} has 6..9")
 
 
 @EVERY_BACKPROP
@@ -658,6 +671,122 @@ def test_c13_without_a_bound(signature: Signature) -> None:
     assert "upper_bound" not in node.attributes
     with_bound = Inputs(signature).node(upper_bound=6)
     assert with_bound.attributes["upper_bound"] == 6.0
+
+
+# ---- C14, C15: sums that are given, and of how many elements they are ---------------------------
+
+
+@pytest.mark.parametrize("of_sum", [*REAL_TYPES, "i32"])
+def test_c14_sums_are_f64(of_sum: str) -> None:
+    for name in BACKPROP_APPLY.sums:
+        inputs = Inputs(BACKPROP_APPLY, **{name: (of_sum, [64])})
+        if of_sum == "f64":
+            assert inputs.inferred()["beta_delta"] == "f32{64}"
+            continue
+        expected = f"the element type of {name}: expected f64, got {of_sum}"
+        assert inputs.violations() == {"C14": expected}
+    inputs = Inputs(BACKPROP_APPLY, beta_delta=("f32", [64]), gmul_delta=("f16", [64]))
+    expected = (
+        "the element type of beta_delta and gmul_delta: expected f64, "
+        "got beta_delta=f32, gmul_delta=f16"
+    )
+    assert inputs.violations() == {"C14": expected}
+
+
+def test_c8_and_c9_of_sums() -> None:
+    inputs = Inputs(BACKPROP_APPLY, beta_delta=("f64", [64, 1]), gmul_delta=("f64", [3]))
+    violations = inputs.violations()
+    assert violations["C8"].endswith("but beta_delta has rank 2 ({64,1})")
+    assert violations["C9"].endswith("gamma, mean and variance have 64, gmul_delta has 3")
+    known = Inputs(BACKPROP_APPLY, shapes=(None, None), gmul_delta=("f64", [5]))
+    assert known.inferred()["gamma_delta"] == "f32{5}"
+
+
+@pytest.mark.parametrize(
+    ("shape", "channel_axis", "fewest"),
+    [
+        ([2, 64, 7, 7], 1, 98),
+        ([2, 64, 7, 7], -3, 98),
+        ([64, 5], 0, 5),
+        ([None, 64, 7], 1, 0),
+        ([(3, 8), 64, (2, None)], 1, 6),
+        ([0, 64, 7], 1, 0),
+        ([2**40, 64, 2**40, 0], 1, 0),
+        (None, 1, 0),
+    ],
+)
+def test_c15_count_is_at_least_that_of_input(shape: Any, channel_axis: int, fewest: int) -> None:
+    inputs = Inputs(BACKPROP_APPLY, shapes=(shape, [64]))
+    for count in (fewest, fewest + 1, 2**63 - 1):
+        node = inputs.node(channel_axis=channel_axis, count=count)
+        assert node.count == node.attributes["count"] == count
+    for count in (fewest - 1, -1, -(2**63)):
+        expected = (
+            "count: expected at least the number of elements per channel of input, the shape "
+            f"{ng.PartialShape(shape)} with channel_axis {channel_axis}, got {count}"
+        )
+        violations = inputs.violations(channel_axis=channel_axis, count=count)
+        assert violations == {"C15": expected}
+
+
+def test_c15_of_more_elements_than_64_bits_count() -> None:
+    inputs = Inputs(BACKPROP_APPLY, shapes=([2**40, 64, 2**40], [64]))
+    assert set(inputs.violations(count=2**63 - 1)) == {"C15"}
+
+
+def test_c15_without_a_count() -> None:
+    node = Inputs(BACKPROP_APPLY).node(count=None)
+    assert node.count is None
+    assert "count" not in node.attributes
+
+
+@pytest.mark.parametrize("count", [1.0, True, "8", [8]])
+def test_count_is_an_integer(count: Any) -> None:
+    with pytest.raises(TypeError, match=r"^count: expected an integer or None, got"):
+        Inputs(BACKPROP_APPLY).node(count=count)
+
+
+def test_c15_needs_c6_c7_and_c9() -> None:
+    inputs = Inputs(BACKPROP_APPLY, shapes=([2, 64, 7], [64]))
+    assert set(inputs.violations(count=3)) == {"C15"}
+    assert set(inputs.violations(count=3, channel_axis=3)) == {"C6"}
+    inputs = Inputs(BACKPROP_APPLY, shapes=([2, 64, 7], [64]), delta=("f32", [2, 64, 8]))
+    assert set(inputs.violations(count=3)) == {"C7"}
+    inputs = Inputs(BACKPROP_APPLY, shapes=([2, 64, 7], [32]))
+    assert set(inputs.violations(count=3)) == {"C9"}
+
+
+# ---- the ops without an epsilon -----------------------------------------------------------------
+
+
+@EVERY_REDUCTION
+@pytest.mark.parametrize("data_type", REAL_TYPES)
+def test_reductions_put_out_f64(signature: Signature, data_type: str) -> None:
+    first, second = signature.outputs
+    inputs = Inputs(signature, (data_type, data_type))
+    assert inputs.inferred() == {first: "f64{64}", second: "f64{64}"}
+    assert inputs.inferred(channel_axis=-3) == {first: "f64{64}", second: "f64{64}"}
+    unknown = Inputs(signature, ("dynamic", "dynamic"), (None, None))
+    assert unknown.inferred() == {first: "f64{?}", second: "f64{?}"}
+    assert inputs.node().attributes == {"channel_axis": 1}
+    assert not hasattr(inputs.node(), "epsilon")
+
+
+@EVERY_REDUCTION
+def test_c2_c5_c6_and_c10_of_reductions(signature: Signature) -> None:
+    assert set(Inputs(signature, ("i32", "f32")).violations()) == {"C2"}
+    assert set(Inputs(signature, shapes=([64], [64])).violations()) == {"C5"}
+    assert set(Inputs(signature).violations(channel_axis=4)) == {"C6"}
+    assert set(Inputs(signature, shapes=([2, 0], [None])).violations()) == {"C10"}
+
+
+def test_the_other_constraints_of_the_sums_of_a_backward_pass() -> None:
+    inputs = Inputs(BACKPROP_SUMS, mean=("f16", [64, 1]), delta=("f64", [2, 64]))
+    assert set(inputs.violations()) == {"C3", "C7", "C8"}
+    assert set(Inputs(BACKPROP_SUMS, mean=("f16", [3])).violations()) == {"C4", "C9"}
+    assert Inputs(BACKPROP_SUMS, ("bf16", "f64")).inferred()
+    known = Inputs(BACKPROP_SUMS, shapes=(None, None), delta=("f32", [None, 5]))
+    assert known.inferred()["gmul_delta"] == "f64{5}"
 
 
 # ---- all at once --------------------------------------------------------------------------------

@@ -53,9 +53,11 @@ def test_one_of_gamma_and_beta_gives_all_their_type(signature: Signature, of_bet
     ("of_beta", "of_variance", "of_data"),
     [
         ("dynamic", "f16", "f16"),  # narrower than any other data's
-        ("dynamic", "f64", "dynamic"),  # beside f32 or f64 data
-        ("f32", "f64", "f32"),
+        ("dynamic", "f64", "dynamic"),  # beside any data
+        ("f32", "f64", "dynamic"),
         ("f32", "f32", "dynamic"),
+        ("f16", "f64", "f16"),
+        ("bf16", "f32", "bf16"),
         ("f64", "f64", "f64"),
     ],
 )

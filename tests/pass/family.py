@@ -12,12 +12,16 @@ import normgraph as ng
 from ..kernel import definition
 from ..kernel.arguments import arguments_of as inputs_of
 from ..kernel.definition import Bounded
-from ..kernel.real_types import Array
+from ..kernel.real_types import REAL_TYPES, Array
 from ..kernel.samples import Sample
-from ..op.signatures import ALL
+from ..op.signatures import ALL, REDUCTIONS, STAGES
 
-SIGNATURES = {signature.name: signature for signature in ALL}
-OPS = tuple(SIGNATURES)
+SIGNATURES = {signature.name: signature for signature in (*ALL, *STAGES)}
+F64 = REAL_TYPES["f64"]
+#: The ops that are functions on arrays, and those that are not.
+OPS = tuple(signature.name for signature in ALL)
+STAGE_OPS = tuple(signature.name for signature in STAGES)
+WITHOUT_EPSILON = tuple(signature.name for signature in REDUCTIONS)
 
 
 class Case(NamedTuple):
@@ -30,10 +34,12 @@ class Case(NamedTuple):
 
     @property
     def attributes(self) -> dict[str, Any]:
-        return {"epsilon": self.sample.epsilon, "channel_axis": self.sample.channel_axis}
+        return attributes_of(self.op, self.sample)
 
     def fused(self) -> list[Array]:
         """The results of the op's own kernel."""
+        if self.op in STAGE_OPS:
+            return self.run(self.function)
         options = self.attributes
         if "mean" in SIGNATURES[self.op].outputs:
             options |= {"statistics_type": self.sample.statistics.name}
@@ -45,14 +51,19 @@ class Case(NamedTuple):
         return list(ng.compile(function, backend=backend)(*self.arguments.values()))
 
 
+def attributes_of(op: str, sample: Sample) -> dict[str, Any]:
+    epsilon = {} if op in WITHOUT_EPSILON else {"epsilon": sample.epsilon}
+    return {**epsilon, "channel_axis": sample.channel_axis}
+
+
 def make_case(op: str, sample: Sample, is_dynamic: bool = False) -> Case:
     arguments = arguments_of(op, sample)
     parameters = {
         name: ng.Parameter(array.dtype, _shape(array, is_dynamic), name=name)
         for name, array in arguments.items()
     }
-    attributes: dict[str, Any] = {"epsilon": sample.epsilon, "channel_axis": sample.channel_axis}
-    if sample.statistics_type and "mean" in SIGNATURES[op].outputs:
+    attributes = attributes_of(op, sample)
+    if sample.statistics_type and "mean" in SIGNATURES[op].outputs and op in OPS:
         attributes["statistics_type"] = sample.statistics_type
     node = getattr(ng.op, op)(*parameters.values(), **attributes)
     function = ng.Function(node.outputs, list(parameters.values()))
@@ -67,7 +78,7 @@ def _shape(array: Array, is_dynamic: bool) -> Any:
 
 
 def arguments_of(op: str, sample: Sample) -> dict[str, Array]:
-    if op == "BatchNormInference":
+    if op in ("BatchNormInference", "BatchNormTrainingApply"):
         return sample.inference()._asdict()
     return inputs_of(sample, SIGNATURES[op].inputs)
 
@@ -82,7 +93,32 @@ def expected(case: Case) -> list[Bounded]:
         )
     if case.op == "BatchNormInference":
         return [definition.inference(**arguments, **attributes)]
+    if case.op in STAGE_OPS:
+        return expected_of_stage(case.op, arguments, attributes)
     if case.op == "BatchNormTrainingBackprop":
         return list(definition.training_backprop(**arguments, **attributes).values())
     assert case.op == "BatchNormInferenceBackprop"
     return list(definition.inference_backprop(**arguments, **attributes).values())
+
+
+def expected_of_stage(
+    op: str, arguments: dict[str, Array], attributes: dict[str, Any]
+) -> list[Bounded]:
+    """The same of a stage: its outputs are f64, or those of the whole op."""
+    if op == "BatchNormStatistics":
+        whole = definition.training(
+            **arguments, gamma=None, beta=None, epsilon=1e-5, **attributes, statistics_type=F64
+        )
+        return [whole["mean"], whole["variance"]]
+    if op == "BatchNormTrainingApply":
+        return [definition.inference(**arguments, **attributes)]
+    if op == "BatchNormBackpropSums":
+        one = np.ones(len(arguments["mean"]))
+        # With an inverse deviation of 1 the gradient of gamma is the sum of products.
+        whole = definition.training_backprop(
+            **arguments, gamma=one, beta=None, variance=0 * one, epsilon=1.0, **attributes
+        )
+        return [whole["beta_delta"], whole["gamma_delta"]]
+    sums = ("beta_delta", "gmul_delta")
+    given = {name: array for name, array in arguments.items() if name not in sums}
+    return list(definition.training_backprop(**given, beta=None, **attributes).values())

@@ -12,7 +12,7 @@ import normgraph as ng
 
 from ..kernel.real_types import Array
 from ..kernel.samples import Sample
-from .family import OPS, make_case
+from .family import OPS, STAGE_OPS, make_case
 
 
 def random_deltas(results: Sequence[Array], seed: int) -> list[Array]:
@@ -59,13 +59,13 @@ def smooth_case(op: str) -> tuple[ng.Function, list[Array]]:
     return case.function, list(arguments.values())
 
 
-@pytest.mark.parametrize("op", OPS[:4])
+@pytest.mark.parametrize("op", [*OPS[:4], *STAGE_OPS])
 def test_every_gradient_of_an_op_is_its_derivative(op: str) -> None:
     """Gradients include those that arrive at mean and variance."""
     check_by_differences(*smooth_case(op))
 
 
-@pytest.mark.parametrize("op", OPS[:4])
+@pytest.mark.parametrize("op", [*OPS[:4], *STAGE_OPS])
 def test_gradients_of_gradients_are_derivatives(op: str) -> None:
     function, arguments = smooth_case(op)
     first = ng.gradients(function)

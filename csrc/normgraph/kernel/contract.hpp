@@ -18,8 +18,7 @@ struct Problem {
     ElementType data_type;                ///< of all tensors
     ElementType affine_type;      ///< of gamma, beta, gamma_delta, beta_delta: data_type, or f32
                                   ///< with 16-bit data
-    ElementType statistics_type;  ///< of mean and variance: data_type, or the next wider one: f32
-                                  ///< with 16-bit data, f64 with f32 data
+    ElementType statistics_type;  ///< of mean and variance: data_type, or any wider one
     double epsilon;               ///< finite, >= 0
 };
 
@@ -69,6 +68,15 @@ inline ChannelRange all_channels(const Problem& problem) {
     return {0, problem.shape[static_cast<std::size_t>(problem.channel_axis)]};
 }
 
+/// The statistics of a batch of which a tensor is a part, in place of its own. Null addresses mean
+/// "absent".
+struct ConstBatchStatistics {
+    ConstChannelVector mean{}, variance{};
+    ElementType type = ElementType::f64;  ///< of both
+
+    bool are_given() const { return mean.address != nullptr; }
+};
+
 /// Outputs must not overlap each other or any input, with one exception: the tensor output may be
 /// exactly an input tensor (same address, same strides).
 
@@ -89,8 +97,8 @@ struct BatchNormTrainingArguments {
     ReluMask mask{};
     double upper_bound = no_upper_bound;  ///< of the ReLU; finite and > 0 in the data's type
     ConstTensor residual{};               ///< BatchNormTrainingAddRelu
-    /// [2][channel]: mean and variance of a batch of which input is a part, in place of its own.
-    const double* statistics = nullptr;
+    /// BatchNormTrainingApply; without `normalized`, BatchNormStatistics, there are none.
+    ConstBatchStatistics statistics{};
 };
 
 /// normalized = gamma · (input − mean) / √(variance + epsilon) + beta, mean and variance as given.
@@ -110,11 +118,14 @@ struct BatchNormInferenceArguments {
 /// through them, or given.
 enum class Statistics : std::uint8_t { of_batch, given };
 
-/// The sums of a batch of which the tensors are a part, in place of their own. A null address means
+/// The sums of a batch of which the tensors are a part, in place of their own. Null addresses mean
 /// "absent".
 struct ConstBackpropSums {
-    const double* values = nullptr;  ///< [2][channel]: Σ normalized_delta·(1, input − mean)
-    double count = 0.0;              ///< elements of a channel of that batch, n
+    ConstChannelVector beta_delta{};  ///< of f64: Σ normalized_delta
+    ConstChannelVector gmul_delta{};  ///< of f64: Σ normalized_delta·(input − mean)
+    double count = 0.0;               ///< elements of a channel of that batch, n
+
+    bool are_given() const { return beta_delta.address != nullptr; }
 };
 
 /// With n elements per channel, inv = 1/√(variance + epsilon), x̂ = (input − mean)·inv:
@@ -125,6 +136,9 @@ struct ConstBackpropSums {
 ///
 /// With a mask, normalized_delta is +0 where the mask's bit is 0, whatever is stored there. Only
 /// with the statistics of the batch may there be one.
+///
+/// BatchNormBackpropSums is made of this as well: an absent variance is 0, so that with an epsilon
+/// of 1 inv is 1, and gamma_delta, in f64, Σ normalized_delta·(input − mean).
 struct BatchNormBackpropArguments {
     Problem problem;
     Statistics statistics;
@@ -136,7 +150,7 @@ struct BatchNormBackpropArguments {
     /// An input: BatchNormTrainingReluBackprop, and BatchNormTrainingAddReluBackprop, whose
     /// residual_delta is ReluMaskSelect's result.
     ConstReluMask mask{};
-    ConstBackpropSums sums{};
+    ConstBackpropSums sums{};  ///< BatchNormTrainingBackpropApply
 };
 
 /// The node of each leaf of each channel (see summation_order.hpp), for a batch that is a part of a
@@ -152,7 +166,8 @@ struct BatchNormStatisticsArguments {
 };
 
 /// The same of the backward pass: a node is Σ normalized_delta and Σ normalized_delta·(input −
-/// mean). With a mask, normalized_delta is +0 where the mask's bit is 0.
+/// mean), the mean as the terms of the sum have it (see products_about). With a mask,
+/// normalized_delta is +0 where the mask's bit is 0.
 struct BatchNormBackpropSumsArguments {
     Problem problem;  ///< affine_type and epsilon are not read
     ConstTensor input;

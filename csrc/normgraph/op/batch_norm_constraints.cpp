@@ -29,12 +29,13 @@ using Result = std::optional<Violation>;
 
 /// The inputs of one op by their part: input and a gradient or residual of its shape, the channel
 /// vectors, and the mask (one at most). The vectors again by the type that they share: gamma and
-/// beta, and the statistics, to which an attribute that names their type belongs.
+/// beta, the statistics, to which an attribute that names their type belongs, and the sums.
 struct Inputs {
     NamedTensors data;
     NamedTensors vectors;
     NamedTensors affine;
     NamedTensors statistics;
+    NamedTensors sums;
     NamedTensors masks;
 };
 
@@ -57,6 +58,9 @@ NamedTensors& part_of(Role role, Inputs& inputs) {
 }
 
 NamedTensors& type_group_of(Role role, Inputs& inputs) {
+    if (is_sum(role)) {
+        return inputs.sums;
+    }
     return is_statistic(role) ? inputs.statistics : inputs.affine;
 }
 
@@ -174,20 +178,31 @@ NamedTensors with_known_type(const NamedTensors& tensors) {
     return with_known_type(tensors, [](element::Type) { return true; });
 }
 
-/// The type besides the data's own that vectors may have; dynamic for none.
-using WiderType = element::Type (*)(element::Type data);
+/// Whether vectors may have a type beside the data's.
+using Fits = bool (*)(element::Type vector, element::Type data);
 
-element::Type wider_affine_type(element::Type data) {
-    return data.is_sixteen_bit_real() ? element::f32 : element::dynamic;
+bool fits_as_affine(element::Type vector, element::Type data) {
+    return vector == data || (vector == element::f32 && data.is_sixteen_bit_real());
 }
-element::Type wider_statistics_type(element::Type data) {
-    return data == element::f32 ? element::f64 : wider_affine_type(data);
+bool fits_as_statistics(element::Type vector, element::Type data) {
+    return vector == data || (vector.is_real() && vector.size() > data.size());
 }
 
-bool fit(const NamedTensors& vectors, element::Type data, WiderType wider) {
-    return with_known_type(vectors,
-                           [&](element::Type type) { return type != data && type != wider(data); })
-        .empty();
+NamedTensors misfits(const NamedTensors& vectors, element::Type data, Fits fits) {
+    return with_known_type(vectors, [&](element::Type type) { return !fits(type, data); });
+}
+
+/// "f16, as input has, or f32 or f64"
+std::string fitting_types(const NamedTensor& data, Fits fits) {
+    const element::Type type = data.type->element_type;
+    std::vector<std::string> wider;
+    for (const element::Type other : {element::f32, element::f64}) {
+        if (other != type && fits(other, type)) {
+            wider.push_back(text_of(other.name()));
+        }
+    }
+    return text_of(type.name()) + ", as " + text_of(data.name) + " has" +
+           (wider.empty() ? "" : ", or " + join_as_sentence(wider, "or"));
 }
 
 /// Vectors of a type that they may not have, and the ones that they may have.
@@ -198,25 +213,20 @@ struct WrongTypes {
 
 /// Those of a group that shares a type, beside data of this type: real ones are all that may be
 /// where it is null.
-WrongTypes find_wrong_types(const NamedTensors& vectors, const NamedTensor* data, WiderType wider) {
+WrongTypes find_wrong_types(const NamedTensors& vectors, const NamedTensor* data, Fits fits) {
     if (data == nullptr) {
         return {with_known_type(vectors, [](element::Type type) { return !type.is_real(); }),
                 "f16, bf16, f32 or f64"};
     }
-    const element::Type type = data->type->element_type;
-    const element::Type also = wider(type);
-    return {with_known_type(vectors,
-                            [&](element::Type found) { return found != type && found != also; }),
-            text_of(type.name()) + ", as " + text_of(data->name) + " has" +
-                (also.is_static() ? ", or " + text_of(also.name()) : "")};
+    return {misfits(vectors, data->type->element_type, fits), fitting_types(*data, fits)};
 }
 
 // C4, first part: the type of each channel vector is real, and where the data's is known and is
 // valid, it is that, or one that is wider.
 bool check_vector_types(const Inputs& inputs, bool data_type_is_valid, Report& report) {
     const NamedTensor* const data = data_type_is_valid ? first_with_type(inputs.data) : nullptr;
-    WrongTypes affine = find_wrong_types(inputs.affine, data, wider_affine_type);
-    WrongTypes statistics = find_wrong_types(inputs.statistics, data, wider_statistics_type);
+    WrongTypes affine = find_wrong_types(inputs.affine, data, fits_as_affine);
+    WrongTypes statistics = find_wrong_types(inputs.statistics, data, fits_as_statistics);
     if (affine.expected == statistics.expected) {
         std::ranges::copy(statistics.vectors, std::back_inserter(affine.vectors));
         statistics.vectors.clear();
@@ -248,8 +258,8 @@ std::vector<element::Type> possible_data_types(const Inputs& inputs) {
     std::vector<element::Type> possible;
     std::ranges::copy_if(std::array{element::f16, element::bf16, element::f32, element::f64},
                          std::back_inserter(possible), [&](element::Type data) {
-                             return fit(inputs.affine, data, wider_affine_type) &&
-                                    fit(inputs.statistics, data, wider_statistics_type);
+                             return misfits(inputs.affine, data, fits_as_affine).empty() &&
+                                    misfits(inputs.statistics, data, fits_as_statistics).empty();
                          });
     return possible;
 }
@@ -487,6 +497,50 @@ Result check_upper_bound(std::optional<double> upper_bound, element::Type data) 
     return std::nullopt;
 }
 
+// ---- the sums of a backward pass --------------------------------------------------------------
+
+// C14: beta_delta and gmul_delta have the element type f64.
+Result check_sum_types(const NamedTensors& sums) {
+    const NamedTensors wrong =
+        with_known_type(sums, [](element::Type type) { return type != element::f64; });
+    if (wrong.empty()) {
+        return std::nullopt;
+    }
+    return Violation{"C14", "the element type of " + names_of(wrong) + ": expected f64, got " +
+                                describe_types(wrong)};
+}
+
+/// Whether a channel has more elements than this, which is not negative.
+bool has_more_elements(const PartialShape& data, std::int64_t channel_axis, std::int64_t count) {
+    if (!data.has_static_rank()) {
+        return false;
+    }
+    const std::size_t channels = resolve_axis(channel_axis, data.size()).value();
+    std::int64_t fewest = 1;
+    bool is_beyond = count < 1;
+    for (std::size_t axis = 0; axis < data.size(); ++axis) {
+        const std::int64_t length = axis == channels ? 1 : data[axis].min_length();
+        if (length == 0) {
+            return false;
+        }
+        is_beyond = is_beyond || fewest > count / length;
+        fewest = is_beyond ? fewest : fewest * length;
+    }
+    return is_beyond;
+}
+
+// C15: count is at least the number of elements per channel of input.
+Result check_count(std::optional<std::int64_t> count, const NamedTensor& input,
+                   const PartialShape& data, std::int64_t channel_axis) {
+    if (!count || (*count >= 0 && !has_more_elements(data, channel_axis, *count))) {
+        return std::nullopt;
+    }
+    return Violation{"C15", "count: expected at least the number of elements per channel of " +
+                                text_of(input.name) + ", the shape " + data.to_string() +
+                                " with channel_axis " + std::to_string(channel_axis) + ", got " +
+                                std::to_string(*count)};
+}
+
 // ---- what follows for the outputs ---------------------------------------------------------------
 
 /// Types of vectors may leave several for the data: f32 ones say little.
@@ -556,12 +610,12 @@ std::optional<Shapes> check_shapes(const Inputs& inputs, std::int64_t channel_ax
 
 }  // namespace
 
-std::vector<std::string_view> constraints_of(SignatureView signature, bool has_epsilon,
-                                             bool has_upper_bound) {
+std::vector<std::string_view> constraints_of(SignatureView signature, AttributesOfOp attributes) {
     const bool has_several_data = std::ranges::count_if(signature.inputs, is_data, &Port::role) > 1;
     const bool has_vectors = std::ranges::any_of(signature.inputs, is_channel_vector, &Port::role);
     const bool has_mask = has(signature.inputs, Role::mask);
-    const std::pair<std::string_view, bool> of_family[] = {{"C1", has_epsilon},
+    const bool has_sums = std::ranges::any_of(signature.inputs, is_sum, &Port::role);
+    const std::pair<std::string_view, bool> of_family[] = {{"C1", attributes.has_epsilon},
                                                            {"C2", true},
                                                            {"C3", has_several_data},
                                                            {"C4", has_vectors},
@@ -573,7 +627,9 @@ std::vector<std::string_view> constraints_of(SignatureView signature, bool has_e
                                                            {"C10", true},
                                                            {"C11", has_mask},
                                                            {"C12", has_mask},
-                                                           {"C13", has_upper_bound}};
+                                                           {"C13", attributes.has_upper_bound},
+                                                           {"C14", has_sums},
+                                                           {"C15", attributes.has_count}};
     std::vector<std::string_view> labels;
     for (const auto& [label, applies] : of_family) {
         if (applies) {
@@ -584,8 +640,7 @@ std::vector<std::string_view> constraints_of(SignatureView signature, bool has_e
 }
 
 bool vector_type_fits(Role role, element::Type vector, element::Type data) {
-    return vector == data ||
-           vector == (is_statistic(role) ? wider_statistics_type : wider_affine_type)(data);
+    return (is_statistic(role) ? fits_as_statistics : fits_as_affine)(vector, data);
 }
 
 // C1: epsilon is finite and >= 0.
@@ -599,7 +654,7 @@ Result check_epsilon(double epsilon) {
 std::vector<TensorType> infer_batch_norm(std::string_view type_name, SignatureView signature,
                                          const std::vector<TensorType>& inputs,
                                          const BatchNormAttributes& attributes) {
-    const auto& [epsilon, channel_axis, statistics_type, upper_bound] = attributes;
+    const auto& [epsilon, channel_axis, statistics_type, upper_bound, count] = attributes;
     Inputs parts = sort_into_parts(type_name, signature.inputs, inputs);
     const TensorType of_statistics{statistics_type.value_or(element::dynamic),
                                    PartialShape::dynamic(1)};
@@ -619,6 +674,10 @@ std::vector<TensorType> infer_batch_norm(std::string_view type_name, SignatureVi
             check_mask_shape(parts.masks, shapes->data, channel_axis, shapes->channels));  // C12
     }
     report.holds(check_upper_bound(upper_bound, infer_data_type(parts)));  // C13
+    report.holds(check_sum_types(parts.sums));                             // C14
+    if (shapes) {
+        report.holds(check_count(count, parts.data.front(), shapes->data, channel_axis));  // C15
+    }
     report.throw_if_violated(type_name);
 
     const auto& [data, channels] = shapes.value();
@@ -627,6 +686,8 @@ std::vector<TensorType> infer_batch_norm(std::string_view type_name, SignatureVi
     for (const Port& output : signature.outputs) {
         if (output.role == Role::mask) {
             outputs.push_back({element::u8, relu_mask_shape(data, channel_axis, channels)});
+        } else if (is_sum(output.role)) {
+            outputs.push_back({element::f64, PartialShape{channels}});
         } else if (is_channel_vector(output.role)) {
             const bool is_of_given_type = is_statistic(output.role) && statistics_type;
             outputs.push_back({is_of_given_type ? *statistics_type : infer_affine_type(parts),

@@ -11,17 +11,19 @@
 
 namespace normgraph::op {
 
-/// The constraints C1 to C13 (see constraints.hpp). An op has those that speak of what it has: see
+/// The constraints C1 to C15 (see constraints.hpp). An op has those that speak of what it has: see
 /// `constraints_of`.
 ///
 /// The data inputs are input and the gradient, or the residual, the channel vectors all others but
 /// mask. A constraint that speaks of what is not known yet holds; one whose premise is violated is
 /// not checked: C4's relation to input needs C2 and C3; C6 needs C5; C9 on the data inputs needs
-/// C6; C10 needs C9; C12 needs C6, C7 and C9.
+/// C6; C10 needs C9; C12 and C15 need C6, C7 and C9.
 
-/// The labels of the constraints of an op with this signature.
-std::vector<std::string_view> constraints_of(SignatureView signature, bool has_epsilon,
-                                             bool has_upper_bound);
+/// The labels of the constraints of an op with this signature and these attributes.
+struct AttributesOfOp {
+    bool has_epsilon, has_upper_bound, has_count;
+};
+std::vector<std::string_view> constraints_of(SignatureView signature, AttributesOfOp attributes);
 
 /// C4 on one vector: whether one with this role and type goes with data of this type.
 bool vector_type_fits(Role role, element::Type vector, element::Type data);
@@ -35,6 +37,7 @@ struct BatchNormAttributes {
     std::int64_t channel_axis;
     std::optional<element::Type> statistics_type = std::nullopt;  ///< or that of gamma and beta
     std::optional<double> upper_bound = std::nullopt;             ///< or none
+    std::optional<std::int64_t> count = std::nullopt;             ///< or that of the input
 };
 
 /// Checks every constraint and merges what the inputs know of each other: element types in both

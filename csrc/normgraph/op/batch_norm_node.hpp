@@ -30,12 +30,17 @@ inline constexpr std::string_view vector_like_input =
     "(C), of input's element type, or f32 where input is f16 or bf16";
 inline constexpr std::string_view vector_like_gamma = "(C), the element type of gamma and beta";
 inline constexpr std::string_view given_statistics =
-    "(C), both of input's element type or of the next wider one: f32 where input is f16 or bf16, "
-    "f64 where it is f32";
+    "(C), both of input's element type or of any wider one";
 inline constexpr std::string_view statistics_of_forward_op =
-    "(C), both of input's element type or of the next wider one: the statistics that the forward "
-    "op normalized with, used as given";
+    "(C), both of input's element type or of any wider one: the statistics that the forward op "
+    "normalized with, used as given";
+inline constexpr std::string_view statistics_of_whole_batch =
+    "(C), both of input's element type or of any wider one: BatchNormStatistics's outputs, or what "
+    "those of all parts of the batch come to";
 inline constexpr std::string_view statistics_of_batch = "(C), of statistics_type";
+inline constexpr std::string_view unrounded = "(C), of f64, not rounded";
+inline constexpr std::string_view sum_of_whole_batch =
+    "(C), of f64: BatchNormBackpropSums's outputs, those of all parts of the batch added";
 
 inline constexpr Port input{"input", Role::input, "(., C, ...), of f16, bf16, f32 or f64"};
 inline constexpr Port gamma{"gamma", Role::gamma, vector_like_input};
@@ -63,18 +68,17 @@ inline constexpr Port input_delta{"input_delta", Role::result, like_input};
 inline constexpr Port gamma_delta{"gamma_delta", Role::gamma_delta, vector_like_gamma};
 inline constexpr Port beta_delta{"beta_delta", Role::beta_delta, vector_like_gamma};
 
+inline constexpr Port given_sum_of_deltas{"beta_delta", Role::sum_of_deltas, sum_of_whole_batch};
+inline constexpr Port given_sum_of_products{"gmul_delta", Role::sum_of_products,
+                                            sum_of_whole_batch};
+
 }  // namespace ports
 
-/// The base class of the family's ops, with their attributes epsilon and channel_axis.
+/// The base class of the family's ops, with their attribute channel_axis.
 class BatchNormNode : public Node {
 public:
     static constexpr std::tuple attributes{
-        Attribute<double>{"epsilon", "finite number >= 0", default_epsilon},
         Attribute<std::int64_t>{"channel_axis", channel_axis_sentence, default_channel_axis}};
-
-    double epsilon() const noexcept { return epsilon_; }
-    /// Throws NodeValidationFailure (C1) and keeps the old value unless epsilon is finite and >= 0.
-    void set_epsilon(double epsilon);
 
     /// As it was given: a negative one counts from the last axis, -1 being the last.
     std::int64_t channel_axis() const noexcept { return channel_axis_; }
@@ -85,25 +89,88 @@ public:
     const Output& source(Role role) const { return input_values()[index_of(ports().inputs, role)]; }
 
 protected:
-    BatchNormNode(std::vector<Output> inputs, double epsilon, std::int64_t channel_axis,
-                  std::string friendly_name);
+    BatchNormNode(std::vector<Output> inputs, std::int64_t channel_axis, std::string friendly_name)
+        : Node{std::move(inputs), std::move(friendly_name)}, channel_axis_{channel_axis} {}
 
-    std::tuple<double, std::int64_t> attribute_values() const { return {epsilon_, channel_axis_}; }
+    std::tuple<std::int64_t> attribute_values() const { return {channel_axis_}; }
+    static BatchNormAttributes batch_norm_attributes_of(std::int64_t channel_axis) {
+        return {.epsilon = default_epsilon, .channel_axis = channel_axis};
+    }
 
 private:
-    double epsilon_;
     std::int64_t channel_axis_;
 };
 
-/// The base class of the ops that put out the statistics of the batch: the type of these.
-class StatisticsNode : public BatchNormNode {
+/// The base class of the ops that divide by a standard deviation: what is added to the variance.
+class EpsilonNode : public BatchNormNode {
 public:
     static constexpr std::tuple attributes = std::tuple_cat(
-        BatchNormNode::attributes,
+        std::tuple{Attribute<double>{"epsilon", "finite number >= 0", default_epsilon}},
+        BatchNormNode::attributes);
+
+    double epsilon() const noexcept { return epsilon_; }
+    /// Throws NodeValidationFailure (C1) and keeps the old value unless epsilon is finite and >= 0.
+    void set_epsilon(double epsilon);
+
+protected:
+    EpsilonNode(std::vector<Output> inputs, double epsilon, std::int64_t channel_axis,
+                std::string friendly_name)
+        : BatchNormNode{std::move(inputs), channel_axis, std::move(friendly_name)},
+          epsilon_{epsilon} {}
+
+    std::tuple<double, std::int64_t> attribute_values() const { return {epsilon_, channel_axis()}; }
+    static BatchNormAttributes batch_norm_attributes_of(
+        double epsilon, std::int64_t channel_axis,
+        std::optional<element::Type> statistics_type = std::nullopt) {
+        return {
+            .epsilon = epsilon, .channel_axis = channel_axis, .statistics_type = statistics_type};
+    }
+
+private:
+    double epsilon_;
+};
+
+/// The base class of BatchNormTrainingBackpropApply: of how many elements the sums are.
+class CountNode : public EpsilonNode {
+public:
+    static constexpr std::tuple attributes = std::tuple_cat(
+        EpsilonNode::attributes,
+        std::tuple{Attribute<std::optional<std::int64_t>>{
+            "count",
+            "how many elements per channel the whole batch has, of which input is a part; None "
+            "means input's own"}});
+
+    /// nullopt stands for the number that the input has.
+    std::optional<std::int64_t> count() const noexcept { return count_; }
+
+protected:
+    CountNode(std::vector<Output> inputs, double epsilon, std::int64_t channel_axis,
+              std::optional<std::int64_t> count, std::string friendly_name)
+        : EpsilonNode{std::move(inputs), epsilon, channel_axis, std::move(friendly_name)},
+          count_{count} {}
+
+    auto attribute_values() const {
+        return std::tuple_cat(EpsilonNode::attribute_values(), std::tuple{count_});
+    }
+    static BatchNormAttributes batch_norm_attributes_of(
+        double epsilon, std::int64_t channel_axis,
+        std::optional<std::int64_t> count = std::nullopt) {
+        return {.epsilon = epsilon, .channel_axis = channel_axis, .count = count};
+    }
+
+private:
+    std::optional<std::int64_t> count_;
+};
+
+/// The base class of the ops that put out the statistics of the batch: the type of these.
+class StatisticsNode : public EpsilonNode {
+public:
+    static constexpr std::tuple attributes = std::tuple_cat(
+        EpsilonNode::attributes,
         std::tuple{Attribute<std::optional<element::Type>>{
             "statistics_type",
-            "element type of mean and variance: input's, or the next wider one, f32 where input is "
-            "f16 or bf16, f64 where it is f32; None means the type of gamma and beta"}});
+            "element type of mean and variance: input's, or any wider one; None means the type of "
+            "gamma and beta"}});
 
     /// nullopt stands for the type of gamma and beta.
     std::optional<element::Type> statistics_type() const noexcept { return statistics_type_; }
@@ -111,11 +178,11 @@ public:
 protected:
     StatisticsNode(std::vector<Output> inputs, double epsilon, std::int64_t channel_axis,
                    std::optional<element::Type> statistics_type, std::string friendly_name)
-        : BatchNormNode{std::move(inputs), epsilon, channel_axis, std::move(friendly_name)},
+        : EpsilonNode{std::move(inputs), epsilon, channel_axis, std::move(friendly_name)},
           statistics_type_{statistics_type} {}
 
     auto attribute_values() const {
-        return std::tuple_cat(BatchNormNode::attribute_values(), std::tuple{statistics_type_});
+        return std::tuple_cat(EpsilonNode::attribute_values(), std::tuple{statistics_type_});
     }
 
 private:
@@ -148,6 +215,20 @@ protected:
     auto attribute_values() const {
         return std::tuple_cat(Base::attribute_values(), std::tuple{upper_bound_});
     }
+    static BatchNormAttributes batch_norm_attributes_of(
+        double epsilon, std::int64_t channel_axis,
+        std::optional<element::Type> statistics_type = std::nullopt,
+        std::optional<double> upper_bound = std::nullopt)
+        requires std::derived_from<Base, StatisticsNode>
+    {
+        return {epsilon, channel_axis, statistics_type, upper_bound};
+    }
+    static BatchNormAttributes batch_norm_attributes_of(
+        double epsilon, std::int64_t channel_axis, std::optional<double> upper_bound = std::nullopt)
+        requires(!std::derived_from<Base, StatisticsNode>)
+    {
+        return {.epsilon = epsilon, .channel_axis = channel_axis, .upper_bound = upper_bound};
+    }
 
 private:
     std::optional<double> upper_bound_;
@@ -156,7 +237,7 @@ private:
 /// Normalizes with the statistics of the batch, which it puts out, and applies ReLU.
 using ReluNode = ActivatingNode<StatisticsNode>;
 /// Normalizes with given statistics, and applies ReLU.
-using InferenceReluNode = ActivatingNode<BatchNormNode>;
+using InferenceReluNode = ActivatingNode<EpsilonNode>;
 
 /// The type of each constructor argument that is an input, whatever its index.
 template <std::size_t>
@@ -167,22 +248,41 @@ class BatchNormOpWith;
 
 /// An op of the family. Besides what OpNode asks for, Derived has
 ///
-///     function_name   what the op is called as a function on arrays
+///     function_name   what the op is called as a function on arrays; not with the ops of a stage,
+///                     which are none
 ///     documentation   a summary in one line, an empty line, and the formula, as Python shows them
 ///     decompose and make_adjoints
 template <typename Derived, typename Base, std::size_t... index>
 class BatchNormOpWith<Derived, Base, std::index_sequence<index...>> : public OpNode<Derived, Base> {
     static constexpr bool has_statistics_type = std::derived_from<Base, StatisticsNode>;
     static constexpr bool has_upper_bound = requires(const Base& node) { node.upper_bound(); };
+    static constexpr bool has_count = std::derived_from<Base, CountNode>;
+    static constexpr bool has_epsilon = std::derived_from<Base, EpsilonNode>;
 
 public:
     /// Input and gradient are (., C, ...) with C at channel_axis, channel vectors are (C), a mask
     /// is what BatchNormTrainingRelu puts out. Throws NodeValidationFailure. An empty friendly name
     /// stands for a generated one.
+    explicit BatchNormOpWith(InputArgument<index>... inputs,
+                             std::int64_t channel_axis = default_channel_axis,
+                             std::string friendly_name = {})
+        requires(!has_epsilon)
+        : OpNode<Derived, Base>{{inputs...}, channel_axis, std::move(friendly_name)} {
+        this->validate_and_infer_types();
+    }
+    explicit BatchNormOpWith(InputArgument<index>... inputs, double epsilon,
+                             std::int64_t channel_axis = default_channel_axis,
+                             std::optional<std::int64_t> count = std::nullopt,
+                             std::string friendly_name = {})
+        requires has_count
+        : OpNode<Derived, Base>{
+              {inputs...}, epsilon, channel_axis, count, std::move(friendly_name)} {
+        this->validate_and_infer_types();
+    }
     explicit BatchNormOpWith(InputArgument<index>... inputs, double epsilon,
                              std::int64_t channel_axis = default_channel_axis,
                              std::string friendly_name = {})
-        requires(!has_statistics_type && !has_upper_bound)
+        requires(has_epsilon && !has_statistics_type && !has_upper_bound && !has_count)
         : OpNode<Derived, Base>{{inputs...}, epsilon, channel_axis, std::move(friendly_name)} {
         this->validate_and_infer_types();
     }
@@ -215,20 +315,20 @@ public:
         this->validate_and_infer_types();
     }
 
-    /// The types of the outputs for inputs of these types, in the order of the signature. `rest`:
-    /// the attributes after the first two. Throws NodeValidationFailure, std::invalid_argument for
-    /// a wrong number of inputs.
-    template <typename... Rest>
-    static std::vector<TensorType> infer(const std::vector<TensorType>& inputs, double epsilon,
-                                         std::int64_t channel_axis, const Rest&... rest) {
+    /// The types of the outputs for inputs of these types and these attributes, in the order of the
+    /// signature. Throws NodeValidationFailure, std::invalid_argument for a wrong number of inputs.
+    template <typename... Values>
+    static std::vector<TensorType> infer(const std::vector<TensorType>& inputs,
+                                         const Values&... attributes) {
         return infer_batch_norm(Derived::class_name, Derived::signature, inputs,
-                                attributes_of(epsilon, channel_axis, rest...));
+                                Base::batch_norm_attributes_of(attributes...));
     }
 
     SignatureView ports() const noexcept final { return Derived::signature; }
     BatchNormAttributes batch_norm_attributes() const noexcept final {
-        return std::apply([](const auto&... values) { return attributes_of(values...); },
-                          this->attribute_values());
+        return std::apply(
+            [](const auto&... values) { return Base::batch_norm_attributes_of(values...); },
+            this->attribute_values());
     }
 
     /// The same op on the same inputs, with mean and variance of this type. Throws what the
@@ -245,26 +345,9 @@ public:
             },
             values);
     }
-
-private:
-    static BatchNormAttributes attributes_of(
-        double epsilon, std::int64_t channel_axis,
-        std::optional<element::Type> statistics_type = std::nullopt,
-        std::optional<double> upper_bound = std::nullopt) noexcept
-        requires(has_statistics_type || !has_upper_bound)
-    {
-        return {epsilon, channel_axis, statistics_type, upper_bound};
-    }
-    static BatchNormAttributes attributes_of(
-        double epsilon, std::int64_t channel_axis,
-        std::optional<double> upper_bound = std::nullopt) noexcept
-        requires(!has_statistics_type && has_upper_bound)
-    {
-        return {epsilon, channel_axis, std::nullopt, upper_bound};
-    }
 };
 
-template <typename Derived, std::size_t input_count, typename Base = BatchNormNode>
+template <typename Derived, std::size_t input_count, typename Base = EpsilonNode>
 using BatchNormOp = BatchNormOpWith<Derived, Base, std::make_index_sequence<input_count>>;
 
 /// What mean and variance are to a backward pass: computed from the batch, so that gradients flow

@@ -44,6 +44,24 @@ element::Type shared_type_of(BatchNormNode& node, std::initializer_list<Role> ro
     return otherwise;
 }
 
+/// The data's, from whichever tensor knows it: an output that is one knows what all inputs do.
+element::Type data_type_of(BatchNormNode& node) {
+    const auto& [inputs, outputs] = node.ports();
+    if (is_data(outputs[0].role)) {
+        return node.output_type(0).element_type;
+    }
+    const element::Type of_input = node.source(Role::input).element_type();
+    return of_input.is_dynamic() && has(inputs, Role::delta)
+               ? node.source(Role::delta).element_type()
+               : of_input;
+}
+
+/// Dynamic for an op without gamma and beta.
+element::Type known_affine_type(const Node& node, SignatureView ports, element::Type type) {
+    return has(ports.inputs, Role::gamma) ? known_type(node, "gamma and beta", type)
+                                          : element::dynamic;
+}
+
 /// Beside 16-bit data gamma and beta may be f32, beside others they are as these.
 element::Type affine_type_of(BatchNormNode& node, element::Type data) {
     const bool is_data_type = data.size() >= element::f32.size();
@@ -75,8 +93,8 @@ std::optional<Output> sum_of(const std::optional<Output>& left,
 BatchNormStages::BatchNormStages(BatchNormNode& node, element::Type compute_type)
     : node_{node},
       axes_{node.channel_axis()},
-      data_type_{known_type(node, "data", node.output_type(0).element_type)},
-      affine_type_{known_type(node, "gamma and beta", affine_type_of(node, data_type_))},
+      data_type_{known_type(node, "data", data_type_of(node))},
+      affine_type_{known_affine_type(node, node.ports(), affine_type_of(node, data_type_))},
       statistics_type_{statistics_type_of(node, data_type_)},
       compute_type_{compute_type.is_dynamic() ? wider_of(affine_type_, statistics_type_)
                                               : compute_type} {
@@ -91,6 +109,17 @@ Output BatchNormStages::for_each_element(const Output& vector) const {
     return broadcast(vector, node_.input_values()[0], axes_);
 }
 
+/// With a count the division is made in f64, as MeanBackprop's, and rounded once.
+Output BatchNormStages::share_of_mean(const Output& delta) const {
+    const std::optional<std::int64_t> count = node_.batch_norm_attributes().count;
+    if (!count) {
+        return mean_backprop(delta, node_.input_values()[0], axes_);
+    }
+    const Output total = convert(delta, element::f64);
+    const Output divisor = filled(static_cast<double>(*count), element::f64, total);
+    return for_each_element(in_compute_type(total / divisor));
+}
+
 Output BatchNormStages::in_statistics_type(const Output& value) const {
     return convert(value, known_type(node_, "mean and variance", statistics_type_));
 }
@@ -100,7 +129,8 @@ Output BatchNormStages::centered(const Output& mean) const {
 }
 
 Output BatchNormStages::inverse_root(const Output& variance) const {
-    const Output epsilon = named(filled(node_.epsilon(), compute_type_, variance), "epsilon");
+    const double number = node_.batch_norm_attributes().epsilon;
+    const Output epsilon = named(filled(number, compute_type_, variance), "epsilon");
     const Output one = filled(1, compute_type_, variance);
     return named(one / square_root(variance + epsilon), "invsqrt");
 }
@@ -110,8 +140,20 @@ Output BatchNormStages::normed(const Output& centered, const Output& variance) c
     return named(centered * for_each_element(gmul) + for_each_element(input(Role::beta)), "normed");
 }
 
-std::vector<Output> BatchNormStages::backprop(const Output& normed_delta,
-                                              Statistics statistics) const {
+BatchStages BatchNormStages::of_batch() const {
+    const Output mean = named(mean_per_channel(input(Role::input)), "mean");
+    const Output centered = this->centered(mean);
+    const Output square = named(centered * centered, "square");
+    return {mean, centered, named(mean_per_channel(square), "variance")};
+}
+
+BackpropSumStages BatchNormStages::sums(const Output& normed_delta, const Output& centered) const {
+    const Output beta_delta = named(sum_per_channel(normed_delta), "beta_delta");
+    return {beta_delta, named(sum_per_channel(normed_delta * centered), "gmul_delta")};
+}
+
+std::vector<Output> BatchNormStages::backprop(const Output& normed_delta, Statistics statistics,
+                                              const std::optional<BackpropSumStages>& given) const {
     const Output delta = in_compute_type(normed_delta);
     const Output gamma = input(Role::gamma);
     const Output variance = input(Role::variance);
@@ -119,12 +161,12 @@ std::vector<Output> BatchNormStages::backprop(const Output& normed_delta,
     const Output invsqrt = inverse_root(variance);
     const Output gmul = named(gamma * invsqrt, "gmul");
 
-    const Output beta_delta = named(sum_per_channel(delta), "beta_delta");
-    const Output gmul_delta = named(sum_per_channel(delta * centered), "gmul_delta");
+    const auto [beta_delta, gmul_delta] = given ? *given : sums(delta, centered);
     const Output gamma_delta = named(gmul_delta * invsqrt, "gamma_delta");
     Output input_delta = named(delta * for_each_element(gmul), "centered_delta");
     if (statistics == Statistics::of_batch) {
-        const Output mean_delta = named(-sum_per_channel(input_delta), "mean_delta");
+        const Output mean_delta =
+            named(given ? -(beta_delta * gmul) : -sum_per_channel(input_delta), "mean_delta");
         const Output invsqrt_delta = named(gmul_delta * gamma, "invsqrt_delta");
         const Output minus_half = filled(-0.5, compute_type_, variance);
         const Output variance_delta =
@@ -147,10 +189,7 @@ static Output with_residual(const BatchNormNode& node, const BatchNormStages& st
 
 TrainingStages training_stages(BatchNormNode& node, element::Type compute_type) {
     const BatchNormStages stages(node, compute_type);
-    const Output mean = named(stages.mean_per_channel(stages.input(Role::input)), "mean");
-    const Output centered = stages.centered(mean);
-    const Output square = named(centered * centered, "square");
-    const Output variance = named(stages.mean_per_channel(square), "variance");
+    const auto [mean, centered, variance] = stages.of_batch();
     const Output added = with_residual(node, stages, stages.normed(centered, variance));
     return {stages.in_data_type(added), stages.in_statistics_type(mean),
             stages.in_statistics_type(variance)};
@@ -172,7 +211,7 @@ Output inference_stages(BatchNormNode& node, element::Type compute_type) {
     return stages.in_data_type(with_residual(node, stages, normed));
 }
 
-Deltas inference_adjoints(BatchNormNode& node, const Output& normalized_delta) {
+Deltas inference_adjoints(EpsilonNode& node, const Output& normalized_delta) {
     const auto& inputs = node.input_values();
     const auto backprop = std::make_shared<BatchNormInferenceBackprop>(
         inputs[0], inputs[1], inputs[2], inputs[3], inputs[4], normalized_delta, node.epsilon(),

@@ -11,6 +11,16 @@
 
 namespace normgraph::op {
 
+/// What the stages below make of a batch before it is normalized.
+struct BatchStages {
+    Output mean, centered, variance;
+};
+
+/// The sums of the backward pass.
+struct BackpropSumStages {
+    Output beta_delta, gmul_delta;
+};
+
 /// The stages that the ops of the family are made of, as primitive nodes that are named after their
 /// symbols. Per channel, with sums over its n elements:
 ///
@@ -46,10 +56,8 @@ public:
     Output for_each_element(const Output& vector) const;
     Output sum_per_channel(const Output& value) const { return sum(value, axes_); }
     Output mean_per_channel(const Output& value) const { return mean(value, axes_); }
-    /// delta / n for each element.
-    Output share_of_mean(const Output& delta) const {
-        return mean_backprop(delta, node_.input_values()[0], axes_);
-    }
+    /// delta / n for each element, n being the node's count if it has one.
+    Output share_of_mean(const Output& delta) const;
 
     /// input − mean
     Output centered(const Output& mean) const;
@@ -58,9 +66,16 @@ public:
     /// centered · gmul + beta, in the type that is computed in.
     Output normed(const Output& centered, const Output& variance) const;
 
+    BatchStages of_batch() const;
+    /// Of values in the type that is computed in.
+    BackpropSumStages sums(const Output& normed_delta, const Output& centered) const;
+
     /// input_delta, gamma_delta and beta_delta, in the op's types. With statistics that
-    /// are given, input_delta is centered_delta.
-    std::vector<Output> backprop(const Output& normed_delta, Statistics statistics) const;
+    /// are given, input_delta is centered_delta. Sums that are given take the place of the node's
+    /// own; mean_delta is then −beta_delta · gmul.
+    std::vector<Output> backprop(
+        const Output& normed_delta, Statistics statistics,
+        const std::optional<BackpropSumStages>& given = std::nullopt) const;
 
 private:
     BatchNormNode& node_;
@@ -91,7 +106,7 @@ Output inference_stages(BatchNormNode& node, element::Type compute_type);
 /// The adjoints of the first five inputs of an inference op (input, gamma, beta, mean and
 /// variance), for the gradient of what it normalizes. Those of mean and variance are computed in
 /// f64.
-Deltas inference_adjoints(BatchNormNode& node, const Output& normalized_delta);
+Deltas inference_adjoints(EpsilonNode& node, const Output& normalized_delta);
 
 /// The output of an inference op with a ReLU.
 std::vector<Output> activated_inference_stages(InferenceReluNode& node, element::Type compute_type);

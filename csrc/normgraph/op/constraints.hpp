@@ -13,7 +13,7 @@ struct Constraint {
     std::string_view sentence;
 };
 
-/// C1 to C13 are those of the batch-normalization family (checked in batch_norm_constraints.cpp),
+/// C1 to C15 are those of the batch-normalization family (checked in batch_norm_constraints.cpp),
 /// P1 to P8 those of the primitive ops (primitive_constraints.cpp).
 inline constexpr std::array constraints{
     Constraint{"C1", "epsilon is finite and >= 0"},
@@ -21,8 +21,7 @@ inline constexpr std::array constraints{
     Constraint{"C3", "{delta} has {input}'s element type"},
     Constraint{"C4",
                "gamma and beta share one type: {input}'s, or f32 when it is f16 or bf16; mean and "
-               "variance share one: {input}'s or the next wider one, f32 when it is f16 or bf16, "
-               "f64 when it is f32"},
+               "variance share one: {input}'s or any wider one"},
     Constraint{"C5", "the rank of {input} is at least 2"},
     Constraint{"C6", "channel_axis lies within the rank, -rank to rank - 1"},
     Constraint{"C7", "the shapes of {delta} and {input} agree, without broadcasting"},
@@ -32,6 +31,8 @@ inline constexpr std::array constraints{
     Constraint{"C11", "mask has the element type u8"},
     Constraint{"C12", "the shape of mask is that of the packed bits of {input}"},
     Constraint{"C13", "upper_bound, rounded to {input}'s element type, is finite and > 0"},
+    Constraint{"C14", "beta_delta and gmul_delta have the element type f64"},
+    Constraint{"C15", "count is at least the number of elements per channel of {input}"},
     Constraint{"P1", "the element type is real: f16, bf16, f32 or f64"},
     Constraint{"P2", "the inputs have one element type"},
     Constraint{"P3", "the inputs have one shape, without broadcasting"},

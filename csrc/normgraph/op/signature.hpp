@@ -30,17 +30,23 @@ enum class Role : std::uint8_t {
     variance,
     gamma_delta,
     beta_delta,
-    mask,  ///< a packed bit for each element (see relu_mask.hpp)
+    sum_of_deltas,    ///< of the backward pass, not rounded: that of the gradient
+    sum_of_products,  ///< that of the gradient times (input − mean)
+    mask,             ///< a packed bit for each element (see relu_mask.hpp)
 };
 
 constexpr bool is_data(Role role) {
     return Role::input <= role && role <= Role::residual_delta;
 }
 constexpr bool is_channel_vector(Role role) {
-    return Role::gamma <= role && role <= Role::beta_delta;
+    return Role::gamma <= role && role <= Role::sum_of_products;
 }
 
-/// mean and variance share one type, and the other channel vectors another.
+/// The sums of a backward pass are f64. mean and variance share one type, and the other channel
+/// vectors another.
+constexpr bool is_sum(Role role) {
+    return role == Role::sum_of_deltas || role == Role::sum_of_products;
+}
 constexpr bool is_statistic(Role role) {
     return role == Role::mean || role == Role::variance;
 }

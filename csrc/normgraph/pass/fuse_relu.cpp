@@ -253,7 +253,7 @@ std::vector<Output> first_three(Node& backprop) {
 
 /// Whether the backward node differentiates an op that has these inputs and statistics.
 bool is_backprop_of(const op::BatchNormTrainingBackprop& backprop, std::span<const Output> inputs,
-                    const op::BatchNormNode& other) {
+                    const op::EpsilonNode& other) {
     return std::ranges::equal(std::span(backprop.input_values()).first(5), inputs) &&
            backprop.epsilon() == other.epsilon() && backprop.channel_axis() == other.channel_axis();
 }

@@ -87,8 +87,11 @@ Values reading_wide(Node& node, const WideStatistics& statistics) {
         return std::nullopt;
     }
     std::vector<Output> inputs = node.input_values();
-    for (const Role role : {Role::mean, Role::variance}) {
-        Output& input = inputs[op::index_of(of_family->ports().inputs, role)];
+    for (const op::Port& port : of_family->ports().inputs) {
+        if (!op::is_statistic(port.role)) {
+            continue;
+        }
+        Output& input = inputs[op::index_of(of_family->ports().inputs, port.role)];
         const auto wide = statistics.find(input);
         if (wide == statistics.end()) {
             return std::nullopt;

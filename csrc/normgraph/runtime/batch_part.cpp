@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "normgraph/indices/axis.hpp"
+#include "normgraph/kernel/center.hpp"
 #include "normgraph/kernel/layout.hpp"
 #include "normgraph/kernel/moments.hpp"
 #include "normgraph/op/batch_norm_constraints.hpp"
@@ -228,6 +229,17 @@ MeanAndVariance BatchPart::statistics() const {
         result.variance.push_back(moments.squares / count);
     }
     return result;
+}
+
+std::vector<double> BatchPart::sums() const {
+    std::vector<double> total = nodes_.total();
+    kernel::with_data_type(kernel_type(data_type_), [&]<typename Data>() {
+        for (std::size_t channel = 0; channel < center_.size(); ++channel) {
+            double& products = total[center_.size() + channel];
+            products = kernel::products_about<Data>(center_[channel], products, total[channel]);
+        }
+    });
+    return total;
 }
 
 BatchPart BatchPart::followed_by(const BatchPart& following) const {

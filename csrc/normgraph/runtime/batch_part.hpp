@@ -50,6 +50,10 @@ public:
     /// The biased statistics, not rounded; NaN of an empty part. Only of what has_statistics().
     MeanAndVariance statistics() const;
 
+    /// [2][channel]: Σ normalized_delta and Σ normalized_delta·(input − mean), not rounded. Only of
+    /// the sums of a backward pass.
+    std::vector<double> sums() const;
+
     /// This part and the one that follows. Throws std::invalid_argument, which says what differs,
     /// unless both are of one kind, as many channels, and about one center.
     BatchPart followed_by(const BatchPart& following) const;

@@ -12,6 +12,7 @@
 #include "normgraph/runtime/kernel_arguments.hpp"
 
 #include "normgraph/indices/axis.hpp"
+#include "normgraph/kernel/strided/extents.hpp"
 
 namespace normgraph::runtime {
 namespace {
@@ -133,6 +134,26 @@ public:
                 .epsilon = attributes.epsilon};
     }
 
+    /// The statistics that are given with the call, or else those among the inputs.
+    kernel::ConstBatchStatistics statistics(const GivenReduction& given,
+                                            const kernel::Problem& problem) const {
+        return has_input(op::Role::mean) ? kernel::ConstBatchStatistics{vector(op::Role::mean),
+                                                                        vector(op::Role::variance),
+                                                                        problem.statistics_type}
+                                         : given.statistics;
+    }
+    /// The sums that are given with the call, or else those among the inputs.
+    kernel::ConstBackpropSums sums(const GivenReduction& given, const kernel::Problem& problem,
+                                   std::optional<std::int64_t> count) const {
+        if (!has_input(op::Role::sum_of_deltas)) {
+            return given.sums;
+        }
+        const std::int64_t own_count =
+            kernel::extents_of(problem.shape, problem.channel_axis).elements_per_channel();
+        return {vector(op::Role::sum_of_deltas), vector(op::Role::sum_of_products),
+                static_cast<double>(count.value_or(own_count))};
+    }
+
     kernel::ConstTensor tensor(op::Role role) const { return const_tensor(input(role)); }
     kernel::ConstChannelVector vector(op::Role role) const {
         return const_channel_vector(input(role));
@@ -164,6 +185,7 @@ private:
         const std::size_t index = op::index_of(ports, role);
         return index < arrays.size() ? arrays[index] : absent;
     }
+    static constexpr bool has_input(op::Role role) { return op::has(Op::signature.inputs, role); }
     const OptionalArray& input(op::Role role) const {
         return find(inputs_, Op::signature.inputs, role);
     }
@@ -173,6 +195,16 @@ private:
 
     std::span<const OptionalArray> inputs_, outputs_;
 };
+
+/// Whether statistics that are among the inputs are those of the batch.
+template <typename Op>
+constexpr bool differentiates_statistics() {
+    if constexpr (requires { Op::statistics; }) {
+        return Op::statistics == op::Statistics::of_batch;
+    } else {
+        return false;
+    }
+}
 
 constexpr kernel::Statistics kernel_statistics(op::Statistics statistics) {
     return statistics == op::Statistics::of_batch ? kernel::Statistics::of_batch
@@ -186,8 +218,15 @@ double upper_bound_of(const op::BatchNormAttributes& attributes) {
     return attributes.upper_bound.value_or(kernel::no_upper_bound);
 }
 
-/// The op's kernel, on arrays: a gradient tells a backward pass, statistics among the inputs tell
-/// inference.
+/// With a variance that is absent, and so 0, the gradient of gamma is the sum of products.
+kernel::Problem problem_of_sums(kernel::Problem problem) {
+    problem.affine_type = kernel::ElementType::f64;
+    problem.epsilon = 1.0;
+    return problem;
+}
+
+/// The op's kernel, on arrays: a gradient tells a backward pass, statistics among the inputs that
+/// are not the batch's tell inference.
 template <typename Op>
 void run(std::span<const OptionalArray> inputs, std::span<const OptionalArray> outputs,
          const op::BatchNormAttributes& attributes, const GivenReduction& given,
@@ -211,7 +250,21 @@ void run(std::span<const OptionalArray> inputs, std::span<const OptionalArray> o
             return;
         }
     }
-    if constexpr (op::has(Op::signature.inputs, Role::delta)) {
+    if constexpr (op::has(Op::signature.outputs, Role::sum_of_products)) {
+        kernel::run(
+            kernel::BatchNormBackpropArguments{
+                .problem = problem_of_sums(problem),
+                .statistics = kernel::Statistics::of_batch,
+                .input = arrays.tensor(Role::input),
+                .gamma = {},
+                .mean = arrays.vector(Role::mean),
+                .variance = {},
+                .normalized_delta = arrays.tensor(Role::delta),
+                .input_delta = {},
+                .gamma_delta = arrays.vector_result(Role::sum_of_products),
+                .beta_delta = arrays.vector_result(Role::sum_of_deltas)},
+            num_threads, implementation);
+    } else if constexpr (op::has(Op::signature.inputs, Role::delta)) {
         kernel::run(
             kernel::BatchNormBackpropArguments{
                 .problem = problem,
@@ -225,9 +278,10 @@ void run(std::span<const OptionalArray> inputs, std::span<const OptionalArray> o
                 .gamma_delta = arrays.vector_result(Role::gamma_delta),
                 .beta_delta = arrays.vector_result(Role::beta_delta),
                 .mask = arrays.mask(),
-                .sums = given.sums},
+                .sums = arrays.sums(given, problem, attributes.count)},
             num_threads, implementation);
-    } else if constexpr (op::has(Op::signature.inputs, Role::mean)) {
+    } else if constexpr (op::has(Op::signature.inputs, Role::mean) &&
+                         !differentiates_statistics<Op>()) {
         kernel::run(kernel::BatchNormInferenceArguments{.problem = problem,
                                                         .input = arrays.tensor(Role::input),
                                                         .gamma = arrays.vector(Role::gamma),
@@ -252,7 +306,7 @@ void run(std::span<const OptionalArray> inputs, std::span<const OptionalArray> o
                                                .mask = arrays.mask_result(),
                                                .upper_bound = upper_bound_of(attributes),
                                                .residual = arrays.tensor(Role::residual),
-                                               .statistics = given.statistics},
+                                               .statistics = arrays.statistics(given, problem)},
             num_threads, implementation);
     }
 }
@@ -261,15 +315,6 @@ template <typename Op>
 std::vector<TensorType> infer(const std::vector<TensorType>& inputs,
                               const op::BatchNormAttributes& attributes) {
     return op::infer_batch_norm(Op::class_name, Op::signature, inputs, attributes);
-}
-
-template <typename Op>
-constexpr bool differentiates_statistics() {
-    if constexpr (requires { Op::statistics; }) {
-        return Op::statistics == op::Statistics::of_batch;
-    } else {
-        return false;
-    }
 }
 
 /// Statistics of 16-bit data are f32 where nothing else is asked for.
@@ -281,10 +326,19 @@ void choose_statistics_type(op::BatchNormAttributes& attributes, const KernelCal
     }
 }
 
+template <typename Op>
+constexpr std::string_view function_name() {
+    if constexpr (requires { Op::function_name; }) {
+        return Op::function_name;
+    } else {
+        return {};
+    }
+}
+
 template <typename... Ops>
 struct KernelCalls {
     static constexpr std::array calls{
-        KernelCall{.name = Ops::function_name,
+        KernelCall{.name = function_name<Ops>(),
                    .op_class = Ops::class_name,
                    .inputs = Ops::signature.inputs,
                    .outputs = Ops::signature.outputs,

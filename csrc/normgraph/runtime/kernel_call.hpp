@@ -22,15 +22,14 @@ using OptionalArray = std::optional<Array>;
 /// What stands in place of a reduction over the input, that of a batch of which it is a part: see
 /// BatchNormTrainingArguments::statistics and BatchNormBackpropArguments::sums.
 struct GivenReduction {
-    const double* statistics = nullptr;
+    kernel::ConstBatchStatistics statistics{};
     kernel::ConstBackpropSums sums{};
-
-    bool is_given() const { return statistics != nullptr || sums.values != nullptr; }
 };
 
 /// One op as a function on arrays; inputs and outputs are in the op's order.
 struct KernelCall {
-    std::string_view name;      ///< the op's stem, batch_norm_training_backprop
+    std::string_view name;      ///< the op's stem, batch_norm_training_backprop; empty for an op
+                                ///< that is no function on arrays, see BatchNormOp
     std::string_view op_class;  ///< its class, BatchNormTrainingBackprop
     std::span<const op::Port> inputs;
     std::span<const op::Port> outputs;

@@ -129,7 +129,7 @@ std::vector<std::size_t> BatchNormStep::writes() const {
 
 std::vector<Step::Overwrite> BatchNormStep::possible_overwrites() const {
     std::vector<Overwrite> overwrites;
-    if (results_[0]) {
+    if (results_[0] && op::is_data(call_.outputs[0].role)) {
         for (const std::size_t input : inputs_) {
             overwrites.push_back({*results_[0], input});
         }

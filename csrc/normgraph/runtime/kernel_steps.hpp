@@ -88,8 +88,8 @@ public:
              const kernel::Implementation& implementation) const override;
     std::vector<std::size_t> reads() const override { return inputs_; }
     std::vector<std::size_t> writes() const override;
-    /// The first output, which is that of the elements, may take the place of a tensor. What its
-    /// type is only the plan knows: all inputs are named.
+    /// The output that is a tensor, the first one, may take the place of a tensor. What its type is
+    /// only the plan knows: all inputs are named.
     std::vector<Overwrite> possible_overwrites() const override;
 
 private:

@@ -7,14 +7,18 @@ from .element import Type
 
 __all__ = [
     "Add",
+    "BatchNormBackpropSums",
     "BatchNormInference",
     "BatchNormInferenceAddRelu",
     "BatchNormInferenceBackprop",
     "BatchNormInferenceRelu",
+    "BatchNormStatistics",
     "BatchNormTraining",
     "BatchNormTrainingAddRelu",
     "BatchNormTrainingAddReluBackprop",
+    "BatchNormTrainingApply",
     "BatchNormTrainingBackprop",
+    "BatchNormTrainingBackpropApply",
     "BatchNormTrainingRelu",
     "BatchNormTrainingReluBackprop",
     "Broadcast",
@@ -35,10 +39,6 @@ __all__ = [
 ]
 
 class BatchNormNode(Node):
-    @property
-    def epsilon(self) -> float: ...
-    @epsilon.setter
-    def epsilon(self, epsilon: float) -> None: ...
     @property
     def channel_axis(self) -> int: ...
 
@@ -61,6 +61,28 @@ class Add(Node):
     ) -> tuple[tuple[Type, PartialShape], ...]: ...
 
 @final
+class BatchNormBackpropSums(BatchNormNode):
+    input_names: ClassVar[tuple[str, ...]]
+    output_names: ClassVar[tuple[str, ...]]
+    attribute_kinds: ClassVar[dict[str, str]]
+    optional_attributes: ClassVar[tuple[str, ...]]
+    def __init__(
+        self,
+        input: _Value,
+        mean: _Value,
+        normalized_delta: _Value,
+        channel_axis: int = 1,
+        name: str | None = None,
+    ) -> None: ...
+    @staticmethod
+    def infer(
+        input: tuple[_TypeLike, _ShapeLike],
+        mean: tuple[_TypeLike, _ShapeLike],
+        normalized_delta: tuple[_TypeLike, _ShapeLike],
+        channel_axis: int = 1,
+    ) -> tuple[tuple[Type, PartialShape], ...]: ...
+
+@final
 class BatchNormInference(BatchNormNode):
     input_names: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
@@ -77,6 +99,10 @@ class BatchNormInference(BatchNormNode):
         channel_axis: int = 1,
         name: str | None = None,
     ) -> None: ...
+    @property
+    def epsilon(self) -> float: ...
+    @epsilon.setter
+    def epsilon(self, epsilon: float) -> None: ...
     @staticmethod
     def infer(
         input: tuple[_TypeLike, _ShapeLike],
@@ -107,6 +133,10 @@ class BatchNormInferenceAddRelu(BatchNormNode):
         upper_bound: float | None = None,
         name: str | None = None,
     ) -> None: ...
+    @property
+    def epsilon(self) -> float: ...
+    @epsilon.setter
+    def epsilon(self, epsilon: float) -> None: ...
     @property
     def upper_bound(self) -> float | None: ...
     @staticmethod
@@ -140,6 +170,10 @@ class BatchNormInferenceBackprop(BatchNormNode):
         channel_axis: int = 1,
         name: str | None = None,
     ) -> None: ...
+    @property
+    def epsilon(self) -> float: ...
+    @epsilon.setter
+    def epsilon(self, epsilon: float) -> None: ...
     @staticmethod
     def infer(
         input: tuple[_TypeLike, _ShapeLike],
@@ -171,6 +205,10 @@ class BatchNormInferenceRelu(BatchNormNode):
         name: str | None = None,
     ) -> None: ...
     @property
+    def epsilon(self) -> float: ...
+    @epsilon.setter
+    def epsilon(self, epsilon: float) -> None: ...
+    @property
     def upper_bound(self) -> float | None: ...
     @staticmethod
     def infer(
@@ -182,6 +220,24 @@ class BatchNormInferenceRelu(BatchNormNode):
         epsilon: float = 1e-5,
         channel_axis: int = 1,
         upper_bound: float | None = None,
+    ) -> tuple[tuple[Type, PartialShape], ...]: ...
+
+@final
+class BatchNormStatistics(BatchNormNode):
+    input_names: ClassVar[tuple[str, ...]]
+    output_names: ClassVar[tuple[str, ...]]
+    attribute_kinds: ClassVar[dict[str, str]]
+    optional_attributes: ClassVar[tuple[str, ...]]
+    def __init__(
+        self,
+        input: _Value,
+        channel_axis: int = 1,
+        name: str | None = None,
+    ) -> None: ...
+    @staticmethod
+    def infer(
+        input: tuple[_TypeLike, _ShapeLike],
+        channel_axis: int = 1,
     ) -> tuple[tuple[Type, PartialShape], ...]: ...
 
 @final
@@ -200,6 +256,10 @@ class BatchNormTraining(BatchNormNode):
         statistics_type: _TypeLike | None = None,
         name: str | None = None,
     ) -> None: ...
+    @property
+    def epsilon(self) -> float: ...
+    @epsilon.setter
+    def epsilon(self, epsilon: float) -> None: ...
     @property
     def statistics_type(self) -> Type | None: ...
     @staticmethod
@@ -230,6 +290,10 @@ class BatchNormTrainingAddRelu(BatchNormNode):
         upper_bound: float | None = None,
         name: str | None = None,
     ) -> None: ...
+    @property
+    def epsilon(self) -> float: ...
+    @epsilon.setter
+    def epsilon(self, epsilon: float) -> None: ...
     @property
     def statistics_type(self) -> Type | None: ...
     @property
@@ -265,6 +329,10 @@ class BatchNormTrainingAddReluBackprop(BatchNormNode):
         channel_axis: int = 1,
         name: str | None = None,
     ) -> None: ...
+    @property
+    def epsilon(self) -> float: ...
+    @epsilon.setter
+    def epsilon(self, epsilon: float) -> None: ...
     @staticmethod
     def infer(
         input: tuple[_TypeLike, _ShapeLike],
@@ -274,6 +342,38 @@ class BatchNormTrainingAddReluBackprop(BatchNormNode):
         variance: tuple[_TypeLike, _ShapeLike],
         mask: tuple[_TypeLike, _ShapeLike],
         activated_delta: tuple[_TypeLike, _ShapeLike],
+        epsilon: float = 1e-5,
+        channel_axis: int = 1,
+    ) -> tuple[tuple[Type, PartialShape], ...]: ...
+
+@final
+class BatchNormTrainingApply(BatchNormNode):
+    input_names: ClassVar[tuple[str, ...]]
+    output_names: ClassVar[tuple[str, ...]]
+    attribute_kinds: ClassVar[dict[str, str]]
+    optional_attributes: ClassVar[tuple[str, ...]]
+    def __init__(
+        self,
+        input: _Value,
+        gamma: _Value,
+        beta: _Value,
+        mean: _Value,
+        variance: _Value,
+        epsilon: float = 1e-5,
+        channel_axis: int = 1,
+        name: str | None = None,
+    ) -> None: ...
+    @property
+    def epsilon(self) -> float: ...
+    @epsilon.setter
+    def epsilon(self, epsilon: float) -> None: ...
+    @staticmethod
+    def infer(
+        input: tuple[_TypeLike, _ShapeLike],
+        gamma: tuple[_TypeLike, _ShapeLike],
+        beta: tuple[_TypeLike, _ShapeLike],
+        mean: tuple[_TypeLike, _ShapeLike],
+        variance: tuple[_TypeLike, _ShapeLike],
         epsilon: float = 1e-5,
         channel_axis: int = 1,
     ) -> tuple[tuple[Type, PartialShape], ...]: ...
@@ -296,6 +396,10 @@ class BatchNormTrainingBackprop(BatchNormNode):
         channel_axis: int = 1,
         name: str | None = None,
     ) -> None: ...
+    @property
+    def epsilon(self) -> float: ...
+    @epsilon.setter
+    def epsilon(self, epsilon: float) -> None: ...
     @staticmethod
     def infer(
         input: tuple[_TypeLike, _ShapeLike],
@@ -306,6 +410,46 @@ class BatchNormTrainingBackprop(BatchNormNode):
         normalized_delta: tuple[_TypeLike, _ShapeLike],
         epsilon: float = 1e-5,
         channel_axis: int = 1,
+    ) -> tuple[tuple[Type, PartialShape], ...]: ...
+
+@final
+class BatchNormTrainingBackpropApply(BatchNormNode):
+    input_names: ClassVar[tuple[str, ...]]
+    output_names: ClassVar[tuple[str, ...]]
+    attribute_kinds: ClassVar[dict[str, str]]
+    optional_attributes: ClassVar[tuple[str, ...]]
+    def __init__(
+        self,
+        input: _Value,
+        gamma: _Value,
+        mean: _Value,
+        variance: _Value,
+        normalized_delta: _Value,
+        beta_delta: _Value,
+        gmul_delta: _Value,
+        epsilon: float = 1e-5,
+        channel_axis: int = 1,
+        count: int | None = None,
+        name: str | None = None,
+    ) -> None: ...
+    @property
+    def epsilon(self) -> float: ...
+    @epsilon.setter
+    def epsilon(self, epsilon: float) -> None: ...
+    @property
+    def count(self) -> int | None: ...
+    @staticmethod
+    def infer(
+        input: tuple[_TypeLike, _ShapeLike],
+        gamma: tuple[_TypeLike, _ShapeLike],
+        mean: tuple[_TypeLike, _ShapeLike],
+        variance: tuple[_TypeLike, _ShapeLike],
+        normalized_delta: tuple[_TypeLike, _ShapeLike],
+        beta_delta: tuple[_TypeLike, _ShapeLike],
+        gmul_delta: tuple[_TypeLike, _ShapeLike],
+        epsilon: float = 1e-5,
+        channel_axis: int = 1,
+        count: int | None = None,
     ) -> tuple[tuple[Type, PartialShape], ...]: ...
 
 @final
@@ -325,6 +469,10 @@ class BatchNormTrainingRelu(BatchNormNode):
         upper_bound: float | None = None,
         name: str | None = None,
     ) -> None: ...
+    @property
+    def epsilon(self) -> float: ...
+    @epsilon.setter
+    def epsilon(self, epsilon: float) -> None: ...
     @property
     def statistics_type(self) -> Type | None: ...
     @property
@@ -359,6 +507,10 @@ class BatchNormTrainingReluBackprop(BatchNormNode):
         channel_axis: int = 1,
         name: str | None = None,
     ) -> None: ...
+    @property
+    def epsilon(self) -> float: ...
+    @epsilon.setter
+    def epsilon(self, epsilon: float) -> None: ...
     @staticmethod
     def infer(
         input: tuple[_TypeLike, _ShapeLike],

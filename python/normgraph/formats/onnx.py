@@ -235,7 +235,7 @@ class Writer(GraphWriter):
     # ---- the family ------------------------------------------------------------------------------
 
     def add_native(self, node: _core.op.BatchNormNode, outputs: list[Output]) -> bool:
-        if float_of_32_bits(node.epsilon) is None:
+        if float_of_32_bits(node.attributes.get("epsilon", 0.0)) is None:
             return False
         if node.type_name in TRAINING:
             self.add_training(node, outputs)
@@ -295,7 +295,7 @@ class Writer(GraphWriter):
         wide = self.cast(data, "f64") if is_double else self.widened(data)
         moved = self.transpose(wide, order)
         vectors = [self.cast(vector, moved.element) for vector in vectors]
-        attributes: dict[str, Any] = {"epsilon": node.epsilon}
+        attributes: dict[str, Any] = {"epsilon": node.attributes["epsilon"]}
         results = [moved._replace(name=self.new_name())]
         if is_training:
             # ONNX weights the old value, which does not count with weight 0. onnxruntime writes the

@@ -183,8 +183,8 @@ class Writer(GraphWriter):
 
     def add_native(self, node: _core.op.BatchNormNode, outputs: list[Output]) -> bool:
         """One op, of which the inputs that StableHLO's has not are left out."""
-        epsilon = float_of_32_bits(node.epsilon)
         name = NATIVE.get(node.type_name)
+        epsilon = float_of_32_bits(node.attributes["epsilon"]) if name else None
         types = {value.element_type for value in node.inputs}
         types |= {value.element_type for value in node.outputs}
         if epsilon is None or name is None or len(types) > 1:

@@ -14,6 +14,7 @@ from .layouts import GROUPS as LAYOUTS
 from .memory_pool import GROUPS as MEMORY_POOL
 from .relu import GROUPS as RELU
 from .running_statistics import GROUPS as RUNNING_STATISTICS
+from .stages import GROUPS as STAGES
 from .summation import GROUPS as SUMMATION
 from .vector_kernels import GROUPS as VECTOR_KERNELS
 
@@ -34,6 +35,7 @@ GROUPS = (
     *GRAPHS_THAT_RUN,
     *EXECUTABLES,
     *MEMORY_POOL,
+    *STAGES,
 )
 
 __all__ = ["GROUPS"]

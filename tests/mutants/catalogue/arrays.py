@@ -366,8 +366,8 @@ BACKPROP = Group(
         Mutant(
             "backprop-input-for-normalized-delta",
             "that normalized_delta is read",
-            ".normalized_delta = arrays.tensor(Role::delta)",
-            ".normalized_delta = arrays.tensor(Role::input)",
+            ".normalized_delta = arrays.tensor(Role::delta), .input_delta = arrays.result()",
+            ".normalized_delta = arrays.tensor(Role::input), .input_delta = arrays.result()",
         ),
         Mutant(
             "backprop-outputs-swapped",

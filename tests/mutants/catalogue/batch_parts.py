@@ -105,8 +105,8 @@ FORWARD = Group(
         Mutant(
             "given-variance-of-the-part",
             "that the variance is the one that is given",
-            "arguments.statistics[view.extents.channels + channel]",
-            "arguments.statistics[channel]",
+            "channel_value(given.variance, given.type, channel, 0.0)};",
+            "channel_value(given.mean, given.type, channel, 0.0)};",
         ),
     ),
 )

@@ -440,14 +440,14 @@ OP_CLASSES = Group(
         Mutant(
             "c1-left-out-of-the-documentation",
             "that the family has C1",
-            "std::derived_from<Op, op::BatchNormNode>, requires",
-            "false, requires",
+            ".has_epsilon = std::derived_from<Op, op::EpsilonNode>",
+            ".has_epsilon = false",
         ),
         Mutant(
             "c13-left-out-of-the-documentation",
             "that ops with an upper bound have C13",
-            "requires(const Op& node) { node.upper_bound(); });",
-            "false);",
+            ".has_upper_bound = requires(const Op& node) { node.upper_bound(); }",
+            ".has_upper_bound = false",
         ),
     ),
 )

@@ -49,8 +49,8 @@ C1_OF_THE_SETTER = Group(
         Mutant(
             "c1-setter-sets-first",
             "that a refused epsilon is not kept",
-            "void BatchNormNode::set_epsilon(double epsilon) {",
-            "void BatchNormNode::set_epsilon(double epsilon) { epsilon_ = epsilon;",
+            "void EpsilonNode::set_epsilon(double epsilon) {",
+            "void EpsilonNode::set_epsilon(double epsilon) { epsilon_ = epsilon;",
         ),
     ),
 )
@@ -95,8 +95,8 @@ C4 = Group(
         Mutant(
             "c4-beside-data",
             "C4, that vectors have the data's type",
-            "return found != type && found != also;",
-            "return found != type && !found.is_real();",
+            "return !fits(type, data); });",
+            "return !type.is_real(); });",
         ),
         Mutant(
             "c4-alone",
@@ -124,15 +124,21 @@ C4 = Group(
         ),
         Mutant(
             "c4-no-f64-statistics",
-            "that statistics of f32 data may be f64",
-            "data == element::f32 ? element::f64 : wider_affine_type(data)",
-            "wider_affine_type(data)",
+            "that statistics may be of a wider type",
+            "return vector == data || (vector.is_real() && vector.size() > data.size());",
+            "return fits_as_affine(vector, data);",
+        ),
+        Mutant(
+            "c4-narrower-statistics",
+            "that statistics are of no narrower type",
+            "(vector.is_real() && vector.size() > data.size())",
+            "vector.is_real()",
         ),
         Mutant(
             "c4-f64-gamma-beside-f32",
             "that gamma and beta of f32 data are f32",
-            "find_wrong_types(inputs.affine, data, wider_affine_type)",
-            "find_wrong_types(inputs.affine, data, wider_statistics_type)",
+            "find_wrong_types(inputs.affine, data, fits_as_affine)",
+            "find_wrong_types(inputs.affine, data, fits_as_statistics)",
         ),
         Mutant(
             "c4-statistics-type-unchecked",
@@ -143,20 +149,20 @@ C4 = Group(
         Mutant(
             "c4-no-f32-beside-16-bits",
             "that f32 vectors may come with 16-bit data",
-            "return data.is_sixteen_bit_real() ? element::f32 : element::dynamic;",
-            "return element::dynamic;",
+            "(vector == element::f32 && data.is_sixteen_bit_real())",
+            "false",
         ),
         Mutant(
             "c4-f32-beside-everything",
             "that f32 vectors come with 16-bit data alone",
-            "return data.is_sixteen_bit_real() ? element::f32 : element::dynamic;",
-            "return element::f32;",
+            "(vector == element::f32 && data.is_sixteen_bit_real())",
+            "vector == element::f32",
         ),
         Mutant(
             "c4-everything-beside-16-bits",
             "that the other type beside 16-bit data is f32",
-            "return data.is_sixteen_bit_real() ? element::f32 : element::dynamic;",
-            "return data.is_sixteen_bit_real() ? element::f64 : element::dynamic;",
+            "(vector == element::f32 && data.is_sixteen_bit_real())",
+            "(vector == element::f64 && data.is_sixteen_bit_real())",
         ),
         Mutant(
             "c4-without-premise-c2",

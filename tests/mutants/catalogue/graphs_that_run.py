@@ -142,8 +142,8 @@ STAGES = Group(
         Mutant(
             "stage-gmul-delta-without-centered",
             "centered in gmul_delta",
-            "sum_per_channel(delta * centered)",
-            "sum_per_channel(delta)",
+            "sum_per_channel(normed_delta * centered)",
+            "sum_per_channel(normed_delta)",
         ),
         Mutant(
             "stage-gamma-delta-without-invsqrt",
@@ -160,8 +160,8 @@ STAGES = Group(
         Mutant(
             "stage-mean-delta-sign",
             "the sign of mean_delta",
-            "named(-sum_per_channel(input_delta)",
-            "named(sum_per_channel(input_delta)",
+            ": -sum_per_channel(input_delta)",
+            ": sum_per_channel(input_delta)",
         ),
         Mutant(
             "stage-invsqrt-delta-without-gamma",

@@ -56,14 +56,14 @@ REFINEMENT = Group(
         Mutant(
             "vectors-without-channels",
             "that the channel outputs have length C",
-            "PartialShape{channels}}",
-            "PartialShape::dynamic(1)}",
+            "infer_affine_type(parts), PartialShape{channels}}",
+            "infer_affine_type(parts), PartialShape::dynamic(1)}",
         ),
     ),
 )
 
-CONSTRUCTOR = Group(
-    OP + "batch_norm_node.cpp",
+FAMILY = Group(
+    OP + "batch_norm_node.hpp",
     NODE_TESTS,
     (
         Mutant(
@@ -78,13 +78,6 @@ CONSTRUCTOR = Group(
             "channel_axis_{channel_axis}",
             "channel_axis_{1 + 0 * channel_axis}",
         ),
-    ),
-)
-
-FAMILY = Group(
-    OP + "batch_norm_node.hpp",
-    NODE_TESTS,
-    (
         Mutant(
             "attribute-epsilon",
             "that epsilon is among the attributes",
@@ -106,7 +99,7 @@ FAMILY = Group(
         Mutant(
             "training-clone-without-channel-axis",
             "that a clone keeps channel_axis",
-            "{epsilon_, channel_axis_}",
+            "{epsilon_, channel_axis()}",
             "{epsilon_, default_channel_axis}",
         ),
         Mutant(
@@ -124,8 +117,8 @@ FAMILY = Group(
         Mutant(
             "constructor-does-not-validate",
             "that a new node is valid and has inferred its outputs",
-            "channel_axis, std::move(friendly_name)} { this->validate_and_infer_types();",
-            "channel_axis, std::move(friendly_name)} {",
+            "epsilon, channel_axis, std::move(friendly_name)} { this->validate_and_infer_types();",
+            "epsilon, channel_axis, std::move(friendly_name)} {",
         ),
         Mutant(
             "constructor-with-statistics-does-not-validate",
@@ -176,9 +169,9 @@ VECTOR_ROLES = Group(
     (
         Mutant(
             "last-vector-is-none",
-            "that beta_delta is a channel vector",
+            "that sums are channel vectors",
+            "role <= Role::sum_of_products",
             "role <= Role::beta_delta",
-            "role < Role::beta_delta",
         ),
     ),
 )
@@ -401,7 +394,6 @@ MASKS = Group(
 
 GROUPS = (
     REFINEMENT,
-    CONSTRUCTOR,
     FAMILY,
     OP_NODE,
     VECTOR_ROLES,

@@ -487,8 +487,8 @@ BACKWARD_CALL = Group(
         Mutant(
             "relu-backprop-without-mask",
             "that the mask is read",
-            ".mask = arrays.mask(), .sums = given.sums},",
-            ".mask = {}, .sums = given.sums},",
+            ".mask = arrays.mask(), .sums = arrays.sums(",
+            ".mask = {}, .sums = arrays.sums(",
         ),
     ),
 )

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "normgraph/kernel/center.hpp"
 #include "normgraph/kernel/channel.hpp"
 #include "normgraph/kernel/coefficients.hpp"
 #include "normgraph/kernel/kernels.hpp"
@@ -44,6 +45,20 @@ void apply(const View& view, const BackpropChannel& channel, GradientReader<Data
     }
 }
 
+Sums given_sums(const ConstBackpropSums& sums, std::int64_t channel) {
+    return {channel_value(sums.beta_delta, ElementType::f64, channel, 0.0),
+            channel_value(sums.gmul_delta, ElementType::f64, channel, 0.0)};
+}
+
+template <typename Data>
+Sums sums_of_channel(const View& view, const BackpropChannel& channel,
+                     const GradientReader<Data>& gradient, double mean) {
+    const Sums sums = combine_blocks<Sums>(
+        view.order,
+        BlockDeltas<Data>(view, channel.input, channel.normalized_delta, gradient, mean));
+    return {sums.values, products_about<Data>(mean, sums.products, sums.values)};
+}
+
 template <typename Data>
 void run_channel(const BatchNormBackpropArguments& arguments, const View& view,
                  std::int64_t index) {
@@ -51,7 +66,7 @@ void run_channel(const BatchNormBackpropArguments& arguments, const View& view,
     const Problem& problem = arguments.problem;
     const ElementType affine = problem.affine_type;
     const ElementType statistics = problem.statistics_type;
-    const bool has_sums = arguments.sums.values != nullptr;
+    const bool has_sums = arguments.sums.are_given();
     const double count =
         has_sums ? arguments.sums.count : static_cast<double>(view.elements_per_channel());
     if (count == 0.0) {
@@ -65,12 +80,8 @@ void run_channel(const BatchNormBackpropArguments& arguments, const View& view,
     const BackpropChannel channel = channel_of(arguments, view, index);
     const GradientReader<Data> gradient(problem, index, arguments.mask);
 
-    const Sums sums =
-        has_sums ? Sums{arguments.sums.values[index],
-                        arguments.sums.values[view.extents.channels + index]}
-                 : combine_blocks<Sums>(
-                       view.order, BlockDeltas<Data>(view, channel.input, channel.normalized_delta,
-                                                     gradient, mean));
+    const Sums sums = has_sums ? given_sums(arguments.sums, index)
+                               : sums_of_channel(view, channel, gradient, mean);
     const double inverse =
         inverse_standard_deviation(arguments.statistics, variance, problem.epsilon);
     const double gamma_delta = sums.products * inverse;

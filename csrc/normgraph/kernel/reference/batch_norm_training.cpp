@@ -47,9 +47,9 @@ struct ChannelStatistics {
 template <typename Data>
 ChannelStatistics statistics_of(const BatchNormTrainingArguments& arguments, const View& view,
                                 std::int64_t channel, const std::byte* input) {
-    if (arguments.statistics != nullptr) {
-        return {arguments.statistics[channel],
-                arguments.statistics[view.extents.channels + channel]};
+    if (const ConstBatchStatistics& given = arguments.statistics; given.are_given()) {
+        return {channel_value(given.mean, given.type, channel, 0.0),
+                channel_value(given.variance, given.type, channel, 0.0)};
     }
     const Moments batch = moments<Data>(view, input);
     return {batch.mean, batch.squares / static_cast<double>(view.elements_per_channel())};

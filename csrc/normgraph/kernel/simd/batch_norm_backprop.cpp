@@ -2,9 +2,9 @@
 // with the statistics of the batch), from a cache where a group of channels fits one, and writes
 // input_delta once.
 
-#include <algorithm>
 #include <array>
 
+#include "normgraph/kernel/center.hpp"
 #include "normgraph/kernel/channel.hpp"
 #include "normgraph/kernel/coefficients.hpp"
 #include "normgraph/kernel/kernels.hpp"
@@ -35,9 +35,9 @@ public:
           channel_kernels_(channel_kernels),
           arguments_(arguments),
           elements_(static_cast<double>(traversals.reduce().elements_per_channel())),
-          count_(arguments.sums.values == nullptr ? elements_ : arguments.sums.count) {}
+          count_(arguments.sums.are_given() ? arguments.sums.count : elements_) {}
 
-    int pass_count() const { return arguments_.sums.values == nullptr ? 1 : 0; }
+    int pass_count() const { return arguments_.sums.are_given() ? 0 : 1; }
     Reduction reduction(int /*pass*/) const { return reduction_; }
     bool applies() const { return elements_ > 0.0 && arguments_.input_delta.address != nullptr; }
     RowsAndColumns<Apply> application(const GroupValues& group) const {
@@ -51,7 +51,7 @@ public:
     }
 
     void begin_group(const ChannelRange& channels, const GroupValues& group) const {
-        if (arguments_.sums.values != nullptr) {
+        if (arguments_.sums.are_given()) {
             return set_given_sums(channels, group);
         }
         set_shifts_to_means<Data>(channels, arguments_.mean, arguments_.problem.statistics_type,
@@ -66,10 +66,14 @@ public:
 
 private:
     void set_given_sums(const ChannelRange& channels, const GroupValues& group) const {
-        const double* const sums = arguments_.sums.values + channels.begin;
-        const std::int64_t stride = all_channels(arguments_.problem).end;
-        for (std::int64_t which = 0; which < sums_per_channel; ++which) {
-            std::copy_n(sums + which * stride, group.channels, group.node + which * group.stride);
+        const std::array sums{&arguments_.sums.beta_delta, &arguments_.sums.gmul_delta};
+        static_assert(sums.size() == sums_per_channel);
+        for (std::size_t which = 0; which < sums.size(); ++which) {
+            double* const values = group.node + static_cast<std::int64_t>(which) * group.stride;
+            for (std::int64_t index = 0; index < group.channels; ++index) {
+                values[index] =
+                    channel_value(*sums[which], ElementType::f64, channels.begin + index, 0.0);
+            }
         }
         finish_pass(0, channels, group);
     }
@@ -85,10 +89,12 @@ private:
         channel_kernels_.inverse_deviations(inverse.filled(count), count, problem.epsilon);
         for (std::int64_t channel = 0; channel < count; ++channel) {
             inverse[channel] = usable_inverse(arguments_.statistics, inverse[channel]);
-            // Of an empty batch the sum is 0, whatever the variance.
+            // Of an empty batch the sums are 0, whatever the variance.
             gamma_delta[channel] =
-                count_ == 0.0 ? 0.0 : group.value(1, index + channel) * inverse[channel];
-            beta_delta[channel] = group.value(0, index + channel);
+                count_ == 0.0
+                    ? 0.0
+                    : products(first + channel, index + channel, group) * inverse[channel];
+            beta_delta[channel] = count_ == 0.0 ? 0.0 : group.value(0, index + channel);
             set_channel_value(arguments_.gamma_delta, problem.affine_type, first + channel,
                               gamma_delta[channel]);
             set_channel_value(arguments_.beta_delta, problem.affine_type, first + channel,
@@ -107,6 +113,13 @@ private:
                 Formula(BackpropValues{gamma, mean(first + channel), inverse[channel],
                                        gamma_delta[channel], beta_delta[channel]}));
         }
+    }
+
+    double products(std::int64_t channel, std::int64_t index, const GroupValues& group) const {
+        const double sum = group.value(1, index);
+        return arguments_.sums.are_given()
+                   ? sum
+                   : products_about<Data>(mean(channel), sum, group.value(0, index));
     }
 
     double mean(std::int64_t channel) const {
@@ -138,7 +151,7 @@ void run_kernel(const MicroKernelTable& table, const BatchNormBackpropArguments&
     const bool is_masked = arguments.mask.address != nullptr;
     const TensorList tensors{sources, arguments.input_delta};
     Traversals traversals(arguments.problem, tensors);
-    if (arguments.sums.values == nullptr) {
+    if (!arguments.sums.are_given()) {
         traversals.set_reduce_sources(std::array<std::size_t, 2>{0, 1});
     }
     set_apply_sources(traversals, arguments.statistics);

@@ -35,7 +35,7 @@ public:
     /// f64 data has no digits to spare for what the first pass loses where the mean is much larger
     /// than the deviation: a second one is made about the mean that the first has found.
     int pass_count() const {
-        return arguments_.statistics != nullptr ? 0 : std::is_same_v<Data, double> ? 2 : 1;
+        return arguments_.statistics.are_given() ? 0 : std::is_same_v<Data, double> ? 2 : 1;
     }
     Reduction reduction(int pass) const {
         return pass == 0 ? moments_of_blocks(table_, arguments_.problem.data_type)
@@ -50,17 +50,16 @@ public:
     }
 
     void begin_group(const ChannelRange& channels, const GroupValues& group) const {
-        if (arguments_.statistics == nullptr) {
+        const ConstBatchStatistics& given = arguments_.statistics;
+        if (!given.are_given()) {
             return;
         }
-        const double* const means = arguments_.statistics;
-        const double* const variances = means + all_channels(arguments_.problem).end;
         for_channel_arrays(group.channels, [&](std::int64_t index, std::int64_t count) {
             const std::int64_t first = channels.begin + index;
             ChannelArray mean, variance;
             for (std::int64_t channel = 0; channel < count; ++channel) {
-                mean[channel] = means[first + channel];
-                variance[channel] = variances[first + channel];
+                mean[channel] = channel_value(given.mean, given.type, first + channel, 0.0);
+                variance[channel] = channel_value(given.variance, given.type, first + channel, 0.0);
             }
             set_results(first, index, count, mean, variance, group);
         });
@@ -134,7 +133,7 @@ void run_kernel(const MicroKernelTable& table, const BatchNormTrainingArguments&
     const std::size_t source_count = arguments.residual.address == nullptr ? 1 : 2;
     const TensorList tensors{std::span(sources).first(source_count), arguments.normalized};
     Traversals traversals(arguments.problem, tensors);
-    if (arguments.statistics == nullptr) {
+    if (!arguments.statistics.are_given()) {
         traversals.set_reduce_sources(std::array<std::size_t, 1>{0});
     }
     constexpr std::array<std::size_t, 2> applied{0, 1};
