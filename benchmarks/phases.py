@@ -7,14 +7,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import ml_dtypes  # noqa: F401  (numpy knows bfloat16 by it)
 import numpy as np
 
 import normgraph as ng
 
+from .batch_parts import TYPES
 from .layouts import Array, channels_last, values
 
-TYPES = {"f32": "float32", "bf16": "bfloat16"}
 #: Long rows, those of 49 elements, and columns; 128 to 512 KiB, which is what L2 has.
 ARRAYS: dict[str, Callable[[str], Array]] = {
     "rows of 4096": lambda dtype: values((2, 8, 4096), dtype),
@@ -89,12 +88,13 @@ def seconds(call: Callable[[], Any], calls: int, repeats: int) -> float:
 
 def row(name: str, dtype: str, calls: int, repeats: int) -> str:
     """Nanoseconds per element of each phase, less what a call takes whatever it computes."""
-    whole, small = Phases(ARRAYS[name](dtype)), Phases(values((2, 8, 1), dtype))
+    array = ARRAYS[name](dtype)
+    whole, small = Phases(array), Phases(values((2, 8, 1), dtype))
     cells = []
     for phase in NAMES:
         overhead = seconds(getattr(small, phase), calls, repeats)
         taken = seconds(getattr(whole, phase), calls, repeats) - overhead
-        cells.append(f"{1e9 * taken / ARRAYS[name](dtype).size:14.3f}")
+        cells.append(f"{1e9 * taken / array.size:14.3f}")
     return " ".join(cells)
 
 

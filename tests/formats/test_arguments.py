@@ -317,6 +317,8 @@ def test_interrupts_pass_through(
         "onnx.model_of": lambda: formats.onnx.to_model(FUNCTION),
     }.items():
         with monkeypatch.context() as patch:
+            # Whether or not Graphviz is installed: the program is not started.
+            patch.setattr("normgraph.formats.drawing.shutil.which", lambda _: "dot")
             patch.setattr(f"normgraph.formats.{place}", interrupted)
             with pytest.raises(error):
                 call()

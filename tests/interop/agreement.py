@@ -40,10 +40,10 @@ def check_agreement(results: Sequence[Array], function: ng.Function, arguments: 
 
 
 def summed_in(function: ng.Function) -> str | None:
-    """The type of the channel vectors (None), but for sums of 16-bit data that are not rounded."""
-    unrounded = ("BatchNormStatistics", "BatchNormBackpropSums")
+    """The type of the channel vectors (None), but for statistics of 16-bit data, which are f64."""
     is_short = any(
-        node.type_name in unrounded and node.input("input").source.element_type.size == 2
+        node.type_name == "BatchNormStatistics"
+        and node.input("input").source.element_type.size == 2
         for node in function.nodes
     )
     return "f32" if is_short else None

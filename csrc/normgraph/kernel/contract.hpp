@@ -97,7 +97,7 @@ struct BatchNormTrainingArguments {
     ReluMask mask{};
     double upper_bound = no_upper_bound;  ///< of the ReLU; finite and > 0 in the data's type
     ConstTensor residual{};               ///< BatchNormTrainingAddRelu
-    /// BatchNormTrainingApply; without `normalized`, BatchNormStatistics, there are none.
+    /// BatchNormTrainingApply. (BatchNormStatistics is this kernel without `normalized`.)
     ConstBatchStatistics statistics{};
 };
 

@@ -19,10 +19,12 @@ namespace normgraph::op {
 /// not checked: C4's relation to input needs C2 and C3; C6 needs C5; C9 on the data inputs needs
 /// C6; C10 needs C9; C12 and C15 need C6, C7 and C9.
 
-/// The labels of the constraints of an op with this signature and these attributes.
+/// The attributes of an op that a constraint speaks of.
 struct AttributesOfOp {
     bool has_epsilon, has_upper_bound, has_count;
 };
+
+/// The labels of the constraints of an op with this signature and these attributes.
 std::vector<std::string_view> constraints_of(SignatureView signature, AttributesOfOp attributes);
 
 /// C4 on one vector: whether one with this role and type goes with data of this type.

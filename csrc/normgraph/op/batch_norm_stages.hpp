@@ -99,12 +99,12 @@ TrainingStages training_stages(BatchNormNode& node, element::Type compute_type);
 /// The outputs of a training op with a ReLU: activated, mean, variance and mask.
 std::vector<Output> activated_stages(ReluNode& node, element::Type compute_type);
 
-/// What an inference op normalizes, before any ReLU, in its type; a residual, if it has one, is
-/// added.
+/// What an op with statistics among its inputs normalizes, before any ReLU, in its type; a
+/// residual, if it has one, is added.
 Output inference_stages(BatchNormNode& node, element::Type compute_type);
 
-/// The adjoints of the first five inputs of an inference op (input, gamma, beta, mean and
-/// variance), for the gradient of what it normalizes. Those of mean and variance are computed in
+/// The adjoints of the first five inputs of such an op (input, gamma, beta, mean and variance), for
+/// the gradient of what it normalizes. Those of mean and variance are computed in
 /// f64.
 Deltas inference_adjoints(EpsilonNode& node, const Output& normalized_delta);
 

@@ -87,11 +87,11 @@ Values reading_wide(Node& node, const WideStatistics& statistics) {
         return std::nullopt;
     }
     std::vector<Output> inputs = node.input_values();
-    for (const op::Port& port : of_family->ports().inputs) {
-        if (!op::is_statistic(port.role)) {
+    for (std::size_t index = 0; index < inputs.size(); ++index) {
+        if (!op::is_statistic(of_family->ports().inputs[index].role)) {
             continue;
         }
-        Output& input = inputs[op::index_of(of_family->ports().inputs, port.role)];
+        Output& input = inputs[index];
         const auto wide = statistics.find(input);
         if (wide == statistics.end()) {
             return std::nullopt;

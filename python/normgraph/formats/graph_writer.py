@@ -8,6 +8,7 @@ names and statements are spelled.
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 import struct
@@ -47,10 +48,15 @@ def upper_end(node: Node, value: Value) -> End | None:
     bound = node.attributes.get("upper_bound")
     if bound is None:
         return None
-    # Rounded once; numpy goes to bf16 by way of f32.
-    rounded = _core.op.Convert(_core.op.Convert(Constant(bound), value.element), "f64")
-    (number,) = _core.compile(Function([rounded], []))()
-    return End(float(number), True)
+    return End(rounded_once(bound, value.element), True)
+
+
+@functools.cache
+def rounded_once(number: float, element: str) -> float:
+    """A number as an element type has it; numpy goes to bf16 by way of f32."""
+    rounded = _core.op.Convert(_core.op.Convert(Constant(number), element), "f64")
+    (result,) = _core.compile(Function([rounded], []))()
+    return float(result)
 
 
 def value_of(output: Output, name: str = "") -> Value:

@@ -189,18 +189,10 @@ public:
     }
     /// What whatever bits the mask holds select of the gradient.
     void residual_delta(const Implementation& implementation, std::int64_t threads) {
-        const Problem whole = problem();
-        implementation.run(
-            ReluMaskSelectArguments{whole.shape, whole.channel_axis, whole.data_type,
-                                    delta_.source(), ConstReluMask{mask_.data()}, output_.target()},
-            threads);
+        run_selection(implementation, threads, output_.target());
     }
     void residual_delta_in_place(const Implementation& implementation, std::int64_t threads) {
-        const Problem whole = problem();
-        implementation.run(
-            ReluMaskSelectArguments{whole.shape, whole.channel_axis, whole.data_type,
-                                    delta_.source(), ConstReluMask{mask_.data()}, delta_.target()},
-            threads);
+        run_selection(implementation, threads, delta_.target());
     }
     /// Whatever bits the mask holds; those beyond the last element as well.
     void training_relu_backprop(const Implementation& implementation, std::int64_t threads) {
@@ -251,6 +243,13 @@ public:
     }
 
 private:
+    void run_selection(const Implementation& implementation, std::int64_t threads, Tensor target) {
+        const Problem whole = problem();
+        implementation.run(
+            ReluMaskSelectArguments{whole.shape, whole.channel_axis, whole.data_type,
+                                    delta_.source(), ConstReluMask{mask_.data()}, target},
+            threads);
+    }
     void run_inference_relu(const Implementation& implementation, std::int64_t threads,
                             double bound, ConstTensor residual) {
         implementation.run(

@@ -402,8 +402,8 @@ FORWARD_FORM = Group(
         Mutant(
             "bound-as-it-is-given",
             "that numbers are stored as the bound from half way on",
-            "smallest_stored_as_bound<Data>(upper_bound)",
-            "rounded_bound<Data>(upper_bound)",
+            "smallest_stored_as_bound<Data>(arguments.upper_bound)",
+            "rounded_bound<Data>(arguments.upper_bound)",
         ),
     ),
 )

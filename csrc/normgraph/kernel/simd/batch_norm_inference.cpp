@@ -62,13 +62,12 @@ private:
 
 void run_kernel(const MicroKernelTable& table, const BatchNormInferenceArguments& arguments,
                 std::int64_t num_threads) {
-    const std::array all_sources{arguments.input, arguments.residual};
     const ForwardForm form(arguments);
-    const std::span sources = std::span(all_sources).first(form.adds_residual ? 2 : 1);
-    const TensorList tensors{sources, arguments.normalized};
+    const std::array sources{arguments.input, arguments.residual};
+    const TensorList tensors{std::span(sources).first(form.source_count()), arguments.normalized};
     Traversals traversals(arguments.problem, tensors);
     constexpr std::array<std::size_t, 2> applied{0, 1};
-    traversals.set_apply_sources(std::span(applied).first(sources.size()));
+    traversals.set_apply_sources(std::span(applied).first(form.source_count()));
     if (traversals.apply().elements_per_channel() == 0) {
         return;
     }

@@ -129,16 +129,15 @@ private:
 
 void run_kernel(const MicroKernelTable& table, const BatchNormTrainingArguments& arguments,
                 std::int64_t num_threads) {
+    const ForwardForm form(arguments);
     const std::array sources{arguments.input, arguments.residual};
-    const std::size_t source_count = arguments.residual.address == nullptr ? 1 : 2;
-    const TensorList tensors{std::span(sources).first(source_count), arguments.normalized};
+    const TensorList tensors{std::span(sources).first(form.source_count()), arguments.normalized};
     Traversals traversals(arguments.problem, tensors);
     if (!arguments.statistics.are_given()) {
         traversals.set_reduce_sources(std::array<std::size_t, 1>{0});
     }
     constexpr std::array<std::size_t, 2> applied{0, 1};
-    traversals.set_apply_sources(std::span(applied).first(source_count));
-    const ForwardForm form(arguments);
+    traversals.set_apply_sources(std::span(applied).first(form.source_count()));
     if (form.writes_mask) {
         traversals.set_mask(arguments.mask.address, true, num_threads);
     }

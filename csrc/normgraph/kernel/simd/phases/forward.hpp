@@ -30,6 +30,9 @@ struct ForwardForm {
         }
     }
 
+    /// The tensors that are applied: input, and residual if there is one.
+    std::size_t source_count() const { return adds_residual ? 2 : 1; }
+
     /// Whether the micro-kernel takes a bound, if only no_upper_bound, which nothing reaches: plain
     /// ReLU has a kernel without one, since it has a mask in almost every call.
     bool takes_bound() const {
@@ -74,6 +77,8 @@ struct ForwardChannels {
                     std::int64_t count, const ChannelArray& mean, ChannelArray& variance,
                     const GroupValues& group) {
         const ElementType affine = arguments.problem.affine_type;
+        const Arithmetic bound =
+            takes_bound ? smallest_stored_as_bound<Data>(arguments.upper_bound) : Arithmetic{0};
         ChannelArray& inverse = variance;
         channel_kernels.inverse_deviations(inverse.filled(count), count, arguments.problem.epsilon);
         for (std::int64_t channel = 0; channel < count; ++channel) {
@@ -81,16 +86,16 @@ struct ForwardChannels {
                 channel_value(arguments.gamma, affine, first + channel, 1.0),
                 channel_value(arguments.beta, affine, first + channel, 0.0), mean[channel],
                 usable_inverse(statistics, inverse[channel]));
-            group.template set_coefficients<Arithmetic>(
-                index + channel, with_bound(coefficients, arguments.upper_bound));
+            group.template set_coefficients<Arithmetic>(index + channel,
+                                                        with_bound(coefficients, bound));
         }
     }
 
 private:
     static Coefficients with_bound(const ForwardCoefficients<Arithmetic>& coefficients,
-                                   double upper_bound) {
+                                   [[maybe_unused]] Arithmetic bound) {
         if constexpr (takes_bound) {
-            return {coefficients, smallest_stored_as_bound<Data>(upper_bound)};
+            return {coefficients, bound};
         } else {
             return coefficients;
         }
