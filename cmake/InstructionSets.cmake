@@ -39,7 +39,8 @@ endfunction()
 
 function(normgraph_set_instruction_sets target folder)
     if(NORMGRAPH_BASELINE_ONLY)
-        set_source_files_properties(${folder}/avx2.cpp ${folder}/avx512.cpp PROPERTIES
+        set_source_files_properties(
+            ${folder}/avx2.cpp ${folder}/avx512.cpp ${folder}/avx512_bf16.cpp PROPERTIES
             HEADER_FILE_ONLY ON)
         target_compile_definitions(${target} PRIVATE NORMGRAPH_BASELINE_ONLY)
     endif()
@@ -51,13 +52,14 @@ function(normgraph_set_instruction_sets target folder)
     set(scalar_addresses -fno-tree-vectorize -fno-tree-slp-vectorize)
     set_source_files_properties(${folder}/sse2.cpp ${folder}/neon.cpp PROPERTIES
         COMPILE_OPTIONS "${scalar_addresses}")
-    # For another processor avx2.cpp and avx512.cpp are empty.
+    # For another processor these sources are empty.
     if(NOT NORMGRAPH_X86_64)
         return()
     endif()
     normgraph_x86_64_options(avx2_options -mavx2 -mfma -mf16c)
     normgraph_x86_64_options(avx512_options
         -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c)
+    normgraph_x86_64_options(bf16_options -mavx512bf16)
     # GCC 12 takes the unspecified lanes of its own intrinsics for mistakes (GCC bug 105593).
     if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
         list(APPEND avx512_options -Wno-uninitialized -Wno-maybe-uninitialized)
@@ -66,4 +68,6 @@ function(normgraph_set_instruction_sets target folder)
         COMPILE_OPTIONS "${avx2_options};${scalar_addresses}")
     set_source_files_properties(${folder}/avx512.cpp PROPERTIES
         COMPILE_OPTIONS "${avx512_options};${scalar_addresses}")
+    set_source_files_properties(${folder}/avx512_bf16.cpp PROPERTIES
+        COMPILE_OPTIONS "${avx512_options};${bf16_options};${scalar_addresses}")
 endfunction()

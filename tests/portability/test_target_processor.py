@@ -38,12 +38,12 @@ def test_a_compiler_for_x86_64_gets_them_for_wide_sources_alone(tmp_path: Path) 
         for source, command in commands.items()
         if machine_options(command)
     }
+    avx2 = ["-mavx2", "-mfma", "-mf16c"]
+    avx512 = ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", *avx2]
     assert wide == {
-        "avx2.cpp": ["-mavx2", "-mfma", "-mf16c"],
-        "avx512.cpp": [
-            *("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"),
-            *("-mavx2", "-mfma", "-mf16c"),
-        ],
+        "avx2.cpp": avx2,
+        "avx512.cpp": avx512,
+        "avx512_bf16.cpp": [*avx512, "-mavx512bf16"],
     }
 
 
@@ -60,7 +60,7 @@ def test_a_baseline_build_has_no_wide_sources(tmp_path: Path) -> None:
     assert not any(machine_options(command) for command in commands.values())
     names = {Path(source).name for source in commands}
     assert "sse2.cpp" in names
-    assert not names & {"avx2.cpp", "avx512.cpp"}
+    assert not names & {"avx2.cpp", "avx512.cpp", "avx512_bf16.cpp"}
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,14 @@ bool has_f16c() {
     return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
 }
 
+/// GCC and Clang differ in the name for __builtin_cpu_supports. It needs no more of the operating
+/// system than AVX-512 does.
+bool has_bf16_conversion() {
+    constexpr unsigned avx512_bf16 = 1U << 5U;
+    unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+    return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0 && (eax & avx512_bf16) != 0;
+}
+
 }  // namespace
 
 // The builtins look at what the operating system saves (XGETBV) as well.
@@ -31,6 +39,10 @@ bool has_avx512() {
            __builtin_cpu_supports("avx512vl") != 0;
 }
 
+bool has_avx512_bf16() {
+    return has_avx512() && has_bf16_conversion();
+}
+
 #else
 
 bool has_avx2() {
@@ -38,6 +50,10 @@ bool has_avx2() {
 }
 
 bool has_avx512() {
+    return false;
+}
+
+bool has_avx512_bf16() {
     return false;
 }
 

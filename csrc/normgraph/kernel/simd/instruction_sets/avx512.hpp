@@ -164,7 +164,7 @@ struct Avx512 {
         _mm_prefetch(reinterpret_cast<const char*>(address), _MM_HINT_T1);
     }
 
-private:
+protected:
     static __mmask8 first4(std::int64_t count) {
         return static_cast<__mmask8>((std::uint32_t{1} << count) - 1);
     }
@@ -196,7 +196,7 @@ private:
     static __m256d widen_bits(__m128i floats) { return _mm256_cvtps_pd(_mm_castsi128_ps(floats)); }
 
     // As kernel::to_bfloat16, for NaNs whose lower half rounding does not carry out of (see
-    // GroupValues). Not vcvtneps2bf16, which flushes denormals.
+    // GroupValues).
     static __m256i to_bfloat16(Float v) {
         const __m512i bits = _mm512_castps_si512(v.value);
         const __m512i upper = _mm512_srli_epi32(bits, 16);

@@ -146,9 +146,14 @@ struct MicroKernels {
     PrimitiveMicroKernels primitives;
 };
 
-/// The loops of one instruction set, by element type.
-struct MicroKernelTable {
+/// The loops of one instruction set for each element type.
+struct MicroKernelsByType {
     MicroKernels f16, bf16, f32, f64;
+};
+
+/// The loops of one instruction set; those of an element type may be another one's.
+struct MicroKernelTable {
+    const MicroKernels *f16, *bf16, *f32, *f64;
     MultiplyPiece multiply_piece;
     CombineNodes merge_moments;
     ChannelKernels channels;
@@ -156,15 +161,15 @@ struct MicroKernelTable {
     const MicroKernels& operator[](ElementType type) const {
         switch (type) {
             case ElementType::f16:
-                return f16;
+                return *f16;
             case ElementType::bf16:
-                return bf16;
+                return *bf16;
             case ElementType::f32:
-                return f32;
+                return *f32;
             case ElementType::f64:
                 break;
         }
-        return f64;
+        return *f64;
     }
 };
 

@@ -6,7 +6,13 @@
 
 namespace normgraph::kernel::simd {
 
-const MicroKernelTable avx2_table = make_table<Avx2>();
+namespace {
+
+constexpr MicroKernelsByType micro_kernels_by_type = make_micro_kernels<Avx2>();
+
+}  // namespace
+
+const MicroKernelTable avx2_table = make_table<Avx2>(micro_kernels_by_type);
 
 }  // namespace normgraph::kernel::simd
 

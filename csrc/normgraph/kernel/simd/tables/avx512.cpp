@@ -6,7 +6,8 @@
 
 namespace normgraph::kernel::simd {
 
-const MicroKernelTable avx512_table = make_table<Avx512>();
+const MicroKernelsByType avx512_micro_kernels = make_micro_kernels<Avx512>();
+const MicroKernelTable avx512_table = make_table<Avx512>(avx512_micro_kernels);
 
 }  // namespace normgraph::kernel::simd
 

@@ -52,16 +52,29 @@ constexpr MicroKernels micro_kernels() {
     };
 }
 
-/// Every micro-kernel of one instruction set.
+/// The micro-kernels of one instruction set that an element type has of its own.
 template <InstructionSet Isa>
-constexpr MicroKernelTable make_table() {
-    return {micro_kernels<Isa, float16>(),
-            micro_kernels<Isa, bfloat16>(),
-            micro_kernels<Isa, float>(),
-            micro_kernels<Isa, double>(),
+constexpr MicroKernelsByType make_micro_kernels() {
+    return {micro_kernels<Isa, float16>(), micro_kernels<Isa, bfloat16>(),
+            micro_kernels<Isa, float>(), micro_kernels<Isa, double>()};
+}
+
+/// The table of these and of all other micro-kernels, which are of the instruction set Isa.
+template <InstructionSet Isa>
+constexpr MicroKernelTable make_table(const MicroKernelsByType& by_type,
+                                      const MicroKernels& of_bf16) {
+    return {&by_type.f16,
+            &of_bf16,
+            &by_type.f32,
+            &by_type.f64,
             ProductPiece<Isa>::run,
             NodeKernels<Isa>::merge_moments,
             {NodeKernels<Isa>::inverse_deviations, NodeKernels<Isa>::divide}};
+}
+
+template <InstructionSet Isa>
+constexpr MicroKernelTable make_table(const MicroKernelsByType& by_type) {
+    return make_table<Isa>(by_type, by_type.bf16);
 }
 
 }  // namespace normgraph::kernel::simd

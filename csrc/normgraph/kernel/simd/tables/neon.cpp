@@ -6,7 +6,13 @@
 
 namespace normgraph::kernel::simd {
 
-const MicroKernelTable neon_table = make_table<Neon>();
+namespace {
+
+constexpr MicroKernelsByType micro_kernels_by_type = make_micro_kernels<Neon>();
+
+}  // namespace
+
+const MicroKernelTable neon_table = make_table<Neon>(micro_kernels_by_type);
 
 }  // namespace normgraph::kernel::simd
 

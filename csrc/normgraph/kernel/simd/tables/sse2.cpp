@@ -6,7 +6,13 @@
 
 namespace normgraph::kernel::simd {
 
-const MicroKernelTable sse2_table = make_table<Sse2>();
+namespace {
+
+constexpr MicroKernelsByType micro_kernels_by_type = make_micro_kernels<Sse2>();
+
+}  // namespace
+
+const MicroKernelTable sse2_table = make_table<Sse2>(micro_kernels_by_type);
 
 }  // namespace normgraph::kernel::simd
 
