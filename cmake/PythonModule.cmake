@@ -11,7 +11,7 @@ if(NOT SKBUILD AND NOT pybind11_DIR)
 endif()
 find_package(pybind11 3.0 CONFIG REQUIRED HINTS ${pybind11_hint})
 
-file(GLOB binding_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/csrc/binding/*.cpp)
+file(GLOB_RECURSE binding_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/csrc/binding/*.cpp)
 pybind11_add_module(_core MODULE NO_EXTRAS ${binding_sources})
 target_link_libraries(_core PRIVATE normgraph::normgraph)
 target_include_directories(_core PRIVATE ${PROJECT_SOURCE_DIR}/csrc)

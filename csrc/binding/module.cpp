@@ -26,5 +26,6 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
     register_executable(module);
     register_memory(module);
     register_config(module);
+    register_torch(module);
     protect_classes(module);
 }

@@ -56,8 +56,8 @@ bool always() {
 constexpr std::array implementations{
 #if defined(__x86_64__) || defined(_M_X64)
 #if !defined(NORMGRAPH_BASELINE_ONLY)
-    with_micro_kernels<&simd::avx512_bf16_table>(
-        "avx512_bf16", "AVX-512 F, BW, DQ, VL and BF16", has_avx512_bf16),
+    with_micro_kernels<&simd::avx512_bf16_table>("avx512_bf16", "AVX-512 F, BW, DQ, VL and BF16",
+                                                 has_avx512_bf16),
     with_micro_kernels<&simd::avx512_table>("avx512", "AVX-512 F, BW, DQ and VL", has_avx512),
     with_micro_kernels<&simd::avx2_table>("avx2", "AVX2, FMA and F16C", has_avx2),
 #endif

@@ -1,0 +1,5 @@
+"""Batch normalization for models of torch, in normgraph's kernels."""
+
+from . import functional
+
+__all__ = ["functional"]

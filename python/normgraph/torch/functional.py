@@ -1,0 +1,275 @@
+"""Batch normalization as functions, with the signature and meaning of torch's own.
+
+`weight` and `bias` are what the rest of normgraph calls gamma and beta. Data may be float16,
+bfloat16, float32 or float64, in any strides, channels on axis 1; weight and bias have their type,
+or are float32 beside 16-bit data, as under autocast. Results and gradients have the bits of
+normgraph's kernels at every number of threads. Whatever these do not take (another device or
+layout, a subclass of Tensor with functions of its own, types that do not fit, derivatives
+forward) goes to torch's functions, whose errors it then has.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as torch_functional
+from torch.autograd import forward_ad
+
+from . import autograd as _autograd
+
+_operators = torch.ops.normgraph
+_training = _operators.batch_norm_training.default
+_training_relu = _operators.batch_norm_training_relu.default
+_training_add_relu = _operators.batch_norm_training_add_relu.default
+_inference = _operators.batch_norm_inference.default
+_inference_relu = _operators.batch_norm_inference_relu.default
+_inference_add_relu = _operators.batch_norm_inference_add_relu.default
+_update_running_statistics = _operators.update_running_statistics.default
+
+_channel_axis = 1
+_fewest_fused = 65536  # elements; measured: from there on the fused form takes less time
+# All outputs of the operators, and all but the mask, which only a backward pass reads.
+_statistics_too = 0b0111
+
+_float_types = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
+# Of data, and of a vector beside it; an absent vector has the data's.
+_fitting_types = frozenset(
+    {(data, data) for data in _float_types}
+    | {(data, torch.float32) for data in (torch.bfloat16, torch.float16)}
+)
+
+
+def batch_norm(
+    input: torch.Tensor,
+    running_mean: torch.Tensor | None,
+    running_var: torch.Tensor | None,
+    weight: torch.Tensor | None = None,
+    bias: torch.Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> torch.Tensor:
+    """torch.nn.functional.batch_norm, in normgraph's kernels.
+
+    Parameters
+    ----------
+    input : tensor (N, C, …)
+    running_mean, running_var : tensors (C), or None. In training they are moved towards the
+        batch's, by `momentum`; else they are what is normalized with.
+    weight, bias : tensors (C), or None, which stand for 1 and 0
+    training : whether to normalize with the statistics of the batch
+    momentum : the weight of the batch in the running statistics
+    eps : what is added to the variance, >= 0
+
+    Returns
+    -------
+    tensor with input's shape, type and order in memory. Raises what torch's function raises; where
+    vectors do not fit the channels, a ValueError or RuntimeError with the text of
+    normgraph.NodeValidationFailure.
+    """
+    running = (running_mean, running_var)
+    if not _is_taken(input, weight, bias, running, training):
+        return torch_functional.batch_norm(input, *running, weight, bias, training, momentum, eps)
+    if not training:
+        return _normalized(input, running, weight, bias, eps)
+    if _needs_gradient(input, weight, bias):
+        if weight is not None and _autograd.has_node_of_torch():
+            return _autograd.node_of_torch(input, weight, bias, *running, True, momentum, eps)[0]
+        output, mean, variance = _autograd.apply(
+            _autograd.BatchNormTraining, input, weight, bias, eps
+        )
+    else:
+        output, mean, variance = _training(input, weight, bias, eps, _channel_axis, _statistics_too)
+    _update(running, mean, variance, momentum, input)
+    return output
+
+
+def batch_norm_relu(
+    input: torch.Tensor,
+    running_mean: torch.Tensor | None,
+    running_var: torch.Tensor | None,
+    weight: torch.Tensor | None = None,
+    bias: torch.Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+    upper_bound: float | None = None,
+) -> torch.Tensor:
+    """relu(batch_norm(…)) in one pass; what is kept for the backward pass of ReLU is a bit each.
+
+    With an upper bound, 6.0 say, ReLU is min(max(x, 0), upper_bound). The other parameters are
+    batch_norm's.
+    """
+    running = (running_mean, running_var)
+    needs_gradient = _needs_gradient(input, weight, bias)
+    # A function of Python takes longer than the second pass over few elements. The bits are equal.
+    is_fused = (
+        (training and (input.numel() >= _fewest_fused or weight is None))
+        or not needs_gradient
+        or not _autograd.has_node_of_torch()
+    )
+    if not (is_fused and _is_taken(input, weight, bias, running, training)) or (
+        needs_gradient and not training
+    ):
+        plain = batch_norm(input, *running, weight, bias, training, momentum, eps)
+        return _relu(plain, upper_bound)
+    if not training:
+        return _inference_relu(input, weight, bias, *running, eps, _channel_axis, upper_bound)
+    if needs_gradient:
+        output, mean, variance, _ = _autograd.apply(
+            _autograd.BatchNormTrainingRelu, input, weight, bias, eps, upper_bound
+        )
+    else:
+        output, mean, variance, _ = _training_relu(
+            input, weight, bias, eps, _channel_axis, upper_bound, _statistics_too
+        )
+    _update(running, mean, variance, momentum, input)
+    return output
+
+
+def batch_norm_add_relu(
+    input: torch.Tensor,
+    residual: torch.Tensor,
+    running_mean: torch.Tensor | None,
+    running_var: torch.Tensor | None,
+    weight: torch.Tensor | None = None,
+    bias: torch.Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+    upper_bound: float | None = None,
+) -> torch.Tensor:
+    """relu(batch_norm(input, …) + residual) in one pass, as at the end of a residual block.
+
+    residual is a tensor of input's shape and type; one that is broadcast, or of another type, is
+    added by torch. The other parameters are batch_norm_relu's.
+    """
+    running = (running_mean, running_var)
+    needs_gradient = _needs_gradient(input, weight, bias, residual)
+    is_taken = (
+        residual.dtype is input.dtype
+        and residual.shape == input.shape
+        and residual.is_cpu
+        and residual.layout is torch.strided
+        and _is_plain(residual)
+        and _is_taken(input, weight, bias, running, training)
+    )
+    if not is_taken or (needs_gradient and not training):
+        plain = batch_norm(input, *running, weight, bias, training, momentum, eps)
+        return _relu(plain + residual, upper_bound)
+    if not training:
+        return _inference_add_relu(
+            input, weight, bias, *running, residual, eps, _channel_axis, upper_bound
+        )
+    if needs_gradient:
+        output, mean, variance, _ = _autograd.apply(
+            _autograd.BatchNormTrainingAddRelu, input, residual, weight, bias, eps, upper_bound
+        )
+    else:
+        output, mean, variance, _ = _training_add_relu(
+            input, weight, bias, residual, eps, _channel_axis, upper_bound, _statistics_too
+        )
+    _update(running, mean, variance, momentum, input)
+    return output
+
+
+_Running = tuple[torch.Tensor | None, torch.Tensor | None]
+
+
+def _needs_gradient(*tensors: torch.Tensor | None) -> bool:
+    if torch._C._are_functorch_transforms_active():
+        return True
+    return torch.is_grad_enabled() and any(
+        tensor is not None and tensor.requires_grad for tensor in tensors
+    )
+
+
+def _is_taken(
+    input: torch.Tensor,
+    weight: torch.Tensor | None,
+    bias: torch.Tensor | None,
+    running: _Running,
+    training: bool,
+) -> bool:
+    """Whether the kernels do it, and torch would not refuse it."""
+    data = input.dtype
+    vector = data if weight is None else weight.dtype
+    if (
+        (data, vector) not in _fitting_types
+        or not input.is_cpu
+        or input.layout is not torch.strided
+    ):
+        return False
+    if bias is not None and (
+        bias.dtype is not vector if weight is not None else (data, bias.dtype) not in _fitting_types
+    ):
+        return False
+    if not (_is_plain(input) and _is_plain(weight) and _is_plain(bias)):
+        return False
+    if forward_ad._current_level >= 0:
+        return False
+    shape = input.shape
+    if len(shape) < 2:
+        return False
+    if training:
+        # torch refuses a single value per channel, and has its own ways with an empty batch.
+        return bool(input.numel() >= 2 * shape[1] > 0) and _fit(running, shape[1])
+    mean, variance = running
+    if mean is None or variance is None:
+        return False
+    return bool(mean.dtype is variance.dtype and mean.dtype in (data, torch.float32, torch.float64))
+
+
+_plain_classes = (torch.Tensor, torch.nn.Parameter, type(None))
+
+
+def _is_plain(tensor: torch.Tensor | None) -> bool:
+    """Whether no functions of its own may want to know of torch's function.
+
+    (torch.overrides asks for modes as well, which see what is called here.)
+    """
+    if type(tensor) in _plain_classes:
+        return True
+    own = getattr(tensor, "__torch_function__", None)
+    return bool(own is torch._C._disabled_torch_function_impl)
+
+
+def _fit(running: _Running, channels: int) -> bool:
+    mean, variance = running
+    if mean is None or variance is None:
+        return mean is variance
+    return bool(mean.shape == (channels,) == variance.shape)
+
+
+def _normalized(
+    input: torch.Tensor,
+    running: _Running,
+    weight: torch.Tensor | None,
+    bias: torch.Tensor | None,
+    eps: float,
+) -> torch.Tensor:
+    if _needs_gradient(input, weight, bias):
+        return _autograd.apply(_autograd.BatchNormInference, input, weight, bias, *running, eps)
+    return _inference(input, weight, bias, *running, eps, _channel_axis)
+
+
+def _update(
+    running: _Running,
+    mean: torch.Tensor,
+    variance: torch.Tensor,
+    momentum: float,
+    input: torch.Tensor,
+) -> None:
+    running_mean, running_variance = running
+    if running_mean is not None:
+        count = input.numel() // input.shape[1]
+        _update_running_statistics(running_mean, running_variance, mean, variance, momentum, count)
+
+
+def _relu(tensor: torch.Tensor, upper_bound: float | None) -> torch.Tensor:
+    if upper_bound is None:
+        # As relu, whose backward pass reads the result, which might be changed in place till then.
+        return torch_functional.threshold(tensor, 0.0, 0.0)
+    return torch_functional.hardtanh(tensor, 0.0, upper_bound)
+
+
+__all__ = ["batch_norm", "batch_norm_add_relu", "batch_norm_relu"]

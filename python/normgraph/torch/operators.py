@@ -1,0 +1,186 @@
+"""The functions on arrays as operators of torch, `torch.ops.normgraph`.
+
+Their kernels are registered by the compiled part, on the stable C interface of libtorch 2.11 and
+newer: they run on torch's own threads, and large outputs come from normgraph's pool of memory.
+Where that cannot be, functions of Python do the same, slower, and a warning says so once.
+
+The operators have no derivatives: normgraph.torch.functional has.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import warnings
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+import normgraph
+from normgraph import _core
+
+_namespace = "normgraph"
+_library = torch.library.Library(_namespace, "DEF")  # unregisters all of it when it ends
+
+
+class _Operator(NamedTuple):
+    """One operator, and what its outputs are: pairs of a name and a kind."""
+
+    name: str
+    schema: str
+    outputs: tuple[tuple[str, str], ...]
+
+
+def _innermost_channels(input: torch.Tensor, channel_axis: int) -> bool:
+    """Whether the kernels see the channel axis as the last one, though it is not.
+
+    That is where it is innermost in memory, as in the memory format channels_last.
+    """
+    axis = channel_axis % input.dim()
+    stride = input.stride(axis)
+    if axis == input.dim() - 1 or input.shape[axis] < 2 or stride == 0:
+        return False
+    return all(
+        other == axis or length == 1 or input.stride(other) == 0 or stride < input.stride(other)
+        for other, length in enumerate(input.shape)
+    )
+
+
+def _mask_shape(input: torch.Tensor, channel_axis: int) -> tuple[int, ...]:
+    """The shape of a mask: eight elements side by side in a byte, of a channel or of a sample."""
+    axis = channel_axis % input.dim()
+    channels = input.shape[axis]
+    if axis == input.dim() - 1 or _innermost_channels(input, axis):
+        outer = math.prod(input.shape[:axis]) * math.prod(input.shape[axis + 1 :])
+        return (outer, (channels + 7) // 8)
+    inner = math.prod(input.shape[axis + 1 :])
+    return (math.prod(input.shape[:axis]), channels, (inner + 7) // 8)
+
+
+def _new_output(operator: _Operator, index: int, arguments: dict[str, Any]) -> torch.Tensor:
+    """The output of this index, not set, in the layout that the kernels give it."""
+    _, kind = operator.outputs[index]
+    input, channel_axis = arguments["input"], arguments["channel_axis"]
+    shape: tuple[int, ...] = (input.shape[channel_axis],)
+    dtype = input.dtype
+    if kind == "mask":
+        shape, dtype = _mask_shape(input, channel_axis), torch.uint8
+    elif kind == "affine" and arguments["gamma"] is not None:
+        dtype = arguments["gamma"].dtype
+    elif kind == "statistic":
+        dtype = torch.float64
+    elif kind == "affine" and dtype in (torch.float16, torch.bfloat16):
+        dtype = torch.float32
+    if not arguments.get("outputs", 1) >> index & 1:
+        return input.new_empty((0,), dtype=dtype)
+    return torch.empty_like(input) if kind == "data" else input.new_empty(shape, dtype=dtype)
+
+
+def _new_outputs(operator: _Operator, arguments: dict[str, Any]) -> list[torch.Tensor]:
+    return [_new_output(operator, index, arguments) for index in range(len(operator.outputs))]
+
+
+def _results(outputs: list[torch.Tensor]) -> Any:
+    return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+
+def _arguments(operator: _Operator, values: tuple[Any, ...]) -> dict[str, Any]:
+    names = [argument.name for argument in _overload(operator.name)._schema.arguments]
+    return dict(zip(names, values, strict=True))
+
+
+def _overload(name: str) -> Any:
+    return getattr(torch.ops.normgraph, name).default
+
+
+def _fake(operator: _Operator, *values: Any) -> Any:
+    return _results(_new_outputs(operator, _arguments(operator, values)))
+
+
+_data_inputs = ("input", "residual", "normalized_delta", "activated_delta")
+
+
+def _run(operator: _Operator, *values: Any) -> Any:
+    """The operator, without the compiled part's kernel for torch."""
+    arguments = _arguments(operator, values)
+    outputs = _new_outputs(operator, arguments)
+    wanted = arguments.pop("outputs", 1)
+    axis = arguments["channel_axis"] % arguments["input"].dim()
+    is_moved = _innermost_channels(arguments["input"], axis)
+
+    def moved(tensor: torch.Tensor, is_data: bool) -> torch.Tensor:
+        return tensor.movedim(axis, -1) if is_moved and is_data else tensor
+
+    arguments = {name: moved(value, name in _data_inputs) for name, value in arguments.items()}
+    arguments["channel_axis"] = -1 if is_moved else axis
+    out = {
+        name: moved(output, kind == "data")
+        for index, ((name, kind), output) in enumerate(zip(operator.outputs, outputs, strict=True))
+        if wanted >> index & 1
+    }
+    if len(outputs) > 1:
+        arguments["outputs"] = list(out)
+    if ("mean", "statistic") in operator.outputs:
+        arguments["statistics_type"] = "f64"
+    if out:
+        places = tuple(out.get(name) for name, _ in operator.outputs)
+        arguments["out"] = places if len(outputs) > 1 else places[0]
+        getattr(normgraph, operator.name)(**arguments, num_threads=torch.get_num_threads())
+    return _results(outputs)
+
+
+def _update_running_statistics(
+    running_mean: torch.Tensor,
+    running_variance: torch.Tensor,
+    mean: torch.Tensor,
+    variance: torch.Tensor,
+    momentum: float,
+    count: int,
+) -> None:
+    running = (running_mean, running_variance)
+    normgraph.update_running_statistics(running, (mean, variance), count, momentum, out=running)
+
+
+def _register_kernels(operators: list[_Operator]) -> bool:
+    """Whether the kernels are those of the compiled part."""
+    libraries = sorted((Path(torch.__file__).parent / "lib").glob("*torch_cpu.*"))
+    try:
+        if not libraries:
+            raise RuntimeError("libtorch: expected it in the folder of the package torch")
+        _core.register_torch_kernels(str(libraries[0]))
+    except RuntimeError as error:
+        warnings.warn(
+            f"normgraph.torch runs its kernels from Python, which is slower: {error}",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        for operator in operators:
+            _library.impl(operator.name, functools.partial(_run, operator), "CPU")
+        _library.impl("update_running_statistics", _update_running_statistics, "CPU")
+        return False
+    return True
+
+
+def _register() -> bool:
+    operators = [_Operator(*facts) for facts in _core.torch_operators()]
+    tags = (torch.Tag.pt2_compliant_tag,)
+    for operator in operators:
+        _library.define(operator.schema, tags=tags)
+        fake = functools.partial(_fake, operator)
+        torch.library.register_fake(f"{_namespace}::{operator.name}", fake, lib=_library)
+    _library.define(_core.torch_running_statistics(), tags=tags)
+    torch.library.register_fake(
+        f"{_namespace}::update_running_statistics", lambda *_: None, lib=_library
+    )
+    return _register_kernels(operators)
+
+
+def define(schema: str, function: Any) -> None:
+    """Register an operator that is made of others, and has their derivatives."""
+    _library.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
+    _library.impl(schema.partition("(")[0], function, "CompositeImplicitAutograd")
+
+
+#: Whether the operators run in the compiled part, on torch's own threads.
+is_fast: bool = _register()

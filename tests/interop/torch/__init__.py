@@ -1,0 +1,1 @@
+"""The adapter normgraph.torch, against torch itself."""
