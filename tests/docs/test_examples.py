@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,20 @@ def examples_of(page: Path) -> list[doctest.Example]:
     return examples
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if examples_of(page)], ids=name_of)
+def with_examples() -> list[Any]:
+    """The pages that have some; those of torch need torch."""
+    return [
+        pytest.param(page, marks=pytest.mark.interop) if needs_torch(page) else page
+        for page in PAGES
+        if examples_of(page)
+    ]
+
+
+def needs_torch(page: Path) -> bool:
+    return any(re.search(r"\bimport torch\b", example.source) for example in examples_of(page))
+
+
+@pytest.mark.parametrize("page", with_examples(), ids=name_of)
 def test_examples_print_what_the_page_says(page: Path) -> None:
     examples = examples_of(page)
     test = doctest.DocTest(examples, {}, name_of(page), str(page), 0, None)

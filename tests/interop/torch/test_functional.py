@@ -90,13 +90,15 @@ def outcomes(
 
 
 def assert_same_outcome(ours: Outcome, exact: Outcome, input: Any) -> None:
-    assert_close(ours.output, exact.output, STEPS, "output")
+    # Beside float64 that which is taken for exact is no better.
+    steps = 4 * STEPS if input.dtype is torch.float64 else STEPS
+    assert_close(ours.output, exact.output, steps, "output")
     assert ours.output.dtype is input.dtype
     assert ours.output.stride() == input.stride()
-    assert_close(ours.running_mean, exact.running_mean, STEPS, "running_mean")
-    assert_close(ours.running_var, exact.running_var, STEPS, "running_var")
+    assert_close(ours.running_mean, exact.running_mean, steps, "running_mean")
+    assert_close(ours.running_var, exact.running_var, steps, "running_var")
     for name, gradient in ours.gradients.items():
-        assert_close(gradient, exact.gradients[name], 4 * STEPS, name)
+        assert_close(gradient, exact.gradients[name], 4 * steps, name)
 
 
 @pytest.mark.parametrize("form", FORMS, ids=FORM_NAMES)

@@ -27,6 +27,7 @@ LAYOUTS = {
         :, : x.shape[1]
     ],
     "expanded": lambda x: x[:, :, :1].expand(-1, -1, x.shape[2], -1),
+    "windows": lambda x: x.reshape(-1).as_strided((4, CHANNELS, 5, 3), (60, 1, 1, 12)),
     "one pixel": lambda x: x[:, :, :1, :1],
     "one channel": lambda x: x[:, :1],
     "one sample last": lambda x: x[:1].contiguous(memory_format=torch.channels_last),
