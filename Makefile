@@ -1,6 +1,6 @@
 # The two commands of the README, and what developers need. Set-up goes to .venv, building to build.
 
-.PHONY: help run test test-interop test-aarch64 test-compilers mutants bench bench-peers accuracy lint format asan tsan docs clean
+.PHONY: help run test test-interop test-aarch64 test-compilers mutants bench bench-peers bench-training accuracy lint format asan tsan docs clean
 .SUFFIXES:
 
 help:
@@ -13,6 +13,8 @@ help:
 	@echo "make bench         all C++ microbenchmarks (minutes); ARGUMENTS=--help lists the options"
 	@echo "make bench-peers   normgraph beside torch, oneDNN, JAX and numpy (half an hour); writes"
 	@echo "                   docs/benchmarks; ARGUMENTS=--help lists the options"
+	@echo "make bench-training  training steps of torch networks, as they are and converted (an hour,"
+	@echo "                   ARGUMENTS=--no-compile: half of it); writes docs/training"
 	@echo "make accuracy      errors of normgraph, torch and JAX (minutes); writes docs/accuracy"
 	@echo "make lint          formatting, names, likely mistakes and types, in C++ and Python"
 	@echo "make format        put C++ and Python into the project's format"
@@ -41,7 +43,8 @@ test_targets := $(benchmark_targets);normgraph_tests
 sources := CMakeLists.txt pyproject.toml $(wildcard README.md) \
     $(shell find csrc python benchmarks cmake \
         -not -name '*.md' -not -name __pycache__ -not -name '*.pyc' \
-        -not -path 'benchmarks/peers*' -not -path 'benchmarks/accuracy*')
+        -not -path 'benchmarks/peers*' -not -path 'benchmarks/accuracy*' \
+        -not -path 'benchmarks/training*')
 test_sources := tests/CMakeLists.txt $(shell find tests/cpp)
 
 # $(call install,WHAT IS HAPPENING,EXTRAS,BUILD TARGETS)
@@ -124,6 +127,9 @@ bench: $(installed)
 
 bench-peers: $(installed) $(interop) $(peers)
 	@python -m benchmarks.peers $(ARGUMENTS)
+
+bench-training: $(installed) $(interop)
+	@python -m benchmarks.training $(ARGUMENTS)
 
 accuracy: $(installed_for_tests) $(interop)
 	@python -m benchmarks.accuracy $(ARGUMENTS)

@@ -1,0 +1,134 @@
+"""What a fused forward pass calls where the original one calls a batch norm and a ReLU.
+
+A batch norm is begun where it is called, and finished where its ReLU is applied, when a residual
+may have come in between. Whether the two can be one is asked at every call: a module that was
+replaced, or has got a hook, is called as the original forward pass calls it. So a fused forward
+pass is right whatever happens to the modules after the conversion.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.nn import Hardtanh, Module, ReLU, ReLU6, Sequential
+
+from .modules import BatchNorm1d, BatchNorm2d, BatchNorm3d
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BATCH_NORMS = {
+    torch.nn.BatchNorm1d: BatchNorm1d,
+    torch.nn.BatchNorm2d: BatchNorm2d,
+    torch.nn.BatchNorm3d: BatchNorm3d,
+}
+_OURS = frozenset(BATCH_NORMS.values())
+
+# A batch norm and the input that it waits with; or None, and the output of what else was called.
+_Begun = tuple[Any, Tensor]
+
+
+def has_hooks(module: Any) -> bool:
+    """Whether others see a call of the module, or have put their own in its place."""
+    return bool(
+        module._forward_hooks
+        or module._forward_pre_hooks
+        or module._backward_hooks
+        or module._backward_pre_hooks
+        or "forward" in module.__dict__
+    )
+
+
+def is_batch_norm(module: Any) -> bool:
+    """Whether the module is a layer of ours that can take on an activation."""
+    return module.__class__ in _OURS and module.activation is None and not has_hooks(module)
+
+
+def is_sequential(module: Any) -> bool:
+    """Whether a call of the module is one of its children after the other."""
+    return isinstance(module, Sequential) and type(module).forward in _SEQUENTIAL_FORWARDS
+
+
+def kind_of_activation(module: Any) -> str | float | None:
+    """The activation that the module computes, as our layers call it; None if they have no such."""
+    kind = module.__class__
+    if kind is ReLU:
+        return "relu"
+    if kind is ReLU6:
+        return "relu6"
+    if kind is Hardtanh and module.min_val == 0.0 and module.max_val > 0.0:
+        return float(module.max_val)
+    return None
+
+
+def activation_of(module: Any) -> str | float | None:
+    """The activation that a batch norm can take over from the module; None where it has none."""
+    kind = kind_of_activation(module)
+    return None if kind is None or has_hooks(module) else kind
+
+
+def begin(module: Any, input: Tensor) -> _Begun:
+    """Call the module but for a batch norm that it ends in, which waits."""
+    if is_batch_norm(module):
+        return module, input
+    if is_sequential(module) and not has_hooks(module) and module._compiled_call_impl is None:
+        return _begin_sequential(module, input)
+    return None, module(input)
+
+
+def finish(begun: _Begun, activation: Module) -> Tensor:
+    """Compute activation(batch norm)."""
+    batch_norm, value = begun
+    if batch_norm is not None:
+        kind = activation_of(activation)
+        if kind is not None:
+            return batch_norm(value, None, kind)
+        value = batch_norm(value)
+    return activation(value)
+
+
+def finish_with_residual(
+    begun: _Begun, activation: Module, add: Callable[[Any, Any], Any], residual: Any
+) -> Tensor:
+    """Compute activation(add(batch norm, residual)); `add` is operator.add, iadd or the like."""
+    batch_norm, value = begun
+    if batch_norm is not None:
+        kind = activation_of(activation)
+        if (
+            kind is not None
+            and isinstance(residual, Tensor)
+            and residual.dtype is value.dtype
+            and residual.shape == value.shape
+        ):
+            return batch_norm(value, residual, kind)
+        value = batch_norm(value)
+    return activation(add(value, residual))
+
+
+def _begin_sequential(sequential: Any, input: Tensor) -> _Begun:
+    batch_norm = None
+    for module in sequential._modules.values():
+        if batch_norm is not None:
+            activation = activation_of(module)
+            if activation is not None:
+                input = batch_norm(input, None, activation)
+                batch_norm = None
+                continue
+            input = batch_norm(input)
+            batch_norm = None
+        if is_batch_norm(module):
+            batch_norm = module
+        else:
+            input = module(input)
+    return batch_norm, input
+
+
+def sequential_forward(self: Sequential, input: Tensor) -> Tensor:
+    """Run the forward pass of a Sequential, with each ReLU in the batch norm before it."""
+    batch_norm, input = _begin_sequential(self, input)
+    return input if batch_norm is None else batch_norm(input)
+
+
+_SEQUENTIAL_FORWARDS = frozenset({Sequential.forward, sequential_forward})
