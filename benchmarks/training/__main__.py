@@ -28,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
         "python -m benchmarks.training",
         description="Measures training steps of networks as they are and converted, interleaved.",
         epilog="A case is named network/type/layout/threads, as mobilenet_v2/f32/channels_first/1; "
-        "before the threads there may stand /compiled or /memory. --list shows all.",
+        "before the threads there may stand /kept, /compiled or /memory. --list shows all.",
     )
     result.add_argument(
         "--only", default="", metavar="SUBSTRING", help="cases whose names contain it"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-#: What is measured: the time of a step, the same under torch.compile, the peak of its memory.
-EAGER, COMPILED, MEMORY = "eager", "compiled", "memory"
+#: What is measured: the time of a step, the same where the process keeps freed memory, the same
+#: under torch.compile, the peak of its memory.
+EAGER, KEPT, COMPILED, MEMORY = "eager", "kept", "compiled", "memory"
 
 #: The two sides, as they stand in the results.
 ORIGINAL, CONVERTED = "original", "converted"
@@ -72,6 +73,10 @@ GOALS = (
     Goal("mobilenet_v2", "f32", EAGER, (2,), _both(1.3, 1.15)),
     Goal("resnet50", "f32", EAGER, (1, 2), _both(1.12, 1.10)),
     Goal("speech_encoder", "f32", EAGER, (1, 2), {CHANNELS_FIRST: 1.2}),
+    Goal("mobilenet_v2", "f32", KEPT, (1,), _both(1.4, 1.25)),
+    Goal("mobilenet_v2", "f32", KEPT, (2,), _both(1.3, 1.15)),
+    Goal("resnet50", "f32", KEPT, (1,), _both(1.12, 1.10)),
+    Goal("speech_encoder", "f32", KEPT, (1,), {CHANNELS_FIRST: 1.2}),
     Goal("mobilenet_v2", "f32", MEMORY, (1,), _both(1.0, 1.0)),
     Goal("mobilenet_v2", "bf16", EAGER, (1, 2), _both(1.15, 1.15)),
     Goal("speech_encoder", "f32", COMPILED, (1, 2), {CHANNELS_FIRST: 1.1}),

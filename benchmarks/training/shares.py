@@ -23,21 +23,15 @@ def seconds_by_kind(step: Callable[[], object]) -> dict[str, float]:
         step()
     root = next(event for event in profiler.events() if event.name == _STEP)
     seconds = dict.fromkeys(KINDS, 0.0)
-    _add_children(root, seconds)
+    for event in root.cpu_children:
+        kind = kind_of(event.name)
+        if kind != OTHER:
+            seconds[kind] += _seconds(event)
     return {**seconds, OTHER: _seconds(root) - sum(seconds.values())}
 
 
 def _recording() -> Any:
     return profile(activities=[ProfilerActivity.CPU], acc_events=True)
-
-
-def _add_children(event: Any, seconds: dict[str, float]) -> None:
-    for child in event.cpu_children:
-        kind = kind_of(child.name)
-        if kind == OTHER:
-            _add_children(child, seconds)
-        else:
-            seconds[kind] += _seconds(child)
 
 
 def _seconds(event: Any) -> float:

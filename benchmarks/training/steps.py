@@ -8,7 +8,7 @@ from copy import deepcopy
 import torch
 from torch import nn
 
-from .cases import CHANNELS_LAST, COMPILED, CONVERTED, SIDES, Case
+from .cases import CHANNELS_LAST, COMPILED, CONVERTED, KEPT, SIDES, Case
 from .networks import NETWORKS, Network
 
 SEED = 1
@@ -64,4 +64,8 @@ def make_steps(network: Network, case: Case, sides: tuple[str, ...] = SIDES) -> 
 def steps_of(case: Case, sides: tuple[str, ...] = SIDES) -> dict[str, Step]:
     """The steps of a case, with its number of threads."""
     torch.set_num_threads(case.threads)
+    if case.mode == KEPT:
+        from normgraph.torch import keep_freed_memory
+
+        keep_freed_memory()
     return make_steps(NETWORKS[case.network], case, sides)

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 
 from benchmarks.peers.tables import markdown, time
 
-from .cases import COMPILED, EAGER, LAYOUTS, MEMORY, ORIGINAL, SIDES, TITLES, Case
+from .cases import COMPILED, EAGER, KEPT, LAYOUTS, MEMORY, ORIGINAL, SIDES, TITLES, Case
 from .kinds import KINDS, OTHER
 from .results import Results, Row
 
 WRITTEN = "<!-- Written by `make bench-training`. -->\n"
 TITLES_OF_MODES = {
     EAGER: "Time of a step",
+    KEPT: "Time of a step, both processes with keep_freed_memory()",
     COMPILED: "Time of a step, both networks under torch.compile",
     MEMORY: "Peak of a process's memory in a step",
 }

@@ -79,7 +79,8 @@ inline std::optional<std::int64_t> attribute_from_python(
     if (object.is_none()) {
         return std::nullopt;
     }
-    return integer_from_python(std::string(attribute.name), "an integer or None", object);
+    return integer_from_python(std::string(attribute.name), "an integer from 0 to 2^63 - 1 or None",
+                               object);
 }
 
 template <typename Number>

@@ -85,6 +85,10 @@ bool is_row_major(const runtime::Array& array) {
 
 constexpr std::size_t cache_line_size = 64;
 
+/// From so many bytes on, memory comes from the pool: to have fresh pages from the system, as the C
+/// library does for each large array, takes as long as the kernel that fills them.
+constexpr std::size_t smallest_pooled = std::size_t{1024} * 1024;
+
 /// Whether the array takes so many bytes that what aligning it costs does not show.
 bool is_large(element::Type type, std::span<const std::int64_t> shape) {
     constexpr std::int64_t limit = 65536;
@@ -146,7 +150,7 @@ py::array new_large_array(element::Type type, std::span<const std::int64_t> shap
                           std::vector<py::ssize_t> strides) {
     const std::size_t size = static_cast<std::size_t>(element_count(shape)) * type.size();
     runtime::MemoryPool::Block block;
-    if (size >= runtime::smallest_pooled_output) {
+    if (size >= smallest_pooled) {
         block = runtime::process_memory_pool().take(size);
     }
     if (!block) {

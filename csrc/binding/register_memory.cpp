@@ -1,8 +1,14 @@
 #include <pybind11/pybind11.h>
 
+#include <limits>
+
 #include "binding/python_function.hpp"
 #include "binding/register.hpp"
 #include "normgraph/runtime/memory_pool.hpp"
+
+#if __has_include(<malloc.h>)
+#include <malloc.h>
+#endif
 
 namespace py = pybind11;
 
@@ -28,6 +34,18 @@ void release_memory() {
     runtime::process_memory_pool().release();
 }
 
+bool keep_freed_memory() {
+#if defined(__GLIBC__)
+    constexpr int largest_kept = 1 << 30;
+    constexpr int no_limit = std::numeric_limits<int>::max();
+    const bool keeps_large_blocks =
+        mallopt(M_MMAP_THRESHOLD, largest_kept) == 1 || mallopt(M_MMAP_MAX, 0) == 1;
+    return keeps_large_blocks && mallopt(M_TRIM_THRESHOLD, no_limit) == 1;
+#else
+    return false;
+#endif
+}
+
 }  // namespace
 
 void register_memory(py::module_& module) {
@@ -43,6 +61,11 @@ void register_memory(py::module_& module) {
         module, "release_memory", {},
         "Give the free memory of the pool back to the system. What is in use stays, and is kept "
         "when it becomes free.");
+    define_function<Unpacked<&keep_freed_memory>::call>(
+        module, "keep_freed_memory", {},
+        "Let the C library keep what is freed, up to 2 GiB on end and blocks of up to 1 GiB, for the "
+        "next allocations, in place of giving it back to the system: for the whole process, until "
+        "it ends. Returns whether it does; only glibc is known to.");
 }
 
 }  // namespace normgraph::binding

@@ -166,14 +166,32 @@ def test_an_infinite_variance_is_nan(backend: str) -> None:
 
 @pytest.mark.parametrize("backend", ["cpu", "reference"])
 def test_an_empty_part(backend: str) -> None:
-    """Of a batch that is not: its sums are known. Of one that is: they are 0."""
+    """The sums that are given are those of the batch, of however many elements it says it is."""
     options = stages.Options(backend, epsilon=0.0)
     empty, one = np.zeros((0, 3, 5), np.float32), np.ones(3, np.float32)
     sums = np.array([1.0, 2.0, 3.0])
-    found = stages.backprop_apply(options, empty, one, one, 4 * one, empty, sums, sums, count=7)
-    assert found[0].shape == empty.shape
-    assert_same_bits(found[1], (sums / 2).astype(np.float32), "gamma_delta")
-    assert_same_bits(found[2], sums.astype(np.float32), "beta_delta")
-    found = stages.backprop_apply(options, empty, one, one, 4 * one, empty, sums, sums)
-    assert_same_bits(found[1], 0 * one, "gamma_delta")
-    assert_same_bits(found[2], 0 * one, "beta_delta")
+    for count in (7, 0, None):
+        found = stages.backprop_apply(
+            options, empty, one, one, 4 * one, empty, sums, sums, count=count
+        )
+        assert found[0].shape == empty.shape
+        assert_same_bits(found[1], (sums / 2).astype(np.float32), f"gamma_delta, {count}")
+        assert_same_bits(found[2], sums.astype(np.float32), f"beta_delta, {count}")
+
+
+@pytest.mark.parametrize("backend", ["cpu", "reference"])
+def test_sums_of_0_of_an_empty_batch_stay_0(backend: str) -> None:
+    """Whatever the variance, as in the whole op; another sum is a number that is divided."""
+    options = stages.Options(backend, epsilon=0.0)
+    empty, one = np.zeros((0, 4, 5), np.float32), np.ones(4, np.float32)
+    variance = np.array([0, np.inf, np.nan, 0], np.float32)
+    sums = np.array([0.0, 0, 0, 2])
+    expected = np.array([0, 0, 0, np.inf], np.float32)
+    whole: Any = ng.batch_norm_training_backprop(empty, one, one, one, variance, empty, epsilon=0.0)
+    assert_same_bits(whole.gamma_delta[:3], expected[:3], "gamma_delta of the whole op")
+    for count in (0, None):
+        found = stages.backprop_apply(
+            options, empty, one, one, variance, empty, sums, sums, count=count
+        )
+        assert_same_bits(found[1], expected, f"gamma_delta, {count}")
+        assert_same_bits(found[2], sums.astype(np.float32), f"beta_delta, {count}")

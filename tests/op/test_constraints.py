@@ -720,18 +720,37 @@ def test_c15_count_is_at_least_that_of_input(shape: Any, channel_axis: int, fewe
     for count in (fewest, fewest + 1, 2**63 - 1):
         node = inputs.node(channel_axis=channel_axis, count=count)
         assert node.count == node.attributes["count"] == count
-    for count in (fewest - 1, -1, -(2**63)):
+    for count in range(max(fewest - 2, 0), fewest):
         expected = (
-            "count: expected at least the number of elements per channel of input, the shape "
-            f"{ng.PartialShape(shape)} with channel_axis {channel_axis}, got {count}"
+            f"count: expected at least {fewest}, the least number of elements per channel of "
+            f"input, the shape {ng.PartialShape(shape)} with channel_axis {channel_axis}, "
+            f"got {count}"
         )
         violations = inputs.violations(channel_axis=channel_axis, count=count)
         assert violations == {"C15": expected}
 
 
-def test_c15_of_more_elements_than_64_bits_count() -> None:
-    inputs = Inputs(BACKPROP_APPLY, shapes=([2**40, 64, 2**40], [64]))
-    assert set(inputs.violations(count=2**63 - 1)) == {"C15"}
+@pytest.mark.parametrize("shape", [[2**40, 64, 2**40], [2**40, 64, 2**40, 2], [2**32, 64, 2**31]])
+def test_c15_of_more_elements_than_64_bits_count(shape: list[int]) -> None:
+    inputs = Inputs(BACKPROP_APPLY, shapes=(shape, [64]))
+    expected = (
+        "count: expected at least 2^63, the least number of elements per channel of input, "
+        f"the shape {ng.PartialShape(shape)} with channel_axis 1, got {2**63 - 1}"
+    )
+    assert inputs.violations(count=2**63 - 1) == {"C15": expected}
+
+
+@pytest.mark.parametrize("count", [-1, -(2**63)])
+def test_c15_a_negative_count_is_reported_beside_all_else(count: int) -> None:
+    expected = f"count: expected a number of elements >= 0, got {count}"
+    for shape in ([2, 64, 7], [None, 64], None):
+        inputs = Inputs(BACKPROP_APPLY, shapes=(shape, [64]))
+        assert inputs.violations(count=count) == {"C15": expected}
+    inputs = Inputs(BACKPROP_APPLY, shapes=([2, 64, 7], [32]), delta=("f32", [2, 64, 8]))
+    violations = inputs.violations(count=count)
+    assert set(violations) == {"C7", "C9", "C15"}
+    assert violations["C15"] == expected
+    assert set(inputs.violations(count=count, channel_axis=3)) == {"C6", "C7", "C15"}
 
 
 def test_c15_without_a_count() -> None:
@@ -742,7 +761,15 @@ def test_c15_without_a_count() -> None:
 
 @pytest.mark.parametrize("count", [1.0, True, "8", [8]])
 def test_count_is_an_integer(count: Any) -> None:
-    with pytest.raises(TypeError, match=r"^count: expected an integer or None, got"):
+    expected = r"^count: expected an integer from 0 to 2\^63 - 1 or None, got"
+    with pytest.raises(TypeError, match=expected):
+        Inputs(BACKPROP_APPLY).node(count=count)
+
+
+@pytest.mark.parametrize("count", [2**63, -(2**63) - 1])
+def test_count_has_64_bits(count: int) -> None:
+    expected = rf"^count: expected an integer from 0 to 2\^63 - 1 or None, got {count}"
+    with pytest.raises(ValueError, match=expected):
         Inputs(BACKPROP_APPLY).node(count=count)
 
 

@@ -57,7 +57,7 @@ private:
 };
 
 /// A new tensor of the shape of `like` and of its element type, in memory as torch.empty_like lays
-/// it out; that of 1 MiB or more comes from the memory pool of the process.
+/// it out; that of 8 MiB or more comes from the memory pool of the process.
 Tensor new_tensor_like(const Tensor& like, element::Type type);
 
 /// A new tensor of a static type, in C order.

@@ -29,6 +29,12 @@ inline double inverse_standard_deviation(Statistics statistics, double variance,
     return usable_inverse(statistics, 1.0 / std::sqrt(variance + epsilon));
 }
 
+/// The gradient of gamma, from the sum of products over a batch of this many elements. Of an empty
+/// batch a sum of 0 stays 0, whatever the inverse.
+inline double gamma_delta_of(double products, double inverse, double count) {
+    return count == 0.0 && products == 0.0 ? 0.0 : products * inverse;
+}
+
 /// normalized, for one element or a vector of them.
 template <typename Value>
 struct NormalizeFormula {

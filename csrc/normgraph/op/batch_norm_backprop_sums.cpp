@@ -1,6 +1,5 @@
 #include "normgraph/op/batch_norm_backprop_sums.hpp"
 
-#include "normgraph/op/adjoints.hpp"
 #include "normgraph/op/batch_norm_stages.hpp"
 
 namespace normgraph::op {
@@ -14,7 +13,7 @@ std::optional<std::vector<Output>> BatchNormBackpropSums::decompose(element::Typ
 }
 
 Deltas BatchNormBackpropSums::make_adjoints(const Deltas& deltas) {
-    return adjoints_of_decomposition(*this, deltas);
+    return backprop_adjoints(*this, deltas);
 }
 
 }  // namespace normgraph::op

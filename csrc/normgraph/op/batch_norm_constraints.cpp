@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstddef>
 #include <iterator>
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -510,35 +511,52 @@ Result check_sum_types(const NamedTensors& sums) {
                                 describe_types(wrong)};
 }
 
-/// Whether a channel has more elements than this, which is not negative.
-bool has_more_elements(const PartialShape& data, std::int64_t channel_axis, std::int64_t count) {
+/// The fewest elements that a channel may have; nullopt if they are more than 64 bits count.
+std::optional<std::int64_t> fewest_elements(const PartialShape& data, std::int64_t channel_axis) {
     if (!data.has_static_rank()) {
-        return false;
+        return 0;
     }
     const std::size_t channels = resolve_axis(channel_axis, data.size()).value();
     std::int64_t fewest = 1;
-    bool is_beyond = count < 1;
+    bool is_beyond = false;
     for (std::size_t axis = 0; axis < data.size(); ++axis) {
         const std::int64_t length = axis == channels ? 1 : data[axis].min_length();
         if (length == 0) {
-            return false;
+            return 0;
         }
-        is_beyond = is_beyond || fewest > count / length;
+        is_beyond = is_beyond || fewest > std::numeric_limits<std::int64_t>::max() / length;
         fewest = is_beyond ? fewest : fewest * length;
     }
-    return is_beyond;
+    return is_beyond ? std::nullopt : std::optional(fewest);
 }
 
-// C15: count is at least the number of elements per channel of input.
-Result check_count(std::optional<std::int64_t> count, const NamedTensor& input,
-                   const PartialShape& data, std::int64_t channel_axis) {
-    if (!count || (*count >= 0 && !has_more_elements(data, channel_axis, *count))) {
+Violation count_violation(const std::string& expected, std::int64_t count) {
+    return {"C15", "count: expected " + expected + ", got " + std::to_string(count)};
+}
+
+// C15, first part: count is not negative.
+Result check_count_is_not_negative(std::optional<std::int64_t> count) {
+    if (!count || *count >= 0) {
         return std::nullopt;
     }
-    return Violation{"C15", "count: expected at least the number of elements per channel of " +
-                                text_of(input.name) + ", the shape " + data.to_string() +
-                                " with channel_axis " + std::to_string(channel_axis) + ", got " +
-                                std::to_string(*count)};
+    return count_violation("a number of elements >= 0", *count);
+}
+
+// C15, second part: count is at least the number of elements per channel of input.
+Result check_count(std::optional<std::int64_t> count, const NamedTensor& input,
+                   const PartialShape& data, std::int64_t channel_axis) {
+    if (!count) {
+        return std::nullopt;
+    }
+    const std::optional<std::int64_t> fewest = fewest_elements(data, channel_axis);
+    if (fewest && *count >= *fewest) {
+        return std::nullopt;
+    }
+    return count_violation("at least " + (fewest ? std::to_string(*fewest) : "2^63") +
+                               ", the least number of elements per channel of " +
+                               text_of(input.name) + ", the shape " + data.to_string() +
+                               " with channel_axis " + std::to_string(channel_axis),
+                           *count);
 }
 
 // ---- what follows for the outputs ---------------------------------------------------------------
@@ -673,9 +691,9 @@ std::vector<TensorType> infer_batch_norm(std::string_view type_name, SignatureVi
         report.holds(
             check_mask_shape(parts.masks, shapes->data, channel_axis, shapes->channels));  // C12
     }
-    report.holds(check_upper_bound(upper_bound, infer_data_type(parts)));  // C13
-    report.holds(check_sum_types(parts.sums));                             // C14
-    if (shapes) {
+    report.holds(check_upper_bound(upper_bound, infer_data_type(parts)));                  // C13
+    report.holds(check_sum_types(parts.sums));                                             // C14
+    if (report.holds(check_count_is_not_negative(count)) && shapes) {                      // C15
         report.holds(check_count(count, parts.data.front(), shapes->data, channel_axis));  // C15
     }
     report.throw_if_violated(type_name);

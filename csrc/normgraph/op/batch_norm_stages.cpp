@@ -1,11 +1,16 @@
 #include "normgraph/op/batch_norm_stages.hpp"
 
 #include <cstddef>
+#include <functional>
 #include <initializer_list>
+#include <memory>
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
+#include "normgraph/op/adjoints.hpp"
+#include "normgraph/op/batch_norm_backprop_sums.hpp"
 #include "normgraph/op/batch_norm_inference_backprop.hpp"
 #include "normgraph/op/elementwise.hpp"
 #include "normgraph/op/relu_selection.hpp"
@@ -20,6 +25,13 @@ element::Type known_type(const Node& node, const char* of_what, element::Type ty
                                     " to decompose or to differentiate it, got dynamic");
     }
     return type;
+}
+
+/// The statistics that the node has, whose type they share.
+const char* name_of_statistics(const BatchNormNode& node) {
+    const auto& [inputs, outputs] = node.ports();
+    const bool has_variance = has(inputs, Role::variance) || has(outputs, Role::variance);
+    return has_variance ? "mean and variance" : "mean";
 }
 
 /// The element type of the output or else the input with this role; dynamic if there is neither, or
@@ -96,7 +108,8 @@ BatchNormStages::BatchNormStages(BatchNormNode& node, element::Type compute_type
       data_type_{known_type(node, "data", data_type_of(node))},
       affine_type_{known_affine_type(node, node.ports(), affine_type_of(node, data_type_))},
       statistics_type_{statistics_type_of(node, data_type_)},
-      compute_type_{compute_type.is_dynamic() ? wider_of(affine_type_, statistics_type_)
+      compute_type_{compute_type.is_dynamic() ? known_type(node, name_of_statistics(node),
+                                                           wider_of(affine_type_, statistics_type_))
                                               : compute_type} {
     for (const Port& port : node.ports().inputs) {
         if (port.role != Role::mask) {
@@ -121,7 +134,7 @@ Output BatchNormStages::share_of_mean(const Output& delta) const {
 }
 
 Output BatchNormStages::in_statistics_type(const Output& value) const {
-    return convert(value, known_type(node_, "mean and variance", statistics_type_));
+    return convert(value, known_type(node_, name_of_statistics(node_), statistics_type_));
 }
 
 Output BatchNormStages::centered(const Output& mean) const {
@@ -211,13 +224,15 @@ Output inference_stages(BatchNormNode& node, element::Type compute_type) {
     return stages.in_data_type(with_residual(node, stages, normed));
 }
 
-Deltas inference_adjoints(EpsilonNode& node, const Output& normalized_delta) {
+Deltas inference_adjoints(BatchNormNode& node, const Output& normalized_delta) {
     const auto& inputs = node.input_values();
     const auto backprop = std::make_shared<BatchNormInferenceBackprop>(
-        inputs[0], inputs[1], inputs[2], inputs[3], inputs[4], normalized_delta, node.epsilon(),
-        node.channel_axis());
-    const Output gamma_delta = backprop->output("gamma_delta");
-    const Output beta_delta = backprop->output("beta_delta");
+        inputs[0], inputs[1], inputs[2], inputs[3], inputs[4], normalized_delta,
+        node.batch_norm_attributes().epsilon, node.channel_axis());
+    // The backward pass rounds its sums to the type of gamma and beta, in which they may even be
+    // infinite.
+    const auto sums = std::make_shared<BatchNormBackpropSums>(
+        inputs[0], inputs[3], normalized_delta, node.channel_axis());
 
     // With gmul = gamma·invsqrt: d mean = −gmul·Σδ, d variance = −½ gmul·invsqrt·Σδ·x̂.
     const BatchNormStages stages(node, element::f64);
@@ -225,10 +240,49 @@ Deltas inference_adjoints(EpsilonNode& node, const Output& normalized_delta) {
     const Output invsqrt = stages.inverse_root(variance);
     const Output gmul = stages.input(Role::gamma) * invsqrt;
     const Output minus_half = filled(-0.5, element::f64, variance);
-    const Output mean_delta = -(gmul * stages.in_compute_type(beta_delta));
-    const Output variance_delta = minus_half * gmul * invsqrt * stages.in_compute_type(gamma_delta);
-    return {backprop->output("input_delta"), gamma_delta, beta_delta,
-            stages.in_statistics_type(mean_delta), stages.in_statistics_type(variance_delta)};
+    const Output mean_delta = -(gmul * sums->output("beta_delta"));
+    const Output gamma_delta = sums->output("gmul_delta") * invsqrt;
+    const Output variance_delta = minus_half * gmul * invsqrt * gamma_delta;
+    return {backprop->output("input_delta"), backprop->output("gamma_delta"),
+            backprop->output("beta_delta"), stages.in_statistics_type(mean_delta),
+            stages.in_statistics_type(variance_delta)};
+}
+
+/// The node's inputs with NaN in the place of an infinite variance; any other keeps its bits. The
+/// statistics are in f64, so that they are as wide as those that a pass may widen, unless the type
+/// of the data follows from theirs.
+static std::vector<Output> inputs_with_usable_variance(BatchNormNode& node) {
+    const bool is_wide = node.source(Role::input).element_type().is_static();
+    std::vector<Output> inputs = node.input_values();
+    for (std::size_t index = 0; index < inputs.size(); ++index) {
+        const Role role = node.ports().inputs[index].role;
+        if (is_statistic(role) && is_wide) {
+            inputs[index] = convert(inputs[index], element::f64);
+        }
+        if (role == Role::variance) {
+            inputs[index] = inputs[index] + (inputs[index] - inputs[index]);
+        }
+    }
+    return inputs;
+}
+
+Deltas adjoints_at_usable_variance(BatchNormNode& node,
+                                   const std::function<Deltas(BatchNormNode&)>& adjoints_of) {
+    const std::shared_ptr<Node> copy =
+        node.clone_with_new_inputs(inputs_with_usable_variance(node), node.friendly_name());
+    const BatchNormStages stages(node, element::f64);
+    Deltas adjoints = adjoints_of(static_cast<BatchNormNode&>(*copy));
+    for (std::size_t index = 0; index < adjoints.size(); ++index) {
+        if (adjoints[index] && is_statistic(node.ports().inputs[index].role)) {
+            adjoints[index] = stages.in_statistics_type(*adjoints[index]);
+        }
+    }
+    return adjoints;
+}
+
+Deltas backprop_adjoints(BatchNormNode& node, const Deltas& deltas) {
+    return adjoints_at_usable_variance(
+        node, [&](BatchNormNode& copy) { return adjoints_of_decomposition(copy, deltas); });
 }
 
 std::vector<Output> activated_inference_stages(InferenceReluNode& node,

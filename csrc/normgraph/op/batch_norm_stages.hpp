@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -104,9 +105,19 @@ std::vector<Output> activated_stages(ReluNode& node, element::Type compute_type)
 Output inference_stages(BatchNormNode& node, element::Type compute_type);
 
 /// The adjoints of the first five inputs of such an op (input, gamma, beta, mean and variance), for
-/// the gradient of what it normalizes. Those of mean and variance are computed in
-/// f64.
-Deltas inference_adjoints(EpsilonNode& node, const Output& normalized_delta);
+/// the gradient of what it normalizes. Those of mean and variance are computed in f64, from sums
+/// that are not rounded.
+Deltas inference_adjoints(BatchNormNode& node, const Output& normalized_delta);
+
+/// The adjoints of an op with statistics of the batch among its inputs, as `adjoints_of` makes them
+/// for a copy of the node that reads NaN in the place of an infinite variance: as in the kernels,
+/// no gradient is lost as a 0. Throws std::invalid_argument, naming the node, if the element type
+/// of the statistics is not known.
+Deltas adjoints_at_usable_variance(BatchNormNode& node,
+                                   const std::function<Deltas(BatchNormNode&)>& adjoints_of);
+
+/// The adjoints of such an op by those of its decomposition.
+Deltas backprop_adjoints(BatchNormNode& node, const Deltas& deltas);
 
 /// The output of an inference op with a ReLU.
 std::vector<Output> activated_inference_stages(InferenceReluNode& node, element::Type compute_type);

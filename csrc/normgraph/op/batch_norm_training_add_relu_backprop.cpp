@@ -2,7 +2,6 @@
 
 #include <memory>
 
-#include "normgraph/op/adjoints.hpp"
 #include "normgraph/op/batch_norm_stages.hpp"
 #include "normgraph/op/relu_selection.hpp"
 
@@ -20,7 +19,7 @@ std::optional<std::vector<Output>> BatchNormTrainingAddReluBackprop::decompose(
 }
 
 Deltas BatchNormTrainingAddReluBackprop::make_adjoints(const Deltas& deltas) {
-    return adjoints_of_decomposition(*this, deltas);
+    return backprop_adjoints(*this, deltas);
 }
 
 }  // namespace normgraph::op

@@ -10,7 +10,8 @@ std::optional<std::vector<Output>> BatchNormTrainingApply::decompose(element::Ty
 
 /// The statistics are inputs, through which gradients flow on: as in BatchNormInference.
 Deltas BatchNormTrainingApply::make_adjoints(const Deltas& deltas) {
-    return inference_adjoints(*this, *deltas[0]);
+    return adjoints_at_usable_variance(
+        *this, [&](BatchNormNode& copy) { return inference_adjoints(copy, *deltas[0]); });
 }
 
 }  // namespace normgraph::op

@@ -1,6 +1,5 @@
 #include "normgraph/op/batch_norm_training_backprop.hpp"
 
-#include "normgraph/op/adjoints.hpp"
 #include "normgraph/op/batch_norm_stages.hpp"
 
 namespace normgraph::op {
@@ -11,7 +10,7 @@ std::optional<std::vector<Output>> BatchNormTrainingBackprop::decompose(
 }
 
 Deltas BatchNormTrainingBackprop::make_adjoints(const Deltas& deltas) {
-    return adjoints_of_decomposition(*this, deltas);
+    return backprop_adjoints(*this, deltas);
 }
 
 }  // namespace normgraph::op

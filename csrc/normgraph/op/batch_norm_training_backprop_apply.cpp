@@ -1,6 +1,5 @@
 #include "normgraph/op/batch_norm_training_backprop_apply.hpp"
 
-#include "normgraph/op/adjoints.hpp"
 #include "normgraph/op/batch_norm_stages.hpp"
 
 namespace normgraph::op {
@@ -14,7 +13,7 @@ std::optional<std::vector<Output>> BatchNormTrainingBackpropApply::decompose(
 }
 
 Deltas BatchNormTrainingBackpropApply::make_adjoints(const Deltas& deltas) {
-    return adjoints_of_decomposition(*this, deltas);
+    return backprop_adjoints(*this, deltas);
 }
 
 }  // namespace normgraph::op

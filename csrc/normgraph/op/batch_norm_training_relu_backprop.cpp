@@ -2,7 +2,6 @@
 
 #include <memory>
 
-#include "normgraph/op/adjoints.hpp"
 #include "normgraph/op/batch_norm_stages.hpp"
 #include "normgraph/op/relu_selection.hpp"
 
@@ -17,7 +16,7 @@ std::optional<std::vector<Output>> BatchNormTrainingReluBackprop::decompose(
 }
 
 Deltas BatchNormTrainingReluBackprop::make_adjoints(const Deltas& deltas) {
-    return adjoints_of_decomposition(*this, deltas);
+    return backprop_adjoints(*this, deltas);
 }
 
 }  // namespace normgraph::op

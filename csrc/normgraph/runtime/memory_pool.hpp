@@ -110,10 +110,6 @@ private:
     std::atomic<Time> next_expiry_{never};
 };
 
-/// From so many bytes on, outputs have their memory from the pool: to have fresh pages from the
-/// system, as the C library does for each large array, takes as long as the kernel that fills them.
-inline constexpr std::size_t smallest_pooled_output = std::size_t{1024} * 1024;
-
 /// The pool of this process, made at the first call and never destroyed. Its limit is the
 /// environment variable NORMGRAPH_POOL_BYTES, if that is set and not empty; throws
 /// std::invalid_argument, which names it, if that is no integer of at least 0. Elsewhere than on

@@ -226,6 +226,15 @@ def test_convert_and_revert_twice_are_once() -> None:
     assert [type(module) for module in convert(model).modules()] == converted
 
 
+def test_a_class_that_was_given_on_top_stays() -> None:
+    model = convert(network(networks.FunctionalResNet))
+    outer = type("Outer", (type(model),), {})
+    model.__class__ = outer
+    assert type(convert(model)) is outer
+    with pytest.raises(ValueError, match=r"^model: it has become a Outer since"):
+        revert(model)
+
+
 def test_fuse_may_follow_later() -> None:
     model = convert(network(networks.FunctionalResNet), fuse=False)
     found = report(model)
@@ -631,12 +640,12 @@ class OtherBounds(Base):
 class InAClosure(Base):
     def forward(self, x: Any) -> Any:
         def before() -> Any:
-            return out
+            return x
 
-        out = self.bn(self.conv(x))
+        x = self.bn(self.conv(x))
         kept = before()
-        out = F.relu(out)
-        return out + kept
+        x = F.relu(x)
+        return x + kept
 
 
 class Decorated(Base):

@@ -466,8 +466,8 @@ BACKPROP = Group(
         Mutant(
             "gamma-delta-without-inverse",
             "1/√(variance + epsilon) in gamma_delta",
-            "sums.products * inverse;",
-            "sums.products;",
+            "gamma_delta_of(sums.products, inverse, count);",
+            "gamma_delta_of(sums.products, 1.0, count);",
         ),
         Mutant(
             "channel-gradients-swapped",
@@ -492,14 +492,14 @@ BACKPROP = Group(
         Mutant(
             "backprop-empty-gamma-delta",
             "that gamma_delta of an empty batch is 0",
-            "set_channel_value(arguments.gamma_delta, affine, index, 0.0);",
-            "",
+            "return Sums{};",
+            "return Sums{0.0, 1.0};",
         ),
         Mutant(
             "backprop-empty-beta-delta",
             "that beta_delta of an empty batch is 0",
-            "set_channel_value(arguments.beta_delta, affine, index, 0.0);",
-            "",
+            "return Sums{};",
+            "return Sums{1.0, 0.0};",
         ),
     ),
 )

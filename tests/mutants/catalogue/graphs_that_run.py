@@ -374,8 +374,8 @@ INFERENCE_ADJOINTS = Group(
         Mutant(
             "inference-mean-delta-sign",
             "the sign of mean's gradient",
-            "-(gmul * stages.in_compute_type(beta_delta))",
-            "(gmul * stages.in_compute_type(beta_delta))",
+            '-(gmul * sums->output("beta_delta"))',
+            '(gmul * sums->output("beta_delta"))',
         ),
         Mutant(
             "inference-variance-delta-sign",

@@ -32,14 +32,20 @@ CONSTRAINTS = Group(
         Mutant(
             "c15-beyond-64-bits",
             "that a product beyond 64 bits is more than any count",
-            "is_beyond = is_beyond || fewest > count / length;",
-            "is_beyond = fewest > count / length;",
+            "is_beyond = is_beyond || fewest > std::numeric_limits<std::int64_t>::max() / length;",
+            "is_beyond = fewest > std::numeric_limits<std::int64_t>::max() / length;",
         ),
         Mutant(
             "c15-negative-count",
             "that a count is not negative",
-            "(*count >= 0 && !has_more_elements(",
-            "(!has_more_elements(",
+            "if (!count || *count >= 0) {",
+            "if (true) {",
+        ),
+        Mutant(
+            "c15-negative-count-beside-shapes-alone",
+            "that a negative count is reported whatever the shapes are",
+            "if (report.holds(check_count_is_not_negative(count)) && shapes) {",
+            "if (shapes && report.holds(check_count_is_not_negative(count))) {",
         ),
         Mutant(
             "sums-of-gammas-type",
@@ -84,6 +90,49 @@ STAGES = Group(
             "that shares are those of the whole batch's elements",
             "if (!count) {",
             "if (true) {",
+        ),
+    ),
+)
+
+STAGE_ADJOINTS = Group(
+    OP + "batch_norm_stages.cpp",
+    "tests/pass/test_stages.py",
+    (
+        Mutant(
+            "mean-delta-of-a-rounded-sum",
+            "that the gradient of the mean is made of a sum that is not rounded",
+            'sums->output("beta_delta")',
+            'stages.in_compute_type(backprop->output("beta_delta"))',
+        ),
+        Mutant(
+            "variance-delta-of-a-rounded-sum",
+            "that the gradient of the variance is made of a sum that is not rounded",
+            'sums->output("gmul_delta") * invsqrt;',
+            'stages.in_compute_type(backprop->output("gamma_delta"));',
+        ),
+        Mutant(
+            "gradients-at-an-infinite-variance",
+            "that gradients at an infinite variance of the batch are NaN",
+            "if (role == Role::variance) {",
+            "if (false) {",
+        ),
+        Mutant(
+            "gradients-of-narrow-statistics",
+            "that gradients read statistics as wide as they can be had",
+            "if (is_statistic(role) && is_wide) {",
+            "if (is_statistic(role) && !is_wide) {",
+        ),
+        Mutant(
+            "gradients-of-wide-statistics",
+            "that the type of the data may follow from that of the statistics",
+            "is_wide = node.source(Role::input).element_type().is_static();",
+            "is_wide = true;",
+        ),
+        Mutant(
+            "stages-in-no-type",
+            "that a mean whose type is not known is refused by the op's name",
+            "known_type(node, name_of_statistics(node), wider_of(affine_type_, statistics_type_))",
+            "wider_of(affine_type_, statistics_type_)",
         ),
     ),
 )
@@ -139,16 +188,22 @@ STEP = Group(
 )
 
 BACKWARD = Group(
-    "csrc/normgraph/kernel/simd/batch_norm_backprop.cpp",
+    "csrc/normgraph/kernel/coefficients.hpp",
     BACKPROP_APPLY_TESTS,
     (
         Mutant(
             "sums-of-an-empty-batch",
-            "that sums of an empty batch are 0",
-            "beta_delta[channel] = count_ == 0.0 ? 0.0 : group.value(0, index + channel);",
-            "beta_delta[channel] = group.value(0, index + channel);",
+            "that a sum of 0 of an empty batch stays 0",
+            "count == 0.0 && products == 0.0 ? 0.0 : products * inverse",
+            "products * inverse",
+        ),
+        Mutant(
+            "given-sums-of-an-empty-part",
+            "that the sums that an empty part is given are not lost",
+            "count == 0.0 && products == 0.0 ? 0.0 : products * inverse",
+            "count == 0.0 ? 0.0 : products * inverse",
         ),
     ),
 )
 
-GROUPS = (CONSTRAINTS, STATISTICS, STAGES, CALL, STEP, BACKWARD)
+GROUPS = (CONSTRAINTS, STATISTICS, STAGES, STAGE_ADJOINTS, CALL, STEP, BACKWARD)

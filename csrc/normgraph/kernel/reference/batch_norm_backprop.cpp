@@ -53,6 +53,9 @@ Sums given_sums(const ConstBackpropSums& sums, std::int64_t channel) {
 template <typename Data>
 Sums sums_of_channel(const View& view, const BackpropChannel& channel,
                      const GradientReader<Data>& gradient, double mean) {
+    if (view.elements_per_channel() == 0) {
+        return Sums{};
+    }
     const Sums sums = combine_blocks<Sums>(
         view.order,
         BlockDeltas<Data>(view, channel.input, channel.normalized_delta, gradient, mean));
@@ -69,11 +72,6 @@ void run_channel(const BatchNormBackpropArguments& arguments, const View& view,
     const bool has_sums = arguments.sums.are_given();
     const double count =
         has_sums ? arguments.sums.count : static_cast<double>(view.elements_per_channel());
-    if (count == 0.0) {
-        set_channel_value(arguments.gamma_delta, affine, index, 0.0);
-        set_channel_value(arguments.beta_delta, affine, index, 0.0);
-        return;
-    }
     const double gamma = channel_value(arguments.gamma, affine, index, 1.0);
     const double mean = channel_value(arguments.mean, statistics, index, 0.0);
     const double variance = channel_value(arguments.variance, statistics, index, 0.0);
@@ -84,10 +82,10 @@ void run_channel(const BatchNormBackpropArguments& arguments, const View& view,
                                : sums_of_channel(view, channel, gradient, mean);
     const double inverse =
         inverse_standard_deviation(arguments.statistics, variance, problem.epsilon);
-    const double gamma_delta = sums.products * inverse;
+    const double gamma_delta = gamma_delta_of(sums.products, inverse, count);
     set_channel_value(arguments.gamma_delta, affine, index, gamma_delta);
     set_channel_value(arguments.beta_delta, affine, index, sums.values);
-    if (channel.input_delta == nullptr) {
+    if (channel.input_delta == nullptr || view.elements_per_channel() == 0) {
         return;
     }
     const BackpropValues values{gamma, mean, inverse, gamma_delta / count, sums.values / count};

@@ -89,12 +89,9 @@ private:
         channel_kernels_.inverse_deviations(inverse.filled(count), count, problem.epsilon);
         for (std::int64_t channel = 0; channel < count; ++channel) {
             inverse[channel] = usable_inverse(arguments_.statistics, inverse[channel]);
-            // Of an empty batch the sums are 0, whatever the variance.
-            gamma_delta[channel] =
-                count_ == 0.0
-                    ? 0.0
-                    : products(first + channel, index + channel, group) * inverse[channel];
-            beta_delta[channel] = count_ == 0.0 ? 0.0 : group.value(0, index + channel);
+            gamma_delta[channel] = gamma_delta_of(products(first + channel, index + channel, group),
+                                                  inverse[channel], count_);
+            beta_delta[channel] = group.value(0, index + channel);
             set_channel_value(arguments_.gamma_delta, problem.affine_type, first + channel,
                               gamma_delta[channel]);
             set_channel_value(arguments_.beta_delta, problem.affine_type, first + channel,
