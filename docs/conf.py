@@ -19,7 +19,13 @@ extensions = [
     "sphinx.ext.mathjax",
     "sphinx_copybutton",
 ]
-exclude_patterns = ["training", "_*", "examples", "accuracy", "benchmarks"]  # pages include parts of them
+exclude_patterns = [
+    "training",
+    "_*",
+    "examples",
+    "accuracy",
+    "benchmarks",
+]  # pages include parts of them
 
 myst_enable_extensions = ["deflist", "dollarmath"]
 myst_heading_anchors = 3

@@ -12,12 +12,13 @@ from matplotlib.lines import Line2D
 
 from benchmarks.peers.plots import GRID, SETTINGS, STYLES, TEXT, WIDTH
 
-from .cases import COMPILED, EAGER, TITLES
+from .cases import COMPILED, EAGER, KEPT, TITLES
 from .results import Results, Row
 
 #: Panels: title, mode and element type.
 PANELS = (
     ("f32", EAGER, "f32"),
+    ("f32, both processes with keep_freed_memory()", KEPT, "f32"),
     ("bf16 autocast", EAGER, "bf16"),
     ("f32, both networks under torch.compile", COMPILED, "f32"),
 )

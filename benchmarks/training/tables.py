@@ -20,6 +20,9 @@ TITLES_OF_MODES = {
 }
 
 
+MODES_IN_SUMMARY = {EAGER: "", KEPT: ", freed memory kept", COMPILED: ", torch.compile"}
+
+
 def amount(case: Case, value: float) -> str:
     """Seconds or bytes with their unit."""
     return f"{value / 2**20:.0f} MiB" if case.mode == MEMORY else time(value)
@@ -104,9 +107,9 @@ def summary(results: Results) -> str:
         if row.error or case.mode == MEMORY:
             continue
         network = TITLES[case.network].partition(",")[0]
-        compiled = ", torch.compile" * (case.mode == COMPILED)
+        mode = MODES_IN_SUMMARY[case.mode]
         threads = f"{case.threads} thread{'s' * (case.threads > 1)}"
-        cells = lines.setdefault(f"{network}, {case.element_type}{compiled}, {threads}", {})
+        cells = lines.setdefault(f"{network}, {case.element_type}{mode}, {threads}", {})
         cells[case.layout] = f"{row.ratio.value:.2f}"
     table = [["times as fast as torch", *(layout.replace("_", " ") for layout in LAYOUTS)]]
     table += [[name, *(cells.get(c, "–") for c in LAYOUTS)] for name, cells in lines.items()]

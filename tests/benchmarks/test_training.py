@@ -216,6 +216,7 @@ def test_the_table_says_whether_goals_are_met() -> None:
 def test_summary_and_shares() -> None:
     summary = tables.summary(results_of_everything())
     assert "| MobileNetV2, f32, 1 thread | 1.50 | 1.50 |" in summary
+    assert "| MobileNetV2, f32, freed memory kept, 1 thread | 1.50 | 1.50 |" in summary
     assert "| speech encoder, f32, torch.compile, 1 thread | 1.50 | – |" in summary
     shares = tables.shares_page(results_of_everything())
     assert "| torch | 1.00 s | 20 | 20 | 20 | 20 | 20 | 1234 |" in shares

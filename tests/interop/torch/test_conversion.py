@@ -74,13 +74,13 @@ def step(model: Any, x: Any) -> dict[str, Any]:
     return {"output": y.detach(), "input": x.grad, **gradients, **buffers}
 
 
-def with_roundings(model: Any) -> Any:
+def with_roundings(model: Any, seed: int = 5) -> Any:
     """A copy whose batch norms are off by one rounding, up or down, forward and backward.
 
     One of the largest element of a channel: a mean is no more exact than its largest terms.
     """
     model = copy.deepcopy(model)
-    generator = torch.Generator().manual_seed(5)
+    generator = torch.Generator().manual_seed(seed)
 
     def rounded(tensor: Any) -> Any:
         signs = torch.randint(0, 2, tensor.shape, generator=generator).to(tensor.dtype) * 2 - 1
