@@ -63,7 +63,8 @@ void register_memory(py::module_& module) {
         "when it becomes free.");
     define_function<Unpacked<&keep_freed_memory>::call>(
         module, "keep_freed_memory", {},
-        "Let the C library keep what is freed, up to 2 GiB on end and blocks of up to 1 GiB, for the "
+        "Let the C library keep what is freed, up to 2 GiB on end and blocks of up to 1 GiB, for "
+        "the "
         "next allocations, in place of giving it back to the system: for the whole process, until "
         "it ends. Returns whether it does; only glibc is known to.");
 }

@@ -139,9 +139,9 @@ Tensor tensor_of_block(runtime::MemoryPool::Block block, const Layout& layout, e
     return Tensor(tensor);
 }
 
-/// From so many bytes on, outputs come from the pool. Smaller ones, which the C library keeps when they
-/// are freed, share memory with torch's own tensors so: in steps of MobileNetV2, ResNet-50 and a
-/// speech encoder there were 0.5 to 1.15 times as many page faults as with a limit of 1 MiB.
+/// From so many bytes on, outputs come from the pool. Smaller ones, which the C library keeps when
+/// they are freed, share memory with torch's own tensors so: in steps of MobileNetV2, ResNet-50 and
+/// a speech encoder there were 0.5 to 1.15 times as many page faults as with a limit of 1 MiB.
 constexpr std::size_t smallest_pooled = std::size_t{8} * 1024 * 1024;
 
 std::size_t byte_count(const Layout& layout, element::Type type) {
