@@ -41,7 +41,7 @@ def losses(model: Any, dtype: Any) -> Any:
     """The loss of each step, in double; images are told by their mean colours."""
     generator = torch.Generator().manual_seed(2)
     model = model.to(dtype).train()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
     found = []
     for _ in range(STEPS):
         images = torch.randn((16, 3, 8, 8), generator=generator, dtype=torch.float64)
@@ -71,7 +71,7 @@ def test_fifty_steps_agree() -> None:
         spread = torch.maximum(spread, (rounded - plain).abs())
     allowed = 16 * (spread.cummax(0).values + torch.finfo(torch.float32).eps)
     assert ((converted - exact).abs() <= allowed).all()
-    assert converted[-5:].mean() < 0.8 * converted[:5].mean()  # it learns
+    assert converted[-5:].mean() < 0.9 * converted[:5].mean()  # it learns
     assert allowed[-1] < 0.1 * converted[-1]  # else the bound would show nothing
 
 
