@@ -49,10 +49,6 @@ struct Options {
     py::handle given;  ///< the reduction: see given_reduction_name()
 };
 
-bool has_several_outputs(const KernelCall& call) {
-    return call.outputs.size() > 1;
-}
-
 /// In the order of `kernel_parameters`.
 Options options_of(const KernelCall& call, Arguments arguments) {
     const py::handle* next = arguments.data() + call.inputs.size();
@@ -66,7 +62,7 @@ Options options_of(const KernelCall& call, Arguments arguments) {
         options.upper_bound = *next++;
     }
     options.out = *next++;
-    if (has_several_outputs(call)) {
+    if (call.has_several_outputs()) {
         options.outputs = *next++;
     }
     options.num_threads = *next++;
@@ -448,7 +444,7 @@ std::vector<Parameter> kernel_parameters(const KernelCall& call) {
         parameters.push_back({std::string(attribute.name), default_text(attribute)});
     });
     parameters.push_back({"out", "None"});
-    if (has_several_outputs(call)) {
+    if (call.has_several_outputs()) {
         parameters.push_back({"outputs", "None"});
     }
     parameters.push_back({"num_threads", "None"});

@@ -64,9 +64,8 @@ void register_memory(py::module_& module) {
     define_function<Unpacked<&keep_freed_memory>::call>(
         module, "keep_freed_memory", {},
         "Let the C library keep what is freed, up to 2 GiB on end and blocks of up to 1 GiB, for "
-        "the "
-        "next allocations, in place of giving it back to the system: for the whole process, until "
-        "it ends. Returns whether it does; only glibc is known to.");
+        "the next allocations, in place of giving it back to the system: for the whole process, "
+        "until it ends. Returns whether it does; only glibc is known to.");
 }
 
 }  // namespace normgraph::binding

@@ -111,10 +111,6 @@ void on_threads_of_torch(const Function& function) {
     function(static_cast<std::int64_t>(num_threads));
 }
 
-bool has_several_outputs(const KernelCall& call) {
-    return call.outputs.size() > 1;
-}
-
 /// What an operator is called with.
 struct Call {
     Tensors<most_inputs> inputs;
@@ -183,7 +179,7 @@ void take_arguments(const KernelCall& call, StableValue* stack, Call& taken) {
     if (call.applies_relu) {
         taken.attributes.upper_bound = arguments.optional_number();
     }
-    if (has_several_outputs(call)) {
+    if (call.has_several_outputs()) {
         taken.wanted = arguments.integer();
     }
     set_inputs(call, std::span(tensors).first(call.inputs.size()), taken);
@@ -430,7 +426,7 @@ std::string schema_of(const KernelCall& call) {
     if (call.applies_relu) {
         schema += ", float? upper_bound";
     }
-    if (has_several_outputs(call)) {
+    if (call.has_several_outputs()) {
         schema += ", int outputs";
     }
     schema += ") -> (";

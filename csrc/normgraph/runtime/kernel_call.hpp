@@ -44,6 +44,8 @@ struct KernelCall {
     /// Whether a ReLU is applied, which may have an upper bound.
     bool applies_relu;
 
+    bool has_several_outputs() const { return outputs.size() > 1; }
+
     /// Whether an empty batch is refused, since it has no statistics.
     bool needs_elements() const {
         return !op::has(inputs, op::Role::mean) && !op::has(inputs, op::Role::delta);

@@ -102,14 +102,11 @@ def batch_norm_relu(
     running = (running_mean, running_var)
     needs_gradient = _needs_gradient(input, weight, bias)
     # A function of Python takes longer than the second pass over few elements. The bits are equal.
-    is_fused = (
-        (training and (input.numel() >= _fewest_fused or weight is None))
-        or not needs_gradient
-        or not _autograd.has_node_of_torch()
+    is_fused = not needs_gradient or (
+        training
+        and (input.numel() >= _fewest_fused or weight is None or not _autograd.has_node_of_torch())
     )
-    if not (is_fused and _is_taken(input, weight, bias, running, training)) or (
-        needs_gradient and not training
-    ):
+    if not (is_fused and _is_taken(input, weight, bias, running, training)):
         plain = batch_norm(input, *running, weight, bias, training, momentum, eps)
         return _relu(plain, upper_bound)
     if not training:
