@@ -90,12 +90,12 @@ def _sections(results: Results, plot: str | None) -> Iterator[str]:
     for mode, title in TITLES_OF_MODES.items():
         rows = [row for row in results if row.case.mode == mode]
         if rows:
-            yield f"### {title}\n"
+            yield f"## {title}\n"
             yield mode_table(rows)
     disturbed = [f"`{row.case.name}`" for row in results if row.is_disturbed]
     if disturbed:
         yield f"Other processes ran at the same time in {', '.join(disturbed)}.\n"
-    yield "### Machine and versions\n"
+    yield "## Machine and versions\n"
     yield markdown([["", ""], *(list(pair) for pair in results.machine.items())], text_columns=2)
 
 

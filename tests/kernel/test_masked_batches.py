@@ -285,7 +285,7 @@ def test_what_lies_in_the_padding_changes_nothing_else(
     for name, where in masks(position_shape(input, channel_axis), seed=63).items():
         everywhere = spread(where, input, channel_axis)
         zeros = np.zeros((), input.dtype)
-        clean, d = np.where(everywhere, input, zeros), np.where(everywhere, delta, zeros)
+        clean, d = np.where(everywhere, input, zeros), np.where(everywhere, delta, -zeros)
         with np.errstate(over="ignore"):
             dirty = np.where(everywhere, input, np.asarray(padding).astype(input.dtype))
         options: dict[str, Any] = {"channel_axis": channel_axis, "where": where}
@@ -305,6 +305,21 @@ def test_what_lies_in_the_padding_changes_nothing_else(
             assert_same_bits(
                 getattr(actual, output), getattr(expected, output), f"{name}: {output}"
             )
+
+
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("implementation", ng.implementations())
+def test_blocks_of_which_nothing_counts_change_nothing_of_large_numbers(
+    implementation: str, last: bool
+) -> None:
+    input = np.full((160, 3, 40), 1e200)
+    where = np.zeros((160, 1), bool)
+    where[40:80] = True
+    if last:
+        input = channels_last(input)
+    found: Any = forward(input, where=where, implementation=implementation)
+    np.testing.assert_array_equal(found.mean, np.full(3, 1e200))
+    np.testing.assert_array_equal(found.variance, np.zeros(3))
 
 
 @EVERY_TYPE

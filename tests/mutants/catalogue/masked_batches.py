@@ -44,13 +44,13 @@ COPIES = Group(
             "masked-copy-of-another-channel",
             "the channel of a shift",
             "(first + line.channel) * size",
-            "line.channel * size",
+            "(0 * first + line.channel) * size",
         ),
         Mutant(
             "masked-bits-not-read",
             "that ReLU's mask makes gradients 0",
             "(!is_masked || bits[element])",
-            "true",
+            "(!is_masked || bits[0])",
         ),
         Mutant(
             "masked-zeros-are-positive",
