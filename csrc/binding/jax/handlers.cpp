@@ -141,8 +141,16 @@ private:
         const auto types = runtime::validate(call_, inputs_.arrays(), attributes_);
         for (std::size_t index = 0; index < outputs.size(); ++index) {
             if (outputs[index]) {
-                runtime::check_output(*outputs[index], (*types)[index]);
+                check_result(call_.outputs[index], *outputs[index], (*types)[index]);
             }
+        }
+    }
+    static void check_result(const op::Port& port, const runtime::Array& result,
+                             const TensorType& type) {
+        try {
+            runtime::check_output(result, type);
+        } catch (const std::invalid_argument& error) {
+            throw std::invalid_argument(std::string(port.name) + ": " + error.what());
         }
     }
 

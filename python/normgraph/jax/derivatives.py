@@ -68,54 +68,72 @@ def _gradient(cotangent: Any) -> Array:
 
 # ---- training -----------------------------------------------------------------------------------
 
+# A forward rule calls the function whose rule it is, not the kernel: where it is differentiated
+# itself, for a derivative of the second order, that has a rule.
 
-def _forward(layer: Layer, arrays: dict[str, Array], outputs: Sequence[str], donate: bool) -> Any:
-    inputs = arrays if layer.activation == "AddRelu" else _without(arrays, "residual")
-    return kernels.run(
+
+class _Results(NamedTuple):
+    """What a layer in training puts out, and what its backward pass takes besides its inputs."""
+
+    output: jax.Array
+    mean: jax.Array
+    variance: jax.Array
+    saved: dict[str, jax.Array]  #: mean and variance, not rounded, and the mask
+
+
+def training(
+    layer: Layer, input: jax.Array, gamma: Array, beta: Array, residual: Array
+) -> tuple[jax.Array, ...]:
+    """(output, mean, variance), the statistics rounded as the functions on arrays do."""
+    return tuple(_training(layer, False, input, gamma, beta, residual)[:3])
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _training(
+    layer: Layer, has_mask: bool, input: jax.Array, gamma: Array, beta: Array, residual: Array
+) -> _Results:
+    arrays = {"input": input, "gamma": gamma, "beta": beta}
+    if layer.activation == "AddRelu":
+        arrays["residual"] = residual
+    saved = [*_statistics, "mask"] if has_mask else [*_statistics]
+    results = kernels.run(
         f"BatchNormTraining{layer.activation}",
-        inputs,
+        arrays,
         layer.attributes,
-        [layer.output_name, *outputs],
-        donated="input" if donate else None,
+        [layer.output_name, *saved],
+        donated="input" if layer.donate else None,
     )
-
-
-def _without(arrays: dict[str, Array], *names: str) -> dict[str, Array]:
-    return {name: array for name, array in arrays.items() if name not in names}
-
-
-def _public_results(layer: Layer, results: dict[str, jax.Array]) -> tuple[jax.Array, ...]:
-    output = results[layer.output_name]
-    mean, variance = (kernels.rounded(results[name], output.dtype) for name in _statistics)
-    return output, mean, variance
+    mean, variance = (kernels.rounded(results[name], input.dtype) for name in _statistics)
+    return _Results(
+        results[layer.output_name], mean, variance, {name: results[name] for name in saved}
+    )
 
 
 _statistics = ("mean", "variance")
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(0,))
-def training(
-    layer: Layer, input: jax.Array, gamma: Array, beta: Array, residual: Array
-) -> tuple[jax.Array, ...]:
-    """(output, mean, variance), the statistics rounded as the functions on arrays do."""
-    arrays = {"input": input, "gamma": gamma, "beta": beta, "residual": residual}
-    return _public_results(layer, _forward(layer, arrays, _statistics, layer.donate))
-
-
-def _training_forward(layer: Layer, input: Any, gamma: Any, beta: Any, residual: Any) -> Any:
+def _training_forward(
+    layer: Layer, has_mask: bool, input: Any, gamma: Any, beta: Any, residual: Any
+) -> Any:
     arrays, perturbed = _perturbed(input=input, gamma=gamma, beta=beta, residual=residual)
-    mask = ["mask"] if layer.activation else []
-    results = _forward(layer, arrays, [*_statistics, *mask], False)
-    # The backward pass takes the statistics as they are, not rounded.
-    saved = {name: results[name] for name in [*_statistics, *mask]}
+    kept = layer._replace(donate=False)
+    results = _training(kept, bool(layer.activation), *arrays.values())
     wanted = _Wanted(_gradient_of[name] for name in _gradient_of if name in perturbed)
-    saved |= _without(arrays, "residual")
-    return _public_results(layer, results), (saved, wanted)
+    saved = {**_without(arrays, "residual"), **results.saved}
+    if not has_mask:
+        results = results._replace(saved=_without(results.saved, "mask"))
+    return results, (saved, wanted)
 
 
-def _training_backward(layer: Layer, residuals: Any, cotangents: Any) -> tuple[Array, ...]:
+def _without(arrays: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: array for name, array in arrays.items() if name not in names}
+
+
+def _training_backward(
+    layer: Layer, _has_mask: bool, residuals: Any, cotangents: _Results
+) -> tuple[Array, ...]:
     saved, wanted = residuals
-    delta, mean_delta, variance_delta = map(_gradient, cotangents)
+    delta, mean_delta, variance_delta = map(_gradient, cotangents[:3])
     gradients: Gradients = {}
     if delta is not None and wanted:
         gradients = training_backprop(layer, wanted, saved, delta)
@@ -144,7 +162,7 @@ def _with_sum(gradients: Gradients, name: str, added: jax.Array) -> Gradients:
     return {**gradients, name: total}
 
 
-training.defvjp(_training_forward, _training_backward, symbolic_zeros=True)
+_training.defvjp(_training_forward, _training_backward, symbolic_zeros=True)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))
@@ -211,25 +229,15 @@ def inference(
     residual: Array,
 ) -> jax.Array:
     """The output of a layer whose statistics are given."""
-    arrays = {
-        "input": input,
-        "gamma": gamma,
-        "beta": beta,
-        "mean": mean,
-        "variance": variance,
-        "residual": residual,
-    }
-    return _inference(layer, arrays, layer.donate)
-
-
-def _inference(layer: Layer, arrays: dict[str, Array], donate: bool) -> jax.Array:
-    inputs = arrays if layer.activation == "AddRelu" else _without(arrays, "residual")
+    arrays = {"input": input, "gamma": gamma, "beta": beta, "mean": mean, "variance": variance}
+    if layer.activation == "AddRelu":
+        arrays["residual"] = residual
     results = kernels.run(
         f"BatchNormInference{layer.activation}",
-        inputs,
+        arrays,
         layer.attributes,
         [layer.output_name],
-        donated="input" if donate else None,
+        donated="input" if layer.donate else None,
     )
     return results[layer.output_name]
 
@@ -240,10 +248,9 @@ def _inference_forward(
     arrays, perturbed = _perturbed(
         input=input, gamma=gamma, beta=beta, mean=mean, variance=variance, residual=residual
     )
-    output = _inference(layer, arrays, False)
-    saved = _without(arrays, "residual")
+    output = inference(layer._replace(donate=False), *arrays.values())
     activated = output if layer.activation else None
-    return output, (saved, activated, _Wanted(sorted(perturbed)))
+    return output, (_without(arrays, "residual"), activated, _Wanted(sorted(perturbed)))
 
 
 def _inference_backward(layer: Layer, residuals: Any, cotangent: Any) -> tuple[Array, ...]:

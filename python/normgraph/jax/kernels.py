@@ -69,7 +69,13 @@ def results_of(
 def _struct(shape: Sequence[int], dtype: Any, inputs: Sequence[jax.Array]) -> Any:
     """The type of a result; within shard_map it varies over the devices as the inputs do."""
     axes = varying_axes(*inputs)
-    options = {"vma": axes} if axes else {}
+    options: dict[str, Any] = {}
+    if axes and hasattr(jax.sharding, "ManualAxisType"):
+        mesh = jax.typeof(inputs[0]).sharding.mesh
+        options["manual_axis_type"] = jax.sharding.ManualAxisType(varying=axes)
+        options["sharding"] = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+    elif axes:  # before JAX 0.10
+        options["vma"] = axes
     return jax.ShapeDtypeStruct(tuple(shape), jnp.dtype(dtype), **options)
 
 
@@ -78,13 +84,15 @@ def _double_bits(shape: Sequence[int], inputs: Sequence[jax.Array]) -> Any:
 
 
 def varying_axes(*arrays: jax.Array | None) -> frozenset[Any]:
-    """The axes of a mesh over which any of these varies, within shard_map."""
-    typeof = getattr(jax, "typeof", None)
-    if typeof is None:
-        return frozenset()
-    return frozenset().union(
-        *(getattr(typeof(array), "vma", ()) for array in arrays if array is not None)
-    )
+    """The axes of a mesh over which any of these varies, as shard_map tracks it."""
+
+    def axes_of(array: jax.Array) -> frozenset[Any]:
+        traced = jax.typeof(array)
+        manual = getattr(traced, "manual_axis_type", None)
+        axes = getattr(traced, "vma", ()) if manual is None else manual.varying
+        return frozenset(axes)
+
+    return frozenset().union(*(axes_of(array) for array in arrays if array is not None))
 
 
 def alike(*arrays: jax.Array | None) -> tuple[jax.Array | None, ...]:

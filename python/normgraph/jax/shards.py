@@ -43,7 +43,7 @@ def training(
     """(output, mean, variance) of this shard; the statistics are those of the whole batch."""
     if batch.exchange not in ("all_gather", "psum"):
         raise ValueError(f"exchange: expected 'all_gather' or 'psum', got {batch.exchange!r}")
-    output, *statistics = _training(layer, batch, input, gamma, beta)
+    output, *statistics = _training(layer, batch, input, gamma, beta)[0]
     if residual is not None:
         output = output + residual
     if layer.activation:
@@ -105,31 +105,28 @@ def _sums(
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))
 def _training(
     layer: Layer, batch: Batch, input: jax.Array, gamma: Array, beta: Array
-) -> tuple[jax.Array, ...]:
-    return _forward(layer, batch, input, gamma, beta)[0]
-
-
-def _forward(
-    layer: Layer, batch: Batch, input: jax.Array, gamma: Array, beta: Array
-) -> tuple[tuple[jax.Array, ...], dict[str, Array]]:
+) -> tuple[tuple[jax.Array, ...], tuple[jax.Array, ...]]:
+    """(normalized, mean, variance), and mean and variance as the bits of doubles."""
     mean, variance = _statistics(layer, batch, input)
-    saved = {"input": input, "gamma": gamma, "beta": beta, "mean": mean, "variance": variance}
+    inputs = {"input": input, "gamma": gamma, "beta": beta, "mean": mean, "variance": variance}
     attributes = layer.attributes._replace(upper_bound=None)
-    results = kernels.run("BatchNormTrainingApply", saved, attributes, ["normalized"])
+    results = kernels.run("BatchNormTrainingApply", inputs, attributes, ["normalized"])
     statistics = (kernels.rounded(vector, input.dtype) for vector in (mean, variance))
-    return (results["normalized"], *statistics), saved
+    return (results["normalized"], *statistics), (mean, variance)
 
 
 def _training_forward(layer: Layer, batch: Batch, input: Any, gamma: Any, beta: Any) -> Any:
-    values = (None if given is None else given.value for given in (input, gamma, beta))
-    return _forward(layer, batch, *values)
+    values = [None if given is None else given.value for given in (input, gamma, beta)]
+    results = _training(layer, batch, *values)
+    names = ("input", "gamma", "beta", "mean", "variance")
+    return results, dict(zip(names, (*values, *results[1]), strict=True))
 
 
 def _training_backward(
     layer: Layer, batch: Batch, saved: dict[str, Any], cotangents: Any
 ) -> tuple[Array, ...]:
     delta, mean_delta, variance_delta = (
-        None if isinstance(cotangent, SymbolicZero) else cotangent for cotangent in cotangents
+        None if isinstance(cotangent, SymbolicZero) else cotangent for cotangent in cotangents[0]
     )
     input = saved["input"]
     gradients: dict[str, jax.Array] = {}

@@ -15,6 +15,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from jax.sharding import Mesh, PartitionSpec
 
 import normgraph as ng
@@ -35,9 +36,7 @@ def on_shards(call: Any, in_specs: Any, out_specs: Any, **options: Any) -> Any:
     shard_map = getattr(jax, "shard_map", None)
     if shard_map is None:
         from jax.experimental.shard_map import shard_map
-    return jax.jit(
-        shard_map(call, mesh=mesh(), in_specs=in_specs, out_specs=out_specs, **options)
-    )
+    return jax.jit(shard_map(call, mesh=mesh(), in_specs=in_specs, out_specs=out_specs, **options))
 
 
 def arrays(dtype: str = "float32", samples: int = 32, seed: int = 0) -> list[Any]:
@@ -92,9 +91,9 @@ def check_bits_of_the_whole_batch() -> None:
 def check_values_of_the_functions_on_arrays() -> None:
     given = arrays()
     expected = ng.batch_norm_training(*given[:3])
-    found, _ = on_shards(
-        results_and_gradients(layer_call("", axis_name="data")), SPECS, OUT_SPECS
-    )(*given)
+    found, _ = on_shards(results_and_gradients(layer_call("", axis_name="data")), SPECS, OUT_SPECS)(
+        *given
+    )
     for left, right in zip(found, expected, strict=True):
         assert_same(left, right)
 
@@ -242,12 +241,8 @@ def check_errors() -> None:
         (unknown, ValueError, "exchange: expected 'all_gather' or 'psum', got 'ring'"),
         (forward, ValueError, "forward_mode: expected False"),
     ):
-        try:
+        with pytest.raises(error, match=text):
             call(function)
-        except error as caught:
-            assert text in str(caught), caught
-        else:
-            raise AssertionError(text)
 
 
 def checks() -> Iterator[tuple[str, Callable[[], None]]]:

@@ -36,7 +36,7 @@ def test_violated_constraints_have_their_labels(transform: Any) -> None:
     for label, call in cases:
         with pytest.raises(ng.NodeValidationFailure) as caught:
             transform(call)(given.input)
-        assert label in {violation.label for violation in caught.value.violations}, label
+        assert label in caught.value.labels, label
 
 
 def test_the_cure_of_types_that_do_not_fit_is_named() -> None:
@@ -48,23 +48,21 @@ def test_the_cure_of_types_that_do_not_fit_is_named() -> None:
 def test_an_empty_batch_is_refused() -> None:
     with pytest.raises(ValueError, match="input: expected at least one element per channel"):
         traced(lambda x: ngj.batch_norm_training(x, None, None).output, jnp.zeros((0, 3)))
-    empty = ngj.batch_norm_inference(
-        jnp.zeros((0, 3)), None, None, jnp.zeros(3), jnp.ones(3)
-    )
+    empty = ngj.batch_norm_inference(jnp.zeros((0, 3)), None, None, jnp.zeros(3), jnp.ones(3))
     assert empty.shape == (0, 3)
 
 
 def test_arguments_of_other_kinds() -> None:
     x = layer().input
-    with pytest.raises(TypeError, match="gamma: expected an array, got 1.0 of type float"):
+    with pytest.raises(TypeError, match=r"gamma: expected an array, got 1\.0 of type float"):
         ngj.batch_norm_training(x, 1.0, None)
-    with pytest.raises(TypeError, match="input: expected an array of float16.*got int32"):
+    with pytest.raises(TypeError, match=r"input: expected an array of float16.*got int32"):
         ngj.batch_norm_training(x.astype(np.int32), None, None)
     with pytest.raises(TypeError, match="mean: expected an array, got None"):
         ngj.batch_norm_inference(x, None, None, None, None)
     with pytest.raises(TypeError, match="residual: expected an array, got None"):
         ngj.batch_norm_training_add_relu(x, None, None, None)
-    with pytest.raises(TypeError, match="channel_axis: expected an integer, got 1.0"):
+    with pytest.raises(TypeError, match=r"channel_axis: expected an integer, got 1\.0"):
         ngj.batch_norm_training(x, None, None, channel_axis=1.0)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="epsilon: expected a number, got 'small'"):
         ngj.batch_norm_training(x, None, None, epsilon="small")  # type: ignore[arg-type]
@@ -88,7 +86,9 @@ def test_traced_attributes(name: str) -> None:
 )
 def test_functions_on_arrays_name_those_of_jax(transform: Any) -> None:
     x = jnp.asarray(layer().input)
-    with pytest.raises(TypeError, match=r"input: expected an array, got a tracer of JAX.*normgraph\.jax"):
+    with pytest.raises(
+        TypeError, match=r"input: expected an array, got a tracer of JAX.*normgraph\.jax"
+    ):
         transform(lambda x: ng.batch_norm_training(x, None, None))(x)
     with pytest.raises(TypeError, match=r"input: .*normgraph\.jax"):
         transform(lambda x: ng.batch_norm_statistics(x))(x)
@@ -125,6 +125,6 @@ def test_handlers_refuse_what_they_do_not_expect() -> None:
         raw_call([jax.ShapeDtypeStruct(x.shape, jnp.int32)], x.astype(jnp.int32))
     with pytest.raises(error, match="C1"):
         raw_call(same, x, epsilon=np.float64(-1))
-    with pytest.raises(error, match="shape"):
+    with pytest.raises(error, match="normalized: expected an array of f32{6,5,4,3}, got f32{5,4,3}"):
         raw_call([jax.ShapeDtypeStruct(x.shape[1:], x.dtype)], x)
     assert raw_call(same, x)[0].shape == x.shape

@@ -217,7 +217,9 @@ def test_layers_beside_others_of_xla() -> None:
         def loss(kernel: Any, gamma: Any) -> Any:
             x = jax.lax.conv(given.input, kernel, (1, 1), "SAME")
             y, mean, variance = ngj.batch_norm_training_relu(x, gamma, None)
-            moved = [0.9 * old + 0.1 * new for old, new in zip(running, (mean, variance), strict=True)]
+            moved = [
+                0.9 * old + 0.1 * new for old, new in zip(running, (mean, variance), strict=True)
+            ]
             return (y * given.delta).sum(), moved
 
         return jax.grad(loss, (0, 1), has_aux=True)(kernel, gamma)
