@@ -48,7 +48,8 @@ def step(layer: Callable[..., Any], channel_axis: int) -> Callable[..., Any]:
         output, pull_back = jax.vjp(call, x, gamma, beta)
         return output, pull_back(delta)
 
-    return jax.jit(both)
+    jitted: Callable[..., Any] = jax.jit(both)
+    return jitted
 
 
 def columns(shape: Shape, element_type: str, channel_axis: int, repeats: int) -> str:

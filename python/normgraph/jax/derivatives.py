@@ -5,9 +5,8 @@ The backward pass of a layer is a kernel, and the derivatives of that are JAX's 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -43,8 +42,8 @@ class _Wanted(tuple[str, ...]):
     """Names of the gradients that someone asked for: no array, and known while JAX traces."""
 
 
-Array = jax.Array | None
-Gradients = dict[str, jax.Array]
+Array: TypeAlias = "jax.Array | None"
+Gradients: TypeAlias = "dict[str, jax.Array]"
 
 _gradient_of = {
     "input": "input_delta",
@@ -328,11 +327,11 @@ def _inference_backprop_backward(
 
     def gradients(arrays: dict[str, Array], delta: jax.Array) -> Gradients:
         found = definition.gradients(
-            arrays["input"],  # type: ignore[arg-type]  # never absent
+            arrays["input"],
             arrays["gamma"],
             delta,
-            arrays["mean"],  # type: ignore[arg-type]
-            arrays["variance"],  # type: ignore[arg-type]
+            arrays["mean"],
+            arrays["variance"],
             layer.epsilon,
             layer.channel_axis,
             of_batch=False,
@@ -349,7 +348,12 @@ inference_backprop.defvjp(_inference_backprop_forward, _inference_backprop_backw
 
 
 def _by_definition(
-    layer: Layer, input: jax.Array, affine: Sequence[Array], mean: Any, variance: Any, residual: Any
+    layer: Layer,
+    input: jax.Array,
+    affine: tuple[Array, Array],
+    mean: Any,
+    variance: Any,
+    residual: Any,
 ) -> jax.Array:
     values = definition.normalized(
         input, *affine, mean, variance, layer.epsilon, layer.channel_axis

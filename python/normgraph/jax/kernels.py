@@ -27,7 +27,7 @@ class Attributes(NamedTuple):
     epsilon: float = 1e-5
     channel_axis: int = 1
     upper_bound: float | None = None
-    count: int = 0  #: elements per channel of the whole batch; 0: those of the input
+    elements: int = 0  #: per channel of the whole batch; 0: those of the input
 
 
 Inputs = Mapping[str, jax.Array | None]
@@ -158,7 +158,7 @@ def run(
         aliases=aliases,
         epsilon=np.float64(attributes.epsilon),
         channel_axis=np.int64(attributes.channel_axis),
-        count=np.int64(attributes.count),
+        count=np.int64(attributes.elements),
         outputs=np.int64(sum(1 << output_names.index(name) for name in outputs)),
         rank=np.int64(arrays[0].ndim),  # type: ignore[union-attr]  # the first one is never absent
         **({} if bound is None else {"upper_bound": np.float64(bound)}),

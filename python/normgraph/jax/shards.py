@@ -146,10 +146,11 @@ def _training_backward(
     return (gradients.get("input_delta"), *vectors)
 
 
-def _count(layer: Layer, batch: Batch, input: jax.Array) -> int:
+def _elements(layer: Layer, batch: Batch, input: jax.Array) -> int:
     """Elements of a channel in the whole batch."""
     axes = definition.axes_of(input, layer.channel_axis)
-    return batch.size() * math.prod(input.shape[axis] for axis in axes)
+    of_shard: int = math.prod(input.shape[axis] for axis in axes)
+    return batch.size() * of_shard
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1))
@@ -163,8 +164,8 @@ def _gradients(
         "beta_delta": beta_delta,
         "gmul_delta": gmul_delta,
     }
-    count = _count(layer, batch, saved["input"])
-    attributes = layer.attributes._replace(upper_bound=None, count=count)
+    elements = _elements(layer, batch, saved["input"])
+    attributes = layer.attributes._replace(upper_bound=None, elements=elements)
     names = ["input_delta", "gamma_delta", "beta_delta"]
     return kernels.run("BatchNormTrainingBackpropApply", inputs, attributes, names)
 
@@ -182,7 +183,7 @@ def _gradient_of_statistics(
 ) -> Array:
     """What the gradients of the batch's statistics, of all shards, are for this shard's input."""
     x = saved["input"].astype(definition.compute_type(saved["input"].dtype))
-    count = _count(layer, batch, x)
+    count = _elements(layer, batch, x)
     added = None
     if mean_delta is not None:
         arriving = jax.lax.psum(mean_delta, batch.axis_name) / count
