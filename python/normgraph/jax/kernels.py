@@ -70,12 +70,10 @@ def _struct(shape: Sequence[int], dtype: Any, inputs: Sequence[jax.Array]) -> An
     """The type of a result; within shard_map it varies over the devices as the inputs do."""
     axes = varying_axes(*inputs)
     options: dict[str, Any] = {}
-    if axes and hasattr(jax.sharding, "ManualAxisType"):
+    if axes:
         mesh = jax.typeof(inputs[0]).sharding.mesh
         options["manual_axis_type"] = jax.sharding.ManualAxisType(varying=axes)
         options["sharding"] = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
-    elif axes:  # before JAX 0.10
-        options["vma"] = axes
     return jax.ShapeDtypeStruct(tuple(shape), jnp.dtype(dtype), **options)
 
 
@@ -85,14 +83,8 @@ def _double_bits(shape: Sequence[int], inputs: Sequence[jax.Array]) -> Any:
 
 def varying_axes(*arrays: jax.Array | None) -> frozenset[Any]:
     """The axes of a mesh over which any of these varies, as shard_map tracks it."""
-
-    def axes_of(array: jax.Array) -> frozenset[Any]:
-        traced = jax.typeof(array)
-        manual = getattr(traced, "manual_axis_type", None)
-        axes = getattr(traced, "vma", ()) if manual is None else manual.varying
-        return frozenset(axes)
-
-    return frozenset().union(*(axes_of(array) for array in arrays if array is not None))
+    types = (jax.typeof(array).manual_axis_type for array in arrays if array is not None)
+    return frozenset().union(*(each.varying for each in types))
 
 
 def alike(*arrays: jax.Array | None) -> tuple[jax.Array | None, ...]:
@@ -101,11 +93,7 @@ def alike(*arrays: jax.Array | None) -> tuple[jax.Array | None, ...]:
 
     def cast(array: jax.Array | None) -> jax.Array | None:
         missing = () if array is None else tuple(axes - varying_axes(array))
-        if not missing:
-            return array
-        if hasattr(jax.lax, "pcast"):
-            return jax.lax.pcast(array, missing, to="varying")
-        return jax.lax.pvary(array, missing)
+        return jax.lax.pcast(array, missing, to="varying") if missing else array
 
     return tuple(cast(array) for array in arrays) if axes else arrays
 

@@ -76,11 +76,7 @@ def layer(
 
 def enable_x64() -> AbstractContextManager[Any]:
     """Within it JAX has float64."""
-    if hasattr(jax, "enable_x64"):
-        return jax.enable_x64(True)
-    from jax.experimental import enable_x64 as old_form
-
-    return old_form()
+    return jax.enable_x64(True)
 
 
 def with_type(dtype: str) -> AbstractContextManager[Any]:

@@ -33,10 +33,9 @@ def mesh() -> Mesh:
 
 
 def on_shards(call: Any, in_specs: Any, out_specs: Any, **options: Any) -> Any:
-    shard_map = getattr(jax, "shard_map", None)
-    if shard_map is None:
-        from jax.experimental.shard_map import shard_map
-    return jax.jit(shard_map(call, mesh=mesh(), in_specs=in_specs, out_specs=out_specs, **options))
+    return jax.jit(
+        jax.shard_map(call, mesh=mesh(), in_specs=in_specs, out_specs=out_specs, **options)
+    )
 
 
 def arrays(dtype: str = "float32", samples: int = 32, seed: int = 0) -> list[Any]:
@@ -182,10 +181,7 @@ def check_without_tracking_what_varies() -> None:
     def output(x: Any, gamma: Any, beta: Any) -> Any:
         return call(x, gamma, beta)
 
-    try:
-        sharded = on_shards(output, SPECS[:3], OUT_SPECS[0], check_vma=False)
-    except TypeError:  # before JAX 0.7
-        sharded = on_shards(output, SPECS[:3], OUT_SPECS[0], check_rep=False)
+    sharded = on_shards(output, SPECS[:3], OUT_SPECS[0], check_vma=False)
     for left, right in zip(sharded(*given[:3]), ng.batch_norm_training(*given[:3]), strict=True):
         assert_same(left, right)
 
