@@ -119,6 +119,29 @@ def check_other_shards_differ_in_the_last_places() -> None:
             np.testing.assert_allclose(left, right, rtol=0, atol=4e-6 * size)
 
 
+def check_other_shards_have_the_bits_of_parts_in_order() -> None:
+    """Of shards whose nodes, in another order, are rounded otherwise."""
+    x, gamma, beta, *_ = arrays("float64", samples=5)
+    x = x * np.repeat(3.0 ** np.arange(SHARDS), 5).reshape(-1, 1, 1, 1)
+    parts = [x[5 * index : 5 * (index + 1)] for index in range(SHARDS)]
+
+    def statistics_of(parts: list[Any]) -> Any:
+        first: Any = sum(ng.batch_norm_statistics(part) for part in parts)
+        return sum(ng.batch_norm_statistics(part, about=first) for part in parts)
+
+    total = statistics_of(parts)
+    assert total.variance.tobytes() != statistics_of(parts[::-1]).variance.tobytes()
+
+    def normalized(x: Any, gamma: Any, beta: Any) -> Any:
+        return ngj.batch_norm_training(x, gamma, beta, axis_name="data")
+
+    found = on_shards(normalized, SPECS[:3], OUT_SPECS[0])(x, gamma, beta)
+    expected = [ng.batch_norm_training(part, gamma, beta, statistics=total) for part in parts]
+    assert_same(found.output, np.concatenate([part.normalized for part in expected]))
+    assert_same(found.mean, expected[0].mean)
+    assert_same(found.variance, expected[0].variance)
+
+
 def check_psum_of_all_types() -> None:
     steps = {"float32": 1e-5, "bfloat16": 2**-6, "float16": 2**-9, "float64": 1e-13}
     for dtype in DTYPES:
