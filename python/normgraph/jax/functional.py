@@ -194,17 +194,18 @@ def _layer(
 def _static_number(name: str, value: Any) -> float:
     _check_static(name, value)
     try:
-        return float(value)
+        if not isinstance(value, bool):
+            return float(value)
     except (TypeError, ValueError):
-        raise TypeError(f"{name}: expected a number, got {value!r}") from None
+        pass
+    raise TypeError(f"{name}: expected a number, got {value!r}")
 
 
 def _static_integer(name: str, value: Any) -> int:
     _check_static(name, value)
-    try:
-        return operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name}: expected an integer, got {value!r}") from None
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name}: expected an integer, got {value!r}")
+    return operator.index(value)
 
 
 def _check_static(name: str, value: Any) -> None:

@@ -67,6 +67,10 @@ def test_arguments_of_other_kinds() -> None:
         ngj.batch_norm_training(x, None, None, channel_axis=1.0)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="epsilon: expected a number, got 'small'"):
         ngj.batch_norm_training(x, None, None, epsilon="small")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="upper_bound: expected a number, got True"):
+        ngj.batch_norm_training_relu(x, None, None, upper_bound=True)
+    with pytest.raises(TypeError, match="channel_axis: expected an integer, got True"):
+        ngj.batch_norm_training(x, None, None, channel_axis=True)
     with pytest.raises(ValueError, match="axis_name: expected the name of an axis"):
         ngj.batch_norm_training(x, None, None, exchange="psum")
 

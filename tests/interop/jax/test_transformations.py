@@ -17,6 +17,7 @@ pytestmark = pytest.mark.interop
 jax = pytest.importorskip("jax")
 
 import jax.numpy as jnp  # noqa: E402
+from jax import export  # noqa: E402
 
 import normgraph.jax as ngj  # noqa: E402
 
@@ -232,6 +233,15 @@ def test_layers_beside_others_of_xla() -> None:
     for left, right in zip(first, second, strict=True):
         assert np.isfinite(left).all()
         assert_same(left, right)
+
+
+def test_an_exported_function_runs_where_normgraph_is() -> None:
+    given = layer()
+    jitted = jax.jit(lambda x: ngj.batch_norm_training(x, None, None).output)
+    check = export.DisabledSafetyCheck.custom_call("normgraph.BatchNormTraining")
+    exported = export.export(jitted, disabled_checks=[check])(given.input)
+    found = export.deserialize(exported.serialize()).call(given.input)
+    assert_same(found, ng.batch_norm_training(given.input, None, None).normalized)
 
 
 # ---- threads ------------------------------------------------------------------------------------
