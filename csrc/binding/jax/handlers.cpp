@@ -1,5 +1,6 @@
 #include "binding/jax/handlers.hpp"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstddef>
@@ -31,9 +32,18 @@ public:
         : present_(static_cast<std::uint64_t>(present)),
           ports_(ports),
           buffers_(buffers(what, operands, static_cast<std::size_t>(std::popcount(present_)))) {
-        if (present_ >> ports.size() != 0) {
-            throw std::runtime_error(std::string(what) + ": expected at most " +
+        if (present_ == 0 || present_ >> ports.size() != 0) {
+            throw std::runtime_error(std::string(what) + ": expected 1 to " +
                                      std::to_string(ports.size()));
+        }
+    }
+    /// Throws std::runtime_error unless all are there that may not be left out.
+    void expect_all_but_optional() const {
+        for (std::size_t index = 0; index < ports_.size(); ++index) {
+            if (!is_present(index) && !op::is_optional(ports_[index])) {
+                throw std::runtime_error(std::string(ports_[index].name) +
+                                         ": expected an argument");
+            }
         }
     }
     const ffi::Buffer& first() const { return buffer_at(buffers_, 0); }
@@ -43,6 +53,18 @@ public:
         for (std::size_t index = 0; index < ports_.size(); ++index) {
             if (is_present(index)) {
                 operands_[index].set(ports_[index], buffer_at(buffers_, next++), batch_rank);
+            }
+        }
+    }
+    /// Throws std::invalid_argument unless each is there for all problems, or one for all of them.
+    void expect_batch(std::span<const std::int64_t> batch) const {
+        for (std::size_t index = 0; index < ports_.size(); ++index) {
+            if (is_present(index) && !std::ranges::equal(operands_[index].batch_shape(), batch,
+                                                         [](std::int64_t own, std::int64_t length) {
+                                                             return own == 1 || own == length;
+                                                         })) {
+                throw std::invalid_argument(std::string(ports_[index].name) +
+                                            ": expected as many problems as of the first result");
             }
         }
     }
@@ -98,6 +120,7 @@ public:
           inputs_("arguments", call.inputs, frame.arguments, integer(frame.attributes, "inputs")),
           outputs_("results", call.outputs, frame.results, integer(frame.attributes, "outputs")),
           attributes_(attributes_of(frame.attributes)) {
+        inputs_.expect_all_but_optional();
         const std::int64_t batch_rank = inputs_.first().rank - integer(frame.attributes, "rank");
         if (batch_rank < 0) {
             throw std::runtime_error("rank: expected at most that of the first argument");
@@ -110,10 +133,10 @@ public:
         const std::span<const std::int64_t> batch = outputs_.first_operand().batch_shape();
         std::array<std::int64_t, 64> indices{};
         const std::span problem(indices.data(), batch.size());
-        for (const std::int64_t length : batch) {
-            if (length == 0) {
-                return;
-            }
+        inputs_.expect_batch(batch);
+        outputs_.expect_batch(batch);
+        if (std::ranges::count(batch, 0) != 0) {
+            return;
         }
         select(problem);
         check();

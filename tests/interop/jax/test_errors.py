@@ -120,6 +120,18 @@ def test_handlers_refuse_what_they_do_not_expect() -> None:
     same = [jax.ShapeDtypeStruct(x.shape, x.dtype)]
     error = jax.errors.JaxRuntimeError
     assert raw_call(same, x)[0].shape == x.shape
+    vector = jnp.ones(5)
+    three = [jax.ShapeDtypeStruct((3, *x.shape), x.dtype)]
+    with pytest.raises(error, match="input: expected an argument"):
+        raw_call(same, vector, inputs=np.int64(2))
+    with pytest.raises(error, match="arguments: expected 1 to 3"):
+        raw_call(same, inputs=np.int64(0))
+    with pytest.raises(error, match="results: expected 1 to 3"):
+        raw_call([], x, outputs=np.int64(0))
+    with pytest.raises(error, match="rank: expected at most that of the first argument"):
+        raw_call(same, x, rank=np.int64(5))
+    with pytest.raises(error, match="gamma: expected as many problems as of the first result"):
+        raw_call(three, jnp.stack([x] * 3), jnp.ones((2, 5)), inputs=np.int64(3))
     with pytest.raises(error, match="epsilon: expected an attribute of this name"):
         raw_call(same, x, epsilon=None)
     with pytest.raises(error, match="epsilon: expected a scalar of another type"):
