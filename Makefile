@@ -6,7 +6,7 @@
 help:
 	@echo "make run           build; show the main job on real data, then a short benchmark"
 	@echo "make test          build; run every test, except for those of test-interop"
-	@echo "make test-interop  the tests that need torch, JAX or onnx (installs them: about 1 GB)"
+	@echo "make test-interop  the tests that need torch, JAX, onnx or MPI (installs them: about 1 GB)"
 	@echo "make test-aarch64  the C++ tests for 64-bit Arm, in an emulator (installs it if it may)"
 	@echo "make test-compilers  the C++ tests with every GCC and Clang that is installed"
 	@echo "make mutants       drops each term and check in turn: does a test fail? (about an hour)"
@@ -59,6 +59,7 @@ set_up := $(environment)/set_up.stamp
 installed := $(environment)/installed.stamp
 installed_for_tests := $(environment)/installed_for_tests.stamp
 interop := $(environment)/interop.stamp
+mpi := $(environment)/mpi.stamp
 peers := $(environment)/peers.stamp
 lint_tools := $(environment)/lint_tools.stamp
 docs_tools := $(environment)/docs_tools.stamp
@@ -82,6 +83,12 @@ $(interop): | $(set_up)
 	@$(quietly) build/logs/interop.log "installing torch, JAX, onnx and onnxruntime" \
 	    sh -c "python -m pip install torch==2.13.0 && \
 	        python -m pip install jax ml_dtypes onnx onnxruntime"
+	@touch $@
+
+# Where there is no mpirun and none can be installed, its tests say that they are left out.
+$(mpi): | $(set_up)
+	@$(quietly) build/logs/mpi.log "installing MPI" sh -c "python -m pip install mpi4py; \
+	    command -v mpirun || cmake/install_cpp_test_dependencies.sh mpi || true"
 	@touch $@
 
 # A library without dependencies; there is a package for this platform alone.
@@ -108,9 +115,9 @@ test: $(installed_for_tests)
 	@grep "tests passed" build/logs/ctest.log
 	@CXX=$$(cat $(environment)/compiler) NORMGRAPH_BENCHMARKS=$(CURDIR)/$(benchmarks) \
 	    python -m pytest -m "not interop" --numprocesses=auto
-	@echo "left out: the tests that need torch, JAX or onnx (make test-interop)"
+	@echo "left out: the tests that need torch, JAX, onnx or MPI (make test-interop)"
 
-test-interop: $(installed_for_tests) $(interop) $(peers)
+test-interop: $(installed_for_tests) $(interop) $(mpi) $(peers)
 	@python -m pytest -m interop
 
 test-aarch64: $(set_up)

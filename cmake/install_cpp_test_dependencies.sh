@@ -1,9 +1,9 @@
 #!/bin/sh
-# Usage: install_cpp_test_dependencies.sh (GTest | benchmark | aarch64)...
+# Usage: install_cpp_test_dependencies.sh (GTest | benchmark | aarch64 | mpi)...
 # Installs the packages with the system's package manager, where that needs no questions: as root,
 # with a sudo that asks for no password, or with a package manager of the user's own. Exit status 1
-# where it cannot. aarch64 stands for a cross compiler and an emulator, which apt-get alone has in
-# packages that are enough.
+# where it cannot. aarch64 stands for a cross compiler and an emulator, mpi for mpirun and what it
+# runs with, which are known for apt-get alone.
 set -u
 
 as_root() {
@@ -17,12 +17,13 @@ as_root() {
     fi
 }
 
-# package_names GTEST BENCHMARK [AARCH64]: the one of these that stands for $package
+# package_names GTEST BENCHMARK [AARCH64 MPI]: the one of these that stands for $package
 package_names() {
     case "$package" in
         GTest) echo "$1" ;;
         benchmark) echo "$2" ;;
         aarch64) echo "${3:?no packages known for this package manager}" ;;
+        mpi) echo "${4:?no packages known for this package manager}" ;;
         *) echo "unknown package: $package" >&2; exit 2 ;;
     esac
 }
@@ -34,7 +35,7 @@ apt_install() {
 install_package() {
     if command -v apt-get >/dev/null 2>&1; then
         # shellcheck disable=SC2046  # names are words
-        set -- $(package_names libgtest-dev libbenchmark-dev "g++-aarch64-linux-gnu qemu-user")
+        set -- $(package_names libgtest-dev libbenchmark-dev "g++-aarch64-linux-gnu qemu-user" openmpi-bin)
         # A fresh machine has no package list yet; one that is there spares the slow update.
         apt_install "$@" || { as_root apt-get update && apt_install "$@"; }
     elif command -v dnf >/dev/null 2>&1; then

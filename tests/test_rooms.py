@@ -1,8 +1,10 @@
-"""Dependencies of the C++ rooms point one way, and the kernels know nothing of the IR."""
+"""Dependencies of the rooms point one way, and the kernels know nothing of the IR."""
 
 from __future__ import annotations
 
+import ast
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -142,6 +144,29 @@ def test_benchmarks_include_the_kernels_alone() -> None:
         for path in included_paths(file.read_text(encoding="utf-8")):
             is_own = (file.parent / path).is_file()
             assert is_own or room_of(path) == "kernel", f"{file.name} includes {path}"
+
+
+def modules_imported_by(file: Path) -> set[str]:
+    """The top-level modules of absolute imports, wherever they stand, and `.`, `..` of others."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add("." * node.level or str(node.module).split(".")[0])
+    return found
+
+
+def test_distributed_needs_numpy_and_the_extension_module_alone() -> None:
+    """torch's adapter builds upon it, and mpi4py may be missing."""
+    for file in sorted((REPOSITORY / "python/normgraph/distributed").glob("*.py")):
+        others = modules_imported_by(file) - set(sys.stdlib_module_names)
+        assert others <= {"numpy", ".", ".."}, file.name
+        text = file.read_text(encoding="utf-8")
+        assert set(re.findall(r"^ *from \.\.(\S*) import (.+)$", text, re.M)) <= {
+            ("", "_core"),
+            ("_core", "("),
+        }, file.name
 
 
 @pytest.mark.parametrize(

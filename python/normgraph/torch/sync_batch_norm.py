@@ -7,8 +7,6 @@ all ranks, and adds them in the order of the ranks. So nothing depends on how th
 from __future__ import annotations
 
 import copy
-import enum
-import struct
 import warnings
 import weakref
 from collections.abc import Callable, Sequence
@@ -20,174 +18,38 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.utils import parametrize
 
 import normgraph
+from normgraph.distributed.exchange import Exchange, Gathered, Padding, Stage
 
 from . import functional, modules
 
-# ---- what the ranks tell each other -------------------------------------------------------------
-
-
-class _Stage(enum.IntEnum):
-    """What an exchange is for."""
-
-    STATISTICS = 1
-    SECOND_PASS = 2
-    BACKWARD = 3
-
-    @property
-    def description(self) -> str:
-        return _STAGES[self]
-
-    def read(self, payload: memoryview) -> Any:
-        """The part of the batch that a rank has sent."""
-        if self is _Stage.BACKWARD:
-            return normgraph.BackpropSums.from_bytes(payload)
-        return normgraph.BatchStatistics.from_bytes(payload)
-
-
-_STAGES = {
-    _Stage.STATISTICS: "the forward pass",
-    _Stage.SECOND_PASS: "the forward pass's second one, about the mean",
-    _Stage.BACKWARD: "the backward pass",
-}
-
-
-_HEADER = struct.Struct("<B??5xq")
-
-
-class _Message(NamedTuple):
-    """What one rank sends: the bytes of its part, or the text of the error that it has met.
-
-    On the way it has a header of a fixed length, and is padded to the length agreed on.
-    """
-
-    stage: int
-    is_error: bool
-    needs_gradient: bool
-    payload: bytes | memoryview
-
-    def write(self, buffer: torch.Tensor) -> None:
-        """Write as much of it as fits."""
-        header = _HEADER.pack(self.stage, self.is_error, self.needs_gradient, len(self.payload))
-        data = header + bytes(self.payload)
-        fitting = min(len(data), len(buffer))
-        memoryview(buffer.numpy())[:fitting] = data[:fitting]
-
-    @staticmethod
-    def size_in(buffer: torch.Tensor) -> int:
-        return _HEADER.size + int(_HEADER.unpack_from(buffer.numpy())[-1])
-
-    @classmethod
-    def read(cls, buffer: torch.Tensor) -> _Message:
-        stage, is_error, needs_gradient, length = _HEADER.unpack_from(buffer.numpy())
-        payload = memoryview(buffer.numpy())[_HEADER.size :][:length]
-        return cls(stage, is_error, needs_gradient, payload)
-
-
-#: The length of the messages of a layer before any rank has needed more.
-_INITIAL_CAPACITY = 4096
+# ---- the ranks ----------------------------------------------------------------------------------
 
 #: What the ranks of a group have agreed on for each layer. A new group begins anew, as its other
 #: ranks may not have been there before.
-_capacities: weakref.WeakKeyDictionary[Any, weakref.WeakKeyDictionary[Any, int]] = (
+_paddings: weakref.WeakKeyDictionary[Any, weakref.WeakKeyDictionary[Any, Padding]] = (
     weakref.WeakKeyDictionary()
 )
 
 
-class _Exchange:
-    """One layer's exchange with the other ranks of a process group."""
+class _ProcessGroup:
+    """What carries the messages of one layer to the other ranks of a process group."""
 
     def __init__(self, layer: torch.nn.Module, group: Any) -> None:
         self._layer = layer
         self._group = group
-        self._ranks: list[int] = torch.distributed.get_process_group_ranks(group)
-        self._position = self._ranks.index(torch.distributed.get_rank())
-        #: How many samples come before this rank's, where that is known without asking: the nodes
-        #: of such a part are fewer.
-        self.first_sample = 0 if self._position == 0 else None
+        self.ranks: list[int] = torch.distributed.get_process_group_ranks(group)
+        self.is_first = self.ranks[0] == torch.distributed.get_rank()
 
-    def gather(
-        self, stage: _Stage, compute: Callable[[], Any], needs_gradient: bool = False
-    ) -> _Gathered:
-        """What `compute` returns on all ranks, added in their order.
+    def all_gather(self, message: bytes) -> Sequence[bytes | memoryview]:
+        paddings = _paddings.setdefault(self._group, weakref.WeakKeyDictionary())
+        padding = paddings.setdefault(self._layer, Padding())
+        return padding.all_gather(message, self._all_gather_equal)
 
-        Where it raises on one of them, every rank takes part in the exchange nevertheless, and
-        raises RuntimeError with the name of that rank and the text.
-        """
-        failure: Exception | None = None
-        try:
-            payload = bytes(compute())
-        except Exception as error:
-            failure = error
-            payload = f"{type(error).__name__}: {error}".encode()
-        messages = self._all_gather(_Message(stage, failure is not None, needs_gradient, payload))
-        self._check(messages, stage, failure)
-        parts = [stage.read(memoryview(message.payload)) for message in messages]
-        self._check_agreement(parts)
-        unrecorded = [
-            rank
-            for rank, message in zip(self._ranks, messages, strict=True)
-            if not message.needs_gradient
-        ]
-        return _Gathered(parts[self._position], sum(parts), unrecorded)
-
-    def _all_gather(self, own: _Message) -> list[_Message]:
-        """One collective, or two where a message is longer than any of this layer's before."""
-        capacities = _capacities.setdefault(self._group, weakref.WeakKeyDictionary())
-        capacity = capacities.get(self._layer, _INITIAL_CAPACITY)
-        buffers = self._all_gather_padded(own, capacity)
-        # An error's text is cut to what fits.
-        is_error = any(_Message.read(buffer).is_error for buffer in buffers)
-        largest = max(_Message.size_in(buffer) for buffer in buffers)
-        if largest > capacity and not is_error:
-            capacities[self._layer] = capacity = 1 << (largest - 1).bit_length()
-            buffers = self._all_gather_padded(own, capacity)
-        return [_Message.read(buffer) for buffer in buffers]
-
-    def _all_gather_padded(self, own: _Message, capacity: int) -> list[torch.Tensor]:
-        sent = torch.zeros(capacity, dtype=torch.uint8)
-        own.write(sent)
-        received = list(torch.empty((len(self._ranks), capacity), dtype=torch.uint8))
+    def _all_gather_equal(self, data: bytes) -> list[memoryview]:
+        sent = torch.frombuffer(bytearray(data), dtype=torch.uint8)
+        received = list(torch.empty((len(self.ranks), len(data)), dtype=torch.uint8))
         torch.distributed.all_gather(received, sent, self._group)
-        return received
-
-    def _check(self, messages: list[_Message], stage: _Stage, failure: Exception | None) -> None:
-        failures = [
-            f"rank {rank}: {bytes(message.payload).decode(errors='replace')}"
-            for rank, message in zip(self._ranks, messages, strict=True)
-            if message.is_error
-        ]
-        if failures:
-            raise RuntimeError(
-                f"SyncBatchNorm: {stage.description} failed on " + "; ".join(failures)
-            ) from failure
-        stages = [_Stage(message.stage).description for message in messages]
-        if len(set(stages)) > 1:
-            raise RuntimeError(
-                "SyncBatchNorm: expected all ranks to be in the same pass, got "
-                + self._by_rank(stages)
-            )
-
-    def _check_agreement(self, parts: list[Any]) -> None:
-        kinds = [f"{part.channels} channels of {part.element_type}" for part in parts]
-        if len(set(kinds)) > 1:
-            raise RuntimeError(
-                "SyncBatchNorm: input: expected as many channels and the same type on all ranks, "
-                "got " + self._by_rank(kinds)
-            )
-
-    def _by_rank(self, facts: list[str]) -> str:
-        return ", ".join(
-            f"{fact} on rank {rank}" for rank, fact in zip(self._ranks, facts, strict=True)
-        )
-
-
-class _Gathered(NamedTuple):
-    """The part of the batch that is this rank's, and the sum of those of all ranks."""
-
-    own: Any
-    total: Any
-    #: The ranks that will have no backward pass of the input.
-    unrecorded: list[int]
+        return [memoryview(row.numpy()) for row in received]
 
 
 # ---- the layer as a function --------------------------------------------------------------------
@@ -268,10 +130,10 @@ class _Normalize(torch.autograd.Function):
         weight: torch.Tensor | None,
         bias: torch.Tensor | None,
         residual: torch.Tensor | None,
-        statistics: _Gathered,
+        statistics: Gathered,
         activation: _Activation,
         epsilon: float,
-        exchange: _Exchange,
+        exchange: Exchange,
     ) -> Any:
         arrays = [input, weight, bias] if residual is None else [input, weight, bias, residual]
         output = torch.empty_like(input)
@@ -330,7 +192,7 @@ def _gradients(
 
     if needs_input:
         _check_recorded(ctx.unrecorded)
-        own, total, _ = ctx.exchange.gather(_Stage.BACKWARD, sums_of_shard)
+        own, total, _ = ctx.exchange.gather(Stage.BACKWARD, sums_of_shard)
     else:
         own = total = sums_of_shard()
     input, weight, mean, variance, mask = _detached(*saved)
@@ -484,7 +346,7 @@ class SyncBatchNorm(modules._BatchNorm, torch.nn.modules.batchnorm._BatchNorm):
             normalized: torch.Tensor = super().forward(input, residual, activation)
             return normalized
         activation = self.activation if activation is None else activation
-        exchange = _Exchange(self, group)
+        exchange = Exchange("SyncBatchNorm", _ProcessGroup(self, group))
         statistics = self._statistics_of_all(input, residual, activation, exchange)
         if statistics.total.count == 0:
             empty: torch.Tensor = super().forward(input, residual, activation)
@@ -556,8 +418,8 @@ class SyncBatchNorm(modules._BatchNorm, torch.nn.modules.batchnorm._BatchNorm):
         input: torch.Tensor,
         residual: torch.Tensor | None,
         activation: str | float | None,
-        exchange: _Exchange,
-    ) -> _Gathered:
+        exchange: Exchange,
+    ) -> Gathered:
         def statistics_of_shard(about: Any = None) -> Any:
             return normgraph.batch_norm_statistics(
                 input.detach(),
@@ -572,7 +434,7 @@ class SyncBatchNorm(modules._BatchNorm, torch.nn.modules.batchnorm._BatchNorm):
 
         # Nothing may raise before the exchange but what it passes on.
         needs_gradient = torch.is_grad_enabled() and getattr(input, "requires_grad", False)
-        first = exchange.gather(_Stage.STATISTICS, checked_statistics, needs_gradient)
+        first = exchange.gather(Stage.STATISTICS, checked_statistics, needs_gradient)
         if first.total.count == 1:
             raise ValueError(
                 "SyncBatchNorm: input: expected more than 1 value per channel when training, got "
@@ -581,16 +443,16 @@ class SyncBatchNorm(modules._BatchNorm, torch.nn.modules.batchnorm._BatchNorm):
         if input.dtype != torch.float64 or first.total.count == 0:
             return first
         return exchange.gather(
-            _Stage.SECOND_PASS, lambda: statistics_of_shard(first.total), needs_gradient
+            Stage.SECOND_PASS, lambda: statistics_of_shard(first.total), needs_gradient
         )
 
     def _normalize_with(
         self,
-        statistics: _Gathered,
+        statistics: Gathered,
         input: torch.Tensor,
         residual: torch.Tensor | None,
         activation: str | float | None,
-        exchange: _Exchange,
+        exchange: Exchange,
     ) -> torch.Tensor:
         is_fused = residual is None or _fits(residual, input)
         output, mean, variance = _Normalize.apply(
