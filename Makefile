@@ -126,7 +126,7 @@ test-aarch64: $(set_up)
 test-compilers: $(set_up)
 	@tests/portability/compilers.sh $(ARGUMENTS)
 
-mutants: $(installed_for_tests)
+mutants: $(installed_for_tests) $(interop)
 	@CXX=$$(cat $(environment)/compiler) python -m tests.mutants $(ARGUMENTS)
 
 bench: $(installed)

@@ -65,6 +65,8 @@ OPTIONS = {
     "implementation": "str | None",
     "statistics": "BatchStatistics | None",
     "sums": "BackpropSums | None",
+    "where": "_Array | None",
+    "lengths": "_Array | None",
 }
 
 #: The kernel functions stand below this line of the module's own stub.

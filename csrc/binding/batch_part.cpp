@@ -28,7 +28,8 @@ std::string_view given_reduction_name(const KernelCall& call) {
 }
 
 void GivenPart::bind(const KernelCall& call, std::span<const OptionalArray> inputs,
-                     std::int64_t channel_axis) {
+                     std::int64_t channel_axis, const kernel::CountedPositions* positions) {
+    positions_ = positions;
     if (!is_given()) {
         return;
     }
@@ -57,11 +58,12 @@ void GivenPart::check_fits(const KernelCall& call, std::span<const OptionalArray
                                     ": expected those of at least one element per channel, got "
                                     "those of an empty batch");
     }
-    if (part_->count() < extents.elements_per_channel()) {
+    const std::int64_t counted =
+        positions_ == nullptr ? extents.elements_per_channel() : positions_->count();
+    if (part_->count() < counted) {
         throw std::invalid_argument(
             name + ": expected those of a batch of which input is a part, with at least " +
-            text(extents.elements_per_channel()) + " elements per channel, got " +
-            text(part_->count()));
+            text(counted) + " elements per channel, got " + text(part_->count()));
     }
     if (!part_->has_statistics() &&
         !part_->is_about(*inputs[op::index_of(call.inputs, op::Role::mean)])) {
@@ -73,16 +75,16 @@ void GivenPart::check_fits(const KernelCall& call, std::span<const OptionalArray
 
 runtime::GivenReduction GivenPart::reduction() const {
     if (!is_given()) {
-        return {};
+        return {.positions = positions_};
     }
     const auto* const first = reinterpret_cast<const std::byte*>(values_.data());
     const std::int64_t stride = sizeof(double);
     const kernel::ConstChannelVector left{first, stride};
     const kernel::ConstChannelVector right{first + part_->channels() * stride, stride};
     return part_->has_statistics()
-               ? runtime::GivenReduction{.statistics = {left, right}}
-               : runtime::GivenReduction{
-                     .sums = {left, right, static_cast<double>(part_->count())}};
+               ? runtime::GivenReduction{.statistics = {left, right}, .positions = positions_}
+               : runtime::GivenReduction{.sums = {left, right, static_cast<double>(part_->count())},
+                                         .positions = positions_};
 }
 
 GivenPart given_part_from_python(const KernelCall& call, py::handle object) {

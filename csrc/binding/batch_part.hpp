@@ -42,8 +42,9 @@ public:
 
     bool is_given() const { return part_.has_value(); }
     /// Throws std::invalid_argument unless it goes with inputs that the op has accepted.
+    /// `positions`, of those inputs, outlive what reduction() returns; null: all count.
     void bind(const runtime::KernelCall& call, std::span<const runtime::OptionalArray> inputs,
-              std::int64_t channel_axis);
+              std::int64_t channel_axis, const kernel::CountedPositions* positions);
     /// Once it is bound. Refers to this object.
     runtime::GivenReduction reduction() const;
 
@@ -53,6 +54,7 @@ private:
 
     std::optional<runtime::BatchPart> part_;
     std::vector<double> values_;  ///< [2][channel], what kernels take
+    const kernel::CountedPositions* positions_ = nullptr;
 };
 
 /// None or null, or an object of the class that the parameter asks for.

@@ -144,6 +144,20 @@ std::string given_reduction_entry(const runtime::KernelCall& call) {
                        "mean, which take the place of the arrays' own");
 }
 
+/// Of the functions that reduce.
+std::string position_entries(const runtime::KernelCall& call) {
+    return given_reduction_name(call).empty()
+               ? ""
+               : entry("where",
+                       "boolean array, true where a position counts, which broadcasts to input's "
+                       "shape without the channel axis, or with one of length 1; None counts all. "
+                       "Statistics are those of what counts; everything is normalized") +
+                     entry(
+                         "lengths",
+                         "vector of integers, one for each sample, in place of where: of the axis "
+                         "behind the samples', positions 0 ... length - 1 count");
+}
+
 std::string option_entries(const runtime::KernelCall& call) {
     std::string result;
     for_each_attribute(call, [&](const auto& attribute) {
@@ -162,7 +176,7 @@ std::string option_entries(const runtime::KernelCall& call) {
            entry("implementation",
                  "which of implementations() computes; None means the one that config() names. The "
                  "bits do not depend on it.") +
-           given_reduction_entry(call);
+           given_reduction_entry(call) + position_entries(call);
 }
 
 std::string returns(const runtime::KernelCall& call) {

@@ -18,6 +18,7 @@
 #include "binding/conversion.hpp"
 #include "binding/nested_call.hpp"
 #include "binding/new_array.hpp"
+#include "binding/position_mask.hpp"
 #include "binding/python_errors.hpp"
 #include "binding/without_gil.hpp"
 #include "normgraph/ir/node_validation_failure.hpp"
@@ -38,13 +39,14 @@ using runtime::most_inputs;
 using runtime::most_outputs;
 
 // A backward pass with a mask; an op with statistics has fewer inputs and two attributes more.
-static_assert(most_parameters == most_inputs + 7);
+static_assert(most_parameters == most_inputs + 9);
 
 /// The arguments behind the inputs; null where one is left out.
 struct Options {
     py::handle epsilon, channel_axis, statistics_type, upper_bound, out, outputs, num_threads,
         implementation;
     py::handle given;  ///< the reduction: see given_reduction_name()
+    py::handle where, lengths;
 };
 
 /// In the order of `kernel_parameters`.
@@ -67,6 +69,8 @@ Options options_of(const KernelCall& call, Arguments arguments) {
     options.implementation = *next++;
     if (!given_reduction_name(call).empty()) {
         options.given = *next++;
+        options.where = *next++;
+        options.lengths = *next++;
     }
     return options;
 }
@@ -370,7 +374,13 @@ Objects run(const KernelCall& call, Arguments input_objects, const Options& opti
     const std::shared_ptr<const std::vector<TensorType>> types =
         validated(call, inputs.views(), attributes, given.is_given());
     const runtime::Array& input = *inputs.views()[0];
-    given.bind(call, inputs.views(), attributes.channel_axis);
+    const std::optional<kernel::CountedPositions> positions =
+        positions_from_python(options.where, options.lengths, input, attributes.channel_axis);
+    if (positions && positions->count() == 0 && call.needs_elements() && !given.is_given()) {
+        throw std::invalid_argument(std::string(is_given(options.where) ? "where" : "lengths") +
+                                    ": expected at least one position that counts, got none");
+    }
+    given.bind(call, inputs.views(), attributes.channel_axis, positions ? &*positions : nullptr);
     check_outputs(call, *types, inputs.views(), outputs.views());
     allocate_outputs(call, *types, input, selected, objects, outputs);
     const auto compute = [&] {
@@ -444,6 +454,8 @@ std::vector<Parameter> kernel_parameters(const KernelCall& call) {
     parameters.push_back({"implementation", "None"});
     if (const std::string_view name = given_reduction_name(call); !name.empty()) {
         parameters.push_back({std::string(name), "None"});
+        parameters.push_back({"where", "None"});
+        parameters.push_back({"lengths", "None"});
     }
     return parameters;
 }

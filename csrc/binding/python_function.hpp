@@ -19,7 +19,7 @@
 namespace normgraph::binding {
 
 /// The most parameters that a function has: the arguments of a call have their place on its stack.
-inline constexpr std::size_t most_parameters = 14;
+inline constexpr std::size_t most_parameters = 16;
 
 /// What a function is called with, by parameter; null where an argument is left out.
 using Arguments = std::span<const pybind11::handle>;

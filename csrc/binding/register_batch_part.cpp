@@ -14,6 +14,7 @@
 #include "binding/instances.hpp"
 #include "binding/nested_call.hpp"
 #include "binding/new_array.hpp"
+#include "binding/position_mask.hpp"
 #include "binding/python_errors.hpp"
 #include "binding/python_function.hpp"
 #include "binding/register.hpp"
@@ -67,6 +68,10 @@ about : BatchStatistics of the whole batch, with which f64 takes a second pass, 
 num_threads : how many threads may share the channels; None means get_num_threads()
 implementation : which of implementations() computes; None means the one that config() names. The
     bits do not depend on it.
+where : boolean array, true where a position counts, which broadcasts to input's shape without the
+    channel axis, or with one of length 1; None counts all
+lengths : vector of integers, one for each sample, in place of where: of the axis behind the samples',
+    positions 0 ... length - 1 count
 
 Returns
 -------
@@ -93,7 +98,7 @@ normalized_delta : array, shape and element type of input: the gradient of norma
 channel_axis : which axis of input has length C; a negative one counts from the last
 mask : array, u8, C-contiguous: that of batch_norm_training_relu() for this part, where
     normalized_delta is the gradient of its activated
-first_sample, num_threads, implementation : as for batch_norm_statistics()
+first_sample, num_threads, implementation, where, lengths : as for batch_norm_statistics()
 
 Returns
 -------
@@ -138,9 +143,10 @@ BatchPart computed(const runtime::Array& input, const Compute& compute) {
 std::unique_ptr<BatchStatistics> batch_norm_statistics(py::handle input, py::handle channel_axis,
                                                        py::handle first_sample, py::handle about,
                                                        py::handle num_threads,
-                                                       py::handle implementation) {
+                                                       py::handle implementation, py::handle where,
+                                                       py::handle lengths) {
     const NestedCall nested;
-    const PartOptions options =
+    PartOptions options =
         options_from_python(channel_axis, first_sample, num_threads, implementation);
     std::optional<BatchPart> center;
     if (about && !about.is_none()) {
@@ -155,6 +161,8 @@ std::unique_ptr<BatchStatistics> batch_norm_statistics(py::handle input, py::han
     borrowed.borrow({"input"}, input);
     const runtime::Array array = borrowed.view();
     runtime::check_statistics_inputs(array, options, center_or_null);
+    const auto positions = positions_from_python(where, lengths, array, options.channel_axis);
+    options.positions = positions ? &*positions : nullptr;
     return std::make_unique<BatchStatistics>(computed(
         array, [&] { return runtime::batch_norm_statistics(array, options, center_or_null); }));
 }
@@ -162,9 +170,9 @@ std::unique_ptr<BatchStatistics> batch_norm_statistics(py::handle input, py::han
 std::unique_ptr<BackpropSums> batch_norm_backprop_sums(
     py::handle input, py::handle mean, py::handle variance, py::handle normalized_delta,
     py::handle channel_axis, py::handle mask, py::handle first_sample, py::handle num_threads,
-    py::handle implementation) {
+    py::handle implementation, py::handle where, py::handle lengths) {
     const NestedCall nested;
-    const PartOptions options =
+    PartOptions options =
         options_from_python(channel_axis, first_sample, num_threads, implementation);
     const std::array objects{input, mean, variance, normalized_delta, mask};
     std::array<ArrayArgument, objects.size()> borrowed;
@@ -180,6 +188,8 @@ std::unique_ptr<BackpropSums> batch_norm_backprop_sums(
         }
     }
     runtime::check_backprop_sums_inputs(arrays, options);
+    const auto positions = positions_from_python(where, lengths, *arrays[0], options.channel_axis);
+    options.positions = positions ? &*positions : nullptr;
     return std::make_unique<BackpropSums>(
         computed(*arrays[0], [&] { return runtime::batch_norm_backprop_sums(arrays, options); }));
 }
@@ -365,7 +375,9 @@ void register_batch_part(py::module_& module) {
                                                              {"first_sample", "None"},
                                                              {"about", "None"},
                                                              {"num_threads", "None"},
-                                                             {"implementation", "None"}},
+                                                             {"implementation", "None"},
+                                                             {"where", "None"},
+                                                             {"lengths", "None"}},
                                                             statistics_function_doc);
     define_function<Unpacked<&batch_norm_backprop_sums>::call>(module, "batch_norm_backprop_sums",
                                                                {{"input"},
@@ -376,7 +388,9 @@ void register_batch_part(py::module_& module) {
                                                                 {"mask", "None"},
                                                                 {"first_sample", "None"},
                                                                 {"num_threads", "None"},
-                                                                {"implementation", "None"}},
+                                                                {"implementation", "None"},
+                                                                {"where", "None"},
+                                                                {"lengths", "None"}},
                                                                sums_function_doc);
 }
 

@@ -390,17 +390,16 @@ void run_training_backprop(StableValue* stack, std::uint64_t /*inputs*/,
 }
 
 /// The same with derivatives of its own, which are looked for only where a graph is wanted: those
-/// of torch take the statistics for constants, and so are wrong from the third order on.
-void run_differentiable_training_backprop(StableValue* stack, std::uint64_t inputs,
-                                          std::uint64_t outputs) {
+/// of torch take the statistics for constants, and so are wrong from the third order on. It stands
+/// before what torch does with calls below autograd, such as tracing and negated views: so the
+/// computation is called as an operator.
+void run_differentiable_training_backprop(StableValue* stack, std::uint64_t /*inputs*/,
+                                          std::uint64_t /*outputs*/) {
     const StableFunctions& torch = stable_functions();
-    if (torch.grad_mode_is_enabled()) {
-        check_status(torch.call_dispatcher("normgraph::differentiable_training_backprop", "", stack,
-                                           interface_version),
-                     "normgraph::differentiable_training_backprop");
-    } else {
-        run_training_backprop(stack, inputs, outputs);
-    }
+    const char* const op = torch.grad_mode_is_enabled()
+                               ? "normgraph::differentiable_training_backprop"
+                               : "normgraph::training_backprop";
+    check_status(torch.call_dispatcher(op, "", stack, interface_version), op);
 }
 
 constexpr std::size_t most_calls = 32;
@@ -476,6 +475,7 @@ void register_kernels(const std::string& path) {
         }
     }
     own.add("update_running_statistics", run_update_running_statistics);
+    own.add("training_backprop", run_training_backprop);
     const KernelLibrary of_torch("aten", "CPU");
     of_torch.add("miopen_batch_norm", run_training);
     of_torch.add("miopen_batch_norm_backward", run_training_backprop);

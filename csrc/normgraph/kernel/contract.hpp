@@ -77,6 +77,10 @@ struct ConstBatchStatistics {
     bool are_given() const { return mean.address != nullptr; }
 };
 
+/// Which positions of a batch count (see counted_positions.hpp), as many as a channel has elements.
+/// Null: all.
+class CountedPositions;
+
 /// Outputs must not overlap each other or any input, with one exception: the tensor output may be
 /// exactly an input tensor (same address, same strides).
 
@@ -99,6 +103,8 @@ struct BatchNormTrainingArguments {
     ConstTensor residual{};               ///< BatchNormTrainingAddRelu
     /// BatchNormTrainingApply. (BatchNormStatistics is this kernel without `normalized`.)
     ConstBatchStatistics statistics{};
+    const CountedPositions* positions =
+        nullptr;  ///< at least one counts, unless statistics are given
 };
 
 /// normalized = gamma · (input − mean) / √(variance + epsilon) + beta, mean and variance as given.
@@ -151,6 +157,8 @@ struct BatchNormBackpropArguments {
     /// residual_delta is ReluMaskSelect's result.
     ConstReluMask mask{};
     ConstBackpropSums sums{};  ///< BatchNormTrainingBackpropApply
+    /// Only with the statistics of the batch.
+    const CountedPositions* positions = nullptr;
 };
 
 /// The node of each leaf of each channel (see summation_order.hpp), for a batch that is a part of a
@@ -163,6 +171,7 @@ struct BatchNormStatisticsArguments {
     ConstTensor input;
     const double* center = nullptr;
     double* leaves = nullptr;
+    const CountedPositions* positions = nullptr;  ///< a leaf of which none counts is zeros
 };
 
 /// The same of the backward pass: a node is Σ normalized_delta and Σ normalized_delta·(input −
@@ -175,6 +184,7 @@ struct BatchNormBackpropSumsArguments {
     ConstTensor normalized_delta;
     ConstReluMask mask{};
     double* leaves = nullptr;
+    const CountedPositions* positions = nullptr;
 };
 
 /// The kernels of the family: each is named by its arguments.

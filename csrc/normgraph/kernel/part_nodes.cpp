@@ -56,7 +56,11 @@ PartNodes::PartNodes(NodeKind kind, std::int64_t channels, const PartSamples& sa
         const std::int64_t first = leaf * samples.per_leaf;
         const std::int64_t end = std::min(first + samples.per_leaf, samples.count);
         boundaries_.push_back(end);
-        elements_.push_back((end - first) * samples.elements);
+        const std::int64_t begin = first * samples.elements;
+        const std::int64_t elements = (end - first) * samples.elements;
+        elements_.push_back(samples.positions == nullptr
+                                ? elements
+                                : samples.positions->count_between(begin, begin + elements));
     }
     values_ = leaves;
     if (samples.first) {
@@ -80,10 +84,8 @@ PartNodes::PartNodes(NodeKind kind, std::int64_t channels, bool is_placed,
         sizes_fit && boundaries_.front() >= 0 && (is_placed_ || boundaries_.front() == 0) &&
         std::ranges::adjacent_find(boundaries_, std::ranges::greater_equal()) == boundaries_.end();
     if (!boundaries_rise || has_finished_boundary() ||
-        std::ranges::any_of(elements_, [](auto count) { return count < 1; })) {
-        throw std::invalid_argument(
-            "expected nodes with boundaries that rise, each of at least "
-            "one element");
+        std::ranges::any_of(elements_, [](auto count) { return count < 0; })) {
+        throw std::invalid_argument("expected nodes with boundaries that rise");
     }
     static_cast<void>(element_count());
 }
@@ -154,12 +156,14 @@ void PartNodes::merge_at(std::size_t boundary) {
     const auto count = static_cast<std::size_t>(channels_);
     double* const left = values_.data() + (boundary - 1) * 2 * count;
     const double* const right = left + 2 * count;
-    const MergeFactors factors(static_cast<double>(elements_[boundary - 1]),
-                               static_cast<double>(elements_[boundary]));
+    const std::int64_t of_left = elements_[boundary - 1], of_right = elements_[boundary];
     if (kind_ == NodeKind::sums) {
         std::transform(left, left + 2 * count, right, left, std::plus());
-    } else {
-        merge_moments(left, right, count, factors);
+    } else if (of_left == 0) {
+        std::copy_n(right, 2 * count, left);
+    } else if (of_right > 0) {
+        merge_moments(left, right, count,
+                      {static_cast<double>(of_left), static_cast<double>(of_right)});
     }
     const auto merged_values = values_.begin() + place * 2 * static_cast<std::ptrdiff_t>(count);
     values_.erase(merged_values, merged_values + 2 * static_cast<std::ptrdiff_t>(count));

@@ -4,6 +4,8 @@
 #include <optional>
 #include <vector>
 
+#include "normgraph/kernel/counted_positions.hpp"
+
 /// Batches in parts: the nodes of the tree of the canonical order (see summation_order.hpp) that
 /// are known of a part, and how parts become the whole.
 namespace normgraph::kernel {
@@ -12,13 +14,14 @@ namespace normgraph::kernel {
 enum class NodeKind : std::uint8_t { moments, sums };
 
 /// The samples of a part: where it begins, how many it has, how many a leaf has, a power of two,
-/// and how many elements of a channel each has.
+/// how many elements of a channel each has, and which of them count.
 struct PartSamples {
     /// nullopt: anywhere; then every leaf is kept.
     std::optional<std::int64_t> first;
     std::int64_t count;
     std::int64_t per_leaf;
     std::int64_t elements;
+    const CountedPositions* positions = nullptr;  ///< of the part, those that count; null: all
 };
 
 /// The finished nodes of a part of a batch.
@@ -42,8 +45,8 @@ public:
               const std::vector<double>& leaves);
 
     /// From what the accessors of another one have returned. Throws std::invalid_argument unless
-    /// the sizes fit, boundaries rise from at least 0, none of a placed part is finished, and every
-    /// node has at least one element.
+    /// the sizes fit, boundaries rise from at least 0, none of a placed part is finished, and no
+    /// node has fewer than no elements.
     PartNodes(NodeKind kind, std::int64_t channels, bool is_placed,
               std::vector<std::int64_t> boundaries, std::vector<std::int64_t> elements,
               std::vector<double> values);

@@ -63,7 +63,7 @@ struct PartProblem {
         const kernel::SampleExtents extents = kernel::sample_extents(problem);
         const kernel::SummationOrder order = kernel::summation_order(problem, data.strides);
         samples = {options.first_sample, extents.samples, kernel::samples_per_leaf(order, extents),
-                   extents.rows * extents.length};
+                   extents.rows * extents.length, options.positions};
     }
 
     std::int64_t channels() const { return kernel::all_channels(problem).end; }
@@ -395,7 +395,8 @@ BatchPart batch_norm_statistics(const Array& input, const PartOptions& options,
             kernel::BatchNormStatisticsArguments{.problem = part.problem,
                                                  .input = const_tensor(input),
                                                  .center = is_centered ? center.data() : nullptr,
-                                                 .leaves = leaves},
+                                                 .leaves = leaves,
+                                                 .positions = options.positions},
             options.num_threads, *options.implementation);
     });
     return {kind, input.element_type, part.layout_class, std::move(center), std::move(nodes)};
@@ -419,7 +420,8 @@ BatchPart batch_norm_backprop_sums(std::span<const OptionalArray> inputs,
                                                    .mean = const_channel_vector(mean),
                                                    .normalized_delta = const_tensor(inputs[3]),
                                                    .mask = {mask.address},
-                                                   .leaves = leaves},
+                                                   .leaves = leaves,
+                                                   .positions = options.positions},
             options.num_threads, *options.implementation);
     });
     return {PartKind::backprop_sums, input.element_type, part.layout_class, std::move(center),

@@ -84,6 +84,7 @@ struct PartOptions {
     std::optional<std::int64_t> first_sample;
     std::int64_t num_threads;
     const kernel::Implementation* implementation;
+    const kernel::CountedPositions* positions = nullptr;  ///< null: all count
 };
 
 /// The inputs of the two functions below.

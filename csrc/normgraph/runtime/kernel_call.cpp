@@ -278,7 +278,8 @@ void run(std::span<const OptionalArray> inputs, std::span<const OptionalArray> o
                 .gamma_delta = arrays.vector_result(Role::gamma_delta),
                 .beta_delta = arrays.vector_result(Role::beta_delta),
                 .mask = arrays.mask(),
-                .sums = arrays.sums(given, problem, attributes.count)},
+                .sums = arrays.sums(given, problem, attributes.count),
+                .positions = given.positions},
             num_threads, implementation);
     } else if constexpr (op::has(Op::signature.inputs, Role::mean) &&
                          !differentiates_statistics<Op>()) {
@@ -306,7 +307,8 @@ void run(std::span<const OptionalArray> inputs, std::span<const OptionalArray> o
                                                .mask = arrays.mask_result(),
                                                .upper_bound = upper_bound_of(attributes),
                                                .residual = arrays.tensor(Role::residual),
-                                               .statistics = arrays.statistics(given, problem)},
+                                               .statistics = arrays.statistics(given, problem),
+                                               .positions = given.positions},
             num_threads, implementation);
     }
 }

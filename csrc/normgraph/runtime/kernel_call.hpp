@@ -25,11 +25,12 @@ inline constexpr std::size_t most_outputs = 4;
 /// An absent array is gamma or beta left out (1 and 0), or an output that is not wanted.
 using OptionalArray = std::optional<Array>;
 
-/// What stands in place of a reduction over the input, that of a batch of which it is a part: see
-/// BatchNormTrainingArguments::statistics and BatchNormBackpropArguments::sums.
+/// What changes the reduction over the input. In its place may stand that of a batch of which it is
+/// a part: see BatchNormTrainingArguments::statistics and BatchNormBackpropArguments::sums.
 struct GivenReduction {
     kernel::ConstBatchStatistics statistics{};
     kernel::ConstBackpropSums sums{};
+    const kernel::CountedPositions* positions = nullptr;  ///< null: all count
 };
 
 /// One op as a function on arrays; inputs and outputs are in the op's order.

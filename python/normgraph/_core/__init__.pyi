@@ -251,6 +251,8 @@ def batch_norm_statistics(
     about: BatchStatistics | None = None,
     num_threads: int | None = None,
     implementation: str | None = None,
+    where: _Array | None = None,
+    lengths: _Array | None = None,
 ) -> BatchStatistics: ...
 def batch_norm_backprop_sums(
     input: _Array,
@@ -262,6 +264,8 @@ def batch_norm_backprop_sums(
     first_sample: int | None = None,
     num_threads: int | None = None,
     implementation: str | None = None,
+    where: _Array | None = None,
+    lengths: _Array | None = None,
 ) -> BackpropSums: ...
 def update_running_statistics(
     running: tuple[_Array, _Array],
@@ -402,6 +406,8 @@ def batch_norm_training(
     num_threads: int | None = None,
     implementation: str | None = None,
     statistics: BatchStatistics | None = None,
+    where: _Array | None = None,
+    lengths: _Array | None = None,
 ) -> BatchNormTrainingResult: ...
 def batch_norm_training_add_relu(
     input: _Array,
@@ -417,6 +423,8 @@ def batch_norm_training_add_relu(
     num_threads: int | None = None,
     implementation: str | None = None,
     statistics: BatchStatistics | None = None,
+    where: _Array | None = None,
+    lengths: _Array | None = None,
 ) -> BatchNormTrainingAddReluResult: ...
 def batch_norm_training_add_relu_backprop(
     input: _Array,
@@ -433,6 +441,8 @@ def batch_norm_training_add_relu_backprop(
     num_threads: int | None = None,
     implementation: str | None = None,
     sums: BackpropSums | None = None,
+    where: _Array | None = None,
+    lengths: _Array | None = None,
 ) -> BatchNormTrainingAddReluBackpropResult: ...
 def batch_norm_training_backprop(
     input: _Array,
@@ -448,6 +458,8 @@ def batch_norm_training_backprop(
     num_threads: int | None = None,
     implementation: str | None = None,
     sums: BackpropSums | None = None,
+    where: _Array | None = None,
+    lengths: _Array | None = None,
 ) -> BatchNormTrainingBackpropResult: ...
 def batch_norm_training_relu(
     input: _Array,
@@ -462,6 +474,8 @@ def batch_norm_training_relu(
     num_threads: int | None = None,
     implementation: str | None = None,
     statistics: BatchStatistics | None = None,
+    where: _Array | None = None,
+    lengths: _Array | None = None,
 ) -> BatchNormTrainingReluResult: ...
 def batch_norm_training_relu_backprop(
     input: _Array,
@@ -478,4 +492,6 @@ def batch_norm_training_relu_backprop(
     num_threads: int | None = None,
     implementation: str | None = None,
     sums: BackpropSums | None = None,
+    where: _Array | None = None,
+    lengths: _Array | None = None,
 ) -> BatchNormTrainingReluBackpropResult: ...

@@ -37,6 +37,8 @@ def batch_norm_statistics(
     channel_axis: int = 1,
     num_threads: int | None = None,
     implementation: str | None = None,
+    where: _Array | None = None,
+    lengths: _Array | None = None,
 ) -> BatchStatistics:
     """Return the statistics of the batch whose shards the ranks hold, on every rank.
 
@@ -46,7 +48,8 @@ def batch_norm_statistics(
     communicator : the ranks that share the batch: an mpi4py.MPI.Comm, or an object with
         `all_gather(data: bytes) -> list[bytes]`, which returns what all ranks give, of whatever
         lengths, in their order
-    channel_axis, num_threads, implementation : as normgraph.batch_norm_statistics() takes them
+    channel_axis, num_threads, implementation, where, lengths : as
+        normgraph.batch_norm_statistics() takes them, where and lengths of this rank's shard
 
     Returns
     -------
@@ -56,7 +59,7 @@ def batch_norm_statistics(
     Raises what batch_norm_training() of this module raises, except for an empty batch.
     """
     exchange = _exchange("batch_norm_statistics", communicator)
-    return _statistics(exchange, input, channel_axis, num_threads, implementation)
+    return _statistics(exchange, input, channel_axis, num_threads, implementation, where, lengths)
 
 
 def batch_norm_backprop_sums(
@@ -69,6 +72,8 @@ def batch_norm_backprop_sums(
     mask: _Array | None = None,
     num_threads: int | None = None,
     implementation: str | None = None,
+    where: _Array | None = None,
+    lengths: _Array | None = None,
 ) -> BackpropSums:
     """Return the sums of the backward pass of the batch whose shards the ranks hold.
 
@@ -78,7 +83,8 @@ def batch_norm_backprop_sums(
         rank's shard, which may be empty
     mean, variance : arrays, (C): the statistics of the whole batch, the same on all ranks
     communicator : as for batch_norm_statistics()
-    channel_axis, num_threads, implementation : as normgraph.batch_norm_backprop_sums() takes them
+    channel_axis, num_threads, implementation, where, lengths : as
+        normgraph.batch_norm_backprop_sums() takes them, where and lengths of this rank's shard
 
     Returns
     -------
@@ -94,7 +100,7 @@ def batch_norm_backprop_sums(
         "normalized_delta": normalized_delta,
         "mask": mask,
     }
-    return _sums(exchange, arrays, channel_axis, num_threads, implementation)
+    return _sums(exchange, arrays, channel_axis, num_threads, implementation, where, lengths)
 
 
 # ---- forward ------------------------------------------------------------------------------------
@@ -112,6 +118,8 @@ def batch_norm_training(
     outputs: Collection[str] | None = None,
     num_threads: int | None = None,
     implementation: str | None = None,
+    where: _Array | None = None,
+    lengths: _Array | None = None,
 ) -> BatchNormTrainingResult:
     """Normalize this rank's shard with the statistics of the batch that all ranks hold.
 
@@ -131,8 +139,8 @@ def batch_norm_training(
     communicator : the ranks that share the batch: an mpi4py.MPI.Comm, or an object with
         `all_gather(data: bytes) -> list[bytes]`, which returns what all ranks give, of whatever
         lengths, in their order
-    epsilon, channel_axis, statistics_type, outputs, num_threads, implementation : as
-        normgraph.batch_norm_training() takes them
+    epsilon, channel_axis, statistics_type, outputs, num_threads, implementation, where,
+        lengths : as normgraph.batch_norm_training() takes them, the last two of this rank's shard
     out : numpy array, or tuple of numpy arrays and None, as normgraph.batch_norm_training() takes
         it
 
@@ -158,6 +166,8 @@ def batch_norm_training(
         outputs=outputs,
         num_threads=num_threads,
         implementation=implementation,
+        where=where,
+        lengths=lengths,
     )
 
 
@@ -174,6 +184,8 @@ def batch_norm_training_relu(
     outputs: Collection[str] | None = None,
     num_threads: int | None = None,
     implementation: str | None = None,
+    where: _Array | None = None,
+    lengths: _Array | None = None,
 ) -> BatchNormTrainingReluResult:
     """Normalize this rank's shard with the statistics of all ranks, and apply ReLU.
 
@@ -201,6 +213,8 @@ def batch_norm_training_relu(
         outputs=outputs,
         num_threads=num_threads,
         implementation=implementation,
+        where=where,
+        lengths=lengths,
     )
 
 
@@ -218,6 +232,8 @@ def batch_norm_training_add_relu(
     outputs: Collection[str] | None = None,
     num_threads: int | None = None,
     implementation: str | None = None,
+    where: _Array | None = None,
+    lengths: _Array | None = None,
 ) -> BatchNormTrainingAddReluResult:
     """Normalize this rank's shard with the statistics of all ranks, add a residual, apply ReLU.
 
@@ -246,6 +262,8 @@ def batch_norm_training_add_relu(
         outputs=outputs,
         num_threads=num_threads,
         implementation=implementation,
+        where=where,
+        lengths=lengths,
     )
 
 
@@ -266,6 +284,8 @@ def batch_norm_training_backprop(
     outputs: Collection[str] | None = None,
     num_threads: int | None = None,
     implementation: str | None = None,
+    where: _Array | None = None,
+    lengths: _Array | None = None,
 ) -> BatchNormTrainingBackpropResult:
     """Gradients of the output normalized of batch_norm_training(), for this rank's shard.
 
@@ -282,8 +302,8 @@ def batch_norm_training_backprop(
     gamma, beta : arrays, (C), as normgraph.batch_norm_training_backprop() takes them
     mean, variance : arrays, (C): what batch_norm_training() has returned, the same on all ranks
     communicator : as for batch_norm_training()
-    epsilon, channel_axis, outputs, num_threads, implementation : as
-        normgraph.batch_norm_training_backprop() takes them
+    epsilon, channel_axis, outputs, num_threads, implementation, where, lengths : as
+        normgraph.batch_norm_training_backprop() takes them, where and lengths of this rank's shard
     out : numpy array, or tuple of numpy arrays and None, as
         normgraph.batch_norm_training_backprop() takes it
 
@@ -312,6 +332,8 @@ def batch_norm_training_backprop(
         outputs=outputs,
         num_threads=num_threads,
         implementation=implementation,
+        where=where,
+        lengths=lengths,
     )
 
 
@@ -330,6 +352,8 @@ def batch_norm_training_relu_backprop(
     outputs: Collection[str] | None = None,
     num_threads: int | None = None,
     implementation: str | None = None,
+    where: _Array | None = None,
+    lengths: _Array | None = None,
 ) -> BatchNormTrainingReluBackpropResult:
     """Gradients of the output activated of batch_norm_training_relu(), for this rank's shard.
 
@@ -368,6 +392,8 @@ def batch_norm_training_relu_backprop(
         outputs=outputs,
         num_threads=num_threads,
         implementation=implementation,
+        where=where,
+        lengths=lengths,
     )
 
 
@@ -386,6 +412,8 @@ def batch_norm_training_add_relu_backprop(
     outputs: Collection[str] | None = None,
     num_threads: int | None = None,
     implementation: str | None = None,
+    where: _Array | None = None,
+    lengths: _Array | None = None,
 ) -> BatchNormTrainingAddReluBackpropResult:
     """Gradients of the output activated of batch_norm_training_add_relu(), for this rank's shard.
 
@@ -424,6 +452,8 @@ def batch_norm_training_add_relu_backprop(
         outputs=outputs,
         num_threads=num_threads,
         implementation=implementation,
+        where=where,
+        lengths=lengths,
     )
 
 
@@ -444,6 +474,8 @@ def _statistics(
     channel_axis: int,
     num_threads: int | None,
     implementation: str | None,
+    where: Any,
+    lengths: Any,
     check: Callable[[BatchStatistics], None] = _no_check,
 ) -> BatchStatistics:
     """The statistics of all ranks, none of which has found anything with `check`."""
@@ -456,6 +488,8 @@ def _statistics(
             about=about,
             num_threads=num_threads,
             implementation=implementation,
+            where=where,
+            lengths=lengths,
         )
 
     def checked_statistics() -> BatchStatistics:
@@ -478,6 +512,8 @@ def _sums(
     channel_axis: int,
     num_threads: int | None,
     implementation: str | None,
+    where: Any,
+    lengths: Any,
     check: Callable[[BackpropSums], None] = _no_check,
 ) -> BackpropSums:
     """The sums of all ranks, none of which has found anything with `check`."""
@@ -489,6 +525,8 @@ def _sums(
             first_sample=exchange.first_sample,
             num_threads=num_threads,
             implementation=implementation,
+            where=where,
+            lengths=lengths,
         )
         check(own)
         return own
@@ -513,6 +551,8 @@ def _forward(
         options["channel_axis"],
         options["num_threads"],
         options["implementation"],
+        options["where"],
+        options["lengths"],
         check,
     )
     if total.count == 0:
@@ -536,6 +576,8 @@ def _backward(
         options["channel_axis"],
         options["num_threads"],
         options["implementation"],
+        options["where"],
+        options["lengths"],
         check,
     )
     return function(**arrays, **options, sums=total)

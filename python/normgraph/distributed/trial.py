@@ -67,7 +67,12 @@ def _check_outputs(
             name: array if array is None else _without_samples(name, array, channel_axis)
             for name, array in arrays.items()
         },
-        **{**options, "out": tuple(tried) if isinstance(out, tuple) else tried[0]},
+        **{
+            **options,
+            "out": tuple(tried) if isinstance(out, tuple) else tried[0],
+            "where": None,
+            "lengths": None,
+        },
         **reduction,
     )
 

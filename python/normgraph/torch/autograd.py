@@ -235,7 +235,7 @@ class BatchNormTrainingRelu(torch.autograd.Function):
     def backward(ctx: Any, delta: torch.Tensor | None, *_: None) -> Gradients:
         if delta is None:
             return None, None, None, None, None
-        input, gamma, mean, variance, mask = ctx.saved_tensors
+        input, gamma, mean, variance, mask = _saved_with_mask(ctx)
         wanted = ctx.needs_input_grad[:3]
         if torch.is_grad_enabled():
             selected = apply(SelectByMask, input, mean, variance, mask, delta)
@@ -259,6 +259,20 @@ class BatchNormTrainingRelu(torch.autograd.Function):
                 wanted,
             )
         return (*gradients, None, None)
+
+
+def _saved_with_mask(ctx: Any) -> tuple[torch.Tensor, ...]:
+    """What _save_with_mask saved: input, gamma, mean, variance, mask."""
+    input, *others, mask = ctx.saved_tensors
+    if is_ordinary() and operators.mask_shape(input, _channel_axis) != mask.shape:
+        # A hook of saved tensors has changed the order in memory, by which the bits are packed.
+        is_innermost = mask.dim() == 2
+        input = (
+            input.movedim(_channel_axis, -1).contiguous().movedim(-1, _channel_axis)
+            if is_innermost
+            else input.contiguous()
+        )
+    return input, *others, mask
 
 
 def _save_with_mask(
@@ -295,7 +309,7 @@ class BatchNormTrainingAddRelu(torch.autograd.Function):
     def backward(ctx: Any, delta: torch.Tensor | None, *_: None) -> Gradients:
         if delta is None:
             return None, None, None, None, None, None
-        input, gamma, mean, variance, mask = ctx.saved_tensors
+        input, gamma, mean, variance, mask = _saved_with_mask(ctx)
         needs = ctx.needs_input_grad
         wanted = (needs[0], needs[2], needs[3])
         if torch.is_grad_enabled():
@@ -433,7 +447,7 @@ _fast_apply: dict[Any, Callable[..., Any]] = {
 }
 
 
-def _is_ordinary() -> bool:
+def is_ordinary() -> bool:
     """Whether calls are made as they are written, not traced or transformed."""
     return not (torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active())
 
@@ -459,9 +473,7 @@ def _differentiable_training_backprop(
 
 
 operators.define(
-    "differentiable_training_backprop(Tensor input, Tensor grad_output, Tensor weight, "
-    "Tensor? running_mean, Tensor? running_var, Tensor? save_mean, Tensor? save_var, "
-    "float epsilon) -> (Tensor, Tensor, Tensor)",
+    "differentiable_training_backprop" + operators.TRAINING_BACKPROP,
     _differentiable_training_backprop,
 )
 
@@ -472,7 +484,7 @@ node_of_torch = torch.miopen_batch_norm
 
 def has_node_of_torch() -> bool:
     """Whether that is there, and serves."""
-    return operators.is_fast and _is_ordinary()
+    return operators.is_fast and is_ordinary()
 
 
 def apply(function: Any, *arguments: Any) -> Any:
@@ -480,4 +492,4 @@ def apply(function: Any, *arguments: Any) -> Any:
 
     Under torch.compile, and under the transforms of torch.func, it is that itself.
     """
-    return _fast_apply[function](*arguments) if _is_ordinary() else function.apply(*arguments)
+    return _fast_apply[function](*arguments) if is_ordinary() else function.apply(*arguments)

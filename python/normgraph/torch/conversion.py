@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from torch.fx import GraphModule
-from torch.nn import Module, Sequential
+from torch.nn import Module
 
 from . import fusion, rewriting
 
@@ -51,8 +51,7 @@ def convert(model: _ModuleType, fuse: bool = True) -> _ModuleType:
             setattr(module, _is_converted, True)
     if fuse:
         for module in model.modules():
-            if not isinstance(module, Fused):
-                _fuse(module)
+            _fuse(module)
     return model
 
 
@@ -110,6 +109,9 @@ class Fused:
 
     _normgraph_plan: Plan
 
+    def __init_subclass__(cls) -> None:
+        """Do not call the original's, which may keep a list of the classes that a user wrote."""
+
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Pickle as the original class and the roles: the methods are made anew from them."""
         plan = self._normgraph_plan
@@ -147,6 +149,9 @@ def plan_for(module: Any) -> Plan:
 
 
 def _fuse(module: Any) -> None:
+    """Fuse it, or once more where its modules have changed."""
+    if isinstance(module, Fused) and "_normgraph_plan" not in vars(type(module)):
+        return  # It has got yet another class since.
     if not any(child.__class__ in _TORCHS for child in module.modules() if child is not module):
         return
     try:
@@ -156,20 +161,36 @@ def _fuse(module: Any) -> None:
 
 
 def _roles_of(module: Any, methods: tuple[rewriting.Method, ...]) -> rewriting.Roles:
-    batch_norms: set[str] = set()
-    sequentials: set[str] = set()
-    activations: set[str] = set()
+    places: dict[str, set[str]] = {name: set() for name in rewriting.Roles.__dataclass_fields__}
+    absent = {name for name, value in vars(module).items() if value is None}
     for method in methods:
+        places["children"] |= method.own_names & (module._modules.keys() | absent)
         for text, place in method.called_places.items():
             called = rewriting.resolve(place, module)
             if called is None:
                 continue
-            if last_batch_norm(called) is not None:
+            batch_norm = last_batch_norm(called)
+            if batch_norm is not None:
                 is_longer = fusion.is_sequential(called) and len(called) > 1
-                (sequentials if is_longer else batch_norms).add(text)
+                places["sequentials" if is_longer else "batch_norms"].add(text)
+                before = list(called._modules.values())[:-1] if is_longer else []
+                if _is_shared(batch_norm, module) or (
+                    is_longer and not fusion.any_returns_new(before)
+                ):
+                    places["hasty"].add(text)
             elif fusion.kind_of_activation(called) is not None:
-                activations.add(text)
-    return rewriting.Roles(*map(frozenset, (batch_norms, sequentials, activations)))
+                places["activations"].add(text)
+            if fusion.returns_new(called):
+                places["new"].add(text)
+            elif fusion.passes_on(called):
+                places["passing"].add(text)
+    return rewriting.Roles(**{name: frozenset(texts) for name, texts in places.items()})
+
+
+def _is_shared(batch_norm: Module, owner: Module) -> bool:
+    """Whether several of the owner's submodules are or hold the batch norm."""
+    children = [child for child in owner._modules.values() if child is not None]
+    return sum(batch_norm in child.modules() for child in children) > 1
 
 
 def last_batch_norm(module: Any) -> Any:
@@ -188,7 +209,7 @@ def activation_pairs(sequential: Any) -> Iterator[tuple[Module, Module]]:
 
 def _methods_of(original: type[Module]) -> tuple[rewriting.Method, ...]:
     """The methods that a call of the module runs, as far as `self` calls them."""
-    if original.forward is Sequential.forward:
+    if fusion.runs_in_sequence(original):
         return ()
     methods: list[rewriting.Method] = []
     names = ["forward"]
@@ -209,11 +230,11 @@ def _methods_of(original: type[Module]) -> tuple[rewriting.Method, ...]:
 def _plan(
     original: type[Module], methods: tuple[rewriting.Method, ...], roles: rewriting.Roles
 ) -> Plan:
-    if original.forward is Sequential.forward:
+    if fusion.runs_in_sequence(original):
         return Plan(original, roles, (), {"forward": fusion.sequential_forward})
     functions, sites = {}, []
     for method in methods:
-        function, found = rewriting.rewrite(method, roles)
+        function, found = rewriting.rewrite(method, roles, original)
         if found:
             functions[method.function.__name__] = function
             sites += found
@@ -235,7 +256,7 @@ def _fused_class(plan: Plan) -> type[Module]:
     try:
         metaclass: Any = type(original)
         fused: type[Module] = metaclass(original.__name__, (Fused, original), attributes)
-    except Exception as error:  # A metaclass or __init_subclass__ may refuse it as it likes.
+    except Exception as error:  # A metaclass may refuse it as it likes.
         text = f"{original.__name__} has no subclass that could be made: {error}"
         raise rewriting.NotRewritableError(text) from None
     return fused

@@ -5,7 +5,7 @@ bfloat16, float32 or float64, in any strides, channels on axis 1; weight and bia
 or are float32 beside 16-bit data, as under autocast. Results and gradients have the bits of
 normgraph's kernels at every number of threads. Whatever these do not take (another device or
 layout, a subclass of Tensor with functions of its own, types that do not fit, derivatives
-forward) goes to torch's functions, whose errors it then has.
+forward, torch.jit.trace) goes to torch's functions, whose errors it then has.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ _channel_axis = 1
 _fewest_fused = 65536  # elements; measured: from there on the fused form takes less time
 # All outputs of the operators, and all but the mask, which only a backward pass reads.
 _statistics_too = 0b0111
+
+# Of torch.jit.trace, whose graphs know no functions of Python, and are read by others.
+_tracing_state = torch._C._get_tracing_state
 
 _float_types = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 # Of data, and of a vector beside it; an absent vector has the data's.
@@ -104,6 +107,7 @@ def batch_norm_relu(
     # A function of Python takes longer than the second pass over few elements. The bits are equal.
     is_fused = not needs_gradient or (
         training
+        and not torch._C._are_functorch_transforms_active()
         and (input.numel() >= _fewest_fused or weight is None or not _autograd.has_node_of_torch())
     )
     if not (is_fused and _is_taken(input, weight, bias, running, training)):
@@ -150,7 +154,8 @@ def batch_norm_add_relu(
         and _is_plain(residual)
         and _is_taken(input, weight, bias, running, training)
     )
-    if not is_taken or (needs_gradient and not training):
+    is_fused = not needs_gradient or (training and not torch._C._are_functorch_transforms_active())
+    if not (is_taken and is_fused):
         plain = batch_norm(input, *running, weight, bias, training, momentum, eps)
         return _relu(plain + residual, upper_bound)
     if not training:
@@ -202,7 +207,12 @@ def _is_taken(
         return False
     if not (_is_plain(input) and _is_plain(weight) and _is_plain(bias)):
         return False
-    if forward_ad._current_level >= 0:
+    if (weight is not None and not weight.is_cpu) or (bias is not None and not bias.is_cpu):
+        return False
+    if forward_ad._current_level >= 0 or _tracing_state() is not None:
+        return False
+    mean, variance = running
+    if not (_is_statistic(mean) and _is_statistic(variance)):
         return False
     shape = input.shape
     if len(shape) < 2:
@@ -210,7 +220,6 @@ def _is_taken(
     if training:
         # torch refuses a single value per channel, and has its own ways with an empty batch.
         return bool(input.numel() >= 2 * shape[1] > 0) and _fit(running, shape[1])
-    mean, variance = running
     if mean is None or variance is None:
         return False
     return bool(mean.dtype is variance.dtype and mean.dtype in (data, torch.float32, torch.float64))
@@ -230,6 +239,11 @@ def _is_plain(tensor: torch.Tensor | None) -> bool:
     return bool(own is torch._C._disabled_torch_function_impl)
 
 
+def _is_statistic(tensor: torch.Tensor | None) -> bool:
+    """Whether torch would take it for a running statistic of a tensor of the CPU."""
+    return tensor is None or (tensor.is_cpu and not tensor.requires_grad)
+
+
 def _fit(running: _Running, channels: int) -> bool:
     mean, variance = running
     if mean is None or variance is None:
@@ -245,8 +259,18 @@ def _normalized(
     eps: float,
 ) -> torch.Tensor:
     if _needs_gradient(input, weight, bias):
+        if _autograd.is_ordinary():
+            # Training may change them before the backward pass.
+            running = _copy(running)
         return _autograd.apply(_autograd.BatchNormInference, input, weight, bias, *running, eps)
     return _inference(input, weight, bias, *running, eps, _channel_axis)
+
+
+def _copy(running: _Running) -> _Running:
+    mean, variance = running
+    assert mean is not None
+    assert variance is not None
+    return mean.clone(), variance.clone()
 
 
 def _update(

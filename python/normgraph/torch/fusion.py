@@ -25,6 +25,7 @@ BATCH_NORMS = {
     torch.nn.BatchNorm3d: BatchNorm3d,
 }
 _OURS = frozenset(BATCH_NORMS.values())
+_has_hooks_of_all_modules = torch.nn.modules.module._has_any_global_hook
 
 # A batch norm and the input that it waits with; or None, and the output of what else was called.
 _Begun = tuple[Any, Tensor]
@@ -33,7 +34,8 @@ _Begun = tuple[Any, Tensor]
 def has_hooks(module: Any) -> bool:
     """Whether others see a call of the module, or have put their own in its place."""
     return bool(
-        module._forward_hooks
+        _has_hooks_of_all_modules()
+        or module._forward_hooks
         or module._forward_pre_hooks
         or module._backward_hooks
         or module._backward_pre_hooks
@@ -48,7 +50,17 @@ def is_batch_norm(module: Any) -> bool:
 
 def is_sequential(module: Any) -> bool:
     """Whether a call of the module is one of its children after the other."""
-    return isinstance(module, Sequential) and type(module).forward in _SEQUENTIAL_FORWARDS
+    return runs_in_sequence(type(module))
+
+
+def runs_in_sequence(kind: Any) -> bool:
+    """Whether the class is Sequential, or one of its subclasses that are called as it is."""
+    return (
+        issubclass(kind, Sequential)
+        and kind.forward in _SEQUENTIAL_FORWARDS
+        and kind.__iter__ is Sequential.__iter__
+        and kind.__call__ is Module.__call__
+    )
 
 
 def kind_of_activation(module: Any) -> str | float | None:
@@ -67,6 +79,30 @@ def activation_of(module: Any) -> str | float | None:
     """The activation that a batch norm can take over from the module; None where it has none."""
     kind = kind_of_activation(module)
     return None if kind is None or has_hooks(module) else kind
+
+
+def passes_on(module: Any) -> bool:
+    """Whether a call of the module may return its input, and else a tensor that nobody has."""
+    return type(module) in _PASSING and not has_hooks(module)
+
+
+def returns_new(module: Any) -> bool:
+    """Whether a call of the module returns a tensor whose memory nobody else has."""
+    if has_hooks(module):
+        return False
+    if not is_sequential(module):
+        return getattr(type(module), "forward", None) in _NEW_FORWARDS
+    return any_returns_new(list(module._modules.values()))
+
+
+def any_returns_new(modules: list[Any]) -> bool:
+    """Whether what the modules return, called one after the other, is such a tensor."""
+    for module in reversed(modules):
+        if returns_new(module):
+            return True
+        if not passes_on(module):
+            return False
+    return False
 
 
 def begin(module: Any, input: Tensor) -> _Begun:
@@ -132,3 +168,29 @@ def sequential_forward(self: Sequential, input: Tensor) -> Tensor:
 
 
 _SEQUENTIAL_FORWARDS = frozenset({Sequential.forward, sequential_forward})
+_NEW_FORWARDS = frozenset(
+    kind.forward
+    for kind in (
+        torch.nn.Linear,
+        torch.nn.Conv1d,
+        torch.nn.Conv2d,
+        torch.nn.Conv3d,
+        torch.nn.ConvTranspose1d,
+        torch.nn.ConvTranspose2d,
+        torch.nn.ConvTranspose3d,
+        torch.nn.BatchNorm2d,
+        BatchNorm2d,
+    )
+)
+_PASSING = frozenset(
+    {
+        torch.nn.Identity,
+        torch.nn.Dropout,
+        torch.nn.Dropout1d,
+        torch.nn.Dropout2d,
+        torch.nn.Dropout3d,
+        ReLU,
+        ReLU6,
+        Hardtanh,
+    }
+)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.compiler import is_dynamo_compiling
+from torch.utils._python_dispatch import _disable_current_modes
 
 from .functional import batch_norm, batch_norm_add_relu, batch_norm_relu
 
@@ -31,7 +32,9 @@ def _upper_bound(activation: str | float) -> float | None:
 
 
 def _copy(tensor: Tensor | None) -> Tensor | None:
-    return None if tensor is None else tensor.clone()
+    """A copy of which a mode does not know that compares the calls with those before."""
+    with _disable_current_modes():
+        return None if tensor is None else tensor.clone()
 
 
 class _BatchNorm:

@@ -47,7 +47,7 @@ def _innermost_channels(input: torch.Tensor, channel_axis: int) -> bool:
     )
 
 
-def _mask_shape(input: torch.Tensor, channel_axis: int) -> tuple[int, ...]:
+def mask_shape(input: torch.Tensor, channel_axis: int) -> tuple[int, ...]:
     """The shape of a mask: eight elements side by side in a byte, of a channel or of a sample."""
     axis = channel_axis % input.dim()
     channels = input.shape[axis]
@@ -65,7 +65,7 @@ def _new_output(operator: _Operator, index: int, arguments: dict[str, Any]) -> t
     shape: tuple[int, ...] = (input.shape[channel_axis],)
     dtype = input.dtype
     if kind == "mask":
-        shape, dtype = _mask_shape(input, channel_axis), torch.uint8
+        shape, dtype = mask_shape(input, channel_axis), torch.uint8
     elif kind == "affine" and arguments["gamma"] is not None:
         dtype = arguments["gamma"].dtype
     elif kind == "statistic":
@@ -142,6 +142,57 @@ def _update_running_statistics(
     normgraph.update_running_statistics(running, (mean, variance), count, momentum, out=running)
 
 
+def _calls_of_each(
+    name: str, info: Any, in_dims: tuple[int | None, ...], values: tuple[Any, ...]
+) -> list[Any]:
+    """What the operator returns for each of those that vmap runs through."""
+    return [
+        _overload(name)(
+            *(
+                value if axis is None else value.select(axis, index)
+                for value, axis in zip(values, in_dims, strict=True)
+            )
+        )
+        for index in range(info.batch_size)
+    ]
+
+
+#: The arguments and results of aten::miopen_batch_norm_backward.
+TRAINING_BACKPROP = (
+    "(Tensor input, Tensor grad_output, Tensor weight, Tensor? running_mean, Tensor? running_var, "
+    "Tensor? save_mean, Tensor? save_var, float epsilon) -> (Tensor, Tensor, Tensor)"
+)
+
+
+def _fake_training_backprop(
+    input: torch.Tensor, _: torch.Tensor, weight: torch.Tensor, *__: Any
+) -> tuple[torch.Tensor, ...]:
+    return torch.empty_like(input), torch.empty_like(weight), torch.empty_like(weight)
+
+
+def _run_each(name: str, info: Any, in_dims: tuple[int | None, ...], *values: Any) -> Any:
+    """The operator under vmap."""
+    results = _calls_of_each(name, info, in_dims, values)
+    if isinstance(results[0], torch.Tensor):
+        return torch.stack(results), 0
+    stacked = tuple(torch.stack(outputs) for outputs in zip(*results, strict=True))
+    return stacked, (0,) * len(stacked)
+
+
+def _update_running_statistics_of_each(
+    info: Any, in_dims: tuple[int | None, ...], *values: Any
+) -> tuple[None, None]:
+    """The update under vmap."""
+    for value, axis in zip(values[:2], in_dims, strict=False):
+        if axis is None:
+            raise ValueError(
+                "running statistics: expected a vector for each of those that vmap runs through, "
+                f"got one of shape {tuple(value.shape)} for all"
+            )
+    _calls_of_each("update_running_statistics", info, in_dims, values)
+    return None, None
+
+
 def _register_kernels(operators: list[_Operator]) -> bool:
     """Whether the kernels are those of the compiled part."""
     libraries = sorted((Path(torch.__file__).parent / "lib").glob("*torch_cpu.*"))
@@ -169,9 +220,20 @@ def _register() -> bool:
         _library.define(operator.schema, tags=tags)
         fake = functools.partial(_fake, operator)
         torch.library.register_fake(f"{_namespace}::{operator.name}", fake, lib=_library)
+        each = functools.partial(_run_each, operator.name)
+        torch.library.register_vmap(f"{_namespace}::{operator.name}", each, lib=_library)
+    _library.define("training_backprop" + TRAINING_BACKPROP, tags=tags)
+    torch.library.register_fake(
+        f"{_namespace}::training_backprop", _fake_training_backprop, lib=_library
+    )
     _library.define(_core.torch_running_statistics(), tags=tags)
     torch.library.register_fake(
         f"{_namespace}::update_running_statistics", lambda *_: None, lib=_library
+    )
+    torch.library.register_vmap(
+        f"{_namespace}::update_running_statistics",
+        _update_running_statistics_of_each,
+        lib=_library,
     )
     return _register_kernels(operators)
 

@@ -38,7 +38,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 _RELU_CLASSES = (nn.ReLU, nn.ReLU6, nn.Hardtanh)
-_RELU_METHODS = {"relu": nn.ReLU(), "relu_": nn.ReLU(inplace=True)}
+
+
+def _without_hooks(module: Any) -> Any:
+    """The module, that stands for a function: hooks of all modules do not see it."""
+    module._compiled_call_impl = module.forward
+    return module
+
+
+_RELU_METHODS = {
+    "relu": _without_hooks(nn.ReLU()),
+    "relu_": _without_hooks(nn.ReLU(inplace=True)),
+}
 # Functions, and the class of modules that take the same options and do the same.
 _RELU_FUNCTIONS = {
     torch.relu: nn.ReLU,
@@ -58,12 +69,21 @@ class NotRewritableError(Exception):
 class Roles:
     """What the places of a module hold, of those that its methods call: `self.bn1`, `self.relu`.
 
-    `sequentials` are those that end in a batch norm, after other modules.
+    sequentials : those that end in a batch norm, after other modules
+    hasty : of both, those that other calls must not overtake: the batch norm has another place as
+        well, or its input in the Sequential may be that of the Sequential
+    new : what returns a tensor that nobody else has
+    passing : what may return its input, and else such a tensor
+    children : the names of submodules, and of attributes that are None in their place
     """
 
     batch_norms: frozenset[str]
     sequentials: frozenset[str]
     activations: frozenset[str]
+    hasty: frozenset[str]
+    new: frozenset[str]
+    passing: frozenset[str]
+    children: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -96,7 +116,7 @@ class Method:
             for node in ast.walk(self.tree)
             if isinstance(node, ast.Attribute)
             and isinstance(node.value, ast.Name)
-            and node.value.id == self._self
+            and node.value.id == self.own_name
         }
 
     def _is_place(self, node: Any) -> bool:
@@ -104,10 +124,11 @@ class Method:
         if not (is_indexed or isinstance(node, ast.Attribute)):
             return False
         inner = node.value
-        return self._is_place(inner) or (isinstance(inner, ast.Name) and inner.id == self._self)
+        return self._is_place(inner) or (isinstance(inner, ast.Name) and inner.id == self.own_name)
 
     @property
-    def _self(self) -> str:
+    def own_name(self) -> str:
+        """What the method calls the module: self."""
         return self.function.__code__.co_varnames[0]
 
 
@@ -162,9 +183,11 @@ def resolve(place: ast.expr, module: Any) -> Any:
     return parent._modules.get(str(place.slice.value))
 
 
-def rewrite(method: Method, roles: Roles) -> tuple[Callable[..., Any], list[Site]]:
-    """The method with batch norms that take on their activations, and where they do."""
-    rewriter = _Rewriter(method, roles)
+def rewrite(
+    method: Method, roles: Roles, owner: type[nn.Module]
+) -> tuple[Callable[..., Any], list[Site]]:
+    """The method of `owner` with batch norms that take on their activations, and where they do."""
+    rewriter = _Rewriter(method, roles, owner)
     tree = copy.deepcopy(method.tree)
     tree.body = rewriter.rewrite_block(tree.body)
     if not rewriter.sites:
@@ -182,8 +205,8 @@ def rewrite(method: Method, roles: Roles) -> tuple[Callable[..., Any], list[Site
         tuple(cells[name] for name in code.co_freevars),
     )
     function.__kwdefaults__ = original.__kwdefaults__
-    function.__qualname__ = original.__qualname__
-    function.__doc__ = original.__doc__
+    for name in functools.WRAPPER_ASSIGNMENTS:
+        setattr(function, name, getattr(original, name))
     function.__dict__.update(original.__dict__)
     return function, rewriter.sites
 
@@ -210,7 +233,9 @@ def _compile(
     outer.args.args = [ast.arg(arg=name) for name in (*code.co_freevars, *added)]
     outer.body[0].body = [definition]  # type: ignore[attr-defined]
     ast.fix_missing_locations(module)
-    compiled = compile(module, code.co_filename, "exec", dont_inherit=True)
+    # A function inside of the method has annotations, which its file may leave unevaluated.
+    flags = code.co_flags & annotations.compiler_flag  # of the import from __future__
+    compiled: types.CodeType = compile(module, code.co_filename, "exec", flags, dont_inherit=True)
     for name in ("_outer", class_name, tree.name):
         compiled = next(
             constant
@@ -287,11 +312,13 @@ def _calls_nothing(node: ast.expr) -> bool:
     )
 
 
-def _may_wait_for(residual: ast.expr, value: _Value) -> bool:
-    """Whether the batch norm may be computed after the residual, which stands after it."""
-    if _calls_nothing(residual):
-        return True
-    return value.may_wait and value.input_name not in _names_in(residual)
+def _root_attribute(place: ast.expr) -> str | None:
+    """The attribute of `self` at which a place such as `self.layers[0]` begins."""
+    while isinstance(place, (ast.Attribute, ast.Subscript)):
+        if isinstance(place, ast.Attribute) and isinstance(place.value, ast.Name):
+            return place.attr
+        place = place.value
+    return None
 
 
 def _names_in(node: ast.AST) -> set[str]:
@@ -322,7 +349,8 @@ class _Value:
     """What a batch norm computes, perhaps with a residual added, and what fusing it would change.
 
     begun : the expression of what waits
-    may_wait : whether calls that come in between cannot reach the input that waits
+    may_wait : whether calls that come in between can reach neither the input that waits nor the
+        batch norm
     input_name : the name by which they would reach it
     waiting : the statement that assigns the batch norm's output, to hold what waits instead
     dropped : the statement that adds the residual, which the activation's is to do
@@ -354,10 +382,12 @@ class _Rewriter(ast.NodeTransformer):
     residual; `_fresh` those that hold what a call has returned, and no other name does.
     """
 
-    def __init__(self, method: Method, roles: Roles) -> None:
+    def __init__(self, method: Method, roles: Roles, owner: type[nn.Module]) -> None:
         self.sites: list[Site] = []
         self.added: dict[str, Any] = {}
         self._roles = roles
+        self._owner = owner
+        self._own_name = method.own_name
         self._globals = method.function.__globals__
         code = method.function.__code__
         self._plain_locals = frozenset(code.co_varnames) - frozenset(code.co_cellvars)
@@ -395,10 +425,11 @@ class _Rewriter(ast.NodeTransformer):
         elif isinstance(statement, ast.AugAssign) and isinstance(statement.op, ast.Add):
             left = ast.Name(id=target or "", ctx=ast.Load())
             value = self._value_of_sum(left, statement.value, operator.iadd)
+        is_new = isinstance(statement, ast.Assign) and self._is_new(statement.value)
         self._pass_by(statement)
         if target is None or target not in self._plain_locals:
             return
-        if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Call):
+        if is_new:
             self._fresh.add(target)
         if value is None:
             return
@@ -427,7 +458,70 @@ class _Rewriter(ast.NodeTransformer):
             return
         for pending in self._pending.values():
             pending.is_next = False
-            pending.value.may_wait &= pending.value.input_name not in names
+            pending.value.may_wait &= (
+                pending.value.input_name not in names
+                and not isinstance(statement, ast.Expr)  # as torch.set_grad_enabled(…)
+                and not self._may_run(statement, pending.value)
+            )
+
+    def _is_new(self, node: ast.expr) -> bool:
+        """Whether the value is a tensor whose memory nobody else has."""
+        if isinstance(node, ast.Name):
+            return node.id in self._fresh
+        if not isinstance(node, ast.Call):
+            return False
+        text, argument = ast.unparse(node.func), _only_argument(node)
+        if text in self._roles.passing:
+            return argument is not None and self._is_new(argument)
+        return text in self._roles.new
+
+    def _may_run(self, node: ast.AST, value: _Value) -> bool:
+        """Whether the node may run or read the batch norm, whose turn comes before."""
+        inside = list(ast.walk(node))
+        owners = {id(inner.value) for inner in inside if isinstance(inner, ast.Attribute)}
+        for inner in inside:
+            if isinstance(inner, ast.Name):
+                if inner.id == self._own_name and id(inner) not in owners:
+                    return True
+            elif isinstance(inner, ast.Attribute):
+                if self._is_own(inner.value) and self._may_reach(inner.attr, value):
+                    return True
+            elif isinstance(inner, ast.Call) and self._calls_what_is_unknown(inner.func):
+                return True
+        return False
+
+    def _is_own(self, node: ast.expr) -> bool:
+        return isinstance(node, ast.Name) and node.id == self._own_name
+
+    def _may_reach(self, name: str, value: _Value) -> bool:
+        """Whether the attribute of `self` holds the batch norm, or is a method or a property."""
+        if name in self._roles.children:
+            return name == _root_attribute(parse_place(value.batch_norm))
+        return hasattr(getattr(self._owner, name, None), "__get__")
+
+    def _calls_what_is_unknown(self, function: ast.expr) -> bool:
+        """Whether a local variable is called, or an attribute of `self` that is no submodule."""
+        if isinstance(function, ast.Name):
+            return function.id in self._not_global
+        root = _root_attribute(function)
+        return (
+            root is not None
+            and self._begins_at_self(function)
+            and (root not in self._roles.children)
+        )
+
+    def _begins_at_self(self, place: ast.expr) -> bool:
+        while isinstance(place, (ast.Attribute, ast.Subscript)):
+            place = place.value
+        return self._is_own(place)
+
+    def _may_wait_for(self, residual: ast.expr, value: _Value) -> bool:
+        """Whether the batch norm may be computed after the residual, which stands after it."""
+        if self._may_run(residual, value):
+            return False
+        if _calls_nothing(residual):
+            return True
+        return value.may_wait and value.input_name not in _names_in(residual)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         """Fuse the call if it applies an activation to what a batch norm computes."""
@@ -473,10 +567,9 @@ class _Rewriter(ast.NodeTransformer):
         is_sequential = batch_norm in self._roles.sequentials
         if input is None or not (is_sequential or batch_norm in self._roles.batch_norms):
             return None
-        # Nobody else has what a call has just returned.
         input_name = input.id if isinstance(input, ast.Name) and not is_sequential else None
-        is_fresh = is_sequential or isinstance(input, ast.Call) or input_name in self._fresh
-        return _Value(batch_norm, self._begun(node.func, input), is_fresh, input_name)
+        may_wait = batch_norm not in self._roles.hasty and (is_sequential or self._is_new(input))
+        return _Value(batch_norm, self._begun(node.func, input), may_wait, input_name)
 
     def _value_of_name(self, name: str) -> _Value | None:
         pending = self._pending.get(name)
@@ -498,16 +591,15 @@ class _Rewriter(ast.NodeTransformer):
         self, left: ast.expr, right: ast.expr, add: Callable[[Any, Any], Any]
     ) -> _Value | None:
         value = self._value_of(left)
-        if value is not None and value.residual is None:
-            may_wait = _may_wait_for(right, value)
-            return replace(value, residual=right, add=add) if may_wait else None
+        if value is not None and value.residual is None and self._may_wait_for(right, value):
+            return replace(value, residual=right, add=add)
         if add is operator.iadd:  # It would change what is on its left.
             return None
         value = self._value_of(right)
         if value is None or value.residual is not None:
             return None
         # Called in the sum, a batch norm comes after the residual anyway.
-        may_wait = value.waiting is None or _may_wait_for(left, value)
+        may_wait = value.waiting is None or self._may_wait_for(left, value)
         return replace(value, residual=left, add=add, residual_is_first=True) if may_wait else None
 
     def _activation_applied_by(self, node: ast.Call) -> tuple[ast.expr, str, ast.expr] | None:
@@ -539,6 +631,8 @@ class _Rewriter(ast.NodeTransformer):
             return None
         if fusion.kind_of_activation(module) is None:
             return None
+        if not isinstance(function, ast.Call):
+            module = _without_hooks(module)
         return self._constant(module), text, operand
 
     def _known(self, node: ast.expr) -> Any:

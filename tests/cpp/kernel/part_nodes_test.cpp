@@ -124,7 +124,8 @@ TEST(PartNodes, RefuseWhatIsNoList) {
     EXPECT_THROW(make({5, 3}, {7}, 4), std::invalid_argument);
     EXPECT_THROW(make({-1, 3}, {7}, 4), std::invalid_argument);
     EXPECT_THROW(make({3, 5}, {7}, 4, false), std::invalid_argument);
-    EXPECT_THROW(make({3, 5}, {0}, 4), std::invalid_argument);
+    EXPECT_NO_THROW(make({3, 5}, {0}, 4));
+    EXPECT_THROW(make({3, 5}, {-1}, 4), std::invalid_argument);
 }
 
 TEST(PartNodes, RefuseMoreThan64BitsCount) {

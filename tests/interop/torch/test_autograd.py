@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch")
 
 import torch.nn.functional as torch_functional  # noqa: E402
 from torch.autograd import forward_ad  # noqa: E402
+from torch.fx.experimental.proxy_tensor import make_fx  # noqa: E402
 
 from normgraph.torch import functional  # noqa: E402
 from tests.interop.torch.samples import layer, outcome  # noqa: E402
@@ -176,6 +177,7 @@ def test_exported() -> None:
     assert torch.equal(program.module()(*tensors), Net()(*tensors))
 
 
+@pytest.mark.filterwarnings("error:There is a performance drop")
 @pytest.mark.parametrize("training", [True, False])
 def test_transforms_of_functions(training: bool) -> None:
     tensors = [tensor.detach() for tensor in leaves(torch.float64)]
@@ -189,9 +191,44 @@ def test_transforms_of_functions(training: bool) -> None:
         theirs = torch.func.grad(lambda *a: loss(torch_call, *a), argnums=index)(*tensors)
         assert torch.allclose(ours, theirs)
     batched = torch.stack([tensors[0], tensors[0] * 2 + 1, tensors[0].square()])
-    ours = torch.func.vmap(lambda x: call("plain", x, *tensors[1:], **options))(batched)
-    expected = torch.stack([torch_call("plain", x, *tensors[1:], **options) for x in batched])
-    assert torch.allclose(ours, expected)
+    for form in FORMS:
+        ours = torch.func.vmap(lambda x, form=form: call(form, x, *tensors[1:], **options))(batched)
+        expected = torch.stack([torch_call(form, x, *tensors[1:], **options) for x in batched])
+        assert torch.allclose(ours, expected)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_batch_of_gradients(form: str) -> None:
+    """vmap over a backward pass."""
+    tensors = leaves(torch.float64)
+    output = call(form, *tensors, training=True)
+    used = tensors if form == "add_relu" else tensors[:3]
+    deltas = torch.stack([torch.ones_like(output), output.detach().square()])
+    batched = torch.autograd.grad(output, used, deltas, retain_graph=True, is_grads_batched=True)
+    single = [torch.autograd.grad(output, used, delta, retain_graph=True) for delta in deltas]
+    for found, expected in zip(batched, zip(*single, strict=True), strict=True):
+        assert torch.equal(found, torch.stack(expected))
+
+
+def test_vmap_updates_the_running_statistics_of_each() -> None:
+    """As an ensemble of models has them, each its own."""
+    input, weight, bias, _ = (tensor.detach() for tensor in leaves(torch.float64))
+    weights = torch.stack([weight, 2 * weight])
+    results = []
+    for function in (functional.batch_norm, torch_functional.batch_norm):
+        running = (torch.zeros(2, 2).double(), torch.ones(2, 2).double())
+        output = torch.func.vmap(lambda w, m, v, f=function: f(w[0] * input, m, v, w, bias, True))(
+            weights, *running
+        )
+        results.append((output, *running))
+    for ours, theirs in zip(*results, strict=True):
+        assert torch.allclose(ours, theirs)
+    with pytest.raises(ValueError, match=r"^running statistics: expected a vector for each"):
+        torch.func.vmap(
+            lambda w: functional.batch_norm(
+                w[0] * input, torch.zeros(2).double(), torch.ones(2).double(), w, bias, True
+            )
+        )(weights)
 
 
 def test_forward_derivatives_are_torchs() -> None:
@@ -266,3 +303,60 @@ def test_a_tensor_changed_in_place_is_noticed() -> None:
         changed.add_(1)
         with pytest.raises(RuntimeError, match="modified by an inplace operation"):
             output.sum().backward()
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("form", FORMS)
+def test_hooks_of_saved_tensors_may_change_their_order_in_memory(
+    form: str, memory_format: Any
+) -> None:
+    gradients = []
+    for change in (lambda tensor: tensor, lambda tensor: tensor.clone(memory_format=memory_format)):
+        given = layer(torch.float64, memory_format=torch.channels_last)
+        if memory_format is torch.channels_last:
+            given = layer(torch.float64)
+        tensors = [t.clone().requires_grad_() for t in given[:4]]
+        input, residual, weight, bias = tensors
+
+        def unpack(tensor: Any, change: Any = change) -> Any:
+            return change(tensor) if tensor.dim() == 4 else tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(torch.Tensor.detach, unpack):
+            output = call(form, input, weight, bias, residual, training=True)
+        output.backward(given.delta)
+        gradients.append([t.grad for t in (input, weight, bias)])
+    for found, expected in zip(*gradients, strict=True):
+        assert torch.allclose(found, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize("form", FORMS)
+def test_views_that_are_negated(form: str, create_graph: bool) -> None:
+    """The imaginary part of a conjugate has the bits of the number itself, without its sign."""
+    generator = torch.Generator().manual_seed(2)
+    numbers = torch.randn(3, 2, 2, 2, generator=generator, dtype=torch.complex128)
+    gradients = []
+    for input in (numbers.conj().imag, numbers.conj().imag.clone()):
+        tensors = leaves(torch.float64)
+        tensors[0] = input.detach().requires_grad_()
+        output = call(form, *tensors, training=True)
+        delta = numbers.conj().imag
+        assert delta.is_neg()
+        gradients.append(torch.autograd.grad(output, tensors[:3], delta, create_graph=create_graph))
+    for found, expected in zip(*gradients, strict=True):
+        assert torch.allclose(found, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_backward_pass_is_traced(form: str) -> None:
+    """The graph is that of any input, not of the one that it was traced with."""
+
+    def gradients(*tensors: Any) -> Any:
+        used = [tensor.detach().requires_grad_() for tensor in tensors]
+        output = call(form, *used, training=True).square().sum()
+        return torch.autograd.grad(output, used[:3])
+
+    traced = make_fx(gradients)(*leaves(torch.float64, seed=3))
+    others = leaves(torch.float64, seed=4)
+    for found, expected in zip(traced(*others), gradients(*others), strict=True):
+        assert torch.allclose(found, expected, rtol=1e-12, atol=1e-12)

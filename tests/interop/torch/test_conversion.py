@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import inspect
 import pickle
 import traceback
 from collections.abc import Callable
@@ -455,6 +456,34 @@ def test_a_hook_that_comes_later_sees_the_original_values(
         assert [why for why in found.left.values() if "has hooks" in why]
 
 
+def test_hooks_of_all_modules_see_the_original_values() -> None:
+    for make, shape in ((networks.perceptron, (8, 12)), (networks.FunctionalResNet, (4, 3, 8, 8))):
+        original = network(make)
+        seen: list[Any] = []
+        for m in (convert(copy.deepcopy(original)), original):
+            found: list[Any] = []
+            seen.append(found)
+            with nn.modules.module.register_module_forward_hook(
+                lambda module, inputs, output, found=found: found.append(output.clone())
+            ):
+                m(batch(shape))
+        for value, wanted in zip(*seen, strict=True):
+            torch.testing.assert_close(value, wanted, rtol=0, atol=1e-11)
+
+
+def test_to_convert_once_more_fuses_what_has_come_since() -> None:
+    original = network(functools.partial(networks.DenseLayer, 4, 2))
+    second = original.norm2
+    original.norm2 = nn.Identity()
+    model = convert(copy.deepcopy(original))
+    for m in (model, original):
+        m.norm2 = copy.deepcopy(second)
+    assert report(model).fused == {"norm1": "self.relu1"}
+    assert report(convert(model)).fused == {"norm1": "self.relu1", "norm2": "self.relu2"}
+    assert_same_step(model, original, batch((4, 4, 3, 3)))
+    assert type(revert(model)) is networks.DenseLayer
+
+
 def test_a_module_that_is_replaced_later_is_called() -> None:
     x = batch((2, 3, 4, 4))
     for name, new in (
@@ -542,6 +571,7 @@ class Base(nn.Module):
         self.bn = nn.BatchNorm2d(3)
         self.relu = nn.ReLU(inplace=True)
         self.drop = nn.Dropout(0.5)
+        self.same = nn.Identity()
 
 
 class ReadAgain(Base):
@@ -600,6 +630,53 @@ class CallsTheResidualFirst(Base):
         out = self.bn(self.conv(x))
         out = out + self.drop(x)
         return self.drop(x) + F.relu(out)
+
+
+class ChangesWhatAModulePassedOn(Base):
+    def forward(self, x: Any) -> Any:
+        x = x.clone()
+        y = self.bn(self.same(x))
+        x.mul_(2.0)
+        y = F.relu(y)
+        return y + x
+
+
+class ChangesAView(Base):
+    def forward(self, x: Any) -> Any:
+        x = x.clone()
+        before = x.view(x.shape)
+        y = self.bn(before)
+        z = self.relu(x)
+        return F.relu(y + z)
+
+
+class RunsItOnceMore(Base):
+    """The running statistics are those after the second call."""
+
+    def forward(self, x: Any) -> Any:
+        out = self.bn(self.conv(x))
+        identity = self._identity(x)
+        out = out + identity
+        return F.relu(out)
+
+    def _identity(self, x: Any) -> Any:
+        return self.bn(x)
+
+
+class ReadsItsStatistics(Base):
+    def forward(self, x: Any) -> Any:
+        out = self.bn(self.conv(x))
+        scale = self.bn.running_mean.sum() + 2.0
+        out = F.relu(out)
+        return out * scale
+
+
+class SwitchesGradients(Base):
+    def forward(self, x: Any) -> Any:
+        out = self.bn(self.conv(x))
+        torch.set_grad_enabled(torch.is_grad_enabled())
+        out = F.relu(out)
+        return out + x
 
 
 class LeavesTheLoop(Base):
@@ -670,6 +747,11 @@ NOT_FUSED = {
             ChangesTheInputLater,
             ChangesTheResidualLater,
             CallsTheResidualFirst,
+            ChangesWhatAModulePassedOn,
+            ChangesAView,
+            RunsItOnceMore,
+            ReadsItsStatistics,
+            SwitchesGradients,
             LeavesTheLoop,
             InATry,
             Clamped,
@@ -701,6 +783,80 @@ def test_not_fused(make: Any, why: str) -> None:
         torch.testing.assert_close(values[0], values[1], rtol=0, atol=1e-12)
 
 
+class TwoPlaces(nn.Module):
+    """A batch norm that a branch has as well."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 1)
+        self.bn = nn.BatchNorm2d(3)
+        self.branch = nn.Sequential(nn.Conv2d(3, 3, 1), self.bn)
+
+    def forward(self, x: Any) -> Any:
+        out = self.bn(self.conv(x))
+        identity = self.branch(x)
+        out += identity
+        return F.relu(out)
+
+
+class SequentialThatPassesOn(nn.Module):
+    """Its batch norm reads the tensor that the ReLU in between changes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.Sequential(nn.Identity(), nn.BatchNorm2d(3))
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x: Any) -> Any:
+        x = x.clone()
+        out = self.norm(x)
+        identity = self.relu(x)
+        return F.relu(out + identity)
+
+
+@pytest.mark.parametrize("make", [TwoPlaces, SequentialThatPassesOn])
+def test_what_other_calls_may_reach_does_not_wait_for_them(make: Any) -> None:
+    original = network(make)
+    model = convert(copy.deepcopy(original))
+    assert not report(model).fused
+    x = batch((4, 3, 2, 2))
+    with torch.no_grad():
+        for training in (True, False):
+            value, wanted = (m.train(training)(x) for m in (model, original))
+            torch.testing.assert_close(value, wanted, rtol=0, atol=1e-12)
+
+
+class Backwards(nn.Sequential):
+    def __iter__(self) -> Any:
+        return reversed(list(self._modules.values()))
+
+
+class Doubled(nn.Sequential):
+    def __call__(self, *arguments: Any) -> Any:
+        return 2 * super().__call__(*arguments)
+
+
+class CallsASequential(nn.Module):
+    def __init__(self, kind: Any) -> None:
+        super().__init__()
+        self.layers = kind(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3))
+
+    def forward(self, x: Any) -> Any:
+        return F.relu(self.layers(x))
+
+
+@pytest.mark.parametrize("kind", [Backwards, Doubled])
+def test_a_sequential_with_its_own_order_or_call_is_left(kind: Any) -> None:
+    for make in (
+        functools.partial(kind, nn.BatchNorm2d(3), nn.ReLU(), nn.Conv2d(3, 3, 1)),
+        functools.partial(CallsASequential, kind),
+    ):
+        original = network(make)
+        model = convert(copy.deepcopy(original))
+        assert not report(model).fused
+        assert_same_step(model, original, batch((4, 3, 2, 2)))
+
+
 def test_a_traced_graph_is_left_as_it_is() -> None:
     original = torch.fx.symbolic_trace(network(networks.FunctionalResNet))
     model = convert(copy.deepcopy(original))
@@ -710,6 +866,32 @@ def test_a_traced_graph_is_left_as_it_is() -> None:
     assert found.left["bn1"] == "the code of a torch.fx.GraphModule is the graph's"
     x = batch((4, 3, 8, 8))
     torch.testing.assert_close(copy.deepcopy(model)(x), original(x), rtol=0, atol=1e-12)
+
+
+class Registered(nn.Module):
+    """Its subclasses are found by their names."""
+
+    kinds: dict[str, Any] = {}  # noqa: RUF012  (of the class, on purpose)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if cls.__name__ in cls.kinds:
+            raise ValueError(f"{cls.__name__} is registered twice")
+        cls.kinds[cls.__name__] = cls
+
+
+class RegisteredBlock(Registered):
+    def __init__(self) -> None:
+        super().__init__()
+        self.bn = nn.BatchNorm2d(3)
+
+    def forward(self, x: Any) -> Any:
+        return F.relu(self.bn(x))
+
+
+def test_a_registry_of_classes_has_those_that_were_written() -> None:
+    assert report(convert(RegisteredBlock())).fused == {"bn": "F.relu"}
+    assert Registered.kinds == {"RegisteredBlock": RegisteredBlock}
 
 
 def test_source_that_is_not_to_be_had_is_left() -> None:
@@ -722,6 +904,28 @@ def test_source_that_is_not_to_be_had_is_left() -> None:
     )
     found = report(convert(space["Typed"]()))
     assert found.left == {"bn": "Typed.forward() has no source that can be read"}
+
+
+def test_annotations_that_are_not_evaluated_stay_so(tmp_path: Any, monkeypatch: Any) -> None:
+    (tmp_path / "normgraph_annotated_network.py").write_text(
+        "from __future__ import annotations\n"
+        "from torch import nn\n"
+        "class Net(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.bn = nn.BatchNorm1d(3)\n"
+        "    def forward(self, x: OnlyForTypeCheckers) -> OnlyForTypeCheckers:\n"
+        "        def doubled(x: OnlyForTypeCheckers):\n"
+        "            return 2 * x\n"
+        "        return nn.functional.relu(self.bn(doubled(x)))\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    import normgraph_annotated_network as module
+
+    model = convert(module.Net())
+    assert report(model).fused == {"bn": "nn.functional.relu"}
+    assert model(batch((4, 3), torch.float32)).min() == 0
+    assert inspect.signature(model.forward) == inspect.signature(module.Net().forward)
 
 
 def test_source_that_has_changed_is_left(tmp_path: Any, monkeypatch: Any) -> None:
@@ -772,6 +976,21 @@ class ResidualCalledBetween(Base):
         return out.relu_()
 
 
+class TwiceInASum(Base):
+    """The first call is the first to update the running statistics."""
+
+    def forward(self, x: Any) -> Any:
+        return F.relu(self.bn(self.conv(x)) + self.bn(self.conv(2.0 * x)))
+
+
+class TwiceInStatements(Base):
+    def forward(self, x: Any) -> Any:
+        out = self.bn(self.conv(x))
+        other = self.bn(self.conv(2.0 * x))
+        out = out + other
+        return F.relu(out)
+
+
 class Methods(Base):
     def __init__(self) -> None:
         super().__init__()
@@ -810,6 +1029,8 @@ class InPlaces(nn.Module):
 FUSED = {
     Names: {"bn": "residual + F.relu"},
     ResidualFirst: {"bn": "residual + F.relu"},
+    TwiceInASum: {"bn": "residual + F.relu"},
+    TwiceInStatements: {"bn": "residual + F.relu"},
     ResidualCalledBetween: {"bn": "residual + .relu_()"},
     Methods: {"bn": ".relu()"},
     Super: {"bn": "F.relu6"},

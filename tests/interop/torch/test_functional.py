@@ -284,6 +284,22 @@ def test_what_the_kernels_do_not_take_is_torchs() -> None:
         )
 
 
+def test_vectors_that_torch_refuses_are_refused() -> None:
+    """Operators with a meta tensor would compute nothing, and no statistics have a gradient."""
+    given = layer()
+    running = (given.running_mean, given.running_var)
+    meta = tuple(tensor.to("meta") for tensor in running)
+    for training in (True, False):
+        with pytest.raises(RuntimeError, match="meta"):
+            functional.batch_norm(given.input, *meta, given.weight, given.bias, training)
+        with pytest.raises(RuntimeError, match="meta"):
+            functional.batch_norm(given.input, *running, given.weight.to("meta"), None, training)
+        with pytest.raises(RuntimeError, match="not differentiable"):
+            functional.batch_norm(
+                given.input, running[0].clone().requires_grad_(), running[1], None, None, training
+            )
+
+
 def test_types_that_do_not_fit_have_torchs_errors() -> None:
     given = layer()
     with pytest.raises(RuntimeError):
@@ -339,3 +355,29 @@ def test_a_nan_stays_in_its_channel() -> None:
     is_nan = ours.output.isnan().all(dim=(0, 2, 3))
     assert is_nan.tolist() == [False, False, True, False, False, False]
     assert ours.gradients["input"].isnan().any(dim=0).any(-1).any(-1).tolist() == is_nan.tolist()
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["training", "evaluation"])
+@pytest.mark.parametrize("with_gradient", [True, False])
+@pytest.mark.parametrize("form", FORMS[:1] + FORMS[1:4:2], ids=["plain", "relu", "add_relu"])
+def test_a_batch_between_a_forward_pass_and_its_backward_pass(
+    form: Any, with_gradient: bool, first: bool
+) -> None:
+    """As where a discriminator sees two batches: it updates the statistics, and nothing else."""
+    ours, _, _ = form
+    given = in_double(layer())
+    extra = [given.residual] if ours is functional.batch_norm_add_relu else []
+    gradients = []
+    for updates in (False, True):
+        input = given.input.clone().requires_grad_()
+        weight = given.weight.clone().requires_grad_()
+        running = (given.running_mean.clone(), given.running_var.clone())
+        output = functional.batch_norm(input, *running, weight, given.bias, first)
+        if updates:
+            with torch.set_grad_enabled(with_gradient):
+                ours(3.0 * given.input, *extra, *running, given.weight, None, training=True)
+            assert not torch.equal(running[0], given.running_mean)
+        output.backward(given.delta)
+        gradients.append((input.grad, weight.grad))
+    for found, expected in zip(*gradients, strict=True):
+        assert torch.equal(found, expected)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import pickle
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +14,11 @@ pytestmark = pytest.mark.interop
 torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
-from torch.utils.checkpoint import checkpoint  # noqa: E402
+from torch.utils.checkpoint import (  # noqa: E402
+    CheckpointPolicy,
+    checkpoint,
+    create_selective_checkpoint_contexts,
+)
 
 from normgraph.torch.modules import BatchNorm1d, BatchNorm2d, BatchNorm3d  # noqa: E402
 
@@ -235,6 +240,24 @@ def test_a_checkpoint_updates_the_statistics_once(use_reentrant: bool, momentum:
             assert torch.equal(value, wanted)
 
 
+@pytest.mark.parametrize("affine", [True, False])
+def test_a_checkpoint_may_choose_what_it_computes_again(affine: bool) -> None:
+    shape = (4, CHANNELS, 3, 2)
+
+    def policy(context: Any, operator: Any, *arguments: Any, **options: Any) -> Any:
+        return CheckpointPolicy.PREFER_RECOMPUTE
+
+    results = []
+    for options in ({}, {"context_fn": lambda: create_selective_checkpoint_contexts(policy)}):
+        layer, _ = pair(BatchNorm2d, nn.BatchNorm2d, affine=affine)
+        x = batch(shape, seed=1).requires_grad_()
+        y = checkpoint(layer, x, use_reentrant=False, **options)
+        y.backward(batch(shape, seed=7))
+        results.append([y, x.grad, layer.running_mean, layer.running_var])
+    for value, wanted in zip(*results, strict=True):
+        assert torch.equal(value, wanted)
+
+
 def test_a_layer_of_torch_would_update_them_twice() -> None:
     """What the test above is about."""
     layer = nn.BatchNorm1d(CHANNELS)
@@ -321,3 +344,28 @@ def test_exports() -> None:
     x = batch((4, CHANNELS, 3, 2), seed=1).float()
     program = torch.export.export(layer, (x,))
     assert torch.equal(program.module()(x), layer(x))
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("activation", [None, "relu", 0.5])
+def test_a_trace_has_gradients_and_torchs_own_operators(training: bool, activation: Any) -> None:
+    """torch compares the trace with a second one, and its results with the layer's."""
+    layer = BatchNorm2d(CHANNELS, activation=activation, dtype=torch.float64).train(training)
+    shape = (4, CHANNELS, 3, 2)
+    traced = torch.jit.trace(layer, (batch(shape, seed=1),))
+    file = io.BytesIO()
+    torch.jit.save(traced, file)
+    file.seek(0)
+    read = torch.jit.load(file)
+    assert "normgraph::" not in str(read.inlined_graph)
+    results = []
+    for function in (copy.deepcopy(layer), traced, read):
+        x = batch(shape, seed=2).requires_grad_()
+        y = function(x)
+        y.backward(batch(shape, seed=3))
+        results.append((y, x.grad))
+    for result in results[1:]:
+        for value, wanted in zip(result, results[0], strict=True):
+            torch.testing.assert_close(value, wanted, rtol=0, atol=24 * ALLOWED)

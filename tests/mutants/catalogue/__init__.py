@@ -11,11 +11,13 @@ from .graph import GROUPS as GRAPH
 from .graphs_that_run import GROUPS as GRAPHS_THAT_RUN
 from .inference import GROUPS as INFERENCE
 from .layouts import GROUPS as LAYOUTS
+from .masked_batches import GROUPS as MASKED_BATCHES
 from .memory_pool import GROUPS as MEMORY_POOL
 from .relu import GROUPS as RELU
 from .running_statistics import GROUPS as RUNNING_STATISTICS
 from .stages import GROUPS as STAGES
 from .summation import GROUPS as SUMMATION
+from .torch import GROUPS as TORCH
 from .vector_kernels import GROUPS as VECTOR_KERNELS
 
 GROUPS = (
@@ -35,7 +37,9 @@ GROUPS = (
     *GRAPHS_THAT_RUN,
     *EXECUTABLES,
     *MEMORY_POOL,
+    *MASKED_BATCHES,
     *STAGES,
+    *TORCH,
 )
 
 __all__ = ["GROUPS"]

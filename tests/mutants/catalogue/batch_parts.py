@@ -118,8 +118,8 @@ BACKWARD = Group(
         Mutant(
             "given-sums-count-of-the-part",
             "that sums are divided by the count of the whole",
-            "has_sums ? arguments.sums.count : static_cast<double>(view.elements_per_channel())",
-            "static_cast<double>(view.elements_per_channel())",
+            "has_sums ? arguments.sums.count : static_cast<double>(counted)",
+            "static_cast<double>(counted)",
         ),
     ),
 )
@@ -137,7 +137,7 @@ ARGUMENTS = Group(
         Mutant(
             "sums-of-fewer-elements",
             "that a part belongs to its whole",
-            "if (part_->count() < extents.elements_per_channel())",
+            "if (part_->count() < counted)",
             "if (part_->count() < 0)",
         ),
         Mutant(

@@ -319,8 +319,8 @@ BLOCK_MOMENTS = Group(
         Mutant(
             "training-terms-without-shift",
             "the shift of the terms",
-            "*element++ - shift",
-            "*element++ - 0 * shift",
+            "*value - shift",
+            "*value - 0 * shift",
         ),
         Mutant(
             "training-terms-without-square",
@@ -356,8 +356,8 @@ TRAINING = Group(
         Mutant(
             "training-variance-unbiased",
             "that the variance is biased",
-            "batch.squares / static_cast<double>(view.elements_per_channel())",
-            "batch.squares / static_cast<double>(view.elements_per_channel() - 1)",
+            "batch.squares / counted_in(view, arguments.positions)",
+            "batch.squares / (counted_in(view, arguments.positions) - 1)",
         ),
         Mutant(
             "training-statistics-swapped",

@@ -462,8 +462,8 @@ BACKPROP = Group(
         Mutant(
             "vector-relu-delta-without-mask",
             "the mask in input_delta",
-            "{kernels.relu_input_delta, kernels.scaled_relu_input_delta}",
-            "{kernels.input_delta, kernels.scaled_input_delta}",
+            "{kernels.relu_input_delta, kernels.scaled_relu_input_delta,",
+            "{kernels.input_delta, kernels.scaled_input_delta,",
         ),
     ),
 )

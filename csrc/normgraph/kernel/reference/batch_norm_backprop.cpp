@@ -8,6 +8,7 @@
 #include "normgraph/kernel/coefficients.hpp"
 #include "normgraph/kernel/kernels.hpp"
 #include "normgraph/kernel/reference/block_deltas.hpp"
+#include "normgraph/kernel/reference/position_reader.hpp"
 #include "normgraph/kernel/reference/relu.hpp"
 #include "normgraph/kernel/reference/summation.hpp"
 #include "normgraph/kernel/reference/view.hpp"
@@ -52,13 +53,14 @@ Sums given_sums(const ConstBackpropSums& sums, std::int64_t channel) {
 
 template <typename Data>
 Sums sums_of_channel(const View& view, const BackpropChannel& channel,
-                     const GradientReader<Data>& gradient, double mean) {
+                     const GradientReader<Data>& gradient, double mean,
+                     const CountedPositions* positions) {
     if (view.elements_per_channel() == 0) {
         return Sums{};
     }
     const Sums sums = combine_blocks<Sums>(
-        view.order,
-        BlockDeltas<Data>(view, channel.input, channel.normalized_delta, gradient, mean));
+        view.order, BlockDeltas<Data>(view, channel.input, channel.normalized_delta, gradient, mean,
+                                      positions));
     return {sums.values, products_about<Data>(mean, sums.products, sums.values)};
 }
 
@@ -70,16 +72,18 @@ void run_channel(const BatchNormBackpropArguments& arguments, const View& view,
     const ElementType affine = problem.affine_type;
     const ElementType statistics = problem.statistics_type;
     const bool has_sums = arguments.sums.are_given();
-    const double count =
-        has_sums ? arguments.sums.count : static_cast<double>(view.elements_per_channel());
+    const std::int64_t counted =
+        arguments.positions == nullptr ? view.elements_per_channel() : arguments.positions->count();
+    const double count = has_sums ? arguments.sums.count : static_cast<double>(counted);
     const double gamma = channel_value(arguments.gamma, affine, index, 1.0);
     const double mean = channel_value(arguments.mean, statistics, index, 0.0);
     const double variance = channel_value(arguments.variance, statistics, index, 0.0);
     const BackpropChannel channel = channel_of(arguments, view, index);
     const GradientReader<Data> gradient(problem, index, arguments.mask);
 
-    const Sums sums = has_sums ? given_sums(arguments.sums, index)
-                               : sums_of_channel(view, channel, gradient, mean);
+    const Sums sums = has_sums
+                          ? given_sums(arguments.sums, index)
+                          : sums_of_channel(view, channel, gradient, mean, arguments.positions);
     const double inverse =
         inverse_standard_deviation(arguments.statistics, variance, problem.epsilon);
     const double gamma_delta = gamma_delta_of(sums.products, inverse, count);
@@ -89,13 +93,17 @@ void run_channel(const BatchNormBackpropArguments& arguments, const View& view,
         return;
     }
     const BackpropValues values{gamma, mean, inverse, gamma_delta / count, sums.values / count};
-    if (arguments.statistics == Statistics::of_batch) {
-        apply<Data>(view, channel, gradient, BackpropCoefficients<Arithmetic>(values));
-    } else {
-        const FrozenBackpropCoefficients<Arithmetic> input_delta(values);
+    const FrozenBackpropCoefficients<Arithmetic> frozen(values);
+    if (arguments.statistics == Statistics::given) {
         apply<Data>(view, channel, gradient,
-                    [&](Arithmetic /*input*/, Arithmetic delta) { return input_delta(delta); });
+                    [&](Arithmetic /*input*/, Arithmetic delta) { return frozen(delta); });
+        return;
     }
+    const BackpropCoefficients<Arithmetic> of_batch(values);
+    PositionReader counting(arguments.positions);
+    apply<Data>(view, channel, gradient, [&](Arithmetic input, Arithmetic delta) {
+        return counting.next() ? of_batch(input, delta) : frozen(delta);
+    });
 }
 
 }  // namespace

@@ -23,7 +23,8 @@ void run_kernel(const BatchNormBackpropSumsArguments& arguments, ChannelRange ra
                 BlockDeltas<Data>(
                     view, arguments.input.address + channel * view.channel_strides[0],
                     arguments.normalized_delta.address + channel * view.channel_strides[1],
-                    GradientReader<Data>(problem, channel, arguments.mask), mean),
+                    GradientReader<Data>(problem, channel, arguments.mask), mean,
+                    arguments.positions),
                 [&](const Sums& leaf) { leaves.write(leaf); });
         }
     });

@@ -17,12 +17,14 @@ void run_kernel(const BatchNormStatisticsArguments& arguments, ChannelRange rang
                 arguments.input.address + channel * view.channel_strides[0];
             LeafWriter leaves(arguments.leaves, view, channel);
             if (arguments.center != nullptr) {
-                for_each_leaf<Sums>(view.order,
-                                    BlockSums<Data>(view, input, arguments.center[channel]),
-                                    [&](const Sums& leaf) { leaves.write(leaf); });
+                for_each_leaf<Sums>(
+                    view.order,
+                    BlockSums<Data>(view, input, arguments.center[channel], arguments.positions),
+                    [&](const Sums& leaf) { leaves.write(leaf); });
             } else {
                 for_each_leaf<MomentsNode>(
-                    view.order, BlockMoments<Data>(view, input), [&](const MomentsNode& leaf) {
+                    view.order, BlockMoments<Data>(view, input, arguments.positions),
+                    [&](const MomentsNode& leaf) {
                         leaves.write({leaf.moments.mean, leaf.moments.squares});
                     });
             }

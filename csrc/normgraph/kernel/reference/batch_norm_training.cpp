@@ -16,24 +16,33 @@ namespace normgraph::kernel::reference {
 namespace {
 
 template <typename Data>
-Moments moments_about_shifts_of_blocks(const View& view, const std::byte* input) {
-    return combine_blocks<MomentsNode>(view.order, BlockMoments<Data>(view, input)).moments;
+Moments moments_about_shifts_of_blocks(const View& view, const std::byte* input,
+                                       const CountedPositions* positions) {
+    return combine_blocks<MomentsNode>(view.order, BlockMoments<Data>(view, input, positions))
+        .moments;
+}
+
+/// The elements of a channel that count.
+double counted_in(const View& view, const CountedPositions* positions) {
+    return static_cast<double>(positions == nullptr ? view.elements_per_channel()
+                                                    : positions->count());
 }
 
 /// The same about one shift for all blocks, whose sums are added.
-Moments moments_about(const View& view, const std::byte* input, double shift) {
-    const Sums sums = combine_blocks<Sums>(view.order, BlockSums<double>(view, input, shift));
-    return moments_of_block(shift, sums.values, sums.products,
-                            static_cast<double>(view.elements_per_channel()));
+Moments moments_about(const View& view, const std::byte* input, double shift,
+                      const CountedPositions* positions) {
+    const Sums sums =
+        combine_blocks<Sums>(view.order, BlockSums<double>(view, input, shift, positions));
+    return moments_of_block(shift, sums.values, sums.products, counted_in(view, positions));
 }
 
 /// f64 data has no digits to spare for what the first pass loses where the mean is much larger than
 /// the deviation, so a second one is made about the mean that the first has found.
 template <typename Data>
-Moments moments(const View& view, const std::byte* input) {
-    const Moments first = moments_about_shifts_of_blocks<Data>(view, input);
+Moments moments(const View& view, const std::byte* input, const CountedPositions* positions) {
+    const Moments first = moments_about_shifts_of_blocks<Data>(view, input, positions);
     if constexpr (std::is_same_v<Data, double>) {
-        return moments_about(view, input, std::isfinite(first.mean) ? first.mean : 0.0);
+        return moments_about(view, input, std::isfinite(first.mean) ? first.mean : 0.0, positions);
     } else {
         return first;
     }
@@ -51,8 +60,8 @@ ChannelStatistics statistics_of(const BatchNormTrainingArguments& arguments, con
         return {channel_value(given.mean, given.type, channel, 0.0),
                 channel_value(given.variance, given.type, channel, 0.0)};
     }
-    const Moments batch = moments<Data>(view, input);
-    return {batch.mean, batch.squares / static_cast<double>(view.elements_per_channel())};
+    const Moments batch = moments<Data>(view, input, arguments.positions);
+    return {batch.mean, batch.squares / counted_in(view, arguments.positions)};
 }
 
 }  // namespace

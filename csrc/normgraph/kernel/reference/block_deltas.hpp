@@ -2,6 +2,7 @@
 
 #include <cstddef>
 
+#include "normgraph/kernel/reference/position_reader.hpp"
 #include "normgraph/kernel/reference/relu.hpp"
 #include "normgraph/kernel/reference/summation.hpp"
 #include "normgraph/kernel/reference/view.hpp"
@@ -15,18 +16,21 @@ template <typename Data>
 class BlockDeltas {
 public:
     BlockDeltas(const View& view, const std::byte* input, const std::byte* normalized_delta,
-                const GradientReader<Data>& gradient, double mean)
+                const GradientReader<Data>& gradient, double mean,
+                const CountedPositions* positions)
         : order_(view.order),
           input_(input),
           normalized_delta_(normalized_delta),
           gradient_(gradient),
           place_(view.elements),
-          center_(static_cast<term_t<Data>>(mean)) {}
+          center_(static_cast<term_t<Data>>(mean)),
+          counting_(positions) {}
 
     Sums operator()(const BlockExtent& block) {
         return sum_block<Data>(order_, block, [&]() -> Term<Data> {
-            const term_t<Data> input = load<Data>(input_ + place_.offset(0));
             const term_t<Data> delta = gradient_.next(normalized_delta_ + place_.offset(1));
+            const bool is_read = counting_.next() || delta != 0;
+            const term_t<Data> input = is_read ? load<Data>(input_ + place_.offset(0)) : 0;
             place_.advance();
             return {delta, input - center_};
         });
@@ -39,6 +43,7 @@ private:
     GradientReader<Data> gradient_;
     ViewCursor place_;
     term_t<Data> center_;
+    PositionReader counting_;
 };
 
 }  // namespace normgraph::kernel::reference

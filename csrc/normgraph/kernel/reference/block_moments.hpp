@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "normgraph/kernel/moments.hpp"
+#include "normgraph/kernel/reference/position_reader.hpp"
 #include "normgraph/kernel/reference/summation.hpp"
 #include "normgraph/kernel/reference/view.hpp"
 
@@ -17,30 +19,36 @@ namespace normgraph::kernel::reference {
 template <typename Data>
 class BlockSums {
 public:
-    BlockSums(const View& view, const std::byte* input, double shift)
+    BlockSums(const View& view, const std::byte* input, double shift,
+              const CountedPositions* positions)
         : order_(view.order),
           input_(input),
           place_(view.elements),
-          shift_(static_cast<term_t<Data>>(shift)) {}
+          shift_(static_cast<term_t<Data>>(shift)),
+          counting_(positions) {}
 
     Sums operator()(const BlockExtent& block) { return sums_about(block, read(block), shift_); }
 
 protected:
-    /// The elements, as they are when their differences are made.
-    std::vector<term_t<Data>> read(const BlockExtent& block) {
-        std::vector<term_t<Data>> elements(static_cast<std::size_t>(block.element_count()));
+    /// The elements, as they are when their differences are made; nullopt: one that does not count.
+    using Elements = std::vector<std::optional<term_t<Data>>>;
+
+    Elements read(const BlockExtent& block) {
+        Elements elements(static_cast<std::size_t>(block.element_count()));
         for (auto& element : elements) {
-            element = load<Data>(input_ + place_.offset(0));
+            if (counting_.next()) {
+                element = load<Data>(input_ + place_.offset(0));
+            }
             place_.advance();
         }
         return elements;
     }
 
-    Sums sums_about(const BlockExtent& block, const std::vector<term_t<Data>>& elements,
-                    term_t<Data> shift) const {
+    Sums sums_about(const BlockExtent& block, const Elements& elements, term_t<Data> shift) const {
         auto element = elements.begin();
         return sum_block<Data>(order_, block, [&]() -> Term<Data> {
-            const term_t<Data> difference = *element++ - shift;
+            const std::optional<term_t<Data>>& value = *element++;
+            const term_t<Data> difference = value ? *value - shift : 0;
             return {difference, difference};
         });
     }
@@ -50,6 +58,7 @@ private:
     const std::byte* input_;
     ViewCursor place_;
     term_t<Data> shift_;
+    PositionReader counting_;
 };
 
 /// A part's moments, and how many elements it has.
@@ -58,6 +67,9 @@ struct MomentsNode {
     Moments moments{};
 
     friend MomentsNode combined(const MomentsNode& left, const MomentsNode& right) {
+        if (left.count == 0 || right.count == 0) {
+            return left.count == 0 ? right : left;
+        }
         const MergeFactors factors(static_cast<double>(left.count),
                                    static_cast<double>(right.count));
         return {left.count + right.count, merged(left.moments, right.moments, factors)};
@@ -68,16 +80,33 @@ struct MomentsNode {
 template <typename Data>
 class BlockMoments : private BlockSums<Data> {
 public:
-    BlockMoments(const View& view, const std::byte* input) : BlockSums<Data>(view, input, 0.0) {}
+    BlockMoments(const View& view, const std::byte* input, const CountedPositions* positions)
+        : BlockSums<Data>(view, input, 0.0, positions) {}
 
     MomentsNode operator()(const BlockExtent& block) {
         const auto elements = this->read(block);
-        const auto shift =
-            shift_of_block(elements.front(), elements[elements.size() / 2], elements.back());
+        const std::int64_t count = std::ranges::count_if(
+            elements, [](const auto& element) { return element.has_value(); });
+        if (count == 0) {
+            return {};
+        }
+        const term_t<Data> shift = shift_of(elements, count);
         const Sums sums = this->sums_about(block, elements, shift);
-        const std::int64_t count = block.element_count();
         return {count,
                 moments_of_block(shift, sums.values, sums.products, static_cast<double>(count))};
+    }
+
+private:
+    /// Where not all elements count, the first that does stands for all three.
+    static term_t<Data> shift_of(const typename BlockSums<Data>::Elements& elements,
+                                 std::int64_t count) {
+        if (count == static_cast<std::int64_t>(elements.size())) {
+            return shift_of_block(*elements.front(), *elements[elements.size() / 2],
+                                  *elements.back());
+        }
+        const term_t<Data> first = **std::ranges::find_if(
+            elements, [](const auto& element) { return element.has_value(); });
+        return shift_of_block(first, first, first);
     }
 };
 

@@ -7,6 +7,7 @@
 #include "normgraph/kernel/center.hpp"
 #include "normgraph/kernel/channel.hpp"
 #include "normgraph/kernel/coefficients.hpp"
+#include "normgraph/kernel/counted_positions.hpp"
 #include "normgraph/kernel/kernels.hpp"
 #include "normgraph/kernel/simd/phases/reductions.hpp"
 #include "normgraph/kernel/simd/phases/run.hpp"
@@ -14,10 +15,22 @@
 namespace normgraph::kernel::simd {
 namespace {
 
-/// The kernels of one formula: where all units are 1, and for any.
+/// The kernels of one formula: where all units are 1, and for any; and where positions do not
+/// count.
 struct Application {
     RowsAndColumns<Apply> plain, scaled;
+    UncountedApplication uncounted{};
 };
+
+/// The elements of a channel that enter the statistics: of the whole batch, where its sums are
+/// given.
+double summed_elements(const BatchNormBackpropArguments& arguments, std::int64_t elements) {
+    if (arguments.sums.are_given()) {
+        return arguments.sums.count;
+    }
+    return static_cast<double>(arguments.positions == nullptr ? elements
+                                                              : arguments.positions->count());
+}
 
 /// `Formula`: the coefficients of one channel's input_delta, made from BackpropValues.
 template <typename Data, typename Formula>
@@ -34,12 +47,12 @@ public:
           application_(application),
           channel_kernels_(channel_kernels),
           arguments_(arguments),
-          elements_(static_cast<double>(traversals.reduce().elements_per_channel())),
-          count_(arguments.sums.are_given() ? arguments.sums.count : elements_) {}
+          elements_(traversals.reduce().elements_per_channel()),
+          count_(summed_elements(arguments, elements_)) {}
 
     int pass_count() const { return arguments_.sums.are_given() ? 0 : 1; }
     Reduction reduction(int /*pass*/) const { return reduction_; }
-    bool applies() const { return elements_ > 0.0 && arguments_.input_delta.address != nullptr; }
+    bool applies() const { return elements_ > 0 && arguments_.input_delta.address != nullptr; }
     RowsAndColumns<Apply> application(const GroupValues& group) const {
         if constexpr (requires { Formula::unit; }) {
             constexpr std::size_t unit = coefficient_count - 1;
@@ -49,6 +62,8 @@ public:
             return application_.plain;
         }
     }
+
+    UncountedApplication uncounted_application() const { return application_.uncounted; }
 
     void begin_group(const ChannelRange& channels, const GroupValues& group) const {
         if (arguments_.sums.are_given()) {
@@ -127,9 +142,17 @@ private:
     Application application_;
     ChannelKernels channel_kernels_;
     const BatchNormBackpropArguments& arguments_;
-    double elements_;  ///< of a channel
-    double count_;     ///< of those that are summed: of the whole batch, where its sums are given
+    std::int64_t elements_;  ///< of a channel
+    double count_;           ///< see summed_elements
 };
+
+/// The product of the gradient and BackpropCoefficients::scale, which is the only coefficient where
+/// statistics do not depend on the input.
+UncountedApplication scale_of_gradient(const MicroKernels& kernels,
+                                       const RowsAndColumns<Apply>& select) {
+    constexpr std::int64_t scale = 1;
+    return {select, kernels.frozen_input_delta, scale};
+}
 
 /// input_delta of given statistics does not depend on the input.
 void set_apply_sources(Traversals& traversals, Statistics statistics) {
@@ -152,6 +175,7 @@ void run_kernel(const MicroKernelTable& table, const BatchNormBackpropArguments&
         traversals.set_reduce_sources(std::array<std::size_t, 2>{0, 1});
     }
     set_apply_sources(traversals, arguments.statistics);
+    traversals.set_positions(arguments.positions, true);
     if (is_masked) {
         // Not written through: it is read.
         traversals.set_mask(const_cast<std::byte*>(arguments.mask.address), false, num_threads);
@@ -166,13 +190,15 @@ void run_kernel(const MicroKernelTable& table, const BatchNormBackpropArguments&
                 traversals, num_threads);
         } else if (is_masked) {
             run(OfBatch(sums_of_deltas(kernels, true),
-                        {kernels.relu_input_delta, kernels.scaled_relu_input_delta}, table.channels,
-                        arguments, traversals),
+                        {kernels.relu_input_delta, kernels.scaled_relu_input_delta,
+                         scale_of_gradient(kernels, kernels.select)},
+                        table.channels, arguments, traversals),
                 traversals, num_threads);
         } else {
             run(OfBatch(sums_of_deltas(kernels, false),
-                        {kernels.input_delta, kernels.scaled_input_delta}, table.channels,
-                        arguments, traversals),
+                        {kernels.input_delta, kernels.scaled_input_delta,
+                         scale_of_gradient(kernels, {})},
+                        table.channels, arguments, traversals),
                 traversals, num_threads);
         }
     });

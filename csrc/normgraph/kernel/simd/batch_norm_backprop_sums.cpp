@@ -46,6 +46,7 @@ void run_kernel(const MicroKernelTable& table, const BatchNormBackpropSumsArgume
     if (traversals.reduce().elements_per_channel() == 0) {
         return;
     }
+    traversals.set_positions(arguments.positions, false);
     if (arguments.mask.address != nullptr) {
         // Not written through: it is read.
         traversals.set_mask(const_cast<std::byte*>(arguments.mask.address), false, num_threads);

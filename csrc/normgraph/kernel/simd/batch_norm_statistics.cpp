@@ -49,6 +49,7 @@ void run_kernel(const MicroKernelTable& table, const BatchNormStatisticsArgument
     if (traversals.reduce().elements_per_channel() == 0) {
         return;
     }
+    traversals.set_positions(arguments.positions, false);
     with_data_type(arguments.problem.data_type, [&]<typename Data>() {
         run(LeafStatistics<Data>(table, arguments), traversals, num_threads);
     });

@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "normgraph/kernel/channel.hpp"
+#include "normgraph/kernel/counted_positions.hpp"
 #include "normgraph/kernel/kernels.hpp"
 #include "normgraph/kernel/moments.hpp"
 #include "normgraph/kernel/simd/phases/forward.hpp"
@@ -30,7 +31,9 @@ public:
           kernels_(table[arguments.problem.data_type]),
           channel_kernels_(table.channels),
           arguments_(arguments),
-          count_(static_cast<double>(traversals.reduce().elements_per_channel())) {}
+          elements_(traversals.reduce().elements_per_channel()),
+          count_(static_cast<double>(
+              arguments.positions == nullptr ? elements_ : arguments.positions->count())) {}
 
     /// f64 data has no digits to spare for what the first pass loses where the mean is much larger
     /// than the deviation: a second one is made about the mean that the first has found.
@@ -42,7 +45,7 @@ public:
                          : sums_about_shifts(kernels_);
     }
     bool applies() const {
-        return count_ > 0.0 &&
+        return elements_ > 0 &&
                (arguments_.normalized.address != nullptr || arguments_.mask.address != nullptr);
     }
     RowsAndColumns<Apply> application(const GroupValues& /*group*/) const {
@@ -122,7 +125,8 @@ private:
     const MicroKernels& kernels_;
     ChannelKernels channel_kernels_;
     const BatchNormTrainingArguments& arguments_;
-    double count_;
+    std::int64_t elements_;  ///< of a channel
+    double count_;           ///< of those that count
 };
 
 }  // namespace
@@ -138,6 +142,7 @@ void run_kernel(const MicroKernelTable& table, const BatchNormTrainingArguments&
     }
     constexpr std::array<std::size_t, 2> applied{0, 1};
     traversals.set_apply_sources(std::span(applied).first(form.source_count()));
+    traversals.set_positions(arguments.positions, false);
     if (form.writes_mask) {
         traversals.set_mask(arguments.mask.address, true, num_threads);
     }

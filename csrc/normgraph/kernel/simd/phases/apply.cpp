@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "normgraph/kernel/simd/phases/columns.hpp"
+#include "normgraph/kernel/simd/phases/apply_tile.hpp"
 #include "normgraph/kernel/simd/phases/phases.hpp"
 #include "normgraph/kernel/simd/staging/line_writer.hpp"
 #include "normgraph/kernel/strided/copy.hpp"
@@ -51,22 +51,6 @@ private:
     LineWriter writer_;
 };
 
-/// Applies to a tile with one coefficient of each kind per row.
-void apply_rows(const Geometry& /*geometry*/, const RowsAndColumns<Apply>& kernel, const Tile& tile,
-                const StagedTile& staged, const ChannelValues& coefficients) {
-    kernel.rows({tile.channel_count(), tile.rows, tile.count}, staged.sources.data(), staged.mask,
-                coefficients, staged.target);
-}
-
-/// Applies to a tile with coefficients for each column.
-void apply_columns(const Geometry& geometry, const RowsAndColumns<Apply>& kernel, const Tile& tile,
-                   const StagedTile& staged, const ChannelValues& coefficients) {
-    for_each_extent_of_columns(
-        geometry, tile, staged, [&](const TileExtent& extent, const StagedTile& part) {
-            kernel.columns(extent, part.sources.data(), part.mask, coefficients, part.target);
-        });
-}
-
 }  // namespace
 
 void apply(const Traversal& traversal, const RowsAndColumns<Apply>& kernel,
@@ -74,7 +58,6 @@ void apply(const Traversal& traversal, const RowsAndColumns<Apply>& kernel,
            const GroupCopies& copies, Scratch& scratch) {
     const Scratch::Frame frame(scratch);
     const Geometry& geometry = traversal.geometry();
-    const auto apply_tile = geometry.is_along_rows() ? apply_rows : apply_columns;
     const std::int64_t count = channels.end - channels.begin;
     const TileBuffers buffers = traversal.take_buffers(count, scratch);
     // What was read last is the likeliest to be in a cache still.
@@ -95,7 +78,12 @@ void apply(const Traversal& traversal, const RowsAndColumns<Apply>& kernel,
 
 std::size_t apply_bytes(const Traversal& traversal, std::int64_t channels) {
     constexpr auto lines = static_cast<std::size_t>(RowsThroughLines::buffer_bytes());
-    return traversal.buffer_bytes(channels) + Scratch::rounded(lines) + 2 * Scratch::line;
+    const std::size_t by_positions =
+        traversal.positions() == nullptr
+            ? 0
+            : static_cast<std::size_t>(Tiles::staged_bytes(traversal.geometry(), channels));
+    return traversal.buffer_bytes(channels) + Scratch::rounded(lines) +
+           Scratch::rounded(by_positions) + 2 * Scratch::line;
 }
 
 void apply_in_order(const Traversal& traversal, Apply kernel, const ChannelRange& channels,

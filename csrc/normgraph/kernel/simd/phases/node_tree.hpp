@@ -37,8 +37,9 @@ public:
     bool is_empty() const { return count_ == 0; }
     std::int64_t node_count() const { return static_cast<std::int64_t>(count_); }
 
-    /// Appends the next node, of so many elements of each channel; `node` is overwritten.
-    void append(double* node, double elements = 0.0) {
+    /// Appends the next node, of so many elements of each channel, which sums need not tell; `node`
+    /// is overwritten.
+    void append(double* node, double elements = 1.0) {
         std::size_t level = 0;
         for (std::uint64_t digits = count_; (digits & 1) != 0; digits >>= 1) {
             combine(level, node, elements);
@@ -74,8 +75,13 @@ private:
     }
 
     /// The subtree of a level and the node, of so many elements, which stands to the right of it.
+    /// One of no elements changes nothing.
     void combine(std::size_t level, double* node, double elements) const {
-        combine_(level_at(level), node, length_, MergeFactors(elements_[level], elements));
+        if (elements == 0.0) {
+            copy(level_at(level), node);
+        } else if (elements_[level] > 0.0) {
+            combine_(level_at(level), node, length_, MergeFactors(elements_[level], elements));
+        }
     }
     void copy(const double* from, double* to) const {
         std::memcpy(to, from, static_cast<std::size_t>(length_) * sizeof(double));

@@ -25,6 +25,15 @@ struct Reduction {
     /// and nodes are of moments.
     BlockShifts shifts_of_block = nullptr;
     MakeMoments make_moments = nullptr;
+    /// Whether terms are products with a gradient: see CountedPositions.
+    bool takes_gradient = false;
+
+    /// The elements of each channel that a node of these blocks is made of: those that count, if
+    /// it is of moments.
+    std::int64_t elements_in(const Traversal& traversal, const BlockRange& blocks) const {
+        return shifts_of_block != nullptr ? traversal.counted_in(blocks)
+                                          : traversal.geometry().elements_in(blocks);
+    }
 };
 
 /// Reduces the blocks to one node: [value][channel], with values_per_group(channels) between the
@@ -43,6 +52,25 @@ struct Coefficients {
 void apply(const Traversal& traversal, const RowsAndColumns<Apply>& kernel,
            const ChannelRange& channels, const BlockRange& blocks, const Coefficients& coefficients,
            const GroupCopies& copies, Scratch& scratch);
+
+/// What a backward pass applies where positions do not count: of the gradient, or of what a mask
+/// selects of it, the product with the coefficient of this number.
+struct UncountedApplication {
+    RowsAndColumns<Apply> select{};  ///< null: there is no mask
+    RowsAndColumns<Apply> scale;
+    std::int64_t coefficient;
+};
+
+struct ApplicationByPositions {
+    RowsAndColumns<Apply> counted;
+    UncountedApplication uncounted;
+};
+
+/// Writes the target, by whether positions count. Sources: input and gradient.
+void apply_by_positions(const Traversal& traversal, const ApplicationByPositions& application,
+                        const ChannelRange& channels, const BlockRange& blocks,
+                        const Coefficients& coefficients, const GroupCopies& copies,
+                        Scratch& scratch);
 
 /// Applies along rows in the order in which they lie in memory (see Traversal::applies_in_order).
 /// `reads_memory`: the sources are in no cache.

@@ -1,11 +1,13 @@
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "normgraph/kernel/simd/phases/columns.hpp"
 #include "normgraph/kernel/simd/phases/fold_lanes.hpp"
 #include "normgraph/kernel/simd/phases/group_values.hpp"
 #include "normgraph/kernel/simd/phases/node_tree.hpp"
 #include "normgraph/kernel/simd/phases/phases.hpp"
+#include "normgraph/kernel/simd/staging/counted_copies.hpp"
 #include "normgraph/kernel/threads/interruption.hpp"
 
 namespace normgraph::kernel::simd {
@@ -210,30 +212,51 @@ void reduce_blocks(const Traversal& traversal, const Reduction& reduction,
     LeafTree tree(scratch.take<double>(length * levels), length, reduction.combine, per_leaf);
     std::byte* const own_shifts = take_sums(geometry, values, scratch);
     const TileBuffers buffers = traversal.take_buffers(count, scratch);
+    std::optional<CountedCopies> counted_copies;
+    if (traversal.positions() != nullptr) {
+        counted_copies.emplace(traversal, count, scratch);
+    }
     for (std::int64_t index = blocks.begin; index < blocks.end; ++index) {
         stop_if_interrupted();
         const BlockExtent extent = geometry.order.extent_of(index);
-        if (reduction.shifts_of_block != nullptr) {
+        const std::int64_t elements = extent.element_count();
+        const std::int64_t counted = traversal.counted_in(extent);
+        const bool has_own_shifts = reduction.shifts_of_block != nullptr;
+        if (has_own_shifts && counted > 0) {
             const BlockExtent next = geometry.order.extent_of(std::min(index + 1, blocks.end - 1));
             set_shifts_of_block(traversal, reduction.shifts_of_block, channels, extent, next,
                                 own_shifts);
             shifts = own_shifts;
         }
+        if (counted < elements && !reduction.takes_gradient) {
+            counted_copies->set_shifts(shifts);
+        }
         block.begin(extent);
-        traversal.tiles(Phase::reduce, channels, extent, copies).for_each([&](const Tile& tile) {
-            block.add(reduction, tile, traversal.stage(Phase::reduce, tile, buffers, copies),
-                      shifts);
-        });
+        const auto add_tile = [&](const Tile& tile) {
+            StagedTile staged = traversal.stage(Phase::reduce, tile, buffers, copies);
+            if (counted < elements) {
+                staged = reduction.takes_gradient
+                             ? counted_copies->copy_beside_gradient(tile, staged)
+                             : counted_copies->copy(tile, staged, channels.begin);
+            }
+            block.add(reduction, tile, staged, shifts);
+        };
+        // Sums of what adds nothing are zeros.
+        if (counted > 0 || reduction.takes_gradient) {
+            traversal.tiles(Phase::reduce, channels, extent, copies, counted < elements)
+                .for_each(add_tile);
+        }
         double* const block_node = block.folded(reduction);
-        if (reduction.shifts_of_block != nullptr) {
-            reduction.make_moments(shifts, block_node, values, count,
-                                   static_cast<double>(extent.element_count()));
+        if (counted == 0 && !reduction.takes_gradient) {
+            std::fill_n(block_node, length, 0.0);
+        } else if (has_own_shifts) {
+            reduction.make_moments(shifts, block_node, values, count, static_cast<double>(counted));
         }
         if (blocks.end - blocks.begin == 1) {
             std::copy_n(block_node, length, node);
             return;
         }
-        tree.append(block_node, static_cast<double>(extent.element_count()));
+        tree.append(block_node, static_cast<double>(has_own_shifts ? counted : elements));
     }
     tree.total(node);
 }
@@ -378,7 +401,9 @@ std::size_t reduce_bytes(const Traversal& traversal, std::int64_t channels, std:
     const std::int64_t per_leaf = std::max<std::int64_t>(1, geometry.order.blocks_per_leaf);
     const std::int64_t tree = sums_per_channel * values * LeafTree::levels_for(blocks, per_leaf);
     const std::int64_t nodes = blocks_together(geometry, channels) * sums_per_channel * values;
-    return block + static_cast<std::size_t>(tree + values + nodes) * sizeof(double) +
+    const std::size_t copies =
+        traversal.positions() == nullptr ? 0 : CountedCopies::bytes(traversal, channels);
+    return block + static_cast<std::size_t>(tree + values + nodes) * sizeof(double) + copies +
            BlocksOfChannel::bytes(geometry) + 3 * Scratch::line + traversal.buffer_bytes(channels);
 }
 

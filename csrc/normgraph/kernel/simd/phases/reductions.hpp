@@ -26,8 +26,10 @@ inline Reduction sums_about_shifts(const MicroKernels& kernels) {
 /// Σ normalized_delta and Σ normalized_delta·(x − shift), the shifts being those of channels; with
 /// a mask, of what it lets pass.
 inline Reduction sums_of_deltas(const MicroKernels& kernels, bool is_masked) {
-    return {is_masked ? kernels.relu_deltas : kernels.deltas, kernels.fold_rows,
-            kernels.add_chains};
+    return {.kernel = is_masked ? kernels.relu_deltas : kernels.deltas,
+            .fold_rows = kernels.fold_rows,
+            .add_chains = kernels.add_chains,
+            .takes_gradient = true};
 }
 
 /// Sets the shifts of a group of channels to their means.

@@ -21,7 +21,9 @@
 /// - void finish_pass(int pass, ChannelRange, const GroupValues&) const, with the node of all
 ///   blocks: sets shifts for the next pass, or writes results and coefficients;
 /// - bool applies() const, RowsAndColumns<Apply> application(const GroupValues&) const: of sources
-///   that were reduced before, if any were.
+///   that were reduced before, if any were;
+/// - UncountedApplication uncounted_application() const, if what it applies depends on which
+///   positions count.
 ///
 /// An op that keeps the nodes of leaves has `double* leaves() const`, [leaf][2][channel], in the
 /// place of finish_pass, applies and application; it makes one pass.
@@ -178,7 +180,7 @@ private:
             double* const nodes = part_nodes + group * nodes_per_group();
             double* leaf = op_.leaves() + plan_.group(group).begin;
             for (std::int64_t part = 0; part < plan_.part_count(); part += per_leaf) {
-                combine(plan_.group(group), {part, per_leaf, 1}, reduction.combine, nodes, leaf,
+                combine(plan_.group(group), {part, per_leaf, 1}, reduction, nodes, leaf,
                         plan_.channels);
                 leaf += sums_per_channel * plan_.channels;
             }
@@ -202,7 +204,7 @@ private:
             reduce_slabs(reduction, values, part_nodes);
             for (std::int64_t group = 0; group < plan_.group_count(); ++group) {
                 const ChannelRange channels = plan_.group(group);
-                combine(channels, {0, plan_.part_count(), 1}, reduction.combine,
+                combine(channels, {0, plan_.part_count(), 1}, reduction,
                         part_nodes + group * nodes_per_group(), values.node + channels.begin,
                         values.stride);
             }
@@ -251,7 +253,7 @@ private:
 
     /// Combines the nodes of some of a group's parts, which follow each other and are of one tree,
     /// to the two values of each channel, with a stride between the two.
-    void combine(const ChannelRange& group, const PartRange& parts, CombineNodes combine_nodes,
+    void combine(const ChannelRange& group, const PartRange& parts, const Reduction& reduction,
                  double* part_nodes, double* values, std::int64_t stride) const {
         const std::int64_t per_leaf = plan_.parts_per_leaf();
         const std::int64_t count = group.end - group.begin;
@@ -261,10 +263,10 @@ private:
         const std::int64_t levels = LeafTree::levels_for(parts.count, per_leaf) * length;
         scratch.reserve(static_cast<std::size_t>(levels + length) * sizeof(double) +
                         2 * Scratch::line);
-        LeafTree tree(scratch.take<double>(levels), length, combine_nodes, per_leaf);
+        LeafTree tree(scratch.take<double>(levels), length, reduction.combine, per_leaf);
         for (std::int64_t part = parts.first; part < parts.first + parts.count; ++part) {
             tree.append(part_nodes + part * node_length(),
-                        static_cast<double>(geometry().elements_in(plan_.part(part))));
+                        static_cast<double>(reduction.elements_in(reducing_, plan_.part(part))));
         }
         auto* const total = scratch.take<double>(length);
         tree.total(total);
@@ -315,6 +317,13 @@ private:
     void apply_blocks(const Plan& plan, const ChannelRange& group, const BlockRange& blocks,
                       const GroupValues& values, const GroupCopies& copies,
                       Scratch& scratch) const {
+        if constexpr (requires { op_.uncounted_application(); }) {
+            if (applying_.positions() != nullptr) {
+                return apply_by_positions(
+                    applying_, {op_.application(values), op_.uncounted_application()}, group,
+                    blocks, {values.coefficients, values.stride}, copies, scratch);
+            }
+        }
         if (applies_in_order(blocks)) {
             const bool reads_memory = op_.pass_count() == 0 || plan_.part_count() > 1;
             apply_in_order(applying_, op_.application(values).rows, group, blocks,

@@ -117,6 +117,13 @@ void Traversals::set_mask(std::byte* address, bool is_written, std::int64_t num_
     apply_->set_mask(mask_in_memory_order_.data(), order_->problem(), is_written);
 }
 
+void Traversals::set_positions(const CountedPositions* positions, bool are_applied) {
+    if (positions != nullptr && are_applied) {
+        apply_.reset();
+    }
+    reduce_.set_positions(positions);
+}
+
 void Traversals::finish_mask(std::int64_t num_threads) {
     if (mask_ == nullptr) {
         return;

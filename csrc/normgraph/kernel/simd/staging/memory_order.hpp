@@ -58,6 +58,9 @@ public:
     /// whose bits are permuted: those that are read here, those that are written in finish_mask().
     void set_mask(std::byte* address, bool is_written, std::int64_t num_threads);
     void finish_mask(std::int64_t num_threads);
+    /// Which positions count, if not all, in reduce, and in apply if what it does depends on it: to
+    /// be set before a mask, since apply then takes the logical order, in which positions lie.
+    void set_positions(const CountedPositions* positions, bool are_applied);
 
 private:
     /// The axes of a mask's bits, from the logical order to that of memory.

@@ -97,10 +97,18 @@ Workload Traversal::workload() const {
 
 // ---- tiles --------------------------------------------------------------------------------------
 
+std::int64_t Traversal::counted_in(const BlockRange& blocks) const {
+    std::int64_t count = 0;
+    for (std::int64_t block = blocks.begin; block < blocks.end; ++block) {
+        count += counted_in(geometry_.order.extent_of(block));
+    }
+    return count;
+}
+
 Tiles Traversal::tiles(Phase phase, const ChannelRange& channels, const BlockExtent& block,
-                       const GroupCopies& copies) const {
+                       const GroupCopies& copies, bool fits_buffers) const {
     const std::int64_t row_length = geometry_.order.row_length;
-    TileDemands demands{buffers_mask(), copies_across_, false, true, row_length};
+    TileDemands demands{buffers_mask() || fits_buffers, copies_across_, false, true, row_length};
     const auto consider = [&](const TensorAccess& access) {
         demands.stages = demands.stages || !access.is_direct;
         demands.rows_are_regular = demands.rows_are_regular && access.rows.is_one_axis();
@@ -126,17 +134,20 @@ std::array<const std::byte*, 3> Traversal::shift_elements(std::int64_t channel,
                                                           const BlockExtent& block) const {
     const std::int64_t length = block.end - block.first, count = block.element_count();
     const TensorAccess& access = sources_[reduced_.index[0]];
+    std::array elements{std::int64_t{0}, count / 2, count - 1};
+    if (counted_in(block) < count) {
+        elements.fill(positions_->first_in(geometry_.order, block));
+    }
     std::array<const std::byte*, 3> addresses;
-    std::ranges::transform(std::array{std::int64_t{0}, count / 2, count - 1}, addresses.begin(),
-                           [&](std::int64_t element) {
-                               return access.at({channel, block.row + element / length,
-                                                 block.first + element % length});
-                           });
+    std::ranges::transform(elements, addresses.begin(), [&](std::int64_t element) {
+        return access.at({channel, block.row + element / length, block.first + element % length});
+    });
     return addresses;
 }
 
 bool Traversal::reduces_blocks_together() const {
-    return geometry_.is_along_rows() && (mask_is_written_ || !buffers_mask()) &&
+    return geometry_.is_along_rows() && positions_ == nullptr &&
+           (mask_is_written_ || !buffers_mask()) &&
            std::ranges::all_of(reduced_.all(), [&](std::size_t source) {
                const TensorAccess& access = sources_[source];
                return access.is_direct && access.rows.is_one_axis() &&

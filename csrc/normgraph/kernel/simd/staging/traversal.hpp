@@ -7,6 +7,7 @@
 #include <span>
 
 #include "normgraph/kernel/contract.hpp"
+#include "normgraph/kernel/counted_positions.hpp"
 #include "normgraph/kernel/simd/micro_kernels/contract.hpp"
 #include "normgraph/kernel/simd/staging/mask_access.hpp"
 #include "normgraph/kernel/simd/staging/scratch.hpp"
@@ -102,8 +103,17 @@ public:
     void set_apply_sources(std::span<const std::size_t> sources) { applied_.assign(sources); }
     /// The bits that masking kernels read (reduce and apply) or write (apply alone).
     void set_mask(std::byte* address, const Problem& problem, bool is_written);
+    /// Which positions count; null: all. They outlive it.
+    void set_positions(const CountedPositions* positions) { positions_ = positions; }
 
     const Geometry& geometry() const { return geometry_; }
+    const CountedPositions* positions() const { return positions_; }
+    /// The elements of a channel that count, in a block, or in some.
+    std::int64_t counted_in(const BlockExtent& block) const {
+        return positions_ == nullptr ? block.element_count()
+                                     : positions_->count_in(geometry_.order, block);
+    }
+    std::int64_t counted_in(const BlockRange& blocks) const;
     std::int64_t elements_per_channel() const { return geometry_.elements_per_channel(); }
     Workload workload() const;
     /// That of apply alone.
@@ -112,10 +122,12 @@ public:
     bool lies_in_order() const;
     bool streams_target() const { return streams_target_; }
 
+    /// `fits_buffers`: of a size for which there are buffers, though no tensor may be copied.
     Tiles tiles(Phase phase, const ChannelRange& channels, const BlockExtent& block,
-                const GroupCopies& copies) const;
+                const GroupCopies& copies, bool fits_buffers = false) const;
     /// The first, the middle and the last element of a block in the reduced source, of the first of
-    /// the channels, which follow each other with a stride.
+    /// the channels, which follow each other with a stride; where not all count, three times the
+    /// first that does.
     std::array<const std::byte*, 3> shift_elements(std::int64_t channel,
                                                    const BlockExtent& block) const;
     std::int64_t channel_stride() const { return sources_[reduced_.index[0]].channel_stride; }
@@ -215,6 +227,7 @@ private:
     bool mask_is_written_ = false;
     bool copies_across_ = false;
     bool streams_target_ = false;
+    const CountedPositions* positions_ = nullptr;
 };
 
 }  // namespace normgraph::kernel::simd
