@@ -93,6 +93,21 @@ void check_is_as_stored(const ArgumentName& name, py::handle object) {
     }
 }
 
+/// A refusal of a value that JAX traces, which has no memory. Asked only where something else has
+/// failed, since it takes longer than a small call.
+void check_is_not_traced(const ArgumentName& name, py::handle object) {
+    const py::object jax = py::module_::import("sys").attr("modules").attr("get")("jax");
+    if (jax.is_none() || !find_attribute(jax, "core")) {
+        return;
+    }
+    const py::object tracer = find_attribute(jax.attr("core"), "Tracer");
+    if (tracer && py::isinstance(object, tracer)) {
+        throw py::type_error(name.text() + ": expected an array, got a tracer of JAX (" +
+                             type_name_of(object) +
+                             "): within jit, grad and vmap call the functions of normgraph.jax");
+    }
+}
+
 /// Objects of DLPack's older form take no arguments.
 py::object call_dlpack(py::handle object) {
     try {
@@ -131,6 +146,7 @@ void ArrayArgument::borrow(const ArgumentName& name, py::handle object) {
     } else if (PyObject_CheckBuffer(object.ptr()) != 0) {
         borrow_buffer(name, object);
     } else {
+        check_is_not_traced(name, object);
         throw py::type_error(
             name.text() + ": expected an array (numpy, DLPack or the buffer protocol), got " +
             (object.is_none() ? "None" : "an object of type " + type_name_of(object)));
@@ -200,6 +216,7 @@ void ArrayArgument::borrow_dlpack(const ArgumentName& name, py::handle object) {
         capsule = call_dlpack(object);
     } catch (py::error_already_set& error) {
         pass_on(error);
+        check_is_not_traced(name, object);
         raise_because_of(error, PyExc_ValueError,
                          name.text() +
                              ": expected an array that lends its memory through DLPack, got from " +

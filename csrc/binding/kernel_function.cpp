@@ -35,10 +35,8 @@ namespace {
 using runtime::KernelCall;
 using runtime::OptionalArray;
 
-/// The most that an op has: the arrays of a call have their place on its stack, since a small call
-/// would spend its time on a heap.
-constexpr std::size_t most_inputs = 7;
-constexpr std::size_t most_outputs = 4;
+using runtime::most_inputs;
+using runtime::most_outputs;
 
 // A backward pass with a mask; an op with statistics has fewer inputs and two attributes more.
 static_assert(most_parameters == most_inputs + 9);
@@ -321,29 +319,6 @@ std::string conversions(const KernelCall& call, std::span<const OptionalArray> i
     return join(texts, ", ");
 }
 
-/// runtime::validate. Where element types do not fit each other, the error says how arrays are
-/// converted.
-std::shared_ptr<const std::vector<TensorType>> validated(const KernelCall& call,
-                                                         std::span<const OptionalArray> inputs,
-                                                         const op::BatchNormAttributes& attributes,
-                                                         bool is_reduction_given) {
-    try {
-        return runtime::validate(call, inputs, attributes, is_reduction_given);
-    } catch (const NodeValidationFailure& failure) {
-        const auto is_of_types = [](const Violation& violation) {
-            return violation.label == "C3" || violation.label == "C4";
-        };
-        if (std::ranges::none_of(failure.violations(), is_of_types)) {
-            throw;
-        }
-        const std::string advice = conversions(call, inputs);
-        if (advice.empty()) {
-            throw;
-        }
-        throw failure.with_advice("converted arrays fit: " + advice);
-    }
-}
-
 op::BatchNormAttributes attributes_from_python(const Options& options) {
     op::BatchNormAttributes attributes{op::default_epsilon, op::default_channel_axis};
     if (options.epsilon) {
@@ -442,10 +417,28 @@ py::object as_result(py::handle type, std::span<const py::object> objects) {
 
 }  // namespace
 
-std::vector<Parameter> kernel_parameters(const KernelCall& call) {
-    if (call.inputs.size() > most_inputs || call.outputs.size() > most_outputs) {
-        throw std::length_error(std::string(call.name) + ": more than most_inputs, most_outputs");
+std::shared_ptr<const std::vector<TensorType>> validated(const KernelCall& call,
+                                                         std::span<const OptionalArray> inputs,
+                                                         const op::BatchNormAttributes& attributes,
+                                                         bool is_reduction_given) {
+    try {
+        return runtime::validate(call, inputs, attributes, is_reduction_given);
+    } catch (const NodeValidationFailure& failure) {
+        const auto is_of_types = [](const Violation& violation) {
+            return violation.label == "C3" || violation.label == "C4";
+        };
+        if (std::ranges::none_of(failure.violations(), is_of_types)) {
+            throw;
+        }
+        const std::string advice = conversions(call, inputs);
+        if (advice.empty()) {
+            throw;
+        }
+        throw failure.with_advice("converted arrays fit: " + advice);
     }
+}
+
+std::vector<Parameter> kernel_parameters(const KernelCall& call) {
     std::vector<Parameter> parameters;
     for (const op::Port& port : call.inputs) {
         parameters.push_back({std::string(port.name)});

@@ -2,6 +2,8 @@
 
 #include <pybind11/pybind11.h>
 
+#include <memory>
+#include <span>
 #include <vector>
 
 #include "binding/python_function.hpp"
@@ -10,6 +12,12 @@
 /// One op as a Python function of its input arrays, epsilon, channel_axis, out, outputs (where it
 /// has several), num_threads and implementation: arguments in, kernel run, results out.
 namespace normgraph::binding {
+
+/// runtime::validate. Where element types do not fit each other, the error says how arrays are
+/// converted.
+std::shared_ptr<const std::vector<TensorType>> validated(
+    const runtime::KernelCall& call, std::span<const runtime::OptionalArray> inputs,
+    const op::BatchNormAttributes& attributes, bool is_reduction_given);
 
 std::vector<Parameter> kernel_parameters(const runtime::KernelCall& call);
 

@@ -27,5 +27,6 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
     register_memory(module);
     register_config(module);
     register_torch(module);
+    register_jax(module);
     protect_classes(module);
 }

@@ -19,5 +19,6 @@ void register_executable(pybind11::module_& module);
 void register_memory(pybind11::module_& module);
 void register_config(pybind11::module_& module);
 void register_torch(pybind11::module_& module);
+void register_jax(pybind11::module_& module);
 
 }  // namespace normgraph::binding

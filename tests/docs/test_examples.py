@@ -33,16 +33,17 @@ def examples_of(page: Path) -> list[doctest.Example]:
 
 
 def with_examples() -> list[Any]:
-    """The pages that have some; those of torch need torch."""
+    """The pages that have some; those of torch and JAX need them."""
     return [
-        pytest.param(page, marks=pytest.mark.interop) if needs_torch(page) else page
+        pytest.param(page, marks=pytest.mark.interop) if needs_a_framework(page) else page
         for page in PAGES
         if examples_of(page)
     ]
 
 
-def needs_torch(page: Path) -> bool:
-    return any(re.search(r"\bimport torch\b", example.source) for example in examples_of(page))
+def needs_a_framework(page: Path) -> bool:
+    imports = re.compile(r"\bimport (torch|jax)\b")
+    return any(imports.search(example.source) for example in examples_of(page))
 
 
 @pytest.mark.parametrize("page", with_examples(), ids=name_of)

@@ -31,8 +31,8 @@ namespace {
 using runtime::KernelCall;
 using runtime::OptionalArray;
 
-constexpr std::size_t most_inputs = 7;
-constexpr std::size_t most_outputs = 4;
+using runtime::most_inputs;
+using runtime::most_outputs;
 
 /// The value of an argument that may be left out. It is libtorch that allocates it, with `new`.
 std::optional<StableValue> take_optional(StableValue& argument) {

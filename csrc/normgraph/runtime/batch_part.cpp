@@ -68,6 +68,9 @@ struct PartProblem {
 
     std::int64_t channels() const { return kernel::all_channels(problem).end; }
     bool is_empty() const { return samples.count * samples.elements == 0; }
+    std::int64_t leaf_count() const {
+        return is_empty() ? 0 : divide_up(samples.count, samples.per_leaf);
+    }
 
     /// The nodes of what `reduce(leaves)` writes.
     template <typename Reduce>
@@ -75,8 +78,7 @@ struct PartProblem {
         if (is_empty()) {
             return {kind, channels(), samples.first};
         }
-        const std::int64_t leaf_count = divide_up(samples.count, samples.per_leaf);
-        std::vector<double> leaves(static_cast<std::size_t>(2 * leaf_count * channels()));
+        std::vector<double> leaves(static_cast<std::size_t>(2 * leaf_count() * channels()));
         reduce(leaves.data());
         return {kind, channels(), samples, leaves};
     }
@@ -331,6 +333,14 @@ BatchPart BatchPart::from_bytes(std::span<const std::byte> bytes) {
     } catch (const std::exception&) {
         refuse_bytes("damaged ones");
     }
+}
+
+std::int64_t BatchPart::byte_count(PartKind kind, const Array& input, std::int64_t channel_axis) {
+    const PartProblem part(input, element::f64, {channel_axis, std::nullopt, 1, nullptr});
+    const std::int64_t nodes = part.leaf_count();
+    const std::int64_t center = kind == PartKind::statistics ? 0 : part.channels();
+    const std::int64_t boundaries = nodes + 1;
+    return 8 + 8 * (7 + boundaries + nodes + center + 2 * nodes * part.channels());
 }
 
 std::span<const op::Port> statistics_inputs() {

@@ -65,6 +65,9 @@ public:
     std::vector<std::byte> to_bytes() const;
     /// Throws std::invalid_argument for bytes that to_bytes() cannot have returned.
     static BatchPart from_bytes(std::span<const std::byte> bytes);
+    /// How many bytes to_bytes() returns of a part that sums `input` and may begin anywhere: it
+    /// depends on the type, the shape and the strides alone.
+    static std::int64_t byte_count(PartKind kind, const Array& input, std::int64_t channel_axis);
 
 private:
     PartKind kind_;

@@ -339,6 +339,8 @@ constexpr std::string_view function_name() {
 
 template <typename... Ops>
 struct KernelCalls {
+    static_assert(((Ops::signature.inputs.size() <= most_inputs) && ...));
+    static_assert(((Ops::signature.outputs.size() <= most_outputs) && ...));
     static constexpr std::array calls{
         KernelCall{.name = function_name<Ops>(),
                    .op_class = Ops::class_name,

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -15,6 +16,11 @@
 
 /// The ops of the family called on arrays: the IR's rules checked, then the kernel run.
 namespace normgraph::runtime {
+
+/// The most arrays that a call has: they have their place on its caller's stack, since a small call
+/// would spend its time on a heap.
+inline constexpr std::size_t most_inputs = 7;
+inline constexpr std::size_t most_outputs = 4;
 
 /// An absent array is gamma or beta left out (1 and 0), or an output that is not wanted.
 using OptionalArray = std::optional<Array>;

@@ -1,0 +1,201 @@
+"""Training on a batch that is split over devices, within shard_map.
+
+Each shard is reduced to the nodes of the canonical order of summation; all shards gather the nodes
+of all, and add them in the order of the shards. So nothing depends on how a transport sums.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.custom_derivatives import SymbolicZero
+
+from . import definition, kernels
+from .derivatives import Array, Layer
+
+
+class Batch(NamedTuple):
+    """How the shards of a batch share what they know."""
+
+    axis_name: Any
+    exchange: str
+
+    def size(self) -> int:
+        """The number of shards."""
+        return int(jax.lax.psum(1, self.axis_name))
+
+    def gather(self, nodes: jax.Array) -> jax.Array:
+        return jax.lax.all_gather(nodes, self.axis_name)
+
+    def on_first_shard(self, vector: jax.Array) -> jax.Array:
+        """The vector on the first shard, zeros on the others: the sum of all is the vector."""
+        is_first = jax.lax.axis_index(self.axis_name) == 0
+        return jnp.where(is_first, vector, jnp.zeros_like(vector))
+
+
+def training(
+    layer: Layer, batch: Batch, input: jax.Array, gamma: Array, beta: Array, residual: Array
+) -> tuple[jax.Array, ...]:
+    """(output, mean, variance) of this shard; the statistics are those of the whole batch."""
+    if batch.exchange not in ("all_gather", "psum"):
+        raise ValueError(f"exchange: expected 'all_gather' or 'psum', got {batch.exchange!r}")
+    output, *statistics = _training(layer, batch, input, gamma, beta)[0]
+    if residual is not None:
+        output = output + residual
+    if layer.activation:
+        output = definition.relu(output, layer.upper_bound)
+    # In this form JAX knows that they are the same on all shards.
+    mean, variance = (
+        jax.lax.psum(batch.on_first_shard(vector), batch.axis_name) for vector in statistics
+    )
+    return output, mean, variance
+
+
+# ---- what the shards exchange -------------------------------------------------------------------
+
+
+def _statistics(layer: Layer, batch: Batch, input: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Mean and variance of the whole batch, as the bits of doubles."""
+    if batch.exchange == "psum":
+        return _statistics_by_psum(layer, batch, input)
+    axis = layer.channel_axis
+    target, result = "BatchStatistics", "CombinedStatistics"
+    gathered = batch.gather(kernels.nodes(target, [input], axis, is_sums=False))
+    if input.dtype == jnp.float64:  # takes a second pass, about the mean
+        gathered = batch.gather(kernels.nodes(target, [input, gathered], axis, is_sums=True))
+    return kernels.combined(result, gathered, input.shape[axis])
+
+
+def _statistics_by_psum(
+    layer: Layer, batch: Batch, input: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    names = ("mean", "variance")
+    bits = kernels.run("BatchNormStatistics", {"input": input}, layer.attributes, names)
+    mean, variance = (kernels.rounded(bits[name], input.dtype) for name in names)
+    mean_of_all = jax.lax.pmean(mean, batch.axis_name)
+    spread = variance + jnp.square(mean - mean_of_all)
+    variance_of_all = jax.lax.pmean(spread, batch.axis_name)
+    return kernels.widened(mean_of_all), kernels.widened(variance_of_all)
+
+
+def _sums(
+    layer: Layer, batch: Batch, saved: dict[str, Any], delta: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """The sums of the backward pass of the whole batch, as the bits of doubles."""
+    input, mean = saved["input"], saved["mean"]
+    if batch.exchange == "psum":
+        inputs = {"input": input, "mean": mean, "normalized_delta": delta}
+        names = ("beta_delta", "gmul_delta")
+        bits = kernels.run("BatchNormBackpropSums", inputs, layer.attributes, names)
+        numbers = (kernels.rounded(bits[name], input.dtype) for name in names)
+        first, second = (jax.lax.psum(vector, batch.axis_name) for vector in numbers)
+        return kernels.widened(first), kernels.widened(second)
+    arrays = [input, mean, saved["variance"], delta]
+    nodes = kernels.nodes("BackpropSums", arrays, layer.channel_axis, is_sums=True)
+    return kernels.combined("CombinedSums", batch.gather(nodes), input.shape[layer.channel_axis])
+
+
+# ---- the layer without its activation -----------------------------------------------------------
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _training(
+    layer: Layer, batch: Batch, input: jax.Array, gamma: Array, beta: Array
+) -> tuple[tuple[jax.Array, ...], tuple[jax.Array, ...]]:
+    """(normalized, mean, variance), and mean and variance as the bits of doubles."""
+    mean, variance = _statistics(layer, batch, input)
+    inputs = {"input": input, "gamma": gamma, "beta": beta, "mean": mean, "variance": variance}
+    attributes = layer.attributes._replace(upper_bound=None)
+    results = kernels.run("BatchNormTrainingApply", inputs, attributes, ["normalized"])
+    statistics = (kernels.rounded(vector, input.dtype) for vector in (mean, variance))
+    return (results["normalized"], *statistics), (mean, variance)
+
+
+def _training_forward(layer: Layer, batch: Batch, input: Any, gamma: Any, beta: Any) -> Any:
+    values = [None if given is None else given.value for given in (input, gamma, beta)]
+    results = _training(layer, batch, *values)
+    names = ("input", "gamma", "beta", "mean", "variance")
+    return results, dict(zip(names, (*values, *results[1]), strict=True))
+
+
+def _training_backward(
+    layer: Layer, batch: Batch, saved: dict[str, Any], cotangents: Any
+) -> tuple[Array, ...]:
+    delta, mean_delta, variance_delta = (
+        None if isinstance(cotangent, SymbolicZero) else cotangent for cotangent in cotangents[0]
+    )
+    input = saved["input"]
+    gradients: dict[str, jax.Array] = {}
+    if delta is not None:
+        gradients = _gradients(layer, batch, saved, delta)
+    added = _gradient_of_statistics(layer, batch, saved, mean_delta, variance_delta)
+    if added is not None:
+        total = added + gradients["input_delta"] if gradients else added
+        gradients["input_delta"] = total.astype(input.dtype)
+    # The sum over the shards is the gradient of the whole batch: JAX takes it for what all share.
+    vectors = (
+        batch.on_first_shard(gradients[f"{name}_delta"])
+        if saved[name] is not None and gradients.get(f"{name}_delta") is not None
+        else None
+        for name in ("gamma", "beta")
+    )
+    return (gradients.get("input_delta"), *vectors)
+
+
+def _elements(layer: Layer, batch: Batch, input: jax.Array) -> int:
+    """Elements of a channel in the whole batch."""
+    axes = definition.axes_of(input, layer.channel_axis)
+    of_shard: int = math.prod(input.shape[axis] for axis in axes)
+    return batch.size() * of_shard
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def _gradients(
+    layer: Layer, batch: Batch, saved: dict[str, Any], delta: jax.Array
+) -> dict[str, jax.Array]:
+    beta_delta, gmul_delta = _sums(layer, batch, saved, delta)
+    inputs = {
+        **saved,
+        "normalized_delta": delta,
+        "beta_delta": beta_delta,
+        "gmul_delta": gmul_delta,
+    }
+    elements = _elements(layer, batch, saved["input"])
+    attributes = layer.attributes._replace(upper_bound=None, elements=elements)
+    names = ["input_delta", "gamma_delta", "beta_delta"]
+    return kernels.run("BatchNormTrainingBackpropApply", inputs, attributes, names)
+
+
+@_gradients.defjvp
+def _no_second_gradients(layer: Layer, batch: Batch, primals: Any, tangents: Any) -> Any:
+    raise NotImplementedError(
+        "normgraph.jax: expected gradients of first order only beside axis_name: those of the "
+        "backward pass would take sums over all shards that are not exchanged"
+    )
+
+
+def _gradient_of_statistics(
+    layer: Layer, batch: Batch, saved: dict[str, Any], mean_delta: Array, variance_delta: Array
+) -> Array:
+    """What the gradients of the batch's statistics, of all shards, are for this shard's input."""
+    x = saved["input"].astype(definition.compute_type(saved["input"].dtype))
+    count = _elements(layer, batch, x)
+    added = None
+    if mean_delta is not None:
+        arriving = jax.lax.psum(mean_delta, batch.axis_name) / count
+        added = jnp.broadcast_to(definition.per_channel(arriving, x, layer.channel_axis), x.shape)
+    if variance_delta is not None:
+        arriving = jax.lax.psum(variance_delta, batch.axis_name) * 2 / count
+        mean = definition.per_channel(
+            kernels.rounded(saved["mean"], x.dtype), x, layer.channel_axis
+        )
+        term = definition.per_channel(arriving, x, layer.channel_axis) * (x - mean)
+        added = term if added is None else added + term
+    return added
+
+
+_training.defvjp(_training_forward, _training_backward, symbolic_zeros=True)

@@ -1,0 +1,1 @@
+"""Tests of normgraph.jax; they need JAX."""
