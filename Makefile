@@ -80,9 +80,9 @@ $(installed_for_tests): $(set_up) $(sources) $(test_sources)
 	@touch $(installed) $@
 
 $(interop): | $(set_up)
-	@$(quietly) build/logs/interop.log "installing torch, JAX, onnx and onnxruntime" \
+	@$(quietly) build/logs/interop.log "installing torch, JAX, Flax, Keras, onnx and onnxruntime" \
 	    sh -c "python -m pip install torch==2.13.0 && \
-	        python -m pip install jax ml_dtypes onnx onnxruntime"
+	        python -m pip install flax jax keras ml_dtypes onnx onnxruntime"
 	@touch $@
 
 # Where there is no mpirun and none can be installed, its tests say that they are left out.

@@ -17,7 +17,8 @@ namespace normgraph::binding {
 namespace {
 
 [[noreturn]] void refuse_element_type(const ArgumentName& name, const std::string& came) {
-    const std::string expected = name.role == op::Role::mask ? "u8" : "f16, bf16, f32 or f64";
+    const std::string_view of_role = name.role == op::Role::mask ? "u8" : "f16, bf16, f32 or f64";
+    const std::string expected(name.element_types.empty() ? of_role : name.element_types);
     throw py::type_error(name.text() + ": expected an array of " + expected + ", got " + came);
 }
 

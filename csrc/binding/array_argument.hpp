@@ -23,6 +23,7 @@ struct ArgumentName {
     std::string_view name;
     std::optional<std::size_t> index_in_out = std::nullopt;
     op::Role role = op::Role::tensor;
+    std::string_view element_types = {};  ///< that are expected; empty: what the role tells
 
     std::string text() const;
 };

@@ -30,10 +30,10 @@ std::optional<kernel::CountedPositions> positions_from_python(py::handle where, 
         axis_from_front(channel_axis, static_cast<std::int64_t>(input.shape.size()));
     ArrayArgument borrowed;
     if (is_given(where)) {
-        borrowed.borrow({"where"}, where);
+        borrowed.borrow({"where", std::nullopt, op::Role::tensor, "booleans"}, where);
         return runtime::positions_where(borrowed.view(), input, axis);
     }
-    borrowed.borrow({"lengths"}, lengths);
+    borrowed.borrow({"lengths", std::nullopt, op::Role::tensor, "integers"}, lengths);
     return runtime::positions_of_lengths(borrowed.view(), input, axis);
 }
 

@@ -237,10 +237,14 @@ def test_same_bits_by_any_implementation_and_number_of_threads_and_arrangement(
 
 
 @EVERY_TYPE
-def test_any_arrangement_in_memory_agrees_with_the_reference(data_type: str) -> None:
-    sample = Sample((5, 3, 20, 4), data_type, data_type, seed=59)
+@pytest.mark.parametrize("mask", ["scattered", "one", "blocks"])
+@pytest.mark.parametrize("shape", [(5, 3, 20, 4), (2, 1, 2048), (40, 3, 100)])
+def test_any_arrangement_in_memory_agrees_with_the_reference(
+    data_type: str, mask: str, shape: tuple[int, ...]
+) -> None:
+    sample = Sample(shape, data_type, data_type, seed=59)
     input, gamma, beta, _, _, delta = sample.backprop()
-    where = masks((5, 20, 4), seed=60)["scattered"]
+    where = masks(position_shape(input, 1), seed=60)[mask]
     for (name, x), (_, d) in zip(arrangements(input), arrangements(delta), strict=True):
         first: Any = forward(x, where=where, implementation="reference")
         actual: Any = forward(x, where=where)
@@ -450,6 +454,8 @@ INPUT = np.random.default_rng(72).normal(size=(5, 7, 3))
         ({"where": np.ones((5, 6), bool)}, ValueError, r"where: .* \(5, 7\), .*got \(5, 6\)"),
         ({"where": np.ones((5, 7, 3), bool)}, ValueError, r"where: .*got \(5, 7, 3\)"),
         ({"where": np.ones((1, 5, 7, 1), bool)}, ValueError, r"where: .*got \(1, 5, 7, 1\)"),
+        ({"where": np.ones((5, 7), "O")}, TypeError, r"where: expected an array of booleans"),
+        ({"lengths": np.full(5, 2**64 - 1, "u8")}, ValueError, r"lengths: .*, got a larger one"),
         ({"where": [[True]]}, TypeError, r"where: expected an array.*list"),
         ({"where": np.zeros((5, 7), bool)}, ValueError, r"where: expected at least one position"),
         ({"lengths": np.zeros(5, int)}, ValueError, r"lengths: expected at least one position"),

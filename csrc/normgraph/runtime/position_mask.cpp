@@ -2,14 +2,13 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <optional>
-#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "normgraph/ir/partial_shape.hpp"
 #include "normgraph/kernel/strided/cursor.hpp"
 #include "normgraph/kernel/strided/extents.hpp"
 
@@ -62,13 +61,16 @@ std::pair<std::vector<std::int64_t>, std::vector<std::int64_t>> without_channel_
     return {std::move(shape), std::move(strides)};
 }
 
-/// Elements of an integer type, signed or not, as 64 bits; the largest for what is beyond them.
+/// Stands for numbers that 64 bits with a sign do not hold.
+constexpr std::int64_t beyond_64_bits = std::numeric_limits<std::int64_t>::max();
+
+/// Elements of an integer type, signed or not.
 std::int64_t integer_at(const std::byte* address, element::Type type) {
     const auto read = [&]<typename Integer>(Integer /*type*/) {
         Integer value;
         std::memcpy(&value, address, sizeof(Integer));
         return std::in_range<std::int64_t>(value) ? static_cast<std::int64_t>(value)
-                                                  : std::numeric_limits<std::int64_t>::max();
+                                                  : beyond_64_bits;
     };
     switch (type.kind()) {
         case element::Type::Kind::i8:
@@ -145,7 +147,8 @@ kernel::CountedPositions positions_of_lengths(const Array& lengths, const Array&
         if (length < 0 || length > shape[1]) {
             throw std::invalid_argument(
                 "lengths: expected numbers from 0 to " + std::to_string(shape[1]) + ", got " +
-                std::to_string(length) + " for sample " + std::to_string(sample));
+                (length == beyond_64_bits ? "a larger one" : std::to_string(length)) +
+                " for sample " + std::to_string(sample));
         }
         std::fill_n(bytes.begin() + sample * shape[1] * inner, length * inner, std::byte{1});
     }

@@ -232,8 +232,12 @@ void reduce_blocks(const Traversal& traversal, const Reduction& reduction,
             counted_copies->set_shifts(shifts);
         }
         block.begin(extent);
+        const bool adds = counted > 0 || reduction.takes_gradient;
         const auto add_tile = [&](const Tile& tile) {
             StagedTile staged = traversal.stage(Phase::reduce, tile, buffers, copies);
+            if (!adds) {
+                return;
+            }
             if (counted < elements) {
                 staged = reduction.takes_gradient
                              ? counted_copies->copy_beside_gradient(tile, staged)
@@ -241,8 +245,8 @@ void reduce_blocks(const Traversal& traversal, const Reduction& reduction,
             }
             block.add(reduction, tile, staged, shifts);
         };
-        // Sums of what adds nothing are zeros.
-        if (counted > 0 || reduction.takes_gradient) {
+        // Sums of what adds nothing are zeros; apply may need its copy all the same.
+        if (adds || copies.are_being_made()) {
             traversal.tiles(Phase::reduce, channels, extent, copies, counted < elements)
                 .for_each(add_tile);
         }

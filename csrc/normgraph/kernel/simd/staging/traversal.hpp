@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -75,6 +76,12 @@ struct GroupCopies {
 
     /// Whether the elements of a source need not be copied any more.
     bool has(std::size_t source) const { return are_complete && sources[source] != nullptr; }
+    /// Whether tiles are copied to them as they are staged.
+    bool are_being_made() const {
+        return !are_complete && std::ranges::any_of(sources, [](const std::byte* source) {
+            return source != nullptr;
+        });
+    }
 };
 
 /// Copies of parts of a group at equal distances.
