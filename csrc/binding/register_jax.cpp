@@ -78,7 +78,7 @@ py::tuple result_to_python(op::Role role, const TensorType& type) {
         return py::make_tuple(numpy_name(type.element_type), to_python(type.partial_shape));
     }
     std::vector<Dimension> dimensions = type.partial_shape.dimensions();
-    dimensions.push_back(Dimension(2));
+    dimensions.emplace_back(2);
     return py::make_tuple("uint32", to_python(PartialShape(std::move(dimensions))));
 }
 

@@ -37,7 +37,7 @@ using runtime::most_outputs;
 /// The value of an argument that may be left out. It is libtorch that allocates it, with `new`.
 std::optional<StableValue> take_optional(StableValue& argument) {
     const std::unique_ptr<StableValue> value(
-        reinterpret_cast<StableValue*>(std::exchange(argument, 0)));
+        std::bit_cast<StableValue*>(std::exchange(argument, 0)));
     return value ? std::optional(*value) : std::nullopt;
 }
 
@@ -46,10 +46,10 @@ class Arguments {
 public:
     explicit Arguments(StableValue* stack) : next_(stack) {}
 
-    Tensor tensor() { return Tensor(reinterpret_cast<TensorObject*>(*next_++)); }
+    Tensor tensor() { return Tensor(std::bit_cast<TensorObject*>(*next_++)); }
     Tensor optional_tensor() {
         const std::optional<StableValue> value = take_optional(*next_++);
-        return value ? Tensor(reinterpret_cast<TensorObject*>(*value)) : Tensor();
+        return value ? Tensor(std::bit_cast<TensorObject*>(*value)) : Tensor();
     }
     double number() { return std::bit_cast<double>(*next_++); }
     std::optional<double> optional_number() {

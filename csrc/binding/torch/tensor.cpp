@@ -1,5 +1,6 @@
 #include "binding/torch/tensor.hpp"
 
+#include <bit>
 #include <algorithm>
 #include <array>
 #include <cstddef>
@@ -108,7 +109,7 @@ Tensor empty_like(const Tensor& like) {
     std::array<StableValue, 6> stack{reinterpret_cast<StableValue>(argument)};
     check_status(torch.call_dispatcher("aten::empty_like", "", stack.data(), interface_version),
                  "aten::empty_like");
-    return Tensor(reinterpret_cast<TensorObject*>(stack[0]));
+    return Tensor(std::bit_cast<TensorObject*>(stack[0]));
 }
 
 Tensor empty_strided(const Layout& layout, element::Type type) {

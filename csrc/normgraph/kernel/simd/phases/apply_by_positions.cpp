@@ -151,8 +151,8 @@ private:
     }
 
     ChannelValues coefficients_of(const Tile& tile, std::int64_t coefficient) const {
-        const auto size = static_cast<std::int64_t>(
-            has_chains(geometry_.type) ? sizeof(float) : geometry_.element_size());
+        const std::int64_t size =
+            geometry_.has_chains() ? std::int64_t{sizeof(float)} : geometry_.element_size();
         return {static_cast<const std::byte*>(coefficients_.values) +
                     coefficient * coefficients_.stride * size,
                 coefficients_.stride, tile.channels.begin - channels_.begin};
