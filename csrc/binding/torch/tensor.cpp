@@ -1,8 +1,8 @@
 #include "binding/torch/tensor.hpp"
 
-#include <bit>
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
