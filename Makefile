@@ -82,7 +82,9 @@ $(installed_for_tests): $(set_up) $(sources) $(test_sources)
 $(interop): | $(set_up)
 	@$(quietly) build/logs/interop.log "installing torch, JAX, Flax, Keras, onnx and onnxruntime" \
 	    sh -c "python -m pip install torch==2.13.0 && \
-	        python -m pip install flax jax keras ml_dtypes onnx onnxruntime"
+	        python -m pip install jax ml_dtypes onnx onnxruntime && \
+	        { python -m pip install flax==0.12.8 keras==3.15.1 || \
+	            echo 'left out: masked layers of Flax and Keras'; }"
 	@touch $@
 
 # Where there is no mpirun and none can be installed, its tests say that they are left out.
