@@ -43,6 +43,18 @@ bool are_all_zeros(const std::byte* line, std::int64_t length) {
     return is_zero(all);
 }
 
+/// Without a branch, so that compilers take whole vectors.
+template <typename Word>
+void keep_beside_gradient(std::byte* to, const std::byte* from, const std::byte* delta,
+                          const std::byte* counts, std::int64_t length) {
+    for (std::int64_t element = 0; element < length; ++element) {
+        const auto value = load_word<Word>(from, element);
+        const bool is_kept =
+            (counts[element] != std::byte{0}) | !is_zero(load_word<Word>(delta, element));
+        store_word(to, element, is_kept ? value : Word{0});
+    }
+}
+
 }  // namespace
 
 CountedCopies::CountedCopies(const Traversal& traversal, std::int64_t channels, Scratch& scratch)
@@ -143,6 +155,10 @@ void CountedCopies::copy_elements_beside_gradient(const Tile& tile,
         // Padding has no gradient as a rule: what lies there need not be read.
         if (step == 0 && are_all_zeros<Word>(delta, line.length)) {
             std::memset(to, 0, bytes);
+            return;
+        }
+        if (step == 1 && !is_masked) {
+            keep_beside_gradient<Word>(to, from, delta, counts, line.length);
             return;
         }
         const LineBits bits =
