@@ -15,6 +15,7 @@ import torch.nn.functional as torch_functional
 from torch.autograd import forward_ad
 
 from . import autograd as _autograd
+from . import masked as _masked
 
 _operators = torch.ops.normgraph
 _training = _operators.batch_norm_training.default
@@ -50,6 +51,9 @@ def batch_norm(
     training: bool = False,
     momentum: float = 0.1,
     eps: float = 1e-5,
+    *,
+    where: torch.Tensor | None = None,
+    lengths: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """torch.nn.functional.batch_norm, in normgraph's kernels.
 
@@ -62,14 +66,25 @@ def batch_norm(
     training : whether to normalize with the statistics of the batch
     momentum : the weight of the batch in the running statistics
     eps : what is added to the variance, >= 0
+    where : bool tensor, true where a position counts, which broadcasts to input's shape without the
+        channel axis, or with one of length 1. In training, statistics are those of what counts, and
+        everything is normalized; else a mask changes nothing.
+    lengths : tensor (N) of integers, in place of where, for an input (N, C, T, …): the first so
+        many positions of axis T count
 
     Returns
     -------
     tensor with input's shape, type and order in memory. Raises what torch's function raises; where
     vectors do not fit the channels, a ValueError or RuntimeError with the text of
-    normgraph.NodeValidationFailure.
+    normgraph.NodeValidationFailure. With a mask, raises TypeError or ValueError where it does not
+    fit, ValueError where fewer than two positions count in training, NotImplementedError for what
+    the kernels do not take, and under vmap.
     """
     running = (running_mean, running_var)
+    if where is not None or lengths is not None:
+        mask = _masked.checked(input, where, lengths)
+        if training:
+            return _of_what_counts(input, mask, weight, bias, running, momentum, eps)
     if not _is_taken(input, weight, bias, running, training):
         return torch_functional.batch_norm(input, *running, weight, bias, training, momentum, eps)
     if not training:
@@ -96,6 +111,9 @@ def batch_norm_relu(
     momentum: float = 0.1,
     eps: float = 1e-5,
     upper_bound: float | None = None,
+    *,
+    where: torch.Tensor | None = None,
+    lengths: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """relu(batch_norm(…)) in one pass; what is kept for the backward pass of ReLU is a bit each.
 
@@ -103,6 +121,12 @@ def batch_norm_relu(
     batch_norm's.
     """
     running = (running_mean, running_var)
+    if where is not None or lengths is not None:
+        mask = _masked.checked(input, where, lengths)
+        if training:
+            return _relu_of_what_counts(
+                input, None, mask, weight, bias, running, momentum, eps, upper_bound
+            )
     needs_gradient = _needs_gradient(input, weight, bias)
     # A function of Python takes longer than the second pass over few elements. The bits are equal.
     is_fused = not needs_gradient or (
@@ -138,6 +162,9 @@ def batch_norm_add_relu(
     momentum: float = 0.1,
     eps: float = 1e-5,
     upper_bound: float | None = None,
+    *,
+    where: torch.Tensor | None = None,
+    lengths: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """relu(batch_norm(input, …) + residual) in one pass, as at the end of a residual block.
 
@@ -145,15 +172,24 @@ def batch_norm_add_relu(
     added by torch. The other parameters are batch_norm_relu's.
     """
     running = (running_mean, running_var)
-    needs_gradient = _needs_gradient(input, weight, bias, residual)
-    is_taken = (
+    is_fitting = (
         residual.dtype is input.dtype
         and residual.shape == input.shape
         and residual.is_cpu
         and residual.layout is torch.strided
         and _is_plain(residual)
-        and _is_taken(input, weight, bias, running, training)
     )
+    if where is not None or lengths is not None:
+        mask = _masked.checked(input, where, lengths)
+        if training and not is_fitting:
+            plain = _of_what_counts(input, mask, weight, bias, running, momentum, eps)
+            return _relu(plain + residual, upper_bound)
+        if training:
+            return _relu_of_what_counts(
+                input, residual, mask, weight, bias, running, momentum, eps, upper_bound
+            )
+    needs_gradient = _needs_gradient(input, weight, bias, residual)
+    is_taken = is_fitting and _is_taken(input, weight, bias, running, training)
     is_fused = not needs_gradient or (training and not torch._C._are_functorch_transforms_active())
     if not (is_taken and is_fused):
         plain = batch_norm(input, *running, weight, bias, training, momentum, eps)
@@ -175,6 +211,44 @@ def batch_norm_add_relu(
 
 
 _Running = tuple[torch.Tensor | None, torch.Tensor | None]
+
+
+def _of_what_counts(
+    input: torch.Tensor,
+    mask: _masked.Mask,
+    weight: torch.Tensor | None,
+    bias: torch.Tensor | None,
+    running: _Running,
+    momentum: float,
+    eps: float,
+) -> torch.Tensor:
+    """batch_norm in training, of a masked batch."""
+    if not _is_taken(input, weight, bias, running, True):
+        raise _masked.refusal(input, mask, weight, bias, *running)
+    output, mean, variance = _masked.MaskedTraining.apply(input, weight, bias, *mask, eps)
+    _update_to_what_counts(running, mean, variance, momentum, input, mask)
+    return output
+
+
+def _relu_of_what_counts(
+    input: torch.Tensor,
+    residual: torch.Tensor | None,
+    mask: _masked.Mask,
+    weight: torch.Tensor | None,
+    bias: torch.Tensor | None,
+    running: _Running,
+    momentum: float,
+    eps: float,
+    upper_bound: float | None,
+) -> torch.Tensor:
+    """batch_norm_relu, or with a residual batch_norm_add_relu, in training, of a masked batch."""
+    if not _is_taken(input, weight, bias, running, True):
+        raise _masked.refusal(input, mask, weight, bias, *running)
+    output, mean, variance, _ = _masked.MaskedTrainingRelu.apply(
+        input, residual, weight, bias, *mask, eps, upper_bound
+    )
+    _update_to_what_counts(running, mean, variance, momentum, input, mask)
+    return output
 
 
 def _needs_gradient(*tensors: torch.Tensor | None) -> bool:
@@ -284,6 +358,22 @@ def _update(
     if running_mean is not None:
         count = input.numel() // input.shape[1]
         _update_running_statistics(running_mean, running_variance, mean, variance, momentum, count)
+
+
+def _update_to_what_counts(
+    running: _Running,
+    mean: torch.Tensor,
+    variance: torch.Tensor,
+    momentum: float,
+    input: torch.Tensor,
+    mask: _masked.Mask,
+) -> None:
+    running_mean, running_variance = running
+    if running_mean is not None:
+        count = _masked.count(input, mask)
+        _masked.update_running_statistics(
+            running_mean, running_variance, mean, variance, momentum, count
+        )
 
 
 def _relu(tensor: torch.Tensor, upper_bound: float | None) -> torch.Tensor:

@@ -72,6 +72,9 @@ class _BatchNorm:
         input: Tensor,
         residual: Tensor | None = None,
         activation: str | float | None = None,
+        *,
+        where: Tensor | None = None,
+        lengths: Tensor | None = None,
     ) -> Tensor:
         """Normalize `input`, add `residual`, apply the activation.
 
@@ -80,9 +83,15 @@ class _BatchNorm:
         input : tensor of the rank that torch's layer takes, with num_features channels in axis 1
         residual : tensor of input's shape, added before the activation
         activation : the activation of this call, in place of the layer's own
+        where : bool tensor, true where a position counts, which broadcasts to input's shape
+            without the channel axis, or with one of length 1. Where the layer normalizes with the
+            statistics of the batch, only what counts enters them; else a mask changes nothing.
+        lengths : tensor (N) of integers, in place of where, for an input (N, C, T, …): the first
+            so many positions of axis T count
 
-        Raises ValueError for an input of another rank, a residual without an activation, and an
-        activation that is neither "relu", "relu6" nor a positive number.
+        Raises ValueError for an input of another rank, a residual without an activation, an
+        activation that is neither "relu", "relu6" nor a positive number, and a mask that does not
+        fit.
         """
         self._check_input_dim(input)
         if activation is None:
@@ -122,6 +131,15 @@ class _BatchNorm:
         if momentum is None:
             momentum = 0.0
 
+        if where is not None or lengths is not None:
+            options = (mean, variance, weight, bias, training, momentum, self.eps)
+            if activation is None:
+                return batch_norm(input, *options, where=where, lengths=lengths)
+            if residual is None:
+                return batch_norm_relu(input, *options, bound, where=where, lengths=lengths)
+            return batch_norm_add_relu(
+                input, residual, *options, bound, where=where, lengths=lengths
+            )
         if activation is None:
             return batch_norm(input, mean, variance, weight, bias, training, momentum, self.eps)
         if residual is None:

@@ -24,7 +24,7 @@ _namespace = "normgraph"
 _library = torch.library.Library(_namespace, "DEF")  # unregisters all of it when it ends
 
 
-class _Operator(NamedTuple):
+class Operator(NamedTuple):
     """One operator, and what its outputs are: pairs of a name and a kind."""
 
     name: str
@@ -58,7 +58,7 @@ def mask_shape(input: torch.Tensor, channel_axis: int) -> tuple[int, ...]:
     return (math.prod(input.shape[:axis]), channels, (inner + 7) // 8)
 
 
-def _new_output(operator: _Operator, index: int, arguments: dict[str, Any]) -> torch.Tensor:
+def _new_output(operator: Operator, index: int, arguments: dict[str, Any]) -> torch.Tensor:
     """The output of this index, not set, in the layout that the kernels give it."""
     _, kind = operator.outputs[index]
     input, channel_axis = arguments["input"], arguments["channel_axis"]
@@ -77,7 +77,7 @@ def _new_output(operator: _Operator, index: int, arguments: dict[str, Any]) -> t
     return torch.empty_like(input) if kind == "data" else input.new_empty(shape, dtype=dtype)
 
 
-def _new_outputs(operator: _Operator, arguments: dict[str, Any]) -> list[torch.Tensor]:
+def _new_outputs(operator: Operator, arguments: dict[str, Any]) -> list[torch.Tensor]:
     return [_new_output(operator, index, arguments) for index in range(len(operator.outputs))]
 
 
@@ -85,7 +85,12 @@ def _results(outputs: list[torch.Tensor]) -> Any:
     return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
 
-def _arguments(operator: _Operator, values: tuple[Any, ...]) -> dict[str, Any]:
+def new_results(operator: Operator, arguments: dict[str, Any]) -> Any:
+    """The results of the operator as tracing knows them: shapes, types and strides."""
+    return _results(_new_outputs(operator, arguments))
+
+
+def _arguments(operator: Operator, values: tuple[Any, ...]) -> dict[str, Any]:
     names = [argument.name for argument in _overload(operator.name)._schema.arguments]
     return dict(zip(names, values, strict=True))
 
@@ -94,16 +99,27 @@ def _overload(name: str) -> Any:
     return getattr(torch.ops.normgraph, name).default
 
 
-def _fake(operator: _Operator, *values: Any) -> Any:
-    return _results(_new_outputs(operator, _arguments(operator, values)))
+def _fake(operator: Operator, *values: Any) -> Any:
+    return new_results(operator, _arguments(operator, values))
 
 
 _data_inputs = ("input", "residual", "normalized_delta", "activated_delta")
 
 
-def _run(operator: _Operator, *values: Any) -> Any:
-    """The operator, without the compiled part's kernel for torch."""
-    arguments = _arguments(operator, values)
+def _run(operator: Operator, *values: Any) -> Any:
+    return compute(operator, _arguments(operator, values))
+
+
+def compute(operator: Operator, arguments: dict[str, Any]) -> Any:
+    """The operator, without the compiled part's kernel for torch.
+
+    arguments are by name those of the operator, and others that normgraph's function takes.
+    """
+    # DLPack lends no tensor that requires a gradient, as one in an autograd function may.
+    arguments = {
+        name: value.detach() if isinstance(value, torch.Tensor) else value
+        for name, value in arguments.items()
+    }
     outputs = _new_outputs(operator, arguments)
     wanted = arguments.pop("outputs", 1)
     axis = arguments["channel_axis"] % arguments["input"].dim()
@@ -130,7 +146,7 @@ def _run(operator: _Operator, *values: Any) -> Any:
     return _results(outputs)
 
 
-def _update_running_statistics(
+def update_running_statistics(
     running_mean: torch.Tensor,
     running_variance: torch.Tensor,
     mean: torch.Tensor,
@@ -138,8 +154,9 @@ def _update_running_statistics(
     momentum: float,
     count: int,
 ) -> None:
-    running = (running_mean, running_variance)
-    normgraph.update_running_statistics(running, (mean, variance), count, momentum, out=running)
+    """The operator, without the compiled part's kernel for torch."""
+    running, batch = (running_mean, running_variance), (mean.detach(), variance.detach())
+    normgraph.update_running_statistics(running, batch, count, momentum, out=running)
 
 
 def _calls_of_each(
@@ -193,7 +210,7 @@ def _update_running_statistics_of_each(
     return None, None
 
 
-def _register_kernels(operators: list[_Operator]) -> bool:
+def _register_kernels(operators: list[Operator]) -> bool:
     """Whether the kernels are those of the compiled part."""
     libraries = sorted((Path(torch.__file__).parent / "lib").glob("*torch_cpu.*"))
     try:
@@ -208,13 +225,13 @@ def _register_kernels(operators: list[_Operator]) -> bool:
         )
         for operator in operators:
             _library.impl(operator.name, functools.partial(_run, operator), "CPU")
-        _library.impl("update_running_statistics", _update_running_statistics, "CPU")
+        _library.impl("update_running_statistics", update_running_statistics, "CPU")
         return False
     return True
 
 
 def _register() -> bool:
-    operators = [_Operator(*facts) for facts in _core.torch_operators()]
+    operators = [Operator(*facts) for facts in _core.torch_operators()]
     tags = (torch.Tag.pt2_compliant_tag,)
     for operator in operators:
         _library.define(operator.schema, tags=tags)
@@ -223,6 +240,8 @@ def _register() -> bool:
         each = functools.partial(_run_each, operator.name)
         torch.library.register_vmap(f"{_namespace}::{operator.name}", each, lib=_library)
     _library.define("training_backprop" + TRAINING_BACKPROP, tags=tags)
+    # It is called where no graph is wanted: nothing is to be looked for on the way to the kernel.
+    _library.impl("training_backprop", torch.library.fallthrough_kernel, "AutogradCPU")
     torch.library.register_fake(
         f"{_namespace}::training_backprop", _fake_training_backprop, lib=_library
     )

@@ -328,6 +328,9 @@ class SyncBatchNorm(modules._BatchNorm, torch.nn.modules.batchnorm._BatchNorm):
         input: torch.Tensor,
         residual: torch.Tensor | None = None,
         activation: str | float | None = None,
+        *,
+        where: torch.Tensor | None = None,
+        lengths: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Normalize `input`, add `residual`, apply the activation.
 
@@ -336,15 +339,25 @@ class SyncBatchNorm(modules._BatchNorm, torch.nn.modules.batchnorm._BatchNorm):
         input : tensor (N, C, …) with num_features channels; this rank's shard
         residual : tensor of input's shape, added before the activation
         activation : the activation of this call, in place of the layer's own
+        where, lengths : a mask, as the other layers take it, where no statistics are shared
 
         Returns
         -------
-        tensor with input's shape, type and order in memory
+        tensor with input's shape, type and order in memory. Raises NotImplementedError for a mask
+        where statistics are shared.
         """
         group = self._group() if self.training else None
         if group is None:
-            normalized: torch.Tensor = super().forward(input, residual, activation)
+            normalized: torch.Tensor = super().forward(
+                input, residual, activation, where=where, lengths=lengths
+            )
             return normalized
+        if where is not None or lengths is not None:
+            name = "lengths" if where is None else "where"
+            raise NotImplementedError(
+                f"{name}: expected None in a group of processes, which share the statistics of all "
+                "positions"
+            )
         activation = self.activation if activation is None else activation
         exchange = Exchange("SyncBatchNorm", _ProcessGroup(self, group))
         statistics = self._statistics_of_all(input, residual, activation, exchange)
