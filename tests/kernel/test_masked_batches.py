@@ -109,6 +109,23 @@ def test_forward_is_within_the_bounds_of_the_definition_over_what_counts(
 
 
 @EVERY_TYPE
+@pytest.mark.parametrize("last", [False, True])
+def test_one_outlier_that_counts_first_does_not_cost_the_variance(
+    data_type: str, last: bool
+) -> None:
+    random = np.random.default_rng(49)
+    input = random.normal(size=(32, 3, 33)).astype(REAL_TYPES[data_type].dtype)
+    where = random.random((32, 33)) < 0.8
+    where[:, :4] = [False, False, True, True]
+    input[0, :, 2] = 3000
+    if last:
+        input = channels_last(input)
+    found: Any = forward(input, where=where, statistics_type="f64")
+    expected = counted(input, where, 1).astype(np.float64).var(axis=0)
+    np.testing.assert_allclose(found.variance, expected, rtol=1e-6)
+
+
+@EVERY_TYPE
 @EVERY_SHAPE
 def test_backward_beside_padding_without_gradient_is_that_of_what_counts(
     data_type: str, shape: tuple[int, ...], channel_axis: int

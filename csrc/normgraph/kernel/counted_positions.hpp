@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -52,19 +53,27 @@ public:
         return count;
     }
 
-    /// The number, among the elements of a block, of the first that counts; one does.
-    std::int64_t first_in(const SummationOrder& order, const BlockExtent& extent) const {
-        std::int64_t passed = 0;
+    /// The places, among the elements of a block, of its first, its middle (number n/2 of n,
+    /// counted from 0) and its last element that counts; one does.
+    std::array<std::int64_t, 3> shift_places(const SummationOrder& order,
+                                             const BlockExtent& extent) const {
+        const std::int64_t count = count_in(order, extent);
+        const std::array<std::int64_t, 3> wanted{0, count / 2, count - 1};
+        std::array<std::int64_t, 3> places{};
+        std::int64_t passed = 0, counted = 0;
         for (std::int64_t row = extent.row; row < extent.row_end; ++row) {
-            const std::byte* const begin = at(order, row, extent.first);
-            const std::byte* const end = at(order, row, extent.end);
-            const std::byte* const found = std::find(begin, end, std::byte{1});
-            passed += found - begin;
-            if (found != end) {
-                break;
+            const std::byte* const bytes = at(order, row, extent.first);
+            for (std::int64_t index = 0; index < extent.end - extent.first; ++index, ++passed) {
+                if (bytes[index] != std::byte{1}) {
+                    continue;
+                }
+                for (std::size_t which = 0; which < wanted.size(); ++which) {
+                    places[which] = counted == wanted[which] ? passed : places[which];
+                }
+                ++counted;
             }
         }
-        return passed;
+        return places;
     }
 
 private:

@@ -331,8 +331,8 @@ BLOCK_MOMENTS = Group(
         Mutant(
             "training-middle-of-two",
             "which element is the middle one",
-            "elements[elements.size() / 2]",
-            "elements[(elements.size() - 1) / 2]",
+            "counted[counted.size() / 2]",
+            "counted[(counted.size() - 1) / 2]",
         ),
     ),
 )

@@ -85,28 +85,21 @@ public:
 
     MomentsNode operator()(const BlockExtent& block) {
         const auto elements = this->read(block);
-        const std::int64_t count = std::ranges::count_if(
-            elements, [](const auto& element) { return element.has_value(); });
-        if (count == 0) {
+        std::vector<term_t<Data>> counted;
+        for (const auto& element : elements) {
+            if (element) {
+                counted.push_back(*element);
+            }
+        }
+        if (counted.empty()) {
             return {};
         }
-        const term_t<Data> shift = shift_of(elements, count);
+        const auto shift =
+            shift_of_block(counted.front(), counted[counted.size() / 2], counted.back());
         const Sums sums = this->sums_about(block, elements, shift);
+        const auto count = static_cast<std::int64_t>(counted.size());
         return {count,
                 moments_of_block(shift, sums.values, sums.products, static_cast<double>(count))};
-    }
-
-private:
-    /// Where not all elements count, the first that does stands for all three.
-    static term_t<Data> shift_of(const typename BlockSums<Data>::Elements& elements,
-                                 std::int64_t count) {
-        if (count == static_cast<std::int64_t>(elements.size())) {
-            return shift_of_block(*elements.front(), *elements[elements.size() / 2],
-                                  *elements.back());
-        }
-        const term_t<Data> first = **std::ranges::find_if(
-            elements, [](const auto& element) { return element.has_value(); });
-        return shift_of_block(first, first, first);
     }
 };
 

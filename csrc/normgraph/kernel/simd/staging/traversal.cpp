@@ -136,7 +136,7 @@ std::array<const std::byte*, 3> Traversal::shift_elements(std::int64_t channel,
     const TensorAccess& access = sources_[reduced_.index[0]];
     std::array elements{std::int64_t{0}, count / 2, count - 1};
     if (counted_in(block) < count) {
-        elements.fill(positions_->first_in(geometry_.order, block));
+        elements = positions_->shift_places(geometry_.order, block);
     }
     std::array<const std::byte*, 3> addresses;
     std::ranges::transform(elements, addresses.begin(), [&](std::int64_t element) {

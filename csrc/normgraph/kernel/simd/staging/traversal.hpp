@@ -133,8 +133,7 @@ public:
     Tiles tiles(Phase phase, const ChannelRange& channels, const BlockExtent& block,
                 const GroupCopies& copies, bool fits_buffers = false) const;
     /// The first, the middle and the last element of a block in the reduced source, of the first of
-    /// the channels, which follow each other with a stride; where not all count, three times the
-    /// first that does.
+    /// the channels, which follow each other with a stride; of those elements that count.
     std::array<const std::byte*, 3> shift_elements(std::int64_t channel,
                                                    const BlockExtent& block) const;
     std::int64_t channel_stride() const { return sources_[reduced_.index[0]].channel_stride; }
