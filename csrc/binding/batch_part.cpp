@@ -58,8 +58,7 @@ void GivenPart::check_fits(const KernelCall& call, std::span<const OptionalArray
                                     ": expected those of at least one element per channel, got "
                                     "those of an empty batch");
     }
-    const std::int64_t counted =
-        positions_ == nullptr ? extents.elements_per_channel() : positions_->count();
+    const std::int64_t counted = kernel::counted_of(extents.elements_per_channel(), positions_);
     if (part_->count() < counted) {
         throw std::invalid_argument(
             name + ": expected those of a batch of which input is a part, with at least " +

@@ -75,10 +75,6 @@ Options options_of(const KernelCall& call, Arguments arguments) {
     return options;
 }
 
-bool is_given(py::handle argument) {
-    return argument && !argument.is_none();
-}
-
 /// The arrays of one argument list; absent ones are an optional input left out, or an output that
 /// is not wanted.
 template <std::size_t most>

@@ -9,13 +9,6 @@
 namespace py = pybind11;
 
 namespace normgraph::binding {
-namespace {
-
-bool is_given(py::handle argument) {
-    return argument && !argument.is_none();
-}
-
-}  // namespace
 
 std::optional<kernel::CountedPositions> positions_from_python(py::handle where, py::handle lengths,
                                                               const runtime::Array& input,

@@ -27,7 +27,6 @@ public:
 
     /// Of a channel's elements.
     std::int64_t count() const { return count_; }
-    std::int64_t position_count() const { return static_cast<std::int64_t>(bytes_.size()); }
 
     /// In logical order.
     bool counts(std::int64_t position) const {
@@ -80,5 +79,10 @@ private:
     std::vector<std::byte> bytes_;
     std::int64_t count_;
 };
+
+/// Of so many elements of a channel those that count; null: all.
+inline std::int64_t counted_of(std::int64_t elements, const CountedPositions* positions) {
+    return positions == nullptr ? elements : positions->count();
+}
 
 }  // namespace normgraph::kernel

@@ -72,8 +72,7 @@ void run_channel(const BatchNormBackpropArguments& arguments, const View& view,
     const ElementType affine = problem.affine_type;
     const ElementType statistics = problem.statistics_type;
     const bool has_sums = arguments.sums.are_given();
-    const std::int64_t counted =
-        arguments.positions == nullptr ? view.elements_per_channel() : arguments.positions->count();
+    const std::int64_t counted = counted_of(view.elements_per_channel(), arguments.positions);
     const double count = has_sums ? arguments.sums.count : static_cast<double>(counted);
     const double gamma = channel_value(arguments.gamma, affine, index, 1.0);
     const double mean = channel_value(arguments.mean, statistics, index, 0.0);

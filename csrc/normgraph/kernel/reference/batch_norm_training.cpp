@@ -24,8 +24,7 @@ Moments moments_about_shifts_of_blocks(const View& view, const std::byte* input,
 
 /// The elements of a channel that count.
 double counted_in(const View& view, const CountedPositions* positions) {
-    return static_cast<double>(positions == nullptr ? view.elements_per_channel()
-                                                    : positions->count());
+    return static_cast<double>(counted_of(view.elements_per_channel(), positions));
 }
 
 /// The same about one shift for all blocks, whose sums are added.

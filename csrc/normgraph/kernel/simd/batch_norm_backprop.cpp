@@ -28,8 +28,7 @@ double summed_elements(const BatchNormBackpropArguments& arguments, std::int64_t
     if (arguments.sums.are_given()) {
         return arguments.sums.count;
     }
-    return static_cast<double>(arguments.positions == nullptr ? elements
-                                                              : arguments.positions->count());
+    return static_cast<double>(counted_of(elements, arguments.positions));
 }
 
 /// `Formula`: the coefficients of one channel's input_delta, made from BackpropValues.

@@ -32,8 +32,7 @@ public:
           channel_kernels_(table.channels),
           arguments_(arguments),
           elements_(traversals.reduce().elements_per_channel()),
-          count_(static_cast<double>(
-              arguments.positions == nullptr ? elements_ : arguments.positions->count())) {}
+          count_(static_cast<double>(counted_of(elements_, arguments.positions))) {}
 
     /// f64 data has no digits to spare for what the first pass loses where the mean is much larger
     /// than the deviation: a second one is made about the mean that the first has found.

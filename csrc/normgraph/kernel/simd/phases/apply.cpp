@@ -3,6 +3,7 @@
 #include "normgraph/kernel/simd/phases/apply_tile.hpp"
 #include "normgraph/kernel/simd/phases/phases.hpp"
 #include "normgraph/kernel/simd/staging/line_writer.hpp"
+#include "normgraph/kernel/simd/staging/tile_buffer.hpp"
 #include "normgraph/kernel/strided/copy.hpp"
 #include "normgraph/kernel/threads/interruption.hpp"
 
@@ -79,11 +80,9 @@ void apply(const Traversal& traversal, const RowsAndColumns<Apply>& kernel,
 std::size_t apply_bytes(const Traversal& traversal, std::int64_t channels) {
     constexpr auto lines = static_cast<std::size_t>(RowsThroughLines::buffer_bytes());
     const std::size_t by_positions =
-        traversal.positions() == nullptr
-            ? 0
-            : static_cast<std::size_t>(Tiles::staged_bytes(traversal.geometry(), channels));
-    return traversal.buffer_bytes(channels) + Scratch::rounded(lines) +
-           Scratch::rounded(by_positions) + 2 * Scratch::line;
+        traversal.positions() == nullptr ? 0 : TileBuffer::bytes(traversal.geometry(), channels);
+    return traversal.buffer_bytes(channels) + Scratch::rounded(lines) + by_positions +
+           2 * Scratch::line;
 }
 
 void apply_in_order(const Traversal& traversal, Apply kernel, const ChannelRange& channels,

@@ -5,6 +5,7 @@
 #include "normgraph/kernel/simd/phases/apply_tile.hpp"
 #include "normgraph/kernel/simd/phases/phases.hpp"
 #include "normgraph/kernel/simd/staging/element_lines.hpp"
+#include "normgraph/kernel/simd/staging/tile_buffer.hpp"
 #include "normgraph/kernel/strided/copy.hpp"
 #include "normgraph/kernel/threads/interruption.hpp"
 
@@ -30,8 +31,7 @@ public:
           coefficients_(coefficients),
           copies_(copies),
           buffers_(traversal.take_buffers(channels.end - channels.begin, scratch)),
-          product_bytes_(Tiles::staged_bytes(geometry_, channels.end - channels.begin)),
-          products_(scratch.take<std::byte>(product_bytes_)) {}
+          products_(geometry_, channels.end - channels.begin, scratch) {}
 
     void apply(const BlockExtent& part) const {
         if (const Counted counted = counted_in(part); counted != Counted::some) {
@@ -159,13 +159,8 @@ private:
     }
 
     TargetTile product_tile(const Tile& tile) const {
-        const std::int64_t size = geometry_.element_size();
-        const std::byte* const end = products_ + product_bytes_;
-        if (geometry_.is_along_rows()) {
-            return {products_, tile.rows * tile.count * size, tile.count * size, false, end};
-        }
-        const std::int64_t step = geometry_.columns_per_channel() * tile.channel_count() * size;
-        return {products_, 0, step, false, end};
+        return {products_.address(), products_.channel_stride(tile), products_.row_stride(tile),
+                false, products_.end()};
     }
 
     const Traversal& traversal_;
@@ -176,8 +171,7 @@ private:
     Coefficients coefficients_;
     const GroupCopies& copies_;
     TileBuffers buffers_;
-    std::int64_t product_bytes_;
-    std::byte* products_;  ///< of a tile: of the gradient and its coefficient
+    TileBuffer products_;  ///< of the gradient and its coefficient
 };
 
 }  // namespace

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <stdexcept>
 #include <type_traits>
 
 #include "normgraph/kernel/simd/staging/element_lines.hpp"
@@ -61,13 +60,12 @@ CountedCopies::CountedCopies(const Traversal& traversal, std::int64_t channels, 
     : geometry_(traversal.geometry()),
       positions_(*traversal.positions()),
       channels_(channels),
-      buffer_bytes_(Tiles::staged_bytes(geometry_, channels)),
-      buffer_(scratch.take<std::byte>(buffer_bytes_)),
+      buffer_(geometry_, channels, scratch),
       shifts_(scratch.take<std::byte>(channels * geometry_.element_size())) {}
 
 std::size_t CountedCopies::bytes(const Traversal& traversal, std::int64_t channels) {
     const Geometry& geometry = traversal.geometry();
-    return Scratch::rounded(static_cast<std::size_t>(Tiles::staged_bytes(geometry, channels))) +
+    return TileBuffer::bytes(geometry, channels) +
            Scratch::rounded(static_cast<std::size_t>(channels * geometry.element_size()));
 }
 
@@ -82,15 +80,8 @@ void CountedCopies::set_shifts(const std::byte* shifts) {
 }
 
 SourceTile CountedCopies::copied_tile(const Tile& tile) const {
-    const std::int64_t size = geometry_.element_size();
-    if (tile.channel_count() * tile.rows * tile.count * size > buffer_bytes_) {
-        throw std::logic_error("normgraph: a tile is larger than its buffer");
-    }
-    const std::byte* const end = buffer_ + buffer_bytes_;
-    if (geometry_.is_along_rows()) {
-        return {buffer_, tile.rows * tile.count * size, tile.count * size, end, 0};
-    }
-    return {buffer_, 0, geometry_.columns_per_channel() * tile.channel_count() * size, end, 0};
+    return {buffer_.address(), buffer_.channel_stride(tile), buffer_.row_stride(tile),
+            buffer_.end(), 0};
 }
 
 StagedTile CountedCopies::copy(const Tile& tile, StagedTile staged, std::int64_t first) const {

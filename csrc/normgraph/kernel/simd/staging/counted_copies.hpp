@@ -5,6 +5,7 @@
 
 #include "normgraph/kernel/counted_positions.hpp"
 #include "normgraph/kernel/simd/staging/scratch.hpp"
+#include "normgraph/kernel/simd/staging/tile_buffer.hpp"
 #include "normgraph/kernel/simd/staging/traversal.hpp"
 
 namespace normgraph::kernel::simd {
@@ -40,8 +41,7 @@ private:
     const Geometry& geometry_;
     const CountedPositions& positions_;
     std::int64_t channels_;
-    std::int64_t buffer_bytes_;
-    std::byte* buffer_;
+    TileBuffer buffer_;
     std::byte* shifts_;  ///< of the data's type, one per channel
 };
 
