@@ -7,7 +7,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <memory>
+#include <numeric>
 #include <optional>
 #include <span>
 #include <stdexcept>
@@ -75,6 +77,10 @@ public:
         }
     }
     void move_to_end(std::size_t index, std::size_t axis) { views_[index].move_to_end(axis); }
+    void set_shape(std::size_t index, std::span<const std::int64_t> shape) {
+        views_[index].set_shape(shape);
+        arrays_[index] = views_[index].array();
+    }
     const Tensor& tensor(std::size_t index) const { return tensors_[index]; }
     Tensor take(std::size_t index) { return std::move(tensors_[index]); }
     std::span<const OptionalArray> arrays(std::size_t count) const {
@@ -117,6 +123,7 @@ struct Call {
     op::BatchNormAttributes attributes{op::default_epsilon, op::default_channel_axis};
     std::int64_t wanted = 1;                ///< a bit for each output
     std::optional<std::size_t> moved_axis;  ///< of the data: to the end
+    std::int64_t mask_size = 0;             ///< in bytes, as torch has it; where the op has a mask
 };
 
 /// The channel axis, counted from the front, if the channels lie innermost in memory though it is
@@ -142,11 +149,111 @@ std::optional<std::size_t> innermost_channel_axis(const runtime::Array& input,
     return channel;
 }
 
+std::int64_t product(std::span<const std::int64_t> lengths) {
+    return std::accumulate(lengths.begin(), lengths.end(), std::int64_t{1}, std::multiplies());
+}
+
+/// How the bits of a mask lie in the one axis of bytes that torch has of it. There are as many
+/// bytes as either packing needs, and one more at the end that says which it is: so the shape
+/// follows from the data's shape alone, and the data may come back in another order of their
+/// memory, as they do where torch.compile chooses it.
+class MaskLayout {
+public:
+    /// channel_axis is counted from the front, and lies within the rank.
+    MaskLayout(std::span<const std::int64_t> data, std::size_t channel_axis)
+        : channels_(data[channel_axis]),
+          outer_(product(data.first(channel_axis))),
+          inner_(product(data.subspan(channel_axis + 1))),
+          is_last_(channel_axis + 1 == data.size()) {}
+
+    /// In bytes.
+    std::int64_t size() const {
+        const std::int64_t by_positions = product(shape(true));
+        return (is_last_ ? by_positions : std::max(by_positions, product(shape(false)))) + 1;
+    }
+    /// The axes of the bytes, see op::relu_mask_shape.
+    std::vector<std::int64_t> shape(bool has_innermost_channels) const {
+        if (has_innermost_channels) {
+            return {outer_ * inner_, bytes_for(channels_)};
+        }
+        return {outer_, channels_, bytes_for(inner_)};
+    }
+    static constexpr std::size_t rank_of_innermost_channels = 2;
+
+    /// Whether the channels lie innermost, by the last byte of this mask; nullopt for one that no
+    /// forward pass has returned for such data.
+    std::optional<bool> has_innermost_channels(const runtime::Array& mask) const {
+        const std::int64_t length = size();
+        if (mask.element_type != element::u8 || mask.shape.size() != 1 || mask.shape[0] != length ||
+            (mask.strides[0] != 1 && length != 1)) {
+            return std::nullopt;
+        }
+        const auto packing = std::to_integer<int>(mask.address[length - 1]);
+        if (packing > 1 || (packing == 0 && is_last_)) {
+            return std::nullopt;
+        }
+        return packing == 1;
+    }
+
+private:
+    static std::int64_t bytes_for(std::int64_t bits) { return (bits + 7) / 8; }
+
+    std::int64_t channels_, outer_, inner_;
+    bool is_last_;
+};
+
+/// That of the call's data; nullopt where they have no such channel axis, which the op's validation
+/// refuses.
+std::optional<MaskLayout> mask_layout_of(const Call& taken) {
+    const runtime::Array& data = *taken.inputs.arrays(1)[0];
+    const auto rank = static_cast<std::int64_t>(data.shape.size());
+    const std::int64_t channel_axis = taken.attributes.channel_axis;
+    if (rank < 2 || channel_axis < -rank || channel_axis >= rank) {
+        return std::nullopt;
+    }
+    return MaskLayout(data.shape, static_cast<std::size_t>(axis_from_front(channel_axis, rank)));
+}
+
+/// Gives the given mask its axes. Returns whether its bits lie with the channels innermost.
+bool unpack_mask(std::size_t index, const MaskLayout& layout, Call& taken) {
+    const runtime::Array& mask = *taken.inputs.arrays(index + 1)[index];
+    const std::optional<bool> has_innermost_channels = layout.has_innermost_channels(mask);
+    if (!has_innermost_channels) {
+        throw std::invalid_argument(
+            "mask: expected the one that the forward pass returned for an input of this shape, " +
+            std::to_string(layout.size()) + " bytes, got " + mask.tensor_type().to_string());
+    }
+    taken.inputs.set_shape(index, layout.shape(*has_innermost_channels));
+    return *has_innermost_channels;
+}
+
+/// The channel axis, if it is to be the last one. A mask that is given decides, by its packing.
+std::optional<std::size_t> axis_to_move(const KernelCall& call, Call& taken) {
+    const runtime::Array& input = *taken.inputs.arrays(1)[0];
+    const std::int64_t channel_axis = taken.attributes.channel_axis;
+    const std::size_t mask = op::index_of(call.inputs, op::Role::mask);
+    const bool is_mask_given = mask < call.inputs.size();
+    if (!is_mask_given && !op::has(call.outputs, op::Role::mask)) {
+        return innermost_channel_axis(input, channel_axis);
+    }
+    const std::optional<MaskLayout> layout = mask_layout_of(taken);
+    if (!layout) {
+        return std::nullopt;
+    }
+    taken.mask_size = layout->size();
+    if (!is_mask_given) {
+        return innermost_channel_axis(input, channel_axis);
+    }
+    const auto rank = static_cast<std::int64_t>(input.shape.size());
+    const std::int64_t axis = axis_from_front(channel_axis, rank);
+    const bool is_moved = unpack_mask(mask, *layout, taken) && axis + 1 < rank;
+    return is_moved ? std::optional(static_cast<std::size_t>(axis)) : std::nullopt;
+}
+
 /// torch's channels_last is an order of the memory; here the axis is moved, since masks are packed
 /// in the order of the axes, and cost less where that is the memory's.
 void move_innermost_channels(const KernelCall& call, Call& taken) {
-    taken.moved_axis =
-        innermost_channel_axis(*taken.inputs.arrays(1)[0], taken.attributes.channel_axis);
+    taken.moved_axis = axis_to_move(call, taken);
     if (!taken.moved_axis) {
         return;
     }
@@ -185,8 +292,27 @@ void take_arguments(const KernelCall& call, StableValue* stack, Call& taken) {
     set_inputs(call, std::span(tensors).first(call.inputs.size()), taken);
 }
 
+/// A mask as torch has it: see MaskLayout. Bytes that its packing does not need are 0.
+void make_mask(const Call& taken, const op::Port& port, const TensorType& type, std::size_t index,
+               Tensors<most_outputs>& outputs) {
+    const auto size = static_cast<std::size_t>(taken.mask_size);
+    outputs.set(index, port.name, new_tensor({element::u8, PartialShape{taken.mask_size}}));
+    const std::vector<Dimension>& axes = type.partial_shape.dimensions();
+    std::vector<std::int64_t> shape(axes.size());
+    std::ranges::transform(axes, shape.begin(), &Dimension::length);
+    outputs.set_shape(index, shape);
+    const auto bytes = std::span(outputs.arrays(index + 1)[index]->address, size);
+    const auto packed = static_cast<std::size_t>(product(shape));
+    std::ranges::fill(bytes.subspan(packed), std::byte{0});
+    bytes.back() = std::byte{shape.size() == MaskLayout::rank_of_innermost_channels};
+}
+
 void make_output(const Call& taken, const op::Port& port, const TensorType& type, std::size_t index,
                  Tensors<most_outputs>& outputs) {
+    if (port.role == op::Role::mask) {
+        make_mask(taken, port, type, index, outputs);
+        return;
+    }
     if (!op::is_data(port.role)) {
         outputs.set(index, port.name, new_tensor(type));
         return;
@@ -364,8 +490,17 @@ Tensor variances(const Tensor& inverse_deviation) {
 
 /// (input, grad_output, weight, running_mean?, running_var?, save_mean?, save_var?, epsilon) ->
 /// gradients of input, weight and bias. save_var is the inverse deviation, which epsilon is in.
+///
+/// Where a graph of it is wanted, an operator that has derivatives does it: those of torch take the
+/// statistics for constants, and so are wrong from the third order on. Nothing of autograd stands
+/// before this kernel (see register_kernels), so that what that operator does is recorded.
 void run_training_backprop(StableValue* stack, std::uint64_t /*inputs*/,
                            std::uint64_t /*outputs*/) {
+    if (stable_functions().grad_mode_is_enabled()) {
+        const char* const op = "normgraph::differentiable_training_backprop";
+        check_status(stable_functions().call_dispatcher(op, "", stack, interface_version), op);
+        return;
+    }
     static const KernelCall& call = call_named("batch_norm_training_backprop");
     runtime::release_expired_memory();
     Arguments arguments(stack);
@@ -387,19 +522,6 @@ void run_training_backprop(StableValue* stack, std::uint64_t /*inputs*/,
     Computation computation(call, taken);
     computation.run();
     computation.put(stack);
-}
-
-/// The same with derivatives of its own, which are looked for only where a graph is wanted: those
-/// of torch take the statistics for constants, and so are wrong from the third order on. It stands
-/// before what torch does with calls below autograd, such as tracing and negated views: so the
-/// computation is called as an operator.
-void run_differentiable_training_backprop(StableValue* stack, std::uint64_t /*inputs*/,
-                                          std::uint64_t /*outputs*/) {
-    const StableFunctions& torch = stable_functions();
-    const char* const op = torch.grad_mode_is_enabled()
-                               ? "normgraph::differentiable_training_backprop"
-                               : "normgraph::training_backprop";
-    check_status(torch.call_dispatcher(op, "", stack, interface_version), op);
 }
 
 constexpr std::size_t most_calls = 32;
@@ -475,12 +597,9 @@ void register_kernels(const std::string& path) {
         }
     }
     own.add("update_running_statistics", run_update_running_statistics);
-    own.add("training_backprop", run_training_backprop);
     const KernelLibrary of_torch("aten", "CPU");
     of_torch.add("miopen_batch_norm", run_training);
     of_torch.add("miopen_batch_norm_backward", run_training_backprop);
-    const KernelLibrary derivatives("aten", "AutogradCPU");
-    derivatives.add("miopen_batch_norm_backward", run_differentiable_training_backprop);
 }
 
 }  // namespace normgraph::binding::torch

@@ -212,6 +212,17 @@ void TensorView::move_to_end(std::size_t axis) {
     rotate(strides_);
 }
 
+void TensorView::set_shape(std::span<const std::int64_t> shape) {
+    auto stride = static_cast<std::int64_t>(array_.element_type.size());
+    for (std::size_t axis = shape.size(); axis-- > 0;) {
+        shape_[axis] = shape[axis];
+        strides_[axis] = stride;
+        stride *= std::max<std::int64_t>(shape[axis], 1);
+    }
+    array_.shape = std::span(shape_).first(shape.size());
+    array_.strides = std::span(strides_).first(shape.size());
+}
+
 Tensor new_tensor_like(const Tensor& like, element::Type type) {
     const Layout layout = layout_of(like);
     return is_dense(layout) ? new_dense_tensor(layout, type) : empty_like(like);

@@ -48,6 +48,10 @@ public:
     /// Lets this axis be the last one, the others in their order.
     void move_to_end(std::size_t axis);
 
+    /// Lets this be what the memory holds from its beginning on, in C order, in place of one axis
+    /// of as many elements or more.
+    void set_shape(std::span<const std::int64_t> shape);
+
 private:
     static constexpr std::size_t max_rank = 64;
 

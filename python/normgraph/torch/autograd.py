@@ -189,7 +189,7 @@ def _second_gradients(
 class SelectByMask(torch.autograd.Function):
     """(input, mean, variance, mask, delta) -> delta where the bit of mask is 1, else 0.
 
-    Only the shape of input counts, and its order in memory, in which the bits are packed.
+    Only the shape of input counts.
     """
 
     @staticmethod
@@ -235,7 +235,7 @@ class BatchNormTrainingRelu(torch.autograd.Function):
     def backward(ctx: Any, delta: torch.Tensor | None, *_: None) -> Gradients:
         if delta is None:
             return None, None, None, None, None
-        input, gamma, mean, variance, mask = _saved_with_mask(ctx)
+        input, gamma, mean, variance, mask = ctx.saved_tensors
         wanted = ctx.needs_input_grad[:3]
         if torch.is_grad_enabled():
             selected = apply(SelectByMask, input, mean, variance, mask, delta)
@@ -259,20 +259,6 @@ class BatchNormTrainingRelu(torch.autograd.Function):
                 wanted,
             )
         return (*gradients, None, None)
-
-
-def _saved_with_mask(ctx: Any) -> tuple[torch.Tensor, ...]:
-    """What _save_with_mask saved: input, gamma, mean, variance, mask."""
-    input, *others, mask = ctx.saved_tensors
-    if is_ordinary() and operators.mask_shape(input, _channel_axis) != mask.shape:
-        # A hook of saved tensors has changed the order in memory, by which the bits are packed.
-        is_innermost = mask.dim() == 2
-        input = (
-            input.movedim(_channel_axis, -1).contiguous().movedim(-1, _channel_axis)
-            if is_innermost
-            else input.contiguous()
-        )
-    return input, *others, mask
 
 
 def _save_with_mask(
@@ -309,7 +295,7 @@ class BatchNormTrainingAddRelu(torch.autograd.Function):
     def backward(ctx: Any, delta: torch.Tensor | None, *_: None) -> Gradients:
         if delta is None:
             return None, None, None, None, None, None
-        input, gamma, mean, variance, mask = _saved_with_mask(ctx)
+        input, gamma, mean, variance, mask = ctx.saved_tensors
         needs = ctx.needs_input_grad
         wanted = (needs[0], needs[2], needs[3])
         if torch.is_grad_enabled():

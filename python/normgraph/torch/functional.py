@@ -89,9 +89,10 @@ def batch_norm(
         return torch_functional.batch_norm(input, *running, weight, bias, training, momentum, eps)
     if not training:
         return _normalized(input, running, weight, bias, eps)
+    if weight is not None and _autograd.has_node_of_torch():
+        # It takes less time than the operator even where no gradient is wanted.
+        return _autograd.node_of_torch(input, weight, bias, *running, True, momentum, eps)[0]
     if _needs_gradient(input, weight, bias):
-        if weight is not None and _autograd.has_node_of_torch():
-            return _autograd.node_of_torch(input, weight, bias, *running, True, momentum, eps)[0]
         output, mean, variance = _autograd.apply(
             _autograd.BatchNormTraining, input, weight, bias, eps
         )
@@ -266,43 +267,54 @@ def _is_taken(
     running: _Running,
     training: bool,
 ) -> bool:
-    """Whether the kernels do it, and torch would not refuse it."""
+    """Whether the kernels do it, and torch would not refuse it.
+
+    A small layer takes a tenth of its time here: common cases are told without calls.
+    """
     data = input.dtype
     vector = data if weight is None else weight.dtype
-    if (
-        (data, vector) not in _fitting_types
-        or not input.is_cpu
-        or input.layout is not torch.strided
+    if (data, vector) not in _fitting_types or not (input.is_cpu and input.layout is torch.strided):
+        return False
+    if bias is not None:
+        bias_type = bias.dtype
+        if bias_type is not vector and not (weight is None and (data, bias_type) in _fitting_types):
+            return False
+        if not bias.is_cpu or not (type(bias) in _plain_classes or _is_plain(bias)):
+            return False
+    if weight is not None and not (
+        weight.is_cpu and (type(weight) in _plain_classes or _is_plain(weight))
     ):
         return False
-    if bias is not None and (
-        bias.dtype is not vector if weight is not None else (data, bias.dtype) not in _fitting_types
-    ):
-        return False
-    if not (_is_plain(input) and _is_plain(weight) and _is_plain(bias)):
-        return False
-    if (weight is not None and not weight.is_cpu) or (bias is not None and not bias.is_cpu):
+    if not (type(input) in _plain_classes or _is_plain(input)):
         return False
     if forward_ad._current_level >= 0 or _tracing_state() is not None:
         return False
     mean, variance = running
-    if not (_is_statistic(mean) and _is_statistic(variance)):
-        return False
     shape = input.shape
     if len(shape) < 2:
         return False
     if training:
         # torch refuses a single value per channel, and has its own ways with an empty batch.
-        return bool(input.numel() >= 2 * shape[1] > 0) and _fit(running, shape[1])
-    if mean is None or variance is None:
+        channels = shape[1]
+        if not input.numel() >= 2 * channels > 0:
+            return False
+        if mean is None or variance is None:
+            return mean is variance
+        vector_shape = (channels,)
+        return bool(
+            _is_statistic(mean)
+            and _is_statistic(variance)
+            and mean.shape == vector_shape == variance.shape
+        )
+    if mean is None or variance is None or not (_is_statistic(mean) and _is_statistic(variance)):
         return False
     return bool(mean.dtype is variance.dtype and mean.dtype in (data, torch.float32, torch.float64))
 
 
-_plain_classes = (torch.Tensor, torch.nn.Parameter, type(None))
+_plain_classes = (torch.Tensor, torch.nn.Parameter)
 
 
-def _is_plain(tensor: torch.Tensor | None) -> bool:
+def _is_plain(tensor: torch.Tensor) -> bool:
     """Whether no functions of its own may want to know of torch's function.
 
     (torch.overrides asks for modes as well, which see what is called here.)
@@ -313,16 +325,9 @@ def _is_plain(tensor: torch.Tensor | None) -> bool:
     return bool(own is torch._C._disabled_torch_function_impl)
 
 
-def _is_statistic(tensor: torch.Tensor | None) -> bool:
+def _is_statistic(tensor: torch.Tensor) -> bool:
     """Whether torch would take it for a running statistic of a tensor of the CPU."""
-    return tensor is None or (tensor.is_cpu and not tensor.requires_grad)
-
-
-def _fit(running: _Running, channels: int) -> bool:
-    mean, variance = running
-    if mean is None or variance is None:
-        return mean is variance
-    return bool(mean.shape == (channels,) == variance.shape)
+    return tensor.is_cpu and not tensor.requires_grad
 
 
 def _normalized(

@@ -182,7 +182,7 @@ def _register_masked(operator: operators.Operator) -> Any:
     where has no axis of channels.
     """
     schema = _masked_schema(operator.schema)
-    _library.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
+    _library.define(schema, tags=operators.TAGS)
     facts = (operator, _argument_names(schema))
     return _register(
         f"masked_{operator.name}",
@@ -456,7 +456,7 @@ class MaskedTrainingRelu(_Function):
     def backward(ctx: Any, delta: torch.Tensor | None, *_: None) -> _autograd.Gradients:
         if delta is None:
             return (None,) * 8
-        input, gamma, mean, variance, where, lengths, bits = _autograd._saved_with_mask(ctx)
+        input, gamma, mean, variance, where, lengths, bits = ctx.saved_tensors
         needs_input, needs_residual, needs_gamma, needs_beta = ctx.needs_input_grad[:4]
         wanted: tuple[bool, ...] = (needs_input, needs_gamma, needs_beta)
         if torch.is_grad_enabled():

@@ -22,6 +22,12 @@ from normgraph import _core
 
 _namespace = "normgraph"
 _library = torch.library.Library(_namespace, "DEF")  # unregisters all of it when it ends
+_of_torch = torch.library.Library("aten", "IMPL")
+
+
+#: The operators take tensors in any order in memory: torch.compile, which computes convolutions
+#: with the channels last, need not bring them back to that of the model.
+TAGS = (torch.Tag.pt2_compliant_tag, torch.Tag.flexible_layout)
 
 
 class Operator(NamedTuple):
@@ -47,15 +53,40 @@ def _innermost_channels(input: torch.Tensor, channel_axis: int) -> bool:
     )
 
 
-def mask_shape(input: torch.Tensor, channel_axis: int) -> tuple[int, ...]:
-    """The shape of a mask: eight elements side by side in a byte, of a channel or of a sample."""
-    axis = channel_axis % input.dim()
-    channels = input.shape[axis]
-    if axis == input.dim() - 1 or _innermost_channels(input, axis):
-        outer = math.prod(input.shape[:axis]) * math.prod(input.shape[axis + 1 :])
-        return (outer, (channels + 7) // 8)
-    inner = math.prod(input.shape[axis + 1 :])
-    return (math.prod(input.shape[:axis]), channels, (inner + 7) // 8)
+def _packed_shape(
+    shape: torch.Size, channel_axis: int, has_innermost_channels: bool
+) -> tuple[int, ...]:
+    """The axes of a mask's bytes: eight elements side by side in each, of a channel or a position.
+
+    channel_axis is counted from the front.
+    """
+    channels = shape[channel_axis]
+    outer, inner = math.prod(shape[:channel_axis]), math.prod(shape[channel_axis + 1 :])
+    if has_innermost_channels:
+        return (outer * inner, (channels + 7) // 8)
+    return (outer, channels, (inner + 7) // 8)
+
+
+def _mask_size(shape: torch.Size, channel_axis: int) -> Any:
+    """The bytes of a mask, which has one axis: as many as either packing needs, and one more.
+
+    The last one is 1 where the channels are innermost, else 0. So the shape follows from the data's
+    shape alone, and the data may come back in another order of their memory, as they do where
+    torch.compile chooses it.
+    """
+    axis = channel_axis % len(shape)
+    by_positions = math.prod(_packed_shape(shape, axis, True))
+    if axis == len(shape) - 1:
+        return by_positions + 1
+    return torch.sym_max(by_positions, math.prod(_packed_shape(shape, axis, False))) + 1
+
+
+def _bits(
+    mask: torch.Tensor, shape: torch.Size, channel_axis: int, has_innermost_channels: bool
+) -> torch.Tensor:
+    """The mask as normgraph's functions have it."""
+    packed = _packed_shape(shape, channel_axis, has_innermost_channels)
+    return mask[: math.prod(packed)].view(packed)
 
 
 def _new_output(operator: Operator, index: int, arguments: dict[str, Any]) -> torch.Tensor:
@@ -65,7 +96,7 @@ def _new_output(operator: Operator, index: int, arguments: dict[str, Any]) -> to
     shape: tuple[int, ...] = (input.shape[channel_axis],)
     dtype = input.dtype
     if kind == "mask":
-        shape, dtype = mask_shape(input, channel_axis), torch.uint8
+        shape, dtype = (_mask_size(input.shape, channel_axis),), torch.uint8
     elif kind == "affine" and arguments["gamma"] is not None:
         dtype = arguments["gamma"].dtype
     elif kind == "statistic":
@@ -106,6 +137,13 @@ def _fake(operator: Operator, *values: Any) -> Any:
 _data_inputs = ("input", "residual", "normalized_delta", "activated_delta")
 
 
+def _kind_of_input(name: str) -> str:
+    """As of an output, see Operator."""
+    if name in _data_inputs:
+        return "data"
+    return "mask" if name == "mask" else "other"
+
+
 def _run(operator: Operator, *values: Any) -> Any:
     return compute(operator, _arguments(operator, values))
 
@@ -122,19 +160,29 @@ def compute(operator: Operator, arguments: dict[str, Any]) -> Any:
     }
     outputs = _new_outputs(operator, arguments)
     wanted = arguments.pop("outputs", 1)
-    axis = arguments["channel_axis"] % arguments["input"].dim()
-    is_moved = _innermost_channels(arguments["input"], axis)
+    shape = arguments["input"].shape
+    axis = arguments["channel_axis"] % len(shape)
+    is_last = axis == len(shape) - 1
+    mask = arguments.get("mask")
+    has_innermost_channels = is_last or (
+        _innermost_channels(arguments["input"], axis) if mask is None else bool(mask[-1])
+    )
+    is_moved = has_innermost_channels and not is_last
 
-    def moved(tensor: torch.Tensor, is_data: bool) -> torch.Tensor:
-        return tensor.movedim(axis, -1) if is_moved and is_data else tensor
+    def seen(kind: str, tensor: Any) -> Any:
+        if kind == "mask":
+            return _bits(tensor, shape, axis, has_innermost_channels)
+        return tensor.movedim(axis, -1) if is_moved and kind == "data" else tensor
 
-    arguments = {name: moved(value, name in _data_inputs) for name, value in arguments.items()}
+    arguments = {name: seen(_kind_of_input(name), value) for name, value in arguments.items()}
     arguments["channel_axis"] = -1 if is_moved else axis
-    out = {
-        name: moved(output, kind == "data")
-        for index, ((name, kind), output) in enumerate(zip(operator.outputs, outputs, strict=True))
-        if wanted >> index & 1
-    }
+    out = {}
+    for index, ((name, kind), output) in enumerate(zip(operator.outputs, outputs, strict=True)):
+        if wanted >> index & 1:
+            out[name] = seen(kind, output)
+            if kind == "mask":
+                output.zero_()
+                output[-1] = has_innermost_channels
     if len(outputs) > 1:
         arguments["outputs"] = list(out)
     if ("mean", "statistic") in operator.outputs:
@@ -181,12 +229,6 @@ TRAINING_BACKPROP = (
 )
 
 
-def _fake_training_backprop(
-    input: torch.Tensor, _: torch.Tensor, weight: torch.Tensor, *__: Any
-) -> tuple[torch.Tensor, ...]:
-    return torch.empty_like(input), torch.empty_like(weight), torch.empty_like(weight)
-
-
 def _run_each(name: str, info: Any, in_dims: tuple[int | None, ...], *values: Any) -> Any:
     """The operator under vmap."""
     results = _calls_of_each(name, info, in_dims, values)
@@ -227,25 +269,22 @@ def _register_kernels(operators: list[Operator]) -> bool:
             _library.impl(operator.name, functools.partial(_run, operator), "CPU")
         _library.impl("update_running_statistics", update_running_statistics, "CPU")
         return False
+    # The kernel looks for derivatives where a graph is wanted: torch's own would be wrong from the
+    # third order on. A tensor that is undefined, as running statistics may be, has AutogradOther.
+    for key in ("AutogradCPU", "AutogradOther"):
+        _of_torch.impl("miopen_batch_norm_backward", torch.library.fallthrough_kernel, key)
     return True
 
 
 def _register() -> bool:
     operators = [Operator(*facts) for facts in _core.torch_operators()]
-    tags = (torch.Tag.pt2_compliant_tag,)
     for operator in operators:
-        _library.define(operator.schema, tags=tags)
+        _library.define(operator.schema, tags=TAGS)
         fake = functools.partial(_fake, operator)
         torch.library.register_fake(f"{_namespace}::{operator.name}", fake, lib=_library)
         each = functools.partial(_run_each, operator.name)
         torch.library.register_vmap(f"{_namespace}::{operator.name}", each, lib=_library)
-    _library.define("training_backprop" + TRAINING_BACKPROP, tags=tags)
-    # It is called where no graph is wanted: nothing is to be looked for on the way to the kernel.
-    _library.impl("training_backprop", torch.library.fallthrough_kernel, "AutogradCPU")
-    torch.library.register_fake(
-        f"{_namespace}::training_backprop", _fake_training_backprop, lib=_library
-    )
-    _library.define(_core.torch_running_statistics(), tags=tags)
+    _library.define(_core.torch_running_statistics(), tags=TAGS)
     torch.library.register_fake(
         f"{_namespace}::update_running_statistics", lambda *_: None, lib=_library
     )

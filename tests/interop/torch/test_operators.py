@@ -123,6 +123,63 @@ def test_opcheck(layout: str) -> None:
         torch.library.opcheck(operator.default, arguments)
 
 
+def masks_of_both_orders() -> tuple[Any, Any, tuple[Any, ...]]:
+    """Masks of equal data in two orders of memory, and what a backward pass takes beside them."""
+    given = layer(torch.float64, torch.float64)
+    data = (given.input, given.residual, given.delta)
+    forward = OPERATORS.batch_norm_training_add_relu
+    vectors = (given.weight, given.bias)
+    masks = []
+    for order in ("first", "last"):
+        input, residual, _ = (LAYOUTS[order](t) for t in data)
+        _, *statistics, mask = forward(input, *vectors, residual, 1e-5, 1, None, 15)
+        masks.append(mask)
+    return (*masks, (given.input, *vectors, *statistics, given.delta))
+
+
+@pytest.mark.parametrize("is_fast", [True, False])
+@pytest.mark.parametrize("order_of_mask", [0, 1])
+@pytest.mark.parametrize("order_of_data", ["first", "last", "transposed"])
+def test_data_may_come_back_in_another_order_of_memory(
+    order_of_data: str, order_of_mask: int, is_fast: bool
+) -> None:
+    *masks, (input, weight, bias, mean, variance, delta) = masks_of_both_orders()
+    assert masks[0].shape == masks[1].shape
+    assert not torch.equal(*masks)
+    backprop = OPERATORS.batch_norm_training_add_relu_backprop
+    expected = backprop(input, weight, bias, mean, variance, masks[0], delta, 1e-5, 1, 15)
+    input, delta = (LAYOUTS[order_of_data](t) for t in (input, delta))
+    values = (input, weight, bias, mean, variance, masks[order_of_mask], delta, 1e-5, 1, 15)
+    if is_fast:
+        found = backprop(*values)
+    else:
+        operator = next(
+            operators.Operator(*facts)
+            for facts in ng._core.torch_operators()
+            if facts[0] == "batch_norm_training_add_relu_backprop"
+        )
+        found = operators._run(operator, *values)
+    for left, right in zip(found, expected, strict=True):
+        assert torch.allclose(left, right, rtol=1e-13, atol=1e-13)
+    assert torch.equal(found[3], expected[3])
+
+
+@pytest.mark.parametrize("fault", ["shorter", "longer", "strided", "float32", "packing", "2-d"])
+def test_a_mask_that_no_forward_pass_returned_is_refused(fault: str) -> None:
+    mask, _, (*before, delta) = masks_of_both_orders()
+    faults = {
+        "shorter": lambda: mask[:-1],
+        "longer": lambda: torch.cat([mask, mask[-1:]]),
+        "strided": lambda: torch.stack([mask, mask], dim=1)[:, 0],
+        "float32": lambda: mask.float(),
+        "packing": lambda: torch.cat([mask[:-1], mask.new_tensor([2])]),
+        "2-d": lambda: mask[None],
+    }
+    backprop = OPERATORS.batch_norm_training_relu_backprop
+    with pytest.raises((RuntimeError, ValueError), match="mask: expected"):
+        backprop(*before, faults[fault](), delta, 1e-5, 1, 7)
+
+
 def test_the_fast_path_is_there() -> None:
     assert operators.is_fast
 

@@ -72,18 +72,48 @@ DERIVATIVES = Group(
     TESTS + "test_autograd.py -k 'derivatives or negated or traced'",
     (
         Mutant(
-            "torch-backward-pass-beside-the-dispatcher",
-            "that a backward pass is an operator that tracing and views know of",
-            'check_status(torch.call_dispatcher(op, "", stack, interface_version), op);',
-            "if (torch.grad_mode_is_enabled()) {"
-            ' check_status(torch.call_dispatcher(op, "", stack, interface_version), op); }'
-            " else { run_training_backprop(stack, 0, 0); }",
-        ),
-        Mutant(
             "torch-backward-pass-without-graph",
             "that a backward pass has derivatives of its own",
-            "torch.grad_mode_is_enabled() ?",
-            "torch.grad_mode_is_enabled() && interface_version == 0 ?",
+            "if (stable_functions().grad_mode_is_enabled()) {",
+            "if (stable_functions().grad_mode_is_enabled() && interface_version == 0) {",
+        ),
+    ),
+)
+
+MASKS = Group(
+    TORCH + "operators.cpp",
+    TESTS + "test_operators.py -k 'order_of_memory or no_forward_pass'",
+    (
+        Mutant(
+            "torch-mask-packed-by-channels",
+            "that a mask says how it is packed",
+            "bytes.back() = std::byte{shape.size() == MaskLayout::rank_of_innermost_channels};",
+            "bytes.back() = std::byte{0};",
+        ),
+        Mutant(
+            "torch-mask-by-the-order-of-the-data",
+            "that a mask is read as it is packed",
+            "const bool is_moved = unpack_mask(mask, *layout, taken) && axis + 1 < rank;",
+            "unpack_mask(mask, *layout, taken);"
+            " const bool is_moved = innermost_channel_axis(input, channel_axis).has_value();",
+        ),
+        Mutant(
+            "torch-mask-of-any-packing",
+            "that a mask's packing is one of the two",
+            "if (packing > 1 || (packing == 0 && is_last_))",
+            "if (packing == 0 && is_last_)",
+        ),
+        Mutant(
+            "torch-mask-of-any-size",
+            "that a mask has as many bytes as the data's shape needs",
+            "mask.shape[0] != length",
+            "mask.shape[0] < length",
+        ),
+        Mutant(
+            "torch-mask-for-one-packing",
+            "that a mask has room for either packing",
+            "(is_last_ ? by_positions : std::max(by_positions, product(shape(false)))) + 1",
+            "by_positions + 1",
         ),
     ),
 )
@@ -132,4 +162,4 @@ TENSORS = Group(
     ),
 )
 
-GROUPS = (LAYOUTS, VALUES, DERIVATIVES, OPERATORS, TENSORS)
+GROUPS = (LAYOUTS, VALUES, DERIVATIVES, MASKS, OPERATORS, TENSORS)
