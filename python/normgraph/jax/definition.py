@@ -7,7 +7,8 @@ functions. They compute in float64 where the data are, else in float32.
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -30,12 +31,28 @@ def per_channel(vector: jax.Array, like: jax.Array, channel_axis: int) -> jax.Ar
     return vector.astype(like.dtype).reshape(shape)
 
 
-def statistics(input: jax.Array, channel_axis: int) -> tuple[jax.Array, jax.Array]:
-    """Mean and biased variance of each channel."""
+class Shards(NamedTuple):
+    """The parts of a batch: how many equal ones there are, and how a sum of all is made of theirs.
+
+    By default the array is all of the batch.
+    """
+
+    number: int = 1
+    total: Callable[[jax.Array], jax.Array] = lambda own: own
+
+
+_whole = Shards()
+
+
+def statistics(
+    input: jax.Array, channel_axis: int, shards: Shards = _whole
+) -> tuple[jax.Array, jax.Array]:
+    """Mean and biased variance of each channel of the batch."""
     x = input.astype(compute_type(input.dtype))
     axes = axes_of(x, channel_axis)
-    mean = jnp.mean(x, axes, keepdims=True)
-    variance = jnp.mean(jnp.square(x - mean), axes)
+    count = shards.number * math.prod(x.shape[axis] for axis in axes)
+    mean = shards.total(jnp.sum(x, axes, keepdims=True)) / count
+    variance = shards.total(jnp.sum(jnp.square(x - mean), axes)) / count
     return mean.reshape(-1), variance
 
 
@@ -75,21 +92,22 @@ def gradients(
     epsilon: float,
     channel_axis: int,
     of_batch: bool,
+    shards: Shards = _whole,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """The gradients of input, gamma and beta for the gradient `delta` of what is normalized.
 
-    With `of_batch`, mean and variance are the statistics of input, so that its gradient holds
-    theirs. In the type of computation.
+    With `of_batch`, mean and variance are the statistics of the batch, so that the gradient of
+    input holds theirs. In the type of computation.
     """
     x = input.astype(compute_type(input.dtype))
     d = delta.astype(x.dtype)
     axes = axes_of(x, channel_axis)
     scale = jax.lax.rsqrt(per_channel(variance, x, channel_axis) + epsilon)
     unit = (x - per_channel(mean, x, channel_axis)) * scale
-    beta_delta = jnp.sum(d, axes, keepdims=True)
-    gamma_delta = jnp.sum(d * unit, axes, keepdims=True)
+    beta_delta = shards.total(jnp.sum(d, axes, keepdims=True))
+    gamma_delta = shards.total(jnp.sum(d * unit, axes, keepdims=True))
     if of_batch:
-        count = math.prod(x.shape[axis] for axis in axes)
+        count = shards.number * math.prod(x.shape[axis] for axis in axes)
         d = d - beta_delta / count - unit * gamma_delta / count
     if gamma is not None:
         scale = scale * per_channel(gamma, x, channel_axis)

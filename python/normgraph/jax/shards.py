@@ -28,6 +28,22 @@ class Batch(NamedTuple):
         """The number of shards."""
         return int(jax.lax.psum(1, self.axis_name))
 
+    @property
+    def shards(self) -> definition.Shards:
+        return definition.Shards(self.size(), partial(jax.lax.psum, axis_name=self.axis_name))
+
+    def expect_tracked(self, input: jax.Array) -> None:
+        """Raises NotImplementedError where JAX does not know of which values differ by shard.
+
+        It would then differentiate sums over the shards as sums of copies.
+        """
+        names = self.axis_name if isinstance(self.axis_name, tuple) else (self.axis_name,)
+        if not kernels.varying_axes(input).issuperset(names):
+            raise NotImplementedError(
+                "normgraph.jax: expected gradients of first order only beside axis_name where "
+                "shard_map does not track what varies (check_vma=False)"
+            )
+
     def gather(self, nodes: jax.Array) -> jax.Array:
         return jax.lax.all_gather(nodes, self.axis_name)
 
@@ -166,16 +182,48 @@ def _gradients(
     }
     elements = _elements(layer, batch, saved["input"])
     attributes = layer.attributes._replace(upper_bound=None, elements=elements)
-    names = ["input_delta", "gamma_delta", "beta_delta"]
-    return kernels.run("BatchNormTrainingBackpropApply", inputs, attributes, names)
+    return kernels.run("BatchNormTrainingBackpropApply", inputs, attributes, _names_of_gradients)
+
+
+_names_of_gradients = ("input_delta", "gamma_delta", "beta_delta")
 
 
 @_gradients.defjvp
-def _no_second_gradients(layer: Layer, batch: Batch, primals: Any, tangents: Any) -> Any:
-    raise NotImplementedError(
-        "normgraph.jax: expected gradients of first order only beside axis_name: those of the "
-        "backward pass would take sums over all shards that are not exchanged"
+def _tangents_of_gradients(layer: Layer, batch: Batch, primals: Any, tangents: Any) -> Any:
+    saved, delta = primals
+    batch.expect_tracked(saved["input"])
+    saved_tangents, delta_tangent = tangents
+
+    def by_definition(input: jax.Array, gamma: Array, delta: jax.Array) -> tuple[jax.Array, ...]:
+        axis, shards = layer.channel_axis, batch.shards
+        mean_and_variance = definition.statistics(input, axis, shards)
+        found = definition.gradients(
+            input, gamma, delta, *mean_and_variance, layer.epsilon, axis, True, shards
+        )
+        return kernels.alike(*found)
+
+    results = _gradients(layer, batch, saved, delta)
+    _, found = jax.jvp(
+        by_definition,
+        (saved["input"], saved["gamma"], delta),
+        (saved_tangents["input"], saved_tangents["gamma"], delta_tangent),
     )
+    named = zip(_names_of_gradients, found, strict=True)
+    return results, {name: tangent.astype(results[name].dtype) for name, tangent in named}
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def _mean(layer: Layer, batch: Batch, input: jax.Array, bits: jax.Array) -> jax.Array:
+    """The mean of the whole batch, of which there are the bits, in the type of computation."""
+    return kernels.rounded(bits, input.dtype)
+
+
+@_mean.defjvp
+def _tangent_of_mean(layer: Layer, batch: Batch, primals: Any, tangents: Any) -> Any:
+    batch.expect_tracked(primals[0])
+    mean = _mean(layer, batch, *primals)
+    tangent, _ = definition.statistics(tangents[0], layer.channel_axis, batch.shards)
+    return mean, kernels.alike(tangent.astype(mean.dtype), mean)[0]
 
 
 def _gradient_of_statistics(
@@ -191,7 +239,7 @@ def _gradient_of_statistics(
     if variance_delta is not None:
         arriving = jax.lax.psum(variance_delta, batch.axis_name) * 2 / count
         mean = definition.per_channel(
-            kernels.rounded(saved["mean"], x.dtype), x, layer.channel_axis
+            _mean(layer, batch, saved["input"], saved["mean"]), x, layer.channel_axis
         )
         term = definition.per_channel(arriving, x, layer.channel_axis) * (x - mean)
         added = term if added is None else added + term

@@ -236,17 +236,72 @@ def check_channels_last() -> None:
         assert_same(left, right)
 
 
+def losses(axis_name: str | None) -> dict[str, Any]:
+    """Of a batch, or of a shard of it; the sum over the shards is that of the batch."""
+
+    def result(x: Any, gamma: Any, beta: Any) -> Any:
+        return ngj.batch_norm_training(x, gamma, beta, axis_name=axis_name)
+
+    def of_output(*arrays: Any) -> Any:
+        return (result(*arrays).output ** 3).sum()
+
+    def of_all(*arrays: Any) -> Any:
+        output, mean, variance = result(*arrays)
+        x = arrays[0]
+        channels = (mean**3 * variance).reshape(1, -1, *[1] * (x.ndim - 2))
+        return (output**3 + channels * x).sum()
+
+    def of_variance(x: Any, gamma: Any, beta: Any) -> Any:
+        variance = result(x, gamma, beta).variance
+        return (variance.reshape(1, -1, *[1] * (x.ndim - 2)) ** 2 * x).sum()
+
+    return {"output": of_output, "all": of_all, "variance": of_variance}
+
+
+def gradients_of_order(order: int, loss: Any, total: Callable[[Any], Any]) -> Any:
+    """The gradients of a sum of squares of gradients, and so on."""
+    if order == 1:
+        return jax.grad(lambda arrays: total(loss(*arrays)))
+    inner = gradients_of_order(order - 1, loss, total)
+
+    def squares(arrays: Any) -> Any:
+        x, gamma, beta = inner(arrays)
+        return total((x**2).sum()) + (gamma**2).sum() + (beta**2).sum()
+
+    return jax.grad(squares)
+
+
+def check_second_and_third_derivatives() -> None:
+    given = arrays("float64", samples=2)[:3]
+    for name, order in (("output", 2), ("variance", 2), ("all", 2), ("all", 3)):
+        expected = gradients_of_order(order, losses(None)[name], lambda own: own)(given)
+
+        def of_shard(*shard: Any, order: int = order, name: str = name) -> Any:
+            total = functools.partial(jax.lax.psum, axis_name="data")
+            return gradients_of_order(order, losses("data")[name], total)(shard)
+
+        found = on_shards(of_shard, SPECS[:3], (SPLIT, WHOLE, WHOLE))(*given)
+        for left, right in zip(found, expected, strict=True):
+            scale = np.abs(right).max()
+            assert np.abs(left - right).max() <= 1e-9 * scale, (name, order)
+
+
+def check_second_derivatives_of_what_is_not_tracked() -> None:
+    given = arrays("float64", samples=2)[:3]
+    for name in ("output", "variance"):
+
+        def of_shard(*shard: Any, name: str = name) -> Any:
+            return gradients_of_order(2, losses("data")[name], lambda own: own)(shard)
+
+        with pytest.raises(NotImplementedError, match="check_vma=False"):
+            on_shards(of_shard, SPECS[:3], (SPLIT, WHOLE, WHOLE), check_vma=False)(*given)
+
+
 def check_errors() -> None:
     x, gamma, beta, *_ = arrays()
 
     def call(function: Any) -> None:
         on_shards(function, SPECS[:3], SPLIT)(x, gamma, beta)
-
-    def second(x: Any, gamma: Any, beta: Any) -> Any:
-        def loss(x: Any) -> Any:
-            return (ngj.batch_norm_training(x, gamma, beta, axis_name="data").output ** 3).sum()
-
-        return jax.grad(lambda x: (jax.grad(loss)(x) ** 2).sum())(x)
 
     def unknown(x: Any, gamma: Any, beta: Any) -> Any:
         return ngj.batch_norm_training(x, gamma, beta, axis_name="data", exchange="ring").output
@@ -256,7 +311,6 @@ def check_errors() -> None:
         return result.output
 
     for function, error, text in (
-        (second, NotImplementedError, "first order only"),
         (unknown, ValueError, "exchange: expected 'all_gather' or 'psum', got 'ring'"),
         (forward, ValueError, "forward_mode: expected False"),
     ):
