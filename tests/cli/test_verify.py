@@ -174,6 +174,56 @@ def test_the_variance_can_be_the_unbiased_one(
     assert "[unbiased_variance]" in capsys.readouterr().out
 
 
+def test_a_layer_alone_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = "import numpy as np\n" + LAYER
+    path = tmp_path / write(tmp_path, text)
+    assert cli.main(["verify", str(path), "--channel-axis=-1", "--epsilon=1e-8"]) == 0
+    assert capsys.readouterr().out.endswith("passed\n")
+
+
+def test_rules_by_the_names_of_jax_are_found(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = WRONG.replace("batchnorm_forward", "bn_fwd").replace("batchnorm_backward", "bn_bwd")
+    text = text.replace("(dout, cache)", "(res, g)").replace("= cache", "= res")
+    path = tmp_path / write(tmp_path, text.replace("dout", "g"))
+    assert cli.main(["verify", str(path)]) == 1
+    assert "[n_minus_1]" in capsys.readouterr().out
+
+
+RUNNING = """
+class Layer:
+    gamma, beta, momentum = np.ones(5), np.zeros(5), 0.1
+
+    def __init__(self):
+        self.running_mean, self.running_var = np.zeros(5), np.ones(5)
+
+    def forward(self, x):
+        self.running_mean += self.momentum * (x.mean(0) - self.running_mean)
+        self.running_var += self.momentum * (x.var(0) - self.running_var)
+        y, self.cache = batchnorm_forward(x, self.gamma, self.beta, 1e-5)
+        return y
+
+    def backward(self, dout):
+        dx, self.dgamma, self.dbeta = batchnorm_backward(dout, self.cache)
+        return dx
+
+layer = Layer()
+"""
+
+
+@pytest.mark.parametrize(
+    ("option", "status"), [([], 0), (["--running-unbiased"], 1), (["--no-running-unbiased"], 0)]
+)
+def test_the_running_variance_can_be_asked_for(
+    option: list[str], status: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / write(tmp_path, RIGHT + RUNNING)
+    names = ["--forward", "layer.forward", "--backward", "layer.backward"]
+    assert cli.main(["verify", str(path), *names, *option]) == status
+    assert ("[running_biased]" in capsys.readouterr().out) == (status == 1)
+
+
 # ---- no verdict is no mistake --------------------------------------------------------------------
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -55,7 +58,8 @@ def verify(example: Any = X, **arguments: Any) -> ng.Verification:
         (
             {"forward_arguments": ["x", "delta"]},
             "forward_arguments: expected different ones of x, gamma, beta, epsilon, channel_axis, "
-            "bn_param, got x, delta",
+            "bn_param, params, mean, variance, inv, running_mean, running_variance, momentum, "
+            "training, got x, delta",
         ),
         ({"backward_arguments": ["delta", "delta"]}, "got delta, delta"),
         ({"backward_arguments": [["delta"]]}, "backward_arguments: expected different ones of"),
@@ -96,6 +100,7 @@ def test_what_is_no_array_is_named() -> None:
         ({"seed": "0"}, "seed: expected an integer, got '0' of type str"),
         ({"unbiased": {}}, "unbiased: expected True or False, got {} of type dict"),
         ({"unbiased": 1}, "unbiased: expected True or False, got 1 of type int"),
+        ({"running_unbiased": 0}, "running_unbiased: expected True or False, got 0 of type int"),
         (
             {"statistics": np.ones(3)},
             "statistics: expected a pair (mean, variance) or None, got array([1., 1., 1.]) of type",
@@ -156,6 +161,59 @@ def test_what_is_no_function_is_named(role: str) -> None:
     functions: dict[str, Any] = {"forward": right.forward, "backward": right.staged, role: 3}
     with pytest.raises(TypeError, match=f"^{role}: expected a function, got int$"):
         ng.verify(**functions, example=X)
+
+
+def test_a_missing_backward_is_named() -> None:
+    with pytest.raises(
+        TypeError, match=r"^backward: expected a function, got None; it can be left"
+    ):
+        ng.verify(right.forward, None, X)
+    with pytest.raises(TypeError, match=r"^example: x: expected an array .*, got NoneType"):
+        ng.verify(right.forward, right.staged)
+    with pytest.raises(TypeError, match=r"^backward: .*, got ndarray; the example is the third"):
+        ng.verify(right.forward, X)  # type: ignore[arg-type]
+
+
+class Layer:
+    def forward(self, x: Array, gamma: Array, beta: Array) -> Array:
+        y, self.cache = right.forward(x, gamma, beta, 1e-5)
+        return y
+
+    def backward(self, dout: Array) -> Any:
+        return right.staged(dout, self.cache)
+
+
+def test_a_layer_brings_both_methods_and_its_class_is_refused() -> None:
+    assert ng.verify(Layer(), example=X)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"^forward: .* got the class Layer; make a layer = Layer"):
+        ng.verify(Layer, example=X)
+
+
+def test_two_parameters_in_the_other_order_are_told() -> None:
+    """The names are not known, and the number says (delta, cache)."""
+
+    def backward(a: Any, b: Array) -> Any:
+        return right.closed_form(b, a)
+
+    verification = ng.verify(right.forward, backward, X)
+    assert mistakes_in(verification) == {("backward", "raised")}
+    advice = "if its parameters are (cache, delta), say backward_arguments=['cache', 'delta']"
+    assert verification.findings[0].words.endswith(advice)
+
+    def known(residuals: Any, b: Array) -> Any:
+        return right.closed_form(b, residuals)
+
+    assert ng.verify(right.forward, known, X)
+
+
+def test_neither_torch_nor_jax_is_imported() -> None:
+    code = (
+        "import sys, numpy as np, normgraph as ng\n"
+        "from tests.verification import right\n"
+        "assert ng.verify(right.forward, right.staged, np.eye(5))\n"
+        "assert not {'torch', 'jax'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=True)
 
 
 # ---- how the functions are called ----------------------------------------------------------------

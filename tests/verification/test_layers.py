@@ -39,7 +39,6 @@ class Layer:
     ) -> None:
         self.gamma, self.beta = np.ones(shape), np.zeros(shape)
         self.has_gamma, self.sums = has_gamma, sums
-        self.running_mean, self.running_var = np.zeros(5), np.ones(5)
 
     def forward(self, x: Array) -> Array:
         mean, variance = x.mean(0), x.var(0)
@@ -424,26 +423,50 @@ def test_gradients_in_a_dict_are_read() -> None:
 # ---- running statistics --------------------------------------------------------------------------
 
 
+class Running(Layer):
+    """A layer with running statistics; `update` returns what they are after a batch."""
+
+    momentum, sign = 0.9, 1.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.running_mean, self.running_var = np.zeros(5), np.ones(5)
+
+    def averaged(self, old: Any, new: Any) -> Any:
+        return self.momentum * old + (1 - self.momentum) * new
+
+    def forward(self, x: Array) -> Array:
+        self.running_mean = self.averaged(self.running_mean, x.mean(0))
+        self.running_var = self.averaged(self.running_var, self.sign * x.var(0))
+        return super().forward(x)
+
+
 def test_running_statistics_are_told_and_a_negative_variance_is_found() -> None:
-    class Running(Layer):
-        sign = 1.0
-
-        def forward(self, x: Array) -> Array:
-            self.running_var = 0.9 * self.running_var + 0.1 * self.sign * x.var(0)
-            return super().forward(x)
-
-    class Negative(Running):
-        sign = -1.0
-
     verification = check(Running())
     assert verification.passed, str(verification)
-    assert any(note.startswith("running_mean, running_var: ") for note in verification.notes)
-    assert mistakes_in(check(Negative())) == {("forward", "running_variance")}
+    (note,) = verification.notes
+    assert note.startswith("running_mean, running_var: they average the batches' biased variance")
+    negative = Running()
+    negative.sign = -1.0
+    assert mistakes_in(check(negative)) == {("forward", "running_sign")}
+    negative.averaged = lambda old, new: -np.sqrt(np.abs(old)) - new  # type: ignore[method-assign]
+    assert mistakes_in(check(negative)) == {("forward", "running_variance")}
+
+
+def test_running_statistics_are_put_back() -> None:
+    layer = Running()
+    mean, var = layer.running_mean, layer.running_var
+    check(layer)
+    assert layer.running_mean is mean
+    assert layer.running_var is var
+    assert (mean == 0).all()
+    assert (var == 1).all()
 
 
 def test_a_running_variance_in_the_settings_of_the_course_is_looked_at() -> None:
     def forward(x: Array, gamma: Array, beta: Array, bn_param: dict[str, Any]) -> Any:
-        bn_param["running_var"] = sign * x.var(0)
+        old = bn_param.get("running_var", np.zeros(5))
+        bn_param["running_var"] = sign * (0.9 * old + 0.1 * x.var(0))
         return right.forward(x, gamma, beta, bn_param["eps"])
 
     sign = 1.0
@@ -452,4 +475,92 @@ def test_a_running_variance_in_the_settings_of_the_course_is_looked_at() -> None
     assert any(note.startswith("running_var: ") for note in verification.notes)
     sign = -1.0
     found = mistakes_in(ng.verify(forward, right.staged, X))
-    assert found == {("forward", "running_variance")}
+    assert found == {("forward", "running_sign")}
+
+
+def test_settings_that_must_be_there_are() -> None:
+    def forward(x: Array, gamma: Array, beta: Array, bn_param: dict[str, Any]) -> Any:
+        keep, old = bn_param["momentum"], bn_param["running_mean"]
+        bn_param["running_mean"] = keep * old + (1 - keep) * x.mean(0)
+        assert bn_param["mode"] == "train"
+        with pytest.raises(KeyError):
+            bn_param["layernorm"]
+        return right.forward(x, gamma, beta, bn_param["eps"])
+
+    assert ng.verify(forward, right.staged, X)
+
+
+def test_momentum_in_the_settings_is_that_of_the_course() -> None:
+    def forward(x: Array, gamma: Array, beta: Array, bn_param: dict[str, Any]) -> Any:
+        take = bn_param.get("momentum", 0.9)
+        for name, new in (("running_mean", x.mean(0)), ("running_var", x.var(0))):
+            bn_param[name] = (1 - take) * bn_param.get(name, np.zeros(x.shape[1])) + take * new
+        return right.forward(x, gamma, beta, bn_param["eps"])
+
+    verification = ng.verify(forward, right.staged, X)
+    assert mistakes_in(verification) == {("forward", "running_momentum")}
+    assert verification.findings[0].words.startswith("running_mean and running_var: ")
+
+
+def test_settings_are_those_of_a_test_where_the_statistics_are_given() -> None:
+    def forward(x: Array, gamma: Array, beta: Array, bn_param: dict[str, Any]) -> Any:
+        assert bn_param["mode"] == "test"
+        inv = 1 / np.sqrt(bn_param["running_var"] + bn_param["eps"])
+        xhat = (x - bn_param["running_mean"]) * inv
+        return gamma * xhat + beta, (xhat, gamma * inv)
+
+    def backward(dout: Array, cache: Any) -> Any:
+        return dout * cache[1], (dout * cache[0]).sum(0), dout.sum(0)
+
+    statistics = (np.linspace(-1, 1, 5), np.linspace(0.5, 2, 5))
+    assert ng.verify(forward, backward, X, statistics=statistics)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 5])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_running_statistics_of_any_type_and_number_are_judged(dtype: Any, channels: int) -> None:
+    class Typed(Running):
+        def __init__(self) -> None:
+            super().__init__()
+            self.gamma, self.beta = np.ones(channels), np.zeros(channels)
+            self.running_mean, self.running_var = (
+                np.zeros(channels, dtype),
+                np.ones(channels, dtype),
+            )
+
+        def averaged(self, old: Any, new: Any) -> Any:
+            return super().averaged(old, new).astype(dtype)
+
+    layer = Typed()
+    verification = check(layer, example(9, channels))
+    assert verification.passed, str(verification)
+    layer.momentum = 0.1
+    found = mistakes_in(check(layer, example(9, channels)))
+    assert found == {("forward", "running_momentum")}
+
+
+def test_an_update_that_is_no_average_is_noted() -> None:
+    class Logarithmic(Running):
+        def averaged(self, old: Any, new: Any) -> Any:
+            return np.log(np.exp(old) + np.exp(new))
+
+    verification = check(Logarithmic())
+    assert verification.passed
+    assert any("running_mean: its update is no average" in note for note in verification.notes)
+
+
+def test_running_statistics_are_not_judged_where_the_statistics_are_given() -> None:
+    class Fixed(Running):
+        def forward(self, x: Array) -> Array:
+            self.inv = 1 / np.sqrt(self.running_var + 1e-5)
+            self.xhat = (x - self.running_mean) * self.inv
+            y: Array = self.gamma * self.xhat + self.beta
+            return y
+
+        def backward(self, dout: Array) -> Any:
+            return self.gamma * self.inv * dout
+
+    layer = Fixed()
+    verification = check(layer, statistics=(np.zeros(5), np.ones(5)))
+    assert verification.passed, str(verification)
+    assert any("not checked, as forward normalizes with given" in n for n in verification.notes)

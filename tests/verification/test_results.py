@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from collections import namedtuple
 from collections.abc import Callable
@@ -110,6 +111,136 @@ def test_results_can_be_lists() -> None:
     verification = ng.verify(y_in_lists, input_delta_in_lists, X)
     assert verification.passed, str(verification)
     assert "input_delta" in {m.output for m in verification.measurements}
+
+
+# ---- orders and names ----------------------------------------------------------------------------
+
+
+def backward_returning(make: Callable[[Array, Array, Array], Any]) -> Function:
+    def backward(dout: Array, cache: Any) -> Any:
+        return make(*right.closed_form(dout, cache))
+
+    return backward
+
+
+ORDERS: dict[str, Callable[[Array, Array, Array], Any]] = {
+    "gamma_delta, beta_delta, input_delta": lambda dx, dgamma, dbeta: (dgamma, dbeta, dx),
+    "beta_delta, gamma_delta, input_delta": lambda dx, dgamma, dbeta: [dbeta, dgamma, dx],
+    "gamma_delta, input_delta, beta_delta": lambda dx, dgamma, dbeta: (dgamma, dx, dbeta),
+    "beta_delta, input_delta, gamma_delta": lambda dx, dgamma, dbeta: (dbeta, dx, dgamma),
+    "gamma_delta, input_delta": lambda dx, dgamma, dbeta: (dgamma, dx),
+}
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_an_order_of_gradients_is_recognized_and_told(order: str) -> None:
+    verification = ng.verify(right.forward, backward_returning(ORDERS[order]), X)
+    assert verification.passed, str(verification)
+    assert verification.notes[-1].startswith(f"backward returns ({order}) in this order")
+    assert {m.output for m in verification.measurements} >= set(order.split(", "))
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_mistake_is_named_in_any_order(order: str) -> None:
+    def wrong(dx: Array, dgamma: Array, dbeta: Array) -> Any:
+        return ORDERS[order](dx, dgamma / 12, dbeta)
+
+    found = mistakes_in(ng.verify(right.forward, backward_returning(wrong), X))
+    assert {output for output, _ in found} == {"gamma_delta"}
+
+
+def test_gradients_without_any_right_one_are_in_the_usual_order() -> None:
+    def negative(dx: Array, dgamma: Array, dbeta: Array) -> Any:
+        return -dgamma, -dbeta, -dx
+
+    found = mistakes_in(ng.verify(right.forward, backward_returning(negative), X))
+    outputs = ("input_delta", "gamma_delta", "beta_delta")
+    assert found == {(output, "sign") for output in outputs}
+
+
+@dataclasses.dataclass
+class Gradients:
+    grad_bias: Array
+    grad_weight: Array
+    grad_input: Array
+
+
+NAMES: dict[str, Callable[[Array, Array, Array], Any]] = {
+    "letters": lambda dx, dgamma, dbeta: {"db": dbeta, "dw": dgamma, "dx": dx},
+    "parameters": lambda dx, dgamma, dbeta: {"weight": dgamma, "bias": dbeta, "input": dx},
+    "words": lambda dx, dgamma, dbeta: {
+        "gamma_grad": dgamma, "beta_grad": dbeta, "x_grad": dx, "loss": 3.0,
+    },
+    "named tuple": lambda dx, dgamma, dbeta: namedtuple("result", "dBeta dGamma dX")(
+        dbeta, dgamma, dx
+    ),
+    "dataclass": lambda dx, dgamma, dbeta: Gradients(dbeta, dgamma, dx),
+    "dict of parameters": lambda dx, dgamma, dbeta: (dx, {"gamma": dgamma, "beta": dbeta}),
+    "dict of parameters first": lambda dx, dgamma, dbeta: (
+        {"scale": dgamma, "shift": dbeta}, dx,
+    ),
+    "named tuple of other names": lambda dx, dgamma, dbeta: namedtuple("result", "a b c")(
+        dx, dgamma, dbeta
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("names", NAMES)
+def test_gradients_are_known_by_many_names(names: str) -> None:
+    verification = ng.verify(right.forward, backward_returning(NAMES[names]), X)
+    assert verification.passed, str(verification)
+    assert verification.notes == ()
+    outputs = {m.output for m in verification.measurements}
+    assert outputs == {"normalized", "input_delta", "gamma_delta", "beta_delta"}
+
+    def halved(dx: Array, dgamma: Array, dbeta: Array) -> Any:
+        return NAMES[names](dx, dgamma, dbeta / 2)
+
+    found = mistakes_in(ng.verify(right.forward, backward_returning(halved), X))
+    assert found == {("beta_delta", "factor_2")}
+
+
+def test_a_dict_of_other_names_is_named() -> None:
+    backward = backward_returning(lambda dx, dgamma, dbeta: {"first": dx, "second": dgamma})
+    verification = ng.verify(right.forward, backward, X)
+    assert mistakes_in(verification) == {("backward", "missing_output")}
+    words = "it returns a dict of first, second; the names dx, dgamma and dbeta are known"
+    assert verification.findings[0].words == words
+
+
+@dataclasses.dataclass
+class Output:
+    cache: Any
+    output: Array
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda y, cache: {"out": y, "cache": cache},
+        lambda y, cache: {"cache": cache, "y": y, "mean": 0},
+        namedtuple("Result", "y cache"),
+        lambda y, cache: Output(cache, y),
+        lambda y, cache: namedtuple("result", "saved y")(cache, y),
+    ],
+    ids=["dict", "dict of more", "named tuple", "dataclass", "cache first"],
+)
+def test_y_and_cache_are_known_by_their_names(make: Callable[..., Any]) -> None:
+    def forward(x: Array, gamma: Array, beta: Array, eps: float) -> Any:
+        return make(*right.forward(x, gamma, beta, eps))
+
+    assert ng.verify(forward, right.staged, X)
+
+
+def test_a_dict_without_a_cache_is_the_cache() -> None:
+    def forward(x: Array, gamma: Array, beta: Array, eps: float) -> Any:
+        y, cache = right.forward(x, gamma, beta, eps)
+        return {"y": y, "xhat": cache[0], "gamma": gamma, "inv": cache[3]}
+
+    def backward(dout: Array, ctx: Any) -> Any:
+        return right.closed_form(dout, (ctx["xhat"], ctx["gamma"], None, ctx["inv"]))
+
+    assert ng.verify(forward, backward, X)
 
 
 # ---- results that are no real numbers ------------------------------------------------------------

@@ -4,31 +4,37 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from . import calls, cases, trial
+from . import calls, cases, running, trial
 from .calls import Functions, UnusableError
 from .cases import Model
-from .examples import Example, checked_example, obstacle
+from .examples import Example, checked_example, obstacle, with_statistics_of_its_own
 from .kept import RUNNING_VARIANCE, Kept, plain
+from .layouts import other_layout
 from .reach import reach
 from .report import MISTAKES, Finding, Measurement, Verification
+from .subjects import Subject, plain_example, small_calls, subjects
 from .values import bool_of, described, float_of, integer_of
 
 #: Tolerances from here on are reported, since mistakes may hide in them: these change some percent
 #: or more of the largest term on the probe.
 BLUNT = 0.01
 
+#: The mistakes that a forward may be taken to have which is right for another layout.
+MAY_BE_LAYOUT = ("unknown", "wrong_axis", "wrong_layout")
+
 __all__ = ["MISTAKES", "Finding", "Measurement", "UnusableError", "Verification", "verify"]
 
 
 def verify(
     forward: Callable[..., Any],
-    backward: Callable[..., Any],
-    example: npt.ArrayLike | tuple[npt.ArrayLike, npt.ArrayLike, npt.ArrayLike],
+    backward: Callable[..., Any] | None = None,
+    example: npt.ArrayLike | tuple[npt.ArrayLike, npt.ArrayLike, npt.ArrayLike] | None = None,
     *,
     epsilon: float = 1e-5,
     channel_axis: int = 1,
@@ -36,6 +42,7 @@ def verify(
     statistics: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
     forward_arguments: Sequence[str] | None = None,
     backward_arguments: Sequence[str] | None = None,
+    running_unbiased: bool | None = None,
     seed: int = 0,
     progress: Callable[[str], None] | None = None,
 ) -> Verification:
@@ -48,23 +55,31 @@ def verify(
     Parameters
     ----------
     forward : function that returns y, of the shape of x, or a tuple that begins with y; the rest of
-        the tuple is the cache, without the tuple if it is one object
+        the tuple is the cache, without the tuple if it is one object. A dict, a named tuple or a
+        dataclass may name y and cache. Or an object that brings its gradient: a torch module, a
+        class of `torch.autograd.Function`, a function of torch tensors or JAX arrays, with
+        `jax.custom_vjp` or without; or a layer with the methods forward and backward.
     backward : function that returns input_delta, or a tuple that begins with input_delta,
-        gamma_delta, beta_delta; those that it leaves out, or that are None, are not checked. It is
-        called after forward.
+        gamma_delta, beta_delta, or a dict of them; those that it leaves out, or that are None, are
+        not checked. It is called after forward. None: torch's autograd or `jax.vjp` makes it of
+        forward.
     example : x, or the tuple (x, gamma, beta). x: real, of rank 2 or higher; gamma and beta: shape
         (C,), or the rank of x with 1 for all axes but the channel axis; random if not given.
     epsilon : number that forward adds to the variance
     channel_axis : axis of x, -1 for channels last
     unbiased : whether forward's variance is divided by n - 1
     statistics : pair (mean, variance) of shape (C,), constants that forward normalizes with in the
-        place of the batch's statistics; None for training
+        place of the batch's statistics; None for training. A forward that takes mean and variance
+        is given them; without them, some near the example's own.
     forward_arguments : what forward's parameters stand for, in order: some of x, gamma, beta,
-        epsilon, channel_axis, bn_param (a dict with mode and eps). None: by the parameters' names,
-        or else by their number.
+        epsilon, channel_axis, bn_param (a dict with mode and eps), params (a dict of gamma and
+        beta), mean, variance, inv, running_mean, running_variance, momentum, training. None: by the
+        parameters' names, or else by their number.
     backward_arguments : the same of backward: some of delta, cache, x, gamma, beta, mean, variance,
-        inv, x_hat, epsilon, channel_axis, bn_param. mean and variance are what forward normalizes
-        with, inv = 1/sqrt(variance + epsilon), x_hat = (x - mean)*inv.
+        inv, x_hat, epsilon, channel_axis, bn_param, …. mean and variance are what forward
+        normalizes with, inv = 1/sqrt(variance + epsilon), x_hat = (x - mean)*inv.
+    running_unbiased : whether the running variance that forward keeps averages unbiased variances;
+        None: it has to if forward is torch's, whose layers do so, and may otherwise
     seed : integer >= 0, of everything random; equal seeds give equal results
     progress : function of a line of text, called before each call of forward and backward; None
         for no reports
@@ -78,7 +93,8 @@ def verify(
 
     A gamma, a beta and gradients that the functions keep beside their arguments and results, such
     as the attributes gamma and dgamma of a layer, are set and read where they can be found, and put
-    back at the end.
+    back at the end, as are running statistics. Torch modules are copied, and tried in float64;
+    functions of JAX arrays run with its 64-bit types.
 
     Raises TypeError for a function that is none or cannot be called with what its parameters stand
     for, and for an argument of another type. Raises ValueError for a bad example or number, such as
@@ -91,40 +107,133 @@ def verify(
         raise ValueError(f"epsilon: expected a finite number >= 0, got {epsilon}")
     channel_axis = integer_of("channel_axis", channel_axis)
     unbiased = bool_of("unbiased", unbiased)
+    if running_unbiased is not None:
+        running_unbiased = bool_of("running_unbiased", running_unbiased)
     seed = integer_of("seed", seed)
     if seed < 0:
         raise ValueError(f"seed: expected an integer >= 0, got {seed}")
     if progress is not None and not callable(progress):
         raise TypeError(f"progress: expected a function or None, got {described(progress)}")
-    functions = Functions(
-        forward,
-        backward,
-        calls.bind("forward", forward, forward_arguments),
-        calls.bind("backward", backward, backward_arguments),
-        epsilon,
-        np.geterr(),
-        Kept.of(forward, backward),
-        progress,
-    )
+    arguments = (forward_arguments, backward_arguments)
+    meant = subjects(forward, backward, *arguments, example, statistics is not None)
+    candidates = [functions_of(subject, epsilon, progress) for subject in meant]
     # Infinity and NaN in here are values that are judged, whatever the caller's handling of errors.
     with np.errstate(all="ignore"):
-        given = checked_example(example, statistics, channel_axis, seed)
-        try:
-            on_example, said = try_example(functions, given, unbiased)
-            on_probe = try_probes(functions, given, Model(epsilon, unbiased, given.statistics))
-            return conclude(functions, [*on_probe, on_example], said)
-        finally:
-            functions.kept.restore()
+        given = checked_example(plain_example(example), statistics, channel_axis, seed)
+        needs_statistics = candidates[0].forward_binding.needs_statistics
+        if needs_statistics and statistics is None:
+            given = with_statistics_of_its_own(given)
+        functions = chosen(candidates, given)
+        model = Model(epsilon, unbiased, given.statistics)
+        said = []
+        if needs_statistics and statistics is None:
+            said.append(
+                "forward takes the mean and variance that it normalizes with: constants near the "
+                "example's (statistics=(mean, variance) gives others; if they are the batch's own, "
+                "give a forward that computes them)"
+            )
+        with small_calls(functions.framework):
+            try:
+                functions.kept.save_running_statistics()
+                return try_all(functions, given, model, running_unbiased, said)
+            finally:
+                functions.kept.restore()
+
+
+def try_all(
+    functions: Functions,
+    given: Example,
+    model: Model,
+    running_unbiased: bool | None,
+    said: list[str],
+) -> Verification:
+    """Try the functions on the example and the probes; said: the first notes."""
+    on_example, of_example = try_example(functions, given, model)
+    trials = [*try_probes(functions, given, model), on_example]
+    if running_unbiased is None and functions.framework == "torch":
+        running_unbiased = True  # as torch's own layers have it
+    first = trials[0]
+    impossible = impossible_statistics(functions)
+    mistakes, notes_on_running = running.check(
+        functions, first.terms, first.is_identified, running_unbiased
+    )
+    if not any(finding.mistake == "running_sign" for finding in mistakes):
+        mistakes = [*impossible, *mistakes]
+    verification = conclude(functions, trials, [*said, *of_example], (mistakes, notes_on_running))
+    return with_other_layout(verification, functions, given, model)
+
+
+def functions_of(
+    subject: Subject, epsilon: float, progress: Callable[[str], None] | None
+) -> Functions:
+    """Return the functions with all that their calls need."""
+    return Functions(
+        subject.forward,
+        subject.backward,
+        subject.forward_binding,
+        subject.backward_binding,
+        epsilon,
+        np.geterr(),
+        Kept.of(*subject.roots),
+        progress,
+        subject.framework,
+    )
+
+
+def chosen(candidates: Sequence[Functions], given: Example) -> Functions:
+    """Return the first of the ways to call forward that works, on a sample of the example."""
+    if len(candidates) > 1:
+        lengths = cases.sampled_lengths(given.x.shape, given.axis)
+        generator = np.random.default_rng([given.seed, 5])
+        case = given.case(cases.sampled_indices(given.x.shape, lengths, generator))
+        for functions in candidates:
+            try:
+                functions.call_forward(functions.reduced(case))
+            except (TypeError, UnusableError):
+                continue
+            return functions
+    of_framework = [one for one in candidates if one.framework != "numpy"]
+    return (of_framework or candidates)[0]
+
+
+def with_other_layout(
+    verification: Verification, functions: Functions, given: Example, model: Model
+) -> Verification:
+    """Return the verification, whose finding about y says for which layout forward is right."""
+    findings = list(verification.findings)
+    for index, finding in enumerate(findings):
+        if finding.output == "normalized" and finding.mistake in MAY_BE_LAYOUT:
+            may_be_of_rows = finding.mistake != "wrong_layout"
+            sentence = other_layout(functions, given, model, may_be_of_rows)
+            if sentence is not None:
+                is_known = finding.mistake == "wrong_axis"
+                words = f"{finding.words}; {sentence}" if is_known else sentence
+                findings[index] = replace(finding, mistake="wrong_axis", words=words)
+    return replace(verification, findings=tuple(findings))
 
 
 def try_example(
-    functions: Functions, given: Example, unbiased: bool
+    functions: Functions, given: Example, model: Model
 ) -> tuple[trial.Trial, list[str]]:
     """Return the trial of the example or of a sample of it, and what to say of the sample.
 
     Functions that are written for one shape are tried on all of a large example. Raises ValueError
-    if the definition has no gradient on it, UnusableError if forward cannot be called with it.
+    if the definition has no gradient on it, UnusableError if forward cannot be called with it,
+    which says for which layout it is right, if it is for one.
     """
+    try:
+        return try_sample_or_example(functions, given, model.unbiased)
+    except UnusableError as error:
+        sentence = other_layout(functions, given, model, may_be_of_rows=True)
+        if sentence is None:
+            raise
+        raise UnusableError("wrong_axis", f"{error}; {sentence}") from error
+
+
+def try_sample_or_example(
+    functions: Functions, given: Example, unbiased: bool
+) -> tuple[trial.Trial, list[str]]:
+    """Return the trial of the example or of a sample of it, and what to say of the sample."""
     shape, seeds = given.x.shape, (given.seed, 2)
     lengths = cases.sampled_lengths(shape, given.axis)
     said = []
@@ -183,8 +292,16 @@ def try_probes(functions: Functions, given: Example, model: Model) -> list[trial
     return []
 
 
-def conclude(functions: Functions, trials: list[trial.Trial], said: Sequence[str]) -> Verification:
-    """Collect what the trials found; the example's is the last. said: the first notes."""
+def conclude(
+    functions: Functions,
+    trials: list[trial.Trial],
+    said: Sequence[str],
+    of_running: tuple[list[Finding], list[str]],
+) -> Verification:
+    """Collect what the trials found; the example's is the last.
+
+    said: the first notes. of_running: the findings and notes of running statistics.
+    """
     on_example = trials[-1]
     findings = [finding for attempt in trials for finding in attempt.findings]
     if on_example.failure:
@@ -192,15 +309,19 @@ def conclude(functions: Functions, trials: list[trial.Trial], said: Sequence[str
         findings.append(Finding("backward", on_example.failure.mistake, words, {}))
     elif not on_example.outputs:
         words = f"it returns none of {', '.join(functions.outputs)}"
+        if on_example.returned:
+            words = f"it returns {on_example.returned}"
         findings.append(Finding("backward", "missing_output", words, {}))
     for output in calls.OUTPUTS:
         findings += trial.explain(trials, output)
-    findings += impossible_statistics(functions)
+    findings += of_running[0]
     first = {(finding.output, finding.mistake): finding for finding in reversed(findings)}
     order = dict.fromkeys((finding.output, finding.mistake) for finding in findings)
     measurements = [m for attempt in trials for m in attempt.measurements]
     return Verification(
-        tuple(first[key] for key in order), tuple(measurements), (*said, *notes(functions, trials))
+        tuple(first[key] for key in order),
+        tuple(measurements),
+        (*said, *notes(functions, trials), *of_running[1]),
     )
 
 
@@ -216,12 +337,8 @@ def notes(functions: Functions, trials: list[trial.Trial]) -> list[str]:
     missing = [output for output in functions.outputs if returned and output not in returned]
     if missing:
         said.append(f"not returned by backward, so not checked: {', '.join(missing)}")
+    said += dict.fromkeys(attempt.said for attempt in trials if attempt.said)
     said += notes_on_vectors(functions)
-    running = functions.kept.running_statistics()
-    if running:
-        said.append(
-            f"{', '.join(running)}: of running statistics only the sign of the variance is checked"
-        )
     for attempt in trials:
         said += blunt(attempt)
     return said
@@ -232,7 +349,7 @@ def notes_on_vectors(functions: Functions) -> list[str]:
     said = []
     kept = functions.kept
     for vector in ("gamma", "beta"):
-        if vector in functions.forward_binding.quantities:
+        if functions.forward_binding.takes(vector):
             continue
         if vector in kept.without_effect:
             said.append(f"the {vector} that forward keeps does not change y")

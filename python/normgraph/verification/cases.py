@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +43,9 @@ class Case:
 
     x and delta have one shape, with the channel axis at `axis` (not negative); gamma and beta have
     the shape (C,). vector_shape is the shape in which the functions take and return vectors.
+
+    statistics: the mean and variance that forward is given, of shape (C,). running: the running
+    mean and variance before the call, of shape (C,); None for those of `running_start`.
     """
 
     name: str
@@ -52,6 +55,8 @@ class Case:
     delta: Float64Array
     axis: int
     vector_shape: tuple[int, ...]
+    statistics: tuple[Float64Array, Float64Array] | None = None
+    running: tuple[Float64Array, Float64Array] | None = None
 
     @property
     def n(self) -> int:
@@ -274,7 +279,8 @@ def probe(
     noise -= standard * (noise * standard).mean(axis=0)
     delta = noise + signs * shift + slope * standard
     beta = generator.normal(size=channels)
-    case = Case("probe", np.empty(shape), gamma, beta, np.empty(shape), axis, vector_shape)
+    empty = np.empty(shape)
+    case = Case("probe", empty, gamma, beta, empty, axis, vector_shape, model.statistics)
     return replace(
         case,
         name=f"probe {shape}",
@@ -317,6 +323,12 @@ def sampled_indices(
         np.sort(generator.choice(whole, size=length, replace=False))
         for whole, length in zip(shape, lengths, strict=True)
     )
+
+
+@lru_cache
+def running_start(channels: int) -> tuple[Float64Array, Float64Array]:
+    """Return a running mean and variance to begin with, which nobody writes to."""
+    return np.linspace(-0.5, 0.75, channels), np.linspace(0.6, 1.9, channels)
 
 
 def probe_shape(rank: int, axis: int, channels: int) -> tuple[int, ...]:

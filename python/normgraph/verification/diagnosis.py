@@ -198,7 +198,7 @@ def diagnose_sum(
     ratio = values / expected
     precision = max(tolerance, RATIO_PRECISION)
     named = name_ratio(ratio, factors(terms, output, "sum"), precision, 0.0)
-    evidence = {"times": float(np.median(ratio))}
+    evidence = {"times": middle(ratio, precision)}
     return [Finding(output, factor.mistake, factor.words, evidence) for factor in named or ()]
 
 
@@ -211,9 +211,9 @@ def diagnose_terms(terms: Terms, values: Float64Array, tolerance: float) -> list
     ratios = fitted_ratios(terms, values, tolerance)
     if ratios is None:
         return []
-    evidence = {f"{term} term times": float(np.median(ratio)) for term, ratio in ratios.items()}
     # All coefficients carry the rounding of the largest term.
     margin = tolerance * max(1.0, *(float(np.abs(ratio).max()) for ratio in ratios.values()))
+    evidence = {f"{term} term times": middle(ratio, margin) for term, ratio in ratios.items()}
     precision = max(tolerance, RATIO_PRECISION)
     zero = {term for term, ratio in ratios.items() if (np.abs(ratio) <= margin).all()}
     expected_zero = {"mean", "variance"} if terms.model.statistics is not None else set()
@@ -231,12 +231,18 @@ def diagnose_terms(terms: Terms, values: Float64Array, tolerance: float) -> list
             add("missing", "missing", term)
         else:
             named = name_ratio(ratio, factors(terms, "input_delta", term), precision, margin)
-            for factor in named if named is not None else (unnamed(ratio),):
+            for factor in named if named is not None else (unnamed(ratio, margin),):
                 add(factor.mistake, factor.words, term)
     return [
         finding_in_terms(mistake, words, where, evidence)
         for mistake, (words, where) in separate_missing(found, expected_zero).items()
     ]
+
+
+def middle(ratio: Float64Array, margin: float) -> float:
+    """Return the median of a ratio, 0 where it differs from 0 by rounding alone."""
+    value = float(np.median(ratio))
+    return value if abs(value) > margin else 0.0
 
 
 def separate_missing(
@@ -257,9 +263,10 @@ def separate_missing(
     return missing | found
 
 
-def unnamed(ratio: Float64Array) -> Factor:
+def unnamed(ratio: Float64Array, margin: float) -> Factor:
     """Say what a term is multiplied with where no mistake explains it."""
-    values = " ".join(f"{value:.4g}" for value in ratio[:8]) + (" …" if len(ratio) > 8 else "")
+    shown = np.where(np.abs(ratio[:8]) > margin, ratio[:8], 0.0)
+    values = " ".join(f"{value:.4g}" for value in shown) + (" …" if len(ratio) > 8 else "")
     words = f"it is not what it should be but, channel by channel, that times {values}"
     return Factor("", "scaled", words, ratio)
 

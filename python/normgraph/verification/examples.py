@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -48,7 +48,10 @@ class Example:
         along = tuple(count if i == self.axis else 1 for i in range(x.ndim))
         vector_shape = (count,) if len(self.vector_shape) == 1 else along
         named = f"{name} {x.shape}"
-        return Case(named, to_float64(x), gamma, beta, delta, self.axis, vector_shape)
+        statistics = self.statistics
+        if statistics is not None:
+            statistics = (statistics[0][channels], statistics[1][channels])
+        return Case(named, to_float64(x), gamma, beta, delta, self.axis, vector_shape, statistics)
 
     def model(self, epsilon: float, unbiased: bool, indices: Indices | None = None) -> Model:
         """Return what forward is meant to compute, on the channels of the case of these indices."""
@@ -57,6 +60,21 @@ class Example:
             mean, variance = statistics
             statistics = (mean[indices[self.axis]], variance[indices[self.axis]])
         return Model(epsilon, unbiased, statistics)
+
+
+def with_statistics_of_its_own(given: Example) -> Example:
+    """Return the example with statistics that are near its own, for a forward that is given some.
+
+    They differ from them: a backward that takes them for the batch's would else be right.
+    """
+    others = tuple(axis for axis in range(given.x.ndim) if axis != given.axis)
+    mean = given.x.mean(axis=others, dtype=np.float64)
+    variance = given.x.var(axis=others, dtype=np.float64)
+    variance = np.where(variance > 0, variance, 1.0)
+    generator = np.random.default_rng([given.seed, 6])
+    count = len(mean)
+    mean = mean + np.sqrt(variance) * generator.uniform(0.1, 0.4, size=count)
+    return replace(given, statistics=(mean, variance * generator.uniform(1.2, 1.8, size=count)))
 
 
 def checked_example(example: Any, statistics: Any, channel_axis: int, seed: int) -> Example:

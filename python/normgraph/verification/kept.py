@@ -21,13 +21,14 @@ import numpy.typing as npt
 
 from normgraph.definition import Float64Array
 
+from .recognition import detached, is_module, is_tensor
 from .values import UnreadableError, real_array, to_float64
 
 #: Spellings, in small letters and without underscores. Only the first of each is certain to be
 #: meant; the others are checked by what y does.
 VECTORS = {"gamma": ("gamma", "weight", "scale"), "beta": ("beta", "bias", "shift")}
-RUNNING_VARIANCE = ("runningvar", "runningvariance", "movingvar", "movingvariance")
-RUNNING_MEAN = ("runningmean", "movingmean")
+RUNNING_VARIANCE = ("runningvar", "runningvariance", "movingvar", "movingvariance", "runvar")
+RUNNING_MEAN = ("runningmean", "movingmean", "runmean")
 GRADIENTS = {
     f"{vector}_delta": tuple(
         spelling.format(name)
@@ -37,7 +38,13 @@ GRADIENTS = {
     for vector, names in VECTORS.items()
 }
 
-INPUT_GRADIENTS = ("dx", "inputdelta", "gradx", "xgrad", "gradinput", "inputgrad", "dinput", "x")
+#: Names that mean these gradients in the result of backward alone: a layer's own may be others.
+RESULTS = {"gamma_delta": ("dw",), "beta_delta": ("db",)}
+
+INPUT_GRADIENTS = (
+    "dx", "inputdelta", "gradx", "xgrad", "gradinput", "inputgrad", "dinput", "deltax", "dinputs",
+    "gradinputs", "dlx", "dldx", "gx", "din", "grad", "x", "input",
+)  # fmt: skip
 
 PLAIN = (str, bytes, int, float, complex, np.generic, np.ndarray, list, tuple, set, frozenset)
 CODE = (types.ModuleType, types.FunctionType, types.BuiltinFunctionType, types.MethodType, type)
@@ -72,7 +79,7 @@ class Place:
         if value is None:
             return None
         try:
-            return real_array(value)
+            return real_array(detached(value))
         except UnreadableError:
             return None
 
@@ -175,7 +182,10 @@ def roots_of(function: Any) -> Iterator[Any]:
     while isinstance(function, functools.partial):
         function = function.func
     owner = getattr(function, "__self__", None)
-    if owner is not None and not isinstance(owner, types.ModuleType):
+    module: Any = function if is_module(function) else owner
+    if is_module(module):
+        yield from module.modules()
+    elif owner is not None and not isinstance(owner, types.ModuleType):
         yield owner
     elif not isinstance(function, CODE):
         yield function
@@ -192,7 +202,8 @@ class Kept:
     """The state that the functions keep, and what has been set of it.
 
     vectors: where gamma and beta are set. constants: what they are where they cannot be set.
-    without_effect: those that do not change y. saved: what to put back.
+    without_effect: those that do not change y. settings: the `bn_param` that forward was called
+    with, given: the running statistics. saved: what to put back.
     """
 
     roots: list[Any] = field(default_factory=list)
@@ -201,6 +212,7 @@ class Kept:
     without_effect: list[str] = field(default_factory=list)
     scalars: list[str] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
+    given: dict[str, Any] = field(default_factory=dict)
     saved: dict[tuple[int, str], tuple[Place, Any, npt.NDArray[Any]]] = field(default_factory=dict)
 
     @staticmethod
@@ -302,7 +314,9 @@ class Kept:
         for output in outputs:
             for place in self.gradient_places(output):
                 array = place.array()
-                if array is not None and array.dtype.kind == "f" and array.flags.writeable:
+                if array is None and place.name == "grad" and is_tensor(place.container):
+                    self.save(place)
+                elif array is not None and array.dtype.kind == "f" and array.flags.writeable:
                     self.save(place)
                     if isinstance(place.value(), (int, float, np.generic)):
                         place.put(0.0)
@@ -320,14 +334,25 @@ class Kept:
 
     # ---- running statistics ----------------------------------------------------------------------
 
+    def running_places(self) -> dict[str, Place]:
+        """Return where running statistics are, by their names: in a layer, settings, arguments."""
+        found: dict[str, Place] = {}
+        for place in places(
+            [*self.containers, self.settings, self.given], RUNNING_MEAN + RUNNING_VARIANCE
+        ):
+            if place.array() is not None:
+                found.setdefault(place.name, place)
+        return found
+
+    def save_running_statistics(self) -> None:
+        """Remember those of a layer, which forward updates with each call."""
+        for place in self.running_places().values():
+            self.save(place)
+
     def running_statistics(self) -> dict[str, npt.NDArray[Any]]:
         """Return them by the names of their places."""
-        found = {}
-        for place in places([*self.containers, self.settings], RUNNING_MEAN + RUNNING_VARIANCE):
-            array = place.array()
-            if array is not None:
-                found[place.name] = array
-        return found
+        arrays = {name: place.array() for name, place in self.running_places().items()}
+        return {name: array for name, array in arrays.items() if array is not None}
 
 
 def items_of_gradients(
@@ -343,7 +368,10 @@ def items_of_gradients(
 def gradients_by_name(returned: dict[Any, Any]) -> dict[str, Any]:
     """Return the gradients in a dict, by the names of the outputs."""
     spellings: dict[str, tuple[str, ...]] = {"input_delta": INPUT_GRADIENTS}
-    spellings |= {o: (*names, *VECTORS[o.removesuffix("_delta")]) for o, names in GRADIENTS.items()}
+    spellings |= {
+        output: (*names, *RESULTS[output], *VECTORS[output.removesuffix("_delta")])
+        for output, names in GRADIENTS.items()
+    }
     found = {}
     for output, names in spellings.items():
         for place in places([returned], names)[:1]:

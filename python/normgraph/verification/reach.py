@@ -10,13 +10,14 @@ from .calls import Functions, UnusableError
 from .cases import Case, Model, Terms
 from .diagnosis import error_of
 from .kept import VECTORS, Place, plain
+from .recognition import is_instance
 from .values import same_bits
 
 
 def reach(functions: Functions, case: Case, model: Model) -> None:
     """Find the gamma and beta that forward is not given but keeps; they are set from then on."""
     kept = functions.kept
-    wanted = [v for v in VECTORS if v not in functions.forward_binding.quantities]
+    wanted = [v for v in VECTORS if not functions.forward_binding.takes(v)]
     if not wanted or kept.vectors or kept.constants:
         return
     try:
@@ -45,7 +46,7 @@ def try_places(
     If it cannot be set, or each call of forward sets it anew, it is a constant.
     """
     kept, channels = functions.kept, len(case.gamma)
-    is_certain = plain(places[0].name) == VECTORS[vector][0]
+    is_certain = plain(places[0].name) == VECTORS[vector][0] or is_only_parameter(places)
     kept.vectors[vector] = places
     original = kept.read(vector, channels)
     first = places[0].array()
@@ -78,10 +79,15 @@ def try_places(
     return True
 
 
+def is_only_parameter(places: list[Place]) -> bool:
+    """Whether this is the one weight, or bias, of a torch module."""
+    return len(places) == 1 and is_instance(places[0].container, "torch.nn.Parameter")
+
+
 def agrees(functions: Functions, case: Case, model: Model, y: Float64Array) -> bool:
     """Whether y is what it should be of the gamma and beta that are set."""
     for vector, default in (("gamma", 1.0), ("beta", 0.0)):
-        if vector in functions.forward_binding.quantities:
+        if functions.forward_binding.takes(vector):
             continue
         value = None
         if vector in functions.kept.vectors:

@@ -28,6 +28,7 @@ class Trial:
 
     terms: the case under the model that forward computes, or was meant to if is_identified is
     false. failure: why backward returned nothing, if so. unit: the roundoff of forward's output.
+    said: what is to be said of backward's result. returned: a dict of other names, in words.
     """
 
     functions: Functions
@@ -38,6 +39,8 @@ class Trial:
     outputs: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
     failure: UnusableError | None = None
     unit: float = 2.0**-53
+    said: str = ""
+    returned: str = ""
 
     @property
     def case(self) -> Case:
@@ -124,7 +127,7 @@ def try_backward(trial: Trial) -> None:
         trial.failure = error
         return
     trial.findings += modified_arguments("backward", first.modified)
-    trial.outputs = first.outputs
+    trial.outputs, trial.said, trial.returned = first.outputs, first.said, first.returned
     try:
         second = functions.call_backward(trial.terms, forwarded).outputs
     except UnusableError as error:
