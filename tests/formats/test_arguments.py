@@ -265,7 +265,7 @@ def test_a_model_has_at_most_two_gibibytes(monkeypatch: pytest.MonkeyPatch) -> N
     constants = [ng.Constant(np.ones(100), name=name) for name in ("a", "b")]
     function = ng.Function([ng.op.Negate(constant) for constant in constants], [])
     formats.onnx.Writer("native", None).graph_of(function)
-    monkeypatch.setattr(formats.onnx, "MOST_BYTES", 1599)
+    monkeypatch.setattr(formats.onnx.writer, "MOST_BYTES", 1599)
     message = r"^constants: expected at most 1599 bytes in one model, got 1600: 'a' has 800$"
     with pytest.raises(formats.NotExpressibleError, match=message):
         formats.onnx.to_model(function)
@@ -314,7 +314,7 @@ def test_interrupts_pass_through(
         "json.parse": lambda: formats.json.loads(text),
         "graph_writer.Function": lambda: formats.stablehlo.dumps(FUNCTION),
         "drawing.subprocess.run": lambda: ng.draw(FUNCTION).svg(),
-        "onnx.model_of": lambda: formats.onnx.to_model(FUNCTION),
+        "onnx.writer.model_of": lambda: formats.onnx.to_model(FUNCTION),
     }.items():
         with monkeypatch.context() as patch:
             # Whether or not Graphviz is installed: the program is not started.
@@ -326,7 +326,7 @@ def test_interrupts_pass_through(
 
 def test_no_handler_takes_what_is_not_for_it() -> None:
     """No bare `except`, and none of Exception or BaseException."""
-    for path in Path(formats.__file__).parent.glob("*.py"):
+    for path in Path(formats.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.ExceptHandler):
                 assert node.type is not None, path

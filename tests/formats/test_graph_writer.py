@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import pytest
@@ -23,7 +23,8 @@ ONES = b"\0\0\x80?" * 3
 class Format(NamedTuple):
     """A format: what writes, and what the tests read of what is written."""
 
-    module: Any
+    writer: type[GraphWriter]
+    type_names: Mapping[str, str]
     write: Callable[..., Any]
     #: The names of values, in the order in which they are made.
     names: Callable[[Any], list[str]]
@@ -56,8 +57,17 @@ def constants_of_text(text: str) -> list[str]:
 
 
 FORMATS = {
-    "onnx": Format(onnx, graph_of, names_of_graph, constants_of_graph, False),
-    "stablehlo": Format(stablehlo, stablehlo.dumps, names_of_text, constants_of_text, True),
+    "onnx": Format(
+        onnx.Writer, onnx.protobuf.TYPE_NAMES, graph_of, names_of_graph, constants_of_graph, False
+    ),
+    "stablehlo": Format(
+        stablehlo.writer.Writer,
+        stablehlo.writer.TYPE_NAMES,
+        stablehlo.dumps,
+        names_of_text,
+        constants_of_text,
+        True,
+    ),
 }
 
 
@@ -67,8 +77,8 @@ def format_(request: pytest.FixtureRequest) -> Format:
 
 
 def test_every_op_and_element_type_has_a_form(format_: Format) -> None:
-    assert {element_type.name for element_type in ELEMENT_TYPES} == set(format_.module.TYPE_NAMES)
-    writer: type[GraphWriter] = format_.module.Writer
+    assert {element_type.name for element_type in ELEMENT_TYPES} == set(format_.type_names)
+    writer = format_.writer
     assert set(writer.ELEMENT_WISE) < set(INPUTS)
     for name in ("Parameter", "Constant", *INPUTS):
         is_walked = name.startswith("BatchNorm") or name in ("Parameter", "Constant")

@@ -10,7 +10,7 @@ import pytest
 
 import normgraph as ng
 from normgraph.formats import NotExpressibleError, stablehlo
-from normgraph.formats.stablehlo import decimal, symbol
+from normgraph.formats.stablehlo.writer import decimal, symbol
 
 from .layers import layer
 

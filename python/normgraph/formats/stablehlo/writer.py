@@ -14,12 +14,11 @@ from collections.abc import Sequence
 from os import PathLike
 from typing import ClassVar, Literal, TypeAlias, get_args
 
-from .. import _core
-from .._core import Constant, Function, Node, Output
-from .arguments import check_choice, check_is_function, path_of
-from .attributes import in_little_endian
-from .errors import NotExpressibleError
-from .graph_writer import (
+from ... import _core
+from ..._core import Constant, Function, Node, Output
+from ..arguments import check_choice, check_is_function, path_of
+from ..attributes import in_little_endian
+from ..graph_writer import (
     End,
     GraphWriter,
     Value,
@@ -31,9 +30,7 @@ from .graph_writer import (
     upper_end,
     value_of,
 )
-from .names import chosen_name, elements_of
-
-__all__ = ["NotExpressibleError", "dump", "dumps"]
+from ..names import chosen_name, elements_of
 
 Family: TypeAlias = Literal["stages", "native"]
 
@@ -102,10 +99,12 @@ def type_of(value: Value) -> str:
 
 
 def types_of(values: Sequence[Value]) -> str:
+    """The types of values as a statement lists them."""
     return ", ".join(map(type_of, values))
 
 
 def names_of(values: Sequence[Value]) -> str:
+    """The names of values as a statement lists them."""
     return ", ".join(value.name for value in values)
 
 

@@ -1,4 +1,4 @@
-"""A Function as a model of ONNX, which onnxruntime and others run.
+"""Writing a Function as a model of ONNX, which onnxruntime and others run.
 
 Every primitive op is written as its definition: 16-bit numbers are cast to f32 and back, which is
 what normgraph computes them in and what most runtimes have kernels for; sums, means and products of
@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeAlias,
 
 import numpy as np
 
-from .. import _core
-from .._core import Constant, Function, Node, Output
-from .arguments import check_choice, check_is_function, path_of, weight_of
-from .attributes import in_little_endian
-from .errors import NotExpressibleError
-from .graph_writer import (
+from ... import _core
+from ..._core import Constant, Function, Node, Output
+from ..arguments import check_choice, check_is_function, path_of, weight_of
+from ..attributes import in_little_endian
+from ..errors import NotExpressibleError
+from ..graph_writer import (
     End,
     GraphWriter,
     Value,
@@ -36,28 +36,18 @@ from .graph_writer import (
     upper_end,
     value_of,
 )
-from .names import chosen_name, in_one_line, output_name
+from ..names import chosen_name, in_one_line, output_name
+from .protobuf import import_onnx, type_number
+
+__all__ = ["Family", "Graph", "Writer", "save", "to_model"]
 
 if TYPE_CHECKING:
     import onnx
-
-__all__ = ["NotExpressibleError", "save", "to_model"]
 
 Family: TypeAlias = Literal["native", "stages"]
 
 #: The oldest set of operators that has all that is written, for all types; and its file format.
 OPSET, IR_VERSION = 17, 8
-
-#: ONNX' names of element types.
-TYPE_NAMES = {
-    "boolean": "BOOL",
-    "f16": "FLOAT16",
-    "bf16": "BFLOAT16",
-    "f32": "FLOAT",
-    "f64": "DOUBLE",
-    **{f"i{bits}": f"INT{bits}" for bits in (8, 16, 32, 64)},
-    **{f"u{bits}": f"UINT{bits}" for bits in (8, 16, 32, 64)},
-}
 
 #: Bytes of constants: protobuf takes less than 2 GiB, of which 16 MiB remain for all else.
 MOST_BYTES = 2**31 - 2**24
@@ -575,17 +565,7 @@ def result_name(result: Output) -> str:
 
 def model_of(graph: Graph) -> onnx.ModelProto:
     """A graph in the classes of the package onnx."""
-    try:
-        import onnx
-    except ImportError as error:
-        raise ImportError(
-            "a model of ONNX needs the package onnx, which is not installed: "
-            'pip install "normgraph[onnx]"'
-        ) from error
-    make = onnx.helper
-
-    def type_number(element: str) -> int:
-        return int(getattr(onnx.TensorProto, TYPE_NAMES[element]))
+    make = import_onnx().helper
 
     def described_value(value: Value, has_symbols: bool) -> onnx.ValueInfoProto:
         lengths = [
