@@ -1,6 +1,7 @@
 """Configuration of the documentation: `make docs`, or `sphinx-build -W docs build/docs/html`."""
 
 import re
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,10 @@ from typing import Any
 from sphinx.application import Sphinx
 
 import normgraph
+
+sys.path.insert(0, str(Path(__file__).parent))
+import cpp_reference
+import docstrings
 
 project = "normgraph"
 author = "the normgraph authors"
@@ -26,6 +31,17 @@ exclude_patterns = [
     "accuracy",
     "benchmarks",
 ]  # pages include parts of them
+
+# Breathe shows what Doxygen reads out of the headers. Where there is none the page is left out.
+doxygen_xml = Path(__file__).parents[1] / "build" / "docs" / "doxygen"
+if cpp_reference.write_xml(doxygen_xml):
+    extensions.append("breathe")
+    breathe_projects = {"normgraph": str(doxygen_xml)}
+    breathe_default_project = "normgraph"
+else:
+    print("the C++ reference is left out, as there is no Doxygen")
+    exclude_patterns.append("cpp_reference.md")
+    suppress_warnings = ["toc.excluded", "myst.xref_missing"]
 
 myst_enable_extensions = ["deflist", "dollarmath"]
 myst_heading_anchors = 3
@@ -58,13 +74,19 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 
 
-def keep_lines(
+def public_target(name: str) -> str | None:
+    """The full name of what is public in normgraph, or in normgraph.op."""
+    for module in (normgraph, normgraph.op):
+        if name.isidentifier() and hasattr(module, name):
+            return f"{module.__name__}.{name}"
+    return name if name.startswith("normgraph.") else None
+
+
+def render(
     app: Sphinx, what: str, name: str, described: Any, options: Any, lines: list[str]
 ) -> None:
-    """Show a docstring as help() does: it is plain text in lines, of which the first is a title."""
-    body = lines[1:]
-    if any(line.strip() for line in body):
-        lines[1:] = ["", ".. code-block:: text", "", *(f"    {line}" for line in body), ""]
+    """Show a docstring as text with lists and links."""
+    lines[:] = docstrings.rendered(lines, public_target)
 
 
 def plain_signature(
@@ -86,5 +108,5 @@ def plain_signature(
 
 def setup(app: Sphinx) -> None:
     """Connect what the pages need beside the extensions."""
-    app.connect("autodoc-process-docstring", keep_lines)
+    app.connect("autodoc-process-docstring", render)
     app.connect("autodoc-process-signature", plain_signature)

@@ -54,6 +54,7 @@ from ._core import (
     widen_statistics,
 )
 from .configuration import show_config
+from .conformance import Conformance, SummationOrder, conformance, summation_order
 from .formats.drawing import Drawing, draw
 from .reestimation import reestimate_statistics
 from .running_statistics import RunningStatistics, update_running_statistics
@@ -70,6 +71,7 @@ __all__ = [
     "BatchNormTrainingReluResult",
     "BatchNormTrainingResult",
     "BatchStatistics",
+    "Conformance",
     "Constant",
     "Dimension",
     "Drawing",
@@ -84,6 +86,7 @@ __all__ = [
     "Parameter",
     "PartialShape",
     "RunningStatistics",
+    "SummationOrder",
     "Trace",
     "Verification",
     "__version__",
@@ -101,6 +104,7 @@ __all__ = [
     "batch_norm_training_relu_backprop",
     "compile",
     "config",
+    "conformance",
     "decompose",
     "draw",
     "element",
@@ -115,6 +119,7 @@ __all__ = [
     "release_memory",
     "set_num_threads",
     "show_config",
+    "summation_order",
     "trace",
     "update_running_statistics",
     "verify",

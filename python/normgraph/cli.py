@@ -1,16 +1,18 @@
-"""The command line: `python -m normgraph demo`, `info`, `check`, `verify`, `draw` and `cmake-dir`.
+"""The command line: `python -m normgraph demo`, `info`, `check`, `verify` and more.
 
 All but `demo` need numpy alone. `demo` needs the extra `demo`; what is missing of it is named,
 with the command that installs it. `draw` needs Graphviz, except for text.
 
 Exit status: 0 success, 1 the command failed (a check does not hold, `verify` found a mistake, a
-package or a directory is missing), 2 wrong usage (for `verify` whatever keeps it from a verdict),
-130 interrupted.
+function does not conform, a package or a directory is missing), 2 wrong usage (for `verify` and
+`conform` whatever keeps them from a verdict), 130 interrupted.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import faulthandler
 import importlib
 import json
 import os
@@ -74,7 +76,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"normgraph {ng.__version__}")
     commands = parser.add_subparsers(
-        dest="command", required=True, metavar="{demo,info,check,verify,draw,cmake-dir}"
+        dest="command",
+        required=True,
+        metavar="{demo,info,check,verify,conform,vectors,draw,cmake-dir}",
     )
 
     demo = commands.add_parser(
@@ -109,6 +113,14 @@ def build_parser() -> argparse.ArgumentParser:
     check.set_defaults(run=run_check)
 
     add_verify(commands)
+    add_conform(commands)
+    vectors = commands.add_parser(
+        "vectors", help="write golden cases of batch normalization to files"
+    )
+    vectors.add_argument(
+        "--out", type=Path, required=True, metavar="FOLDER", help="where to; made if it is missing"
+    )
+    vectors.set_defaults(run=run_vectors)
     draw = commands.add_parser("draw", help="a picture of a function in a JSON file")
     draw.add_argument("function", type=Path, help="a file that formats.json.dump has written")
     draw.add_argument("picture", type=Path, help="what to write: a .svg, .png, .pdf or .dot file")
@@ -138,8 +150,8 @@ def add_verify(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "file",
         type=Path,
         metavar="FILE.py",
-        help="defines forward and backward, and may define example: x, or (x, gamma, beta). "
-        "The file is run.",
+        help="defines forward and backward, or what brings its gradient, such as a torch module "
+        "or a jax.custom_vjp, and may define example: x, or (x, gamma, beta). The file is run.",
     )
     for role in ("forward", "backward"):
         verify.add_argument(
@@ -176,9 +188,71 @@ def add_verify(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--unbiased", action="store_true", help="forward divides the variance by n - 1"
     )
     verify.add_argument(
+        "--running-unbiased",
+        action=argparse.BooleanOptionalAction,
+        help="whether the running variance averages unbiased variances (default: torch's has to)",
+    )
+    verify.add_argument(
         "--seed", type=seed, default=0, help="seed of everything random (default %(default)s)"
     )
     verify.set_defaults(run=run_verify)
+
+
+def add_conform(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command `conform`."""
+    conform = commands.add_parser(
+        "conform",
+        help="run any function or ONNX model of batch normalization through golden cases",
+        epilog="Exit status: 0 if it conforms, 1 if not, 2 if there is no verdict (there is no "
+        "such function, or it cannot be called), 130 if interrupted.",
+    )
+    conform.add_argument(
+        "target",
+        metavar="MODULE:FUNCTION",
+        help="the function: in a module, in a file (FILE.py:FUNCTION, which is run), or MODEL.onnx",
+    )
+    conform.add_argument(
+        "--role",
+        metavar="ROLE",
+        help="training, inference, backward or inference_backward (default: by its parameters)",
+    )
+    for name, what in (
+        ("arguments", "what its parameters stand for, such as x,gamma,beta,epsilon"),
+        ("outputs", "what it returns, such as normalized,mean,variance"),
+        ("forward-arguments", "what the parameters of --forward stand for"),
+        ("dtypes", "the types to try: some of f64,f32,bf16,f16 (default: those that it takes)"),
+        ("skip", "kinds of data to leave out, such as no_elements"),
+    ):
+        conform.add_argument(f"--{name}", type=words, metavar="WORDS", help=what)
+    conform.add_argument(
+        "--forward", metavar="NAME", help="the forward function whose cache it is given"
+    )
+    conform.add_argument(
+        "--framework", metavar="NAME", help="numpy, torch or jax (default: by what it names)"
+    )
+    conform.add_argument(
+        "--epsilon", type=float, default=1e-5, help="what it adds if it is not given it"
+    )
+    conform.add_argument(
+        "--channel-axis",
+        type=int,
+        default=1,
+        metavar="AXIS",
+        help="the channels' axis if it is not given it, -1 for the last (default %(default)s)",
+    )
+    conform.add_argument(
+        "--activation", default="none", help="relu, relu6 or add_relu (default %(default)s)"
+    )
+    conform.add_argument(
+        "--strict", action="store_true", help="outputs have to be accurate, however hard the data"
+    )
+    conform.add_argument(
+        "--no-order", action="store_true", help="do not look for the order of summation"
+    )
+    conform.add_argument(
+        "--runtime", metavar="NAME", help="what runs a model: onnxruntime or onnx.reference"
+    )
+    conform.set_defaults(run=run_conform)
 
 
 def words(text: str) -> tuple[str, ...]:
@@ -298,8 +372,7 @@ def verify_file(options: argparse.Namespace) -> ng.Verification:
     from normgraph.verification import file
 
     module = file.load(options.file)
-    forward = file.function(module, options.forward, "forward")
-    backward = file.function(module, options.backward, "backward")
+    forward, backward = file.functions(module, options.forward, options.backward)
     example = getattr(module, "example", None)
     if example is None or options.shape is not None:
         generator = np.random.default_rng(options.seed)
@@ -313,9 +386,76 @@ def verify_file(options: argparse.Namespace) -> ng.Verification:
         unbiased=options.unbiased,
         forward_arguments=options.forward_arguments,
         backward_arguments=options.backward_arguments,
+        running_unbiased=options.running_unbiased,
         seed=options.seed,
         progress=Progress(),
     )
+
+
+def run_conform(options: argparse.Namespace) -> int:
+    """Run the command `conform`."""
+    from normgraph.conformance import target
+    from normgraph.verification.values import text_of
+
+    # A crash of a library tells where it was, unless stderr is none of the system's.
+    with contextlib.suppress(OSError):
+        faulthandler.enable()
+    try:
+        result = conformance_of(options)
+    except (target.TargetError, TypeError, ValueError, ImportError) as error:
+        raise UsageError(f"{options.target}: {error}") from error
+    except MemoryError as error:
+        raise UsageError(f"{options.target}: memory runs out") from error
+    except SystemExit as error:  # whose status would be taken for a verdict
+        raise UsageError(f"{options.target}: the function exits, with {error.code!r}") from error
+    except Exception as error:
+        reason = f"stopped by {type(error).__name__}: {text_of(error)}"
+        raise UsageError(f"{options.target}: {reason}") from error
+    status = 0 if result.passed else 1
+    print_report(str(result))
+    return status
+
+
+def conformance_of(options: argparse.Namespace) -> ng.Conformance:
+    """Return what `conform` finds."""
+    from normgraph.conformance import target
+
+    function, module = target.load(options.target)
+    forward = None
+    if options.forward is not None:
+        if module is None:
+            raise target.TargetError("--forward: a model has no forward function")
+        forward = target.function_in(module, options.forward)
+    return ng.conformance(
+        function,
+        options.role,
+        arguments=options.arguments,
+        outputs=options.outputs,
+        forward=forward,
+        forward_arguments=options.forward_arguments,
+        framework=options.framework,
+        epsilon=options.epsilon,
+        channel_axis=options.channel_axis,
+        activation=options.activation,
+        dtypes=options.dtypes,
+        skip=options.skip or (),
+        strict=options.strict,
+        order=not options.no_order,
+        runtime=options.runtime,
+        progress=Progress("conform"),
+    )
+
+
+def run_vectors(options: argparse.Namespace) -> int:
+    """Run the command `vectors`."""
+    from normgraph.conformance import vectors
+
+    try:
+        count, size = vectors.write(options.out)
+    except OSError as error:
+        raise UsageError(f"argument --out: {options.out}: {error.strerror}") from error
+    print(f"{count} cases, {size / 1e6:.1f} MB, in {options.out}: README.txt says how to read them")
+    return 0
 
 
 class Progress:
@@ -323,7 +463,8 @@ class Progress:
 
     QUIET_SECONDS = 5.0
 
-    def __init__(self) -> None:
+    def __init__(self, command: str = "verify") -> None:
+        self.command = command
         self.started = self.printed = time.monotonic()
         self.calls = 0
 
@@ -334,7 +475,7 @@ class Progress:
         if now - self.printed >= self.QUIET_SECONDS:
             self.printed = now
             seconds = f"{now - self.started:.0f} s, {self.calls} calls"
-            print(f"normgraph verify: {text} ({seconds})", file=sys.stderr, flush=True)
+            print(f"normgraph {self.command}: {text} ({seconds})", file=sys.stderr, flush=True)
 
 
 def print_report(report: str) -> None:

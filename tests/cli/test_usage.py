@@ -16,7 +16,7 @@ from tests.cli import command
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        ([], "{demo,info,check,verify,draw,cmake-dir}"),
+        ([], "{demo,info,check,verify,conform,vectors,draw,cmake-dir}"),
         (["trian"], "'trian'"),
         (["info", "--yaml"], "--yaml"),
         (["demo", "--epochs", "0"], "--epochs: expected an integer from 1 to 10000, got '0'"),
@@ -40,7 +40,7 @@ def test_version(tmp_path: Path) -> None:
 def test_help_lists_the_commands(tmp_path: Path) -> None:
     result = command.run("--help", directory=tmp_path)
     assert result.returncode == 0
-    names = ("demo", "info", "check", "verify", "draw", "cmake-dir")
+    names = ("demo", "info", "check", "verify", "conform", "vectors", "draw", "cmake-dir")
     assert all(name in result.stdout for name in names)
 
 
