@@ -1,5 +1,5 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol, TypeAlias, final
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar, final
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ _DimensionLike: TypeAlias = Dimension | int | tuple[int, int | None] | None
 _ShapeLike: TypeAlias = PartialShape | Sequence[_DimensionLike] | None
 _TypeLike: TypeAlias = element.Type | str | np.dtype[Any] | type[np.generic]
 _Value: TypeAlias = Node | Output
+_ValueT = TypeVar("_ValueT", bound=Node | Output)
 # Of an operator; numbers of numpy, too.
 _Operand: TypeAlias = Node | Output | float | np.number[Any]
 
@@ -342,7 +343,7 @@ def rewrite(
     function: Function,
     replacement: Callable[[Node, Node], _Value | Sequence[_Value] | None],
 ) -> Function: ...
-def replace_values(function: Function, replaced: Mapping[_Value, _Value]) -> Function: ...
+def replace_values(function: Function, replaced: Mapping[_ValueT, _Value]) -> Function: ...
 def replace_matches(
     function: Function, pattern: Pattern, replacement: Callable[[Match], _Value | None]
 ) -> Function: ...
