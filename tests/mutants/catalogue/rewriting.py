@@ -221,10 +221,10 @@ DEFINED_OPS_RUN = Group(
             "",
         ),
         Mutant(
-            "decomposed-without-end",
-            "that decompositions come to an end",
+            "decompositions-of-decompositions-refused",
+            "that decompositions may be decomposed",
             "if (parts && round == most_rounds) {",
-            "if (parts && round == 10 * most_rounds) {",
+            "if (parts && round == 1) {",
         ),
     ),
 )
