@@ -71,6 +71,20 @@ def loads(function: ng.Function) -> Call:
     return lambda: json.loads(text)
 
 
+def replace_values(function: ng.Function) -> Call:
+    """Gives another value to the readers of each parameter."""
+    replaced = {parameter: -parameter for parameter in function.parameters}
+    return lambda: ng.replace_values(function, replaced)
+
+
+def replace_matches(function: ng.Function) -> Call:
+    """Finds pairs of nodes one after the other, and replaces them by what they read."""
+    anything = ng.Pattern.any("value")
+    first = ng.Pattern.op(ng.op.Convert, [anything], name="first").with_single_user()
+    pair = ng.Pattern.op(ng.op.Convert, [first])
+    return lambda: ng.replace_matches(function, pair, lambda match: match["value"] * 1)
+
+
 def trace(function: ng.Function) -> Call:
     """Runs a function and keeps every value."""
     arrays = arguments(function)
@@ -113,6 +127,10 @@ OPERATIONS = (
     Operation("gradients", lambda function: lambda: ng.gradients(function)),
     Operation("decompose", lambda function: lambda: ng.decompose(function)),
     Operation("fuse_relu", lambda function: lambda: ng.fuse_relu(function)),
+    Operation("Users", lambda function: lambda: ng.Users(function)),
+    Operation("rewrite", lambda function: lambda: ng.rewrite(function, lambda *_: None)),
+    Operation("replace_values", replace_values),
+    Operation("replace_matches", replace_matches),
     Operation("compile", lambda function: lambda: ng.compile(function)),
     Operation("first call", first_call),
     Operation("str", lambda function: lambda: str(function)),

@@ -20,9 +20,12 @@ CLASSES = [
     "Executable",
     "Function",
     "Input",
+    "Match",
     "Node",
     "Output",
     "Parameter",
+    "Pattern",
+    "Users",
 ]
 CLASSES += ["PartialShape", "element.Type", *(f"op.{name}" for name in ng.op.__all__)]
 ABSTRACT_CLASSES = [
@@ -30,7 +33,9 @@ ABSTRACT_CLASSES = [
     "BatchStatistics",
     "Executable",
     "Input",
+    "Match",
     "Node",
+    "Pattern",
     "op.BatchNormNode",
 ]
 DIFFERENCES_OF_PYBIND11 = [f"normgraph._core.{name}" for name in CLASSES]

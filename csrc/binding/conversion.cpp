@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "binding/python_errors.hpp"
+#include "normgraph/ir/node.hpp"
 #include "normgraph/kernel/dispatch.hpp"
 
 namespace py = pybind11;
@@ -198,6 +199,10 @@ double epsilon_from_python(py::handle object) {
 
 double upper_bound_from_python(py::handle object) {
     return real_from_python("upper_bound", "a finite number > 0 or None", object);
+}
+
+double number_from_python(const std::string& argument, py::handle object) {
+    return real_from_python(argument, "a number", object);
 }
 
 double momentum_from_python(py::handle object) {
@@ -388,7 +393,9 @@ py::tuple sequence_from_python(const std::string& argument, const std::string& e
 
 py::tuple items_from_python(const std::string& argument, const std::string& expected,
                             py::handle object) {
-    if (py::isinstance<py::str>(object) || py::isinstance<py::bytes>(object)) {
+    // A node can be iterated, to unpack its outputs: where many are meant, one is a mistake.
+    if (py::isinstance<py::str>(object) || py::isinstance<py::bytes>(object) ||
+        is_instance<Node>(object)) {
         refuse_type(argument, expected, object);
     }
     auto items = py::reinterpret_steal<py::tuple>(PySequence_Tuple(object.ptr()));

@@ -29,6 +29,9 @@ double momentum_from_python(pybind11::handle object);
 /// check.
 std::int64_t element_count_from_python(pybind11::handle object);
 
+/// Any real number but a bool.
+double number_from_python(const std::string& argument, pybind11::handle object);
+
 /// Any integer but a bool. Whether it lies within the rank is the op's to check.
 std::int64_t axis_from_python(const std::string& argument, pybind11::handle object);
 
@@ -73,12 +76,12 @@ pybind11::object to_python(const Dimension& dimension);
 /// What partial_shape_from_python reads back: None or a tuple.
 pybind11::object to_python(const PartialShape& shape);
 
-/// The items of a list, a tuple or another sequence that is no text. TypeError says that `expected`
-/// was expected.
+/// The items of a list, a tuple or another sequence that is no text and no node. TypeError says
+/// that `expected` was expected.
 pybind11::tuple sequence_from_python(const std::string& argument, const std::string& expected,
                                      pybind11::handle object);
 
-/// The items of anything that can be iterated but text.
+/// The items of anything that can be iterated but text and nodes.
 pybind11::tuple items_from_python(const std::string& argument, const std::string& expected,
                                   pybind11::handle object);
 

@@ -20,6 +20,7 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
     register_function(module);
     register_op(module);
     register_pass(module);
+    register_rewrite(module);
     register_kernel(module);
     register_batch_part(module);
     register_running_statistics(module);

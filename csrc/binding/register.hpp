@@ -12,6 +12,7 @@ void register_constant(pybind11::module_& module);
 void register_function(pybind11::module_& module);
 void register_op(pybind11::module_& module);
 void register_pass(pybind11::module_& module);
+void register_rewrite(pybind11::module_& module);
 void register_kernel(pybind11::module_& module);
 void register_batch_part(pybind11::module_& module);
 void register_running_statistics(pybind11::module_& module);

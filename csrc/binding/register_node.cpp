@@ -8,6 +8,7 @@
 #include "binding/conversion.hpp"
 #include "binding/instances.hpp"
 #include "binding/node_conversion.hpp"
+#include "binding/output_operators.hpp"
 #include "binding/python_errors.hpp"
 #include "binding/register.hpp"
 #include "normgraph/ir/node.hpp"
@@ -32,12 +33,18 @@ constexpr const char* node_doc =
 Inputs are fixed at construction. A node is valid once it is constructed. Nodes copy (same inputs),
 deep-copy (with all they depend on) and pickle; a copy keeps the friendly name. To pickle deep
 graphs, pickle a Function.
+
+A node unpacks into its outputs: normalized, mean, variance = node; node[key] is node.output(key). A
+node with exactly one output is taken where an Output is, and has its operators.
 )";
 
 constexpr const char* output_doc =
     R"(One output of a node: Output(node, index), or node.output(index or name).
 
-Outputs are equal if they are the same output of the same node.
+Outputs are equal if they are the same output of the same node. + - * / and unary minus make nodes of
+op.Add and so on, and return their outputs. A number on the other side becomes a Constant of the
+output's element type, rounded to it, and is repeated by op.Broadcast; nothing else is: two outputs
+have one type and one shape.
 )";
 
 constexpr const char* input_doc = R"(One input of a node: node.input(index or name).)";
@@ -179,6 +186,7 @@ void register_output(py::module_& module) {
             return py::make_tuple(py::type::of<Output>(),
                                   py::make_tuple(self.node(), self.index()));
         });
+    define_operators(py::type::of<Output>());
 }
 
 void register_input(py::module_& module) {
@@ -221,6 +229,12 @@ void register_node_class(py::module_& module) {
             },
             py::arg("key"),
             "By name or index. ValueError for another name, IndexError for an index.")
+        .def("__len__", [](const Node& self) { return self.output_names().size(); })
+        .def("__iter__", [](Node& self) { return py::iter(py::cast(self.outputs())); })
+        .def("__getitem__",
+             [](Node& self, const py::object& key) {
+                 return port<Output>(self, key, "output", &Node::output, &Node::output);
+             })
         .def("validate_and_infer_types", &Node::validate_and_infer_types,
              "Infer the outputs anew. Raises NodeValidationFailure that lists every violated "
              "constraint, and leaves the node as it was then.")
@@ -236,6 +250,7 @@ void register_node_class(py::module_& module) {
         .def("__reduce__", &reduce_node)
         .def("__deepcopy__", &deep_copy, py::arg("memo"));
     node.attr("__module__") = "normgraph";
+    define_operators(node);
     module.def("_rebuild_node", &rebuild_node);
 }
 

@@ -32,6 +32,13 @@ gamma_delta: 4
 beta_delta: 12
 """
 
+# 3x - 2 of 1, 2, -1; 3 times the deltas 1, 2, 3; x itself.
+OUTPUT_OF_DEFINED_OP = """\
+result: 1 4 -5
+gradient: 3 6 9
+without it: 1 2 -1
+"""
+
 OUTPUT_OF_KERNEL = f"""\
 implementation: {ng.config()["implementation"]}
 normalized: 8 20 10 20 12 20
@@ -68,6 +75,11 @@ def package(tmp_path: Path) -> Path:
 
 def test_a_program_constructs_nodes_and_calls_kernels(package: Path, tmp_path: Path) -> None:
     assert run(build(tmp_path, "graph", f"-Dnormgraph_DIR={package}")) == OUTPUT_OF_GRAPH
+
+
+def test_a_program_defines_an_op_and_a_pass(package: Path, tmp_path: Path) -> None:
+    program = build(tmp_path, "defined_op", f"-Dnormgraph_DIR={package}")
+    assert run(program) == OUTPUT_OF_DEFINED_OP
 
 
 def test_a_program_links_the_kernels_alone_from_a_moved_package(

@@ -2,8 +2,12 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <stdexcept>
 #include <utility>
+
+#include "normgraph/ir/rounded_number.hpp"
+#include "normgraph/ir/text.hpp"
 
 namespace normgraph {
 
@@ -68,6 +72,23 @@ Constant::Constant(element::Type element_type, PartialShape shape, std::vector<s
 Constant::Constant(const Constant& other, std::string friendly_name)
     : Node{{}, std::move(friendly_name)}, type_{other.type_}, data_{other.data_} {
     validate_and_infer_types();
+}
+
+std::shared_ptr<Constant> Constant::scalar(double number, element::Type element_type,
+                                           std::string friendly_name) {
+    if (!element_type.is_real()) {
+        throw std::invalid_argument(
+            "the element type of a number: expected f16, bf16, f32 or f64, got " +
+            std::string(element_type.name()));
+    }
+    std::optional<std::vector<std::byte>> data = rounded_number(number, element_type);
+    if (!data) {
+        throw std::invalid_argument("a number of a Constant: expected one that " +
+                                    std::string(element_type.name()) + " can hold, got " +
+                                    format_number(number));
+    }
+    return std::make_shared<Constant>(element_type, PartialShape{}, *std::move(data),
+                                      std::move(friendly_name));
 }
 
 void Constant::visit_attributes(AttributeVisitor& visitor) const {

@@ -24,6 +24,12 @@ public:
     Constant(element::Type element_type, PartialShape shape, std::vector<std::byte> data,
              std::string friendly_name = {});
 
+    /// A number as a tensor of rank 0, rounded once to the nearest of the type's, ties to even.
+    /// Throws std::invalid_argument for a type that is not real, and for a finite number that would
+    /// become infinite.
+    static std::shared_ptr<Constant> scalar(double number, element::Type element_type,
+                                            std::string friendly_name = {});
+
     element::Type element_type() const noexcept { return type_.element_type; }
     /// Static.
     const PartialShape& shape() const noexcept { return type_.partial_shape; }

@@ -158,6 +158,13 @@ std::shared_ptr<Node> Node::clone_with_new_inputs(const std::vector<Output>& inp
 }
 
 Deltas Node::generate_adjoints(const Deltas& deltas) {
+    if (std::optional<Deltas> adjoints = find_adjoints(deltas)) {
+        return *std::move(adjoints);
+    }
+    throw std::invalid_argument(description() + " '" + friendly_name() + "' has no derivative");
+}
+
+std::optional<Deltas> Node::find_adjoints(const Deltas& deltas) {
     if (deltas.size() != output_names().size()) {
         throw std::invalid_argument(description() + " '" + friendly_name() + "' has " +
                                     format_count(output_names().size(), "output") + ", got " +
@@ -165,11 +172,23 @@ Deltas Node::generate_adjoints(const Deltas& deltas) {
     }
     const bool none_arrives = std::ranges::none_of(
         deltas, [](const std::optional<Output>& delta) { return delta.has_value(); });
-    return none_arrives ? Deltas(inputs_.size()) : make_adjoints(deltas);
+    if (none_arrives) {
+        return Deltas(inputs_.size());
+    }
+    Deltas adjoints = make_adjoints(deltas);
+    if (adjoints.size() == inputs_.size()) {
+        return adjoints;
+    }
+    if (!adjoints.empty()) {
+        throw std::invalid_argument(description() + " '" + friendly_name() + "' has " +
+                                    format_count(inputs_.size(), "input") + ", got " +
+                                    format_count(adjoints.size(), "adjoint"));
+    }
+    return std::nullopt;
 }
 
 Deltas Node::make_adjoints(const Deltas& /*deltas*/) {
-    throw std::invalid_argument(description() + " '" + friendly_name() + "' has no derivative");
+    return {};
 }
 
 std::optional<std::vector<Output>> Node::decompose(element::Type /*compute_type*/) {

@@ -123,6 +123,10 @@ public:
     /// number of deltas, and, naming the node, where there is no derivative.
     Deltas generate_adjoints(const Deltas& deltas);
 
+    /// The same, but nullopt where the class says nothing of a derivative; its decomposition may
+    /// have one (see pass::differentiate).
+    std::optional<Deltas> find_adjoints(const Deltas& deltas);
+
     /// The same outputs made of primitive ops, which compute in this type (dynamic: in that of the
     /// op's own data); nullopt for a node that is primitive itself. Throws std::invalid_argument,
     /// naming the node, if an element type that is needed is not known.
@@ -147,7 +151,8 @@ private:
     virtual std::vector<TensorType> infer_types(const std::vector<TensorType>& inputs) const = 0;
     virtual std::shared_ptr<Node> make_clone(const std::vector<Output>& inputs,
                                              const std::string& friendly_name) const = 0;
-    /// Only with at least one delta. The default refuses: there is no derivative.
+    /// One per input. Only with at least one delta. The default says nothing of a derivative: it
+    /// returns none.
     virtual Deltas make_adjoints(const Deltas& deltas);
     void check_input_count(std::size_t count) const;
 

@@ -4,11 +4,15 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <stdexcept>
+#include <string>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "normgraph/ir/output_hash.hpp"
+#include "normgraph/ir/stand_in.hpp"
 #include "normgraph/ir/topological_order.hpp"
 #include "normgraph/op/expressions.hpp"
 
@@ -80,6 +84,32 @@ private:
     std::unordered_set<const Node*> active_;
 };
 
+/// Decompositions whose nodes are differentiated by their decompositions in turn. The constructor
+/// throws where these have no end.
+class NestedDecomposition {
+public:
+    explicit NestedDecomposition(const Node& node) {
+        if (depth == most) {
+            throw std::invalid_argument(node.description() + " '" + node.friendly_name() +
+                                        "': expected a decomposition into simpler nodes, got " +
+                                        std::to_string(most) + " inside of each other");
+        }
+        ++depth;
+    }
+    ~NestedDecomposition() { --depth; }
+    NestedDecomposition(const NestedDecomposition&) = delete;
+    NestedDecomposition& operator=(const NestedDecomposition&) = delete;
+
+private:
+    static constexpr int most = 64;
+    inline static thread_local int depth = 0;
+};
+
+Deltas adjoints_of(Node& node, const Deltas& deltas) {
+    std::optional<Deltas> adjoints = node.find_adjoints(deltas);
+    return adjoints ? *std::move(adjoints) : adjoints_of_decomposition(node, deltas);
+}
+
 }  // namespace
 
 Deltas propagate_adjoints(std::span<const Output> roots, const Deltas& deltas,
@@ -99,7 +129,7 @@ Deltas propagate_adjoints(std::span<const Output> roots, const Deltas& deltas,
         if (!activity.is_active(*node)) {
             continue;
         }
-        const Deltas adjoints = node->generate_adjoints(sums.of_outputs(*node));
+        const Deltas adjoints = adjoints_of(*node, sums.of_outputs(*node));
         for (std::size_t index = 0; index < adjoints.size(); ++index) {
             const Output& input = node->input_values()[index];
             if (adjoints[index] && activity.is_active(input)) {
@@ -111,8 +141,14 @@ Deltas propagate_adjoints(std::span<const Output> roots, const Deltas& deltas,
 }
 
 Deltas adjoints_of_decomposition(Node& node, const Deltas& deltas) {
-    const std::vector<Output> outputs = node.decompose(element::f64).value();
-    return propagate_adjoints(outputs, deltas, node.input_values());
+    const NestedDecomposition nested(node);
+    const std::optional<std::vector<Output>> outputs = node.decompose(element::f64);
+    if (!outputs) {
+        throw std::invalid_argument(node.description() + " '" + node.friendly_name() +
+                                    "' has no derivative");
+    }
+    check_stand_in("decomposition", node, *outputs);
+    return propagate_adjoints(*outputs, deltas, node.input_values());
 }
 
 }  // namespace normgraph::op

@@ -66,6 +66,10 @@ Output filled(double number, element::Type type, const Output& like) {
     return broadcast(convert(scalar, type), like, {});
 }
 
+Output constant_like(double number, const Output& like) {
+    return broadcast(Constant::scalar(number, like.element_type()), like, {});
+}
+
 Output named(Output value, std::string friendly_name) {
     value.node()->set_friendly_name(std::move(friendly_name));
     return value;

@@ -27,6 +27,10 @@ Output convert(const Output& value, element::Type type);
 /// The number in every element of a tensor of this real type and the shape of `like`.
 Output filled(double number, element::Type type, const Output& like);
 
+/// The number, rounded to the element type of `like`, in every element of a tensor of its type.
+/// Throws what Constant::scalar throws.
+Output constant_like(double number, const Output& like);
+
 /// The same output; its node has this friendly name from now on.
 Output named(Output value, std::string friendly_name);
 

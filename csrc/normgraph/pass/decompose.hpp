@@ -1,5 +1,7 @@
 #pragma once
 
+#include <functional>
+
 #include "normgraph/ir/function.hpp"
 
 namespace normgraph::pass {
@@ -9,7 +11,13 @@ namespace normgraph::pass {
 /// parameters, and the nodes that need no change, with the original.
 ///
 /// Throws std::invalid_argument, naming the node, where an element type that is needed is not
-/// known, and for a compute type that is not real.
+/// known, and where a decomposition is made of further ones without end; and for a compute type
+/// that is not real.
 Function decompose(const Function& function, element::Type compute_type);
+
+/// The same function with those ops alone replaced of which `is_replaced` is true and that have a
+/// decomposition; ops in the decompositions included. Throws what `decompose` throws.
+Function decompose_if(const Function& function, element::Type compute_type,
+                      const std::function<bool(const Node& node)>& is_replaced);
 
 }  // namespace normgraph::pass

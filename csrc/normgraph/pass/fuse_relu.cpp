@@ -2,16 +2,14 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <map>
 #include <memory>
 #include <optional>
 #include <span>
 #include <unordered_map>
 #include <unordered_set>
-#include <utility>
 #include <vector>
 
-#include "normgraph/ir/output_hash.hpp"
+#include "normgraph/ir/users.hpp"
 #include "normgraph/op/batch_norm_inference.hpp"
 #include "normgraph/op/batch_norm_inference_add_relu.hpp"
 #include "normgraph/op/batch_norm_inference_relu.hpp"
@@ -105,24 +103,10 @@ struct Additions {
     std::unordered_map<const Node*, std::size_t> of_sums;
 };
 
-/// How often outputs are read, results included.
-std::unordered_map<Output, std::size_t, OutputHash> read_counts(const Function& function) {
-    std::unordered_map<Output, std::size_t, OutputHash> counts;
-    for (const Output& result : function.results()) {
-        ++counts[result];
-    }
-    for (const std::shared_ptr<Node>& node : function.nodes()) {
-        for (const Output& input : node->input_values()) {
-            ++counts[input];
-        }
-    }
-    return counts;
-}
-
 /// Sums that are fused: in f32 or f64, where a sum of rounded normalized data has the same bits,
 /// and where the residual is computed before the data are normalized.
 Additions find_additions(const Function& function, const Activations& activations) {
-    const auto counts = read_counts(function);
+    const Users users(function);
     std::unordered_map<const Node*, std::size_t> places;
     for (const std::shared_ptr<Node>& node : function.nodes()) {
         places.emplace(node.get(), places.size());
@@ -138,7 +122,7 @@ Additions find_additions(const Function& function, const Activations& activation
         for (const std::size_t index : {0U, 1U}) {
             const Output& normalized = node->input_values()[index];
             const Output& residual = node->input_values()[1 - index];
-            if (is_normalized(normalized) && counts.at(normalized) == 1 &&
+            if (is_normalized(normalized) && users.count(normalized) == 1 &&
                 places.at(residual.node().get()) < places.at(normalized.node().get())) {
                 additions.of_norms.emplace(normalized.node().get(),
                                            Addition{residual, activation->second});
@@ -200,33 +184,6 @@ std::optional<Activation> applied_activation(const Output& value) {
 const op::ReluNode* fused_origin(const Output& value, const Activation& activation) {
     return applied_activation(value) == activation ? as<op::ReluNode>(*value.node()) : nullptr;
 }
-
-/// What has become of the residuals, which are computed before they are added.
-class Residuals {
-public:
-    explicit Residuals(const Additions& additions) {
-        for (const auto& [node, addition] : additions.of_norms) {
-            values_.emplace(key_of(addition.residual), addition.residual);
-        }
-    }
-
-    const Output& operator[](const Output& original) const { return values_.at(key_of(original)); }
-
-    void set(const Node& original, const std::vector<Output>& values) {
-        for (std::size_t index = 0; index < values.size(); ++index) {
-            if (const auto found = values_.find({&original, index}); found != values_.end()) {
-                found->second = values[index];
-            }
-        }
-    }
-
-private:
-    using Key = std::pair<const Node*, std::size_t>;
-
-    static Key key_of(const Output& output) { return {output.node().get(), output.index()}; }
-
-    std::map<Key, Output> values_;
-};
 
 /// The gradient of ReLU behind a sum is that of the residual, from the mask.
 Values fuse_residual_delta(const op::ReluBackprop& node) {
@@ -295,19 +252,20 @@ Values fuse_backward(const op::BatchNormTrainingBackprop& backprop) {
 Function fuse_relu(const Function& function) {
     const Activations activations = find_activations(function);
     const Additions additions = find_additions(function, activations);
-    Residuals residuals(additions);
-    const auto fused_with = [&](const Node& original) -> std::optional<FusedForward> {
+    // A residual is computed before the data are normalized, so that its new value is there.
+    const auto fused_with = [&](const Node& original,
+                                const NewValues& values) -> std::optional<FusedForward> {
         if (const auto found = additions.of_norms.find(&original);
             found != additions.of_norms.end()) {
-            return FusedForward{found->second.activation, residuals[found->second.residual]};
+            return FusedForward{found->second.activation, values.of(found->second.residual)};
         }
         const auto found = activations.find(&original);
         return found == activations.end() || as<op::Add>(original) != nullptr
                    ? std::nullopt
                    : std::optional(FusedForward{found->second, std::nullopt});
     };
-    const auto replaced = [&](const Node& original, Node& node) -> Values {
-        if (const std::optional<FusedForward> fused = fused_with(original)) {
+    return rewrite(function, [&](Node& original, Node& node, const NewValues& values) -> Values {
+        if (const std::optional<FusedForward> fused = fused_with(original, values)) {
             const auto* const training = as<op::BatchNormTraining>(node);
             return training != nullptr ? fuse_forward(*training, *fused)
                                        : fuse_forward(*as<op::BatchNormInference>(node), *fused);
@@ -325,11 +283,6 @@ Function fuse_relu(const Function& function) {
         }
         const auto* const backprop = as<op::BatchNormTrainingBackprop>(node);
         return backprop == nullptr ? std::nullopt : fuse_backward(*backprop);
-    };
-    return rewrite(function, [&](const Node& original, Node& node) {
-        Values values = replaced(original, node);
-        residuals.set(original, values ? *values : node.outputs());
-        return values;
     });
 }
 

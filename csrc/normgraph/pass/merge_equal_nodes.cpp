@@ -72,8 +72,12 @@ private:
 
 Function merge_equal_nodes(const Function& function) {
     std::unordered_map<std::string, std::vector<Output>> seen;
-    return rewrite(function, [&](const Node& /*original*/, Node& node) {
-        return std::optional(seen.try_emplace(Identity(node).text(), node.outputs()).first->second);
+    return rewrite(function, [&](Node& /*original*/, Node& node, const NewValues& /*values*/) {
+        // Parameters of one type are given different values.
+        return dynamic_cast<const Parameter*>(&node) != nullptr
+                   ? std::nullopt
+                   : std::optional(
+                         seen.try_emplace(Identity(node).text(), node.outputs()).first->second);
     });
 }
 

@@ -108,7 +108,7 @@ Values reading_wide(Node& node, const WideStatistics& statistics) {
 
 Function widen_statistics(const Function& function) {
     WideStatistics statistics;
-    return rewrite(function, [&](const Node& /*original*/, Node& node) -> Values {
+    return rewrite(function, [&](Node& /*original*/, Node& node, const NewValues&) -> Values {
         const std::shared_ptr<Node> wide = op::BatchNormFamily<Widened>::of(node);
         return wide == nullptr ? reading_wide(node, statistics)
                                : in_types_of(node, wide, statistics);

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "normgraph/ir/text.hpp"
+#include "normgraph/pass/decompose.hpp"
 #include "normgraph/pass/fuse_relu.hpp"
 #include "normgraph/pass/merge_equal_nodes.hpp"
 #include "normgraph/pass/widen_statistics.hpp"
@@ -41,10 +42,13 @@ Function copy_of(const Function& function) {
     return {copied(function.results()), std::move(parameters), function.friendly_name()};
 }
 
-/// The function that is run. Statistics of 16-bit data are wide for all backends, which have the
-/// same bits; else the reference runs a graph as it stands.
+/// The function that is run. Ops that no kernel computes are made of others. Statistics of 16-bit
+/// data are wide for all backends, which have the same bits; else the reference runs a graph as it
+/// stands.
 Function prepared(const Function& function, Backend backend) {
-    const Function wide = pass::widen_statistics(function);
+    const Function with_kernels = pass::decompose_if(
+        function, element::f64, [](const Node& node) { return !has_kernel(node); });
+    const Function wide = pass::widen_statistics(with_kernels);
     return backend == Backend::reference ? wide : pass::fuse_relu(pass::merge_equal_nodes(wide));
 }
 

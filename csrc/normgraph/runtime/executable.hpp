@@ -26,7 +26,8 @@ namespace normgraph::runtime {
 /// arguments only as far as those of a batch-norm op's input do (docs/numerics.md).
 class Executable {
 public:
-    /// Throws std::invalid_argument, which names the node, if no kernel computes one of the nodes.
+    /// A node that no kernel computes is run as its decomposition, computed in f64. Throws
+    /// std::invalid_argument, which names the node, if it has none.
     Executable(const Function& function, Backend backend);
 
     /// The names of the parameters, in their order; not necessarily distinct.

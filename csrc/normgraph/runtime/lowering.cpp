@@ -392,11 +392,15 @@ private:
 
 }  // namespace
 
+bool has_kernel(const Node& node) {
+    return is_parameter(node) || kind_of(node) != nullptr;
+}
+
 void check_nodes_have_kernels(const Function& function) {
     for (const std::shared_ptr<Node>& node : function.nodes()) {
-        if (!is_parameter(*node) && kind_of(*node) == nullptr) {
+        if (!has_kernel(*node)) {
             throw std::invalid_argument("no kernel computes " + node->description() + " '" +
-                                        node->friendly_name() + "'");
+                                        node->friendly_name() + "', which has no decomposition");
         }
     }
 }

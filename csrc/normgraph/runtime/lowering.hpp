@@ -9,6 +9,9 @@
 
 namespace normgraph::runtime {
 
+/// Whether kernels compute nodes of this kind, or it is a parameter.
+bool has_kernel(const Node& node);
+
 /// Throws std::invalid_argument, which names the node, if there is one that no kernel computes.
 void check_nodes_have_kernels(const Function& function);
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from .._core import Function, Parameter
+from .._core import Function, Node, Parameter
 
 
 def refuse(name: str, expected: str, value: object) -> NoReturn:
@@ -63,8 +63,9 @@ def path_of(value: object) -> Path:
 
 
 def items_of(name: str, value: object, expected: str) -> list[Any]:
-    """The items of a collection, which a string and a mapping are not."""
-    is_collection = isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping))
+    """The items of a collection, which a string, a mapping and a node are not."""
+    no_collections = (str, bytes, Mapping, Node)
+    is_collection = isinstance(value, Iterable) and not isinstance(value, no_collections)
     # numpy has arrays without axes, which look like collections until one asks them.
     if not is_collection or getattr(value, "ndim", 1) == 0:
         refuse(name, expected, value)

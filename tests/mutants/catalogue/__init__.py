@@ -14,6 +14,7 @@ from .layouts import GROUPS as LAYOUTS
 from .masked_batches import GROUPS as MASKED_BATCHES
 from .memory_pool import GROUPS as MEMORY_POOL
 from .relu import GROUPS as RELU
+from .rewriting import GROUPS as REWRITING
 from .running_statistics import GROUPS as RUNNING_STATISTICS
 from .stages import GROUPS as STAGES
 from .summation import GROUPS as SUMMATION
@@ -35,6 +36,7 @@ GROUPS = (
     *VECTOR_KERNELS,
     *RELU,
     *GRAPHS_THAT_RUN,
+    *REWRITING,
     *EXECUTABLES,
     *MEMORY_POOL,
     *MASKED_BATCHES,

@@ -95,7 +95,7 @@ PREPARED = Group(
         Mutant(
             "compiled-with-narrow-statistics",
             "that compile widens",
-            "Function wide = pass::widen_statistics(function);",
+            "Function wide = pass::widen_statistics(with_kernels);",
             "Function wide = function;",
         ),
     ),
@@ -626,7 +626,7 @@ FUSE_RELU = Group(
         Mutant(
             "fuse-sums-whose-term-others-read",
             "that the sum alone reads the normalized data",
-            "is_normalized(normalized) && counts.at(normalized) == 1 &&",
+            "is_normalized(normalized) && users.count(normalized) == 1 &&",
             "is_normalized(normalized) &&",
         ),
         Mutant(
@@ -638,8 +638,8 @@ FUSE_RELU = Group(
         Mutant(
             "fuse-sums-with-residuals-as-they-were",
             "that a residual that is fused itself is the new one",
-            "found->second = values[index];",
-            "",
+            "values.of(found->second.residual)",
+            "found->second.residual",
         ),
         Mutant(
             "fuse-relus-with-any-bounds",
@@ -723,6 +723,12 @@ MERGE = Group(
             "the attributes",
             "        node.visit_attributes(*this);\n",
             "",
+        ),
+        Mutant(
+            "merge-parameters",
+            "that parameters are given different values",
+            "return dynamic_cast<const Parameter*>(&node) != nullptr",
+            "return false",
         ),
     ),
 )
