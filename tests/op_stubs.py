@@ -43,6 +43,7 @@ CLASS = """
 @final
 class {name}({base}):
     input_names: ClassVar[tuple[str, ...]]
+    optional_inputs: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
     optional_attributes: ClassVar[tuple[str, ...]]
@@ -79,11 +80,13 @@ def argument(parameter: inspect.Parameter, annotation: str) -> str:
     return f"        {parameter.name}: {annotation}{default},\n"
 
 
-def arguments(call: Any, input_annotation: str, kinds: dict[str, str]) -> str:
+def arguments(call: Any, op: Any, input_annotation: str) -> str:
     """A line for each parameter of a call."""
     lines = ""
+    kinds = op.attribute_kinds
     for name, parameter in inspect.signature(call).parameters.items():
         annotation = "str | None" if name == "name" else input_annotation
+        annotation += " | None" if name in op.optional_inputs else ""
         if name in kinds:
             annotation = ANNOTATIONS[kinds[name]][0]
             annotation += " | None" if parameter.default is None else ""
@@ -110,9 +113,9 @@ def stub_of(name: str) -> str:
     return CLASS.format(
         name=name,
         base="BatchNormNode" if is_of_family else "Node",
-        constructor=arguments(op, "_Value", op.attribute_kinds),
+        constructor=arguments(op, op, "_Value"),
         properties=properties,
-        infer=arguments(op.infer, "tuple[_TypeLike, _ShapeLike]", op.attribute_kinds),
+        infer=arguments(op.infer, op, "tuple[_TypeLike, _ShapeLike]"),
     )
 
 

@@ -228,8 +228,12 @@ std::string class_documentation(const OpText& text) {
     for (const auto& [name, sentence] : text.attributes) {
         attributes += entry(std::string(name), std::string(sentence));
     }
-    return result + section("Inputs", entries(text.signature.inputs)) +
-           section("Attributes", attributes) + section("Outputs", entries(text.signature.outputs)) +
+    std::string inputs = entries(text.signature.inputs);
+    if (const auto& optional = text.signature.optional_input) {
+        inputs += entries({&*optional, 1});
+    }
+    return result + section("Inputs", inputs) + section("Attributes", attributes) +
+           section("Outputs", entries(text.signature.outputs)) +
            "\nEach input is a Node with exactly one output, or an Output; what is not known of its "
            "type and shape\nis inferred from the others. Raises NodeValidationFailure, which lists "
            "every violated constraint:\n\n" +

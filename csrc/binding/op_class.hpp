@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -61,14 +62,36 @@ auto converted_inputs(Arguments arguments, const Convert& convert) {
 }
 
 template <typename Op>
+inline constexpr bool has_optional_input = Op::signature.optional_input.has_value();
+
+/// What `convert` makes of the optional input, which is the last argument; nullopt where it is left
+/// out or None.
+template <typename Op, typename Convert>
+auto converted_optional_input(Arguments arguments, const Convert& convert) {
+    const pybind11::handle given = arguments.back();
+    const auto converted = [&] {
+        return convert(std::string(Op::signature.optional_input->name), given);
+    };
+    return given && !given.is_none() ? std::optional(converted()) : std::nullopt;
+}
+
+template <typename Op>
 std::shared_ptr<Op> construct(Arguments arguments) {
     const auto inputs = converted_inputs<Op>(arguments, output_from_python);
     const auto values = attribute_values<Op>(arguments.subspan(input_count<Op>));
-    const pybind11::handle name = arguments.back();
+    const pybind11::handle name =
+        arguments[input_count<Op> + std::tuple_size_v<decltype(Op::attributes)>];
     std::string friendly_name = name ? friendly_name_from_python(name) : std::string();
     return std::apply(
         [&](const auto&... parts) {
-            return std::make_shared<Op>(parts..., std::move(friendly_name));
+            const auto make = [&](const auto&... optional_input) {
+                return std::make_shared<Op>(parts..., std::move(friendly_name), optional_input...);
+            };
+            if constexpr (has_optional_input<Op>) {
+                return make(converted_optional_input<Op>(arguments, output_from_python));
+            } else {
+                return make();
+            }
         },
         std::tuple_cat(inputs, values));
 }
@@ -76,7 +99,12 @@ std::shared_ptr<Op> construct(Arguments arguments) {
 template <typename Op>
 pybind11::object infer(Arguments arguments) {
     const auto inputs = converted_inputs<Op>(arguments, tensor_type_from_python);
-    const std::vector<TensorType> types(inputs.begin(), inputs.end());
+    std::vector<TensorType> types(inputs.begin(), inputs.end());
+    if constexpr (has_optional_input<Op>) {
+        if (auto type = converted_optional_input<Op>(arguments, tensor_type_from_python)) {
+            types.push_back(*std::move(type));
+        }
+    }
     return std::apply([&](const auto&... values) { return to_python(Op::infer(types, values...)); },
                       attribute_values<Op>(arguments.subspan(input_count<Op>)));
 }
@@ -95,6 +123,9 @@ std::vector<Parameter> parameters_of(bool with_name) {
         Op::attributes);
     if (with_name) {
         parameters.push_back({"name", "None"});
+    }
+    if constexpr (has_optional_input<Op>) {
+        parameters.push_back({std::string(Op::signature.optional_input->name), "None"});
     }
     return parameters;
 }
@@ -194,7 +225,7 @@ void define_attributes(Class& op_class) {
 }
 
 /// What formats and tools ask of a class: the names of inputs and outputs, the kinds of the
-/// attributes by name, and the names of those that may be left out even there.
+/// attributes by name, and the names of the inputs and attributes that may be left out even there.
 template <typename Op>
 void describe_signature(pybind11::handle op_class) {
     pybind11::dict kinds;
@@ -207,6 +238,7 @@ void describe_signature(pybind11::handle op_class) {
     };
     std::apply([&](const auto&... attributes) { (describe(attributes), ...); }, Op::attributes);
     op_class.attr("input_names") = names_to_python(Op::signature.inputs);
+    op_class.attr("optional_inputs") = names_to_python(op::optional_ports(Op::signature));
     op_class.attr("output_names") = names_to_python(Op::signature.outputs);
     op_class.attr("attribute_kinds") = kinds;
     op_class.attr("optional_attributes") = pybind11::tuple(optional);

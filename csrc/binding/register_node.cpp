@@ -14,6 +14,7 @@
 #include "normgraph/ir/node.hpp"
 #include "normgraph/ir/parameter.hpp"
 #include "normgraph/ir/topological_order.hpp"
+#include "normgraph/op/batch_norm_node.hpp"
 
 namespace py = pybind11;
 
@@ -128,20 +129,27 @@ py::object deep_copy(const std::shared_ptr<Node>& node, const py::dict& memo) {
 
 /// What pickle calls to make the node again: the constructor checks everything anew.
 py::object rebuild_node(const std::string& type_name, const py::tuple& inputs,
-                        const py::dict& attributes, const std::string& friendly_name) {
+                        const py::dict& keywords, const std::string& friendly_name) {
     const py::module_ core = py::module_::import("normgraph._core");
     const py::object constructor =
         type_name == "Constant"    ? core.attr("Constant").attr("from_bytes")
         : type_name == "Parameter" ? py::object(core.attr("Parameter"))
                                    : py::object(core.attr("op").attr(type_name.c_str()));
-    return constructor(*inputs, **attributes, py::arg("name") = friendly_name);
+    return constructor(*inputs, **keywords, py::arg("name") = friendly_name);
 }
 
+/// An optional input is given by its name, like the attributes.
 py::tuple reduce_node(const std::shared_ptr<Node>& node) {
     const py::object rebuild = py::module_::import("normgraph._core").attr("_rebuild_node");
-    return py::make_tuple(
-        rebuild, py::make_tuple(node->description(), py::tuple(py::cast(node->input_values())),
-                                attributes_of(*node), node->friendly_name()));
+    std::vector<Output> inputs = node->input_values();
+    const py::dict keywords = attributes_of(*node);
+    const auto* const of_family = dynamic_cast<const op::BatchNormNode*>(node.get());
+    if (of_family != nullptr && of_family->where()) {
+        keywords[py::str(node->input_names().back().data())] = inputs.back();
+        inputs.pop_back();
+    }
+    return py::make_tuple(rebuild, py::make_tuple(node->description(), py::tuple(py::cast(inputs)),
+                                                  keywords, node->friendly_name()));
 }
 
 /// What inputs and outputs have alike: equal if they are the same port of the same node.

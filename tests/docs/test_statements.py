@@ -150,8 +150,9 @@ def test_op_page_has_the_form_of_all(stem: str) -> None:
 def test_op_page_names_inputs_attributes_and_outputs(stem: str) -> None:
     text = page(f"ops/{stem}.md")
     inputs = names(section(text, "Inputs"))
-    node = getattr(ng.op, OPS[stem])(*(ng.Parameter("dynamic", None) for _ in inputs))
-    assert inputs == [value.name for value in node.inputs]
+    op = getattr(ng.op, OPS[stem])
+    node = op(*(ng.Parameter("dynamic", None) for _ in op.input_names))
+    assert inputs == [*(value.name for value in node.inputs), *op.optional_inputs]
     assert names(section(text, "Attributes")) == list(getattr(ng.op, OPS[stem]).attribute_kinds)
     assert names(section(text, "Outputs")) == [value.name for value in node.outputs]
     defaults = {"epsilon": 1e-5, "channel_axis": 1}

@@ -79,13 +79,15 @@ def functions(draw: st.DrawFn) -> ng.Function:
     vectors = [ng.Parameter(data_type, [draw(st.sampled_from([None, 3]))]) for _ in range(4)]
     parameters = [*data, *vectors]
     values = [parameter.output(0) for parameter in parameters]
+    where = ng.Parameter("boolean", None if shape is None else [None] * len(shape))
+    parameters.append(where)
     parameters += [
         ng.Parameter(draw(st.sampled_from(ELEMENT_TYPES)), draw(SHAPES), draw(NAMES))
         for _ in range(draw(st.integers(0, 2)))
     ]
     results = []
     for _ in range(draw(st.integers(0, 12))):
-        node = draw(nodes(values, draw(st.sampled_from(data)), vectors))
+        node = draw(nodes(values, draw(st.sampled_from(data)), vectors, where))
         if node is not None:
             results.append(draw(st.sampled_from(node.outputs)))
             node.friendly_name = draw(st.none() | NAMES)
@@ -97,12 +99,16 @@ def functions(draw: st.DrawFn) -> ng.Function:
 
 @st.composite
 def nodes(
-    draw: st.DrawFn, values: Sequence[ng.Output], data: ng.Node, vectors: Sequence[ng.Node]
+    draw: st.DrawFn,
+    values: Sequence[ng.Output],
+    data: ng.Node,
+    vectors: Sequence[ng.Node],
+    where: ng.Node,
 ) -> ng.Node | None:
     """A node that reads some of the values, None if they are nothing for it."""
     value, other = draw(st.sampled_from(values)), draw(st.sampled_from(values))
     kinds = ["unary", "binary", "reduction", "repeating", "Convert", "MatrixMultiply", "family"]
-    kind = draw(st.sampled_from([*kinds, "relu", "mask"]))
+    kind = draw(st.sampled_from([*kinds, "relu", "mask", "SelectWhere"]))
     try:
         if kind == "unary":
             return construct(draw(st.sampled_from(UNARY)), value)
@@ -121,6 +127,8 @@ def nodes(
         if kind == "relu":
             name = draw(st.sampled_from(["Relu", "ReluBackprop"]))
             return construct(name, *[value] * (1 if name == "Relu" else 2), draw(BOUNDS))
+        if kind == "SelectWhere":
+            return construct(kind, value, where)
         if kind == "mask":
             mask = ng.op.ReluMask(value, draw(st.sampled_from([1, -1])), draw(BOUNDS))
             return construct("ReluMaskSelect", value, mask, mask.channel_axis)
@@ -137,6 +145,8 @@ def nodes(
         epsilon = [draw(EPSILONS)] if "epsilon" in getattr(ng.op, name).attribute_kinds else []
         optional = getattr(ng.op, name).optional_attributes
         drawn = {attribute: draw(attributes[attribute]) for attribute in optional}
+        if getattr(ng.op, name).optional_inputs and draw(st.booleans()):
+            drawn["where"] = where
         return construct(name, *inputs, *epsilon, **drawn)
     except ng.NodeValidationFailure:
         return None

@@ -271,7 +271,7 @@ def test_formulas_of_every_op() -> None:
     def formula(node: ng.Node) -> str:
         def name_of(output: ng.Output) -> str | None:
             node = looked_through(output).node
-            return node.friendly_name if node in (a, b) else None
+            return node.friendly_name if isinstance(node, ng.Parameter) else None
 
         return FormulaWriter(name_of).of_node(node).text
 
@@ -294,6 +294,9 @@ def test_formulas_of_every_op() -> None:
     assert formula(op.ReluBackprop(a, b, 6.5)) == "b where 0 < a < 6.5"
     assert formula(op.ReluMask(a, upper_bound=1)) == "0 < a < 1"
     assert formula(op.ReluMaskSelect(a, op.ReluMask(b))) == "a where b ≠ 0"
+    where = ng.Parameter("boolean", [2, 1], name="c")
+    assert formula(op.SelectWhere(both, where)) == "a + b where c"
+    assert formula(op.Sum(op.SelectWhere(a, where), [1])) == "Σ (a where c)"
     assert formula(op.MatrixMultiply(a, b)) == "MatrixMultiply(a, b)"
     assert formula(op.Add(op.Convert(a, "f32"), op.Broadcast(op.Sum(b, [1]), b, [1]))) == "a + Σ b"
     ten = a

@@ -35,6 +35,15 @@ def layer() -> ng.Function:
     return ng.Function(norm.outputs, [x, gamma], name="layer")
 
 
+def masked_layer() -> ng.Function:
+    """Nodes: 0 x, 1 gamma, 2 beta, 3 where, 4 norm."""
+    x = ng.Parameter("f32", [None, 3, (2, 8)], name="x")
+    gamma, beta = (ng.Parameter("f32", [3], name=name) for name in ("gamma", "beta"))
+    where = ng.Parameter("boolean", [None, 1, None], name="where")
+    norm = ng.op.BatchNormTraining(x, gamma, beta, name="norm", where=where)
+    return ng.Function(norm.outputs[:1], [x, gamma, beta, where], name="masked")
+
+
 # ---- round trips ---------------------------------------------------------------------------------
 
 
@@ -63,6 +72,25 @@ def test_epsilon_returns_to_the_bit(epsilon: float) -> None:
     function.nodes[-1].epsilon = epsilon  # type: ignore[attr-defined]
     again = loads(dumps(function)).nodes[-1].attributes["epsilon"]
     assert struct.pack("<d", again) == struct.pack("<d", epsilon)
+
+
+def test_an_input_that_may_be_left_out_is_written_where_it_is_there() -> None:
+    function = masked_layer()
+    line = dumps(function).splitlines()[9]
+    assert '"beta": [2, "output"], "where": [3, "output"]}' in line
+    gradients = ng.gradients(function, function.parameters[:3])
+    for of_masks in (function, gradients, ng.decompose(function), ng.decompose(gradients)):
+        reaches_to_itself(of_masks)
+    # Its place in the text does not matter.
+    text = dumps(function)
+    moved = text.replace('"inputs": {"input"', '"inputs": {"where": [3, "output"], "input"')
+    moved = moved.replace(', "where": [3, "output"]}', "}")
+    assert moved != text
+    assert dumps(loads(moved)) == text
+    left_out = loads(text.replace(', "where": [3, "output"]}', "}")).results[0].node
+    assert [value.name for value in left_out.inputs] == ["input", "gamma", "beta"]
+    with pytest.raises(FormatError, match=r"nodes\[4\].inputs.where: expected an array, got null"):
+        loads(text.replace('"where": [3, "output"]', '"where": null'))
 
 
 @pytest.mark.parametrize("function", [two_layers(), layer(), ng.gradients(layer())])

@@ -228,3 +228,25 @@ def test_values_are_made_before_they_are_read(function: ng.Function) -> None:
         known.update(statement.outputs)
     assert len(graph.inputs) == len(function.parameters)
     assert len(graph.outputs) == len(function.results)
+
+
+# ---- masked batches ------------------------------------------------------------------------------
+
+
+def masked_layer() -> ng.Function:
+    x = ng.Parameter("f32", [4, 3, None], name="x")
+    gamma, beta = (ng.Parameter("f32", [3], name=name) for name in ("gamma", "beta"))
+    where = ng.Parameter("boolean", [None, 1, None], name="where")
+    norm = ng.op.BatchNormTraining(x, gamma, beta, name="norm", where=where)
+    return ng.Function(norm.outputs, [x, gamma, beta, where])
+
+
+def test_batch_normalization_has_no_mask() -> None:
+    graph = graph_of(masked_layer())
+    assert [(value.name, value.element) for value in graph.inputs][3] == ("where", "boolean")
+    used = operators(graph)
+    assert "Where" in used
+    assert "BatchNormalization" not in used
+    assert used == operators(graph_of(masked_layer(), "stages"))
+    with pytest.raises(NotExpressibleError, match=r"BatchNormTraining 'norm': running statistics"):
+        graph_of(masked_layer(), momentum=0.1)

@@ -124,3 +124,17 @@ def test_elements_are_written_as_bits() -> None:
     ]
     for constant, text in values:
         assert f"stablehlo.constant {text} : " in stablehlo.dumps(ng.Function([constant], []))
+
+
+def test_masked_batches_are_written_as_stages() -> None:
+    x = ng.Parameter("f32", [4, 3, 5], name="x")
+    vectors = [ng.Parameter("f32", [3], name=name) for name in ("gamma", "beta")]
+    where = ng.Parameter("boolean", [1, 1, 5], name="where")
+    norm = ng.op.BatchNormTraining(x, *vectors, where=where)
+    function = ng.Function(norm.outputs, [x, *vectors, where])
+    text = stablehlo.dumps(function, family="native")
+    assert text == stablehlo.dumps(function)
+    assert "batch_norm" not in text
+    assert (
+        "broadcast_in_dim %where, dims = [0, 1, 2] : (tensor<1x1x5xi1>) -> tensor<4x3x5xi1>" in text
+    )

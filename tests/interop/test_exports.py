@@ -24,6 +24,7 @@ pytestmark = pytest.mark.interop
 
 # `pass` is a word of the language, which cannot stand in an import.
 family: Any = importlib.import_module("tests.pass.family")
+masked: Any = importlib.import_module("tests.pass.masked")
 
 LAYOUTS = [(shape, axis) for rank, shape in RANKS.items() for axis in channel_axes(rank)]
 LAYOUTS.append(((3, 4, 2), 0))
@@ -81,6 +82,21 @@ def test_conversions(exporter: Exporter, element_type: str, to: str) -> None:
     exporter.check_same_bits(function, [values])
 
 
+@pytest.mark.parametrize("element_type", REAL_TYPES)
+@pytest.mark.parametrize("of_where", [(2, 5), (2, 1), (1, 5), (1, 1)])
+def test_selections(exporter: Exporter, of_where: tuple[int, int], element_type: str) -> None:
+    values = special(element_type).reshape(2, 5)
+    where = np.random.default_rng(5).random(of_where) < 0.5
+    parameters = [ng.Parameter(element_type, (2, 5)), ng.Parameter("boolean", of_where)]
+    function = ng.Function([ng.op.SelectWhere(*parameters)], parameters)
+    for mask in (where, ~where):
+        (actual,) = exporter.run(function, [values, mask])
+        (expected,) = ng.compile(function)(values, mask)
+        assert actual.dtype == expected.dtype
+        # onnxruntime's Where adds what it has selected of both, so that -0 becomes 0.
+        np.testing.assert_array_equal(actual.astype(float), expected.astype(float))
+
+
 @pytest.mark.parametrize(("shape", "axis"), LAYOUTS)
 @pytest.mark.parametrize(("data_type", "channel_type"), TYPE_PAIRS)
 @pytest.mark.parametrize("op", [*family.OPS, *family.STAGE_OPS])
@@ -99,6 +115,49 @@ def test_the_family_as_stages(
     if exporter.takes_unknown_lengths:
         make_dynamic(case.function)
         exporter.check(case.function, arguments)
+
+
+@pytest.mark.parametrize(("shape", "axis"), masked.LAYOUTS)
+@pytest.mark.parametrize(("data_type", "channel_type"), TYPE_PAIRS)
+@pytest.mark.parametrize("op", masked.OPS)
+def test_masked_batches(
+    exporter: Exporter,
+    op: str,
+    data_type: str,
+    channel_type: str,
+    shape: tuple[int, ...],
+    axis: int,
+) -> None:
+    case = masked.make_masked_case(op, Sample(shape, data_type, channel_type, axis))
+    arguments = list(case.arguments.values())
+    exporter.check(case.function, arguments)
+    if exporter.takes_unknown_lengths:
+        make_dynamic(case.function)
+        exporter.check(case.function, arguments)
+
+
+@pytest.mark.parametrize("op", masked.OPS)
+def test_nan_in_the_padding_stays_there(exporter: Exporter, op: str) -> None:
+    sample = Sample((5, 3, 7), "f64", "f64")
+    clean, dirty = (masked.make_masked_case(op, sample, padding=value) for value in (0, np.nan))
+    expected, actual = (
+        exporter.run(case.function, list(case.arguments.values())) for case in (clean, dirty)
+    )
+    for index, (left, right) in enumerate(zip(actual, expected, strict=True)):
+        if left.dtype != np.uint8:  # bits of what is normalized, of all positions
+            is_normalized = op in masked.FORWARD and index == 0
+            counts = clean.counts if is_normalized else np.ones(left.shape, bool)
+            np.testing.assert_array_equal(left[counts], right[counts], err_msg=f"{op} {index}")
+
+
+def test_second_derivatives_of_masked_batches(exporter: Exporter) -> None:
+    case = masked.make_masked_case("BatchNormTraining", Sample((5, 3, 7), "f64", "f64"))
+    first = ng.gradients(case.function, case.function.parameters[:-1])
+    twice = ng.gradients(first, case.function.parameters[:-1])
+    random = np.random.default_rng(4)
+    shapes = [parameter.partial_shape.to_python() for parameter in twice.parameters]
+    deltas = [random.standard_normal(shape) for shape in shapes[len(case.arguments) :]]
+    exporter.check(twice, [*case.arguments.values(), *deltas])
 
 
 @pytest.mark.parametrize("element_type", REAL_TYPES)

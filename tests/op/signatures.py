@@ -118,6 +118,17 @@ APPLICATIONS = (TRAINING_APPLY, BACKPROP_APPLY)
 REDUCTIONS = (STATISTICS, BACKPROP_SUMS)
 STAGES = (*REDUCTIONS, *APPLICATIONS)
 
+#: The ops that may have the input `where`, behind the others.
+MASKED = (
+    TRAINING,
+    BACKPROP,
+    RELU,
+    RELU_BACKPROP,
+    ADD_RELU,
+    ADD_RELU_BACKPROP,
+    *REDUCTIONS,
+    BACKPROP_APPLY,
+)
 
 #: The inputs of the primitive ops, and the attributes of all.
 UNARY = dict.fromkeys(("Negate", "SquareRoot", "Relu", "Sum", "Mean", "Convert"), ("value",))
@@ -133,6 +144,7 @@ INPUTS: dict[str, tuple[str, ...]] = {
     "MeanBackprop": ("delta", "like"),
     "ReluMask": ("input",),
     "ReluMaskSelect": ("activated_delta", "mask"),
+    "SelectWhere": ("value", "where"),
 }
 ATTRIBUTES: dict[str, dict[str, str]] = {
     **{name: {} for name in INPUTS},
@@ -166,6 +178,9 @@ for bounded in (RELU, ADD_RELU, INFERENCE_RELU, INFERENCE_ADD_RELU):
     ATTRIBUTES[bounded.name]["upper_bound"] = "number"
 ATTRIBUTES[BACKPROP_APPLY.name]["count"] = "integer"
 
+#: The inputs that a node need not have.
+OPTIONAL_INPUTS = {signature.name: ("where",) for signature in MASKED}
+
 #: The attributes that a node need not have.
 OPTIONAL_ATTRIBUTES = ("statistics_type", "upper_bound", "count")
 
@@ -180,6 +195,7 @@ EVERY_BACKPROP = parametrize(BACKPROP, INFERENCE_BACKPROP, RELU_BACKPROP, ADD_RE
 EVERY_STATISTICS = parametrize(TRAINING, RELU, ADD_RELU)
 EVERY_RELU = parametrize(RELU, ADD_RELU, INFERENCE_RELU, INFERENCE_ADD_RELU)
 EVERY_REDUCTION = parametrize(*REDUCTIONS)
+EVERY_MASKED = parametrize(*MASKED)
 EVERY_VECTOR = pytest.mark.parametrize(
     ("signature", "vector"),
     [
@@ -194,7 +210,7 @@ class Inputs:
     """Types and shapes of an op's inputs: one for all data, one for all vectors, and changes.
 
     `delta` stands for whatever the gradient is called. Of a mask nothing is known but its type, of
-    sums that they are f64.
+    sums that they are f64. `where` is there only if it is given.
     """
 
     def __init__(
@@ -214,13 +230,18 @@ class Inputs:
             self.pairs["mask"] = ("u8", None)
         if "delta" in changes:
             changes[signature.delta] = changes.pop("delta")
-        assert set(changes) <= set(self.pairs)
+        assert set(changes) <= {*self.pairs, *OPTIONAL_INPUTS.get(signature.name, ())}
+        self.optional = {"where": changes.pop("where")} if "where" in changes else {}
         self.pairs.update(changes)
 
     def node(self, **attributes: Any) -> Any:
         """The node, with parameters that are named like the inputs."""
         parameters = (ng.Parameter(*pair, name=name) for name, pair in self.pairs.items())
-        return self.signature.op(*parameters, **attributes)
+        optional = {name: ng.Parameter(*pair, name=name) for name, pair in self.optional.items()}
+        return self.signature.op(*parameters, **attributes, **optional)
+
+    def _infer(self, **attributes: Any) -> Any:
+        return self.signature.op.infer(*self.pairs.values(), **attributes, **self.optional)
 
     def inferred(self, **attributes: Any) -> dict[str, str]:
         """Output name → 'f32{?,64}', the same from a node and from infer.
@@ -240,7 +261,7 @@ class Inputs:
     def _all_inferred(self, **attributes: Any) -> dict[str, str]:
         node = self.node(**attributes)
         from_node = [(output.element_type, output.partial_shape) for output in node.outputs]
-        assert self.signature.op.infer(*self.pairs.values(), **attributes) == tuple(from_node)
+        assert self._infer(**attributes) == tuple(from_node)
         assert [output.name for output in node.outputs] == list(self.signature.outputs)
         return {
             name: f"{element_type}{shape}"
@@ -252,7 +273,7 @@ class Inputs:
         with pytest.raises(ng.NodeValidationFailure) as of_node:
             self.node(name="bn", **attributes)
         with pytest.raises(ng.NodeValidationFailure) as of_infer:
-            self.signature.op.infer(*self.pairs.values(), **attributes)
+            self._infer(**attributes)
         header, *lines = str(of_node.value).splitlines()
         kind = self.signature.name
         constraints = "1 constraint is" if len(lines) == 1 else f"{len(lines)} constraints are"

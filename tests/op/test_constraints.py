@@ -14,6 +14,7 @@ from .signatures import (
     BACKPROP_APPLY,
     BACKPROP_SUMS,
     EVERY_BACKPROP,
+    EVERY_MASKED,
     EVERY_OP,
     EVERY_REDUCTION,
     EVERY_RELU,
@@ -781,6 +782,120 @@ def test_c15_needs_c6_c7_and_c9() -> None:
     assert set(inputs.violations(count=3)) == {"C7"}
     inputs = Inputs(BACKPROP_APPLY, shapes=([2, 64, 7], [32]))
     assert set(inputs.violations(count=3)) == {"C9"}
+
+
+# ---- C16, C17: which positions count ------------------------------------------------------------
+
+
+@EVERY_MASKED
+@pytest.mark.parametrize("of_where", ["boolean", "dynamic", *REAL_TYPES, *OTHER_TYPES[1:]])
+def test_c16_where_is_boolean(signature: Signature, of_where: str) -> None:
+    inputs = Inputs(signature, where=(of_where, None))
+    if of_where in ("boolean", "dynamic"):
+        assert inputs.inferred() == Inputs(signature).inferred()
+        return
+    expected = f"the element type of where: expected boolean, got {of_where}"
+    assert inputs.violations() == {"C16": expected}
+
+
+#: Shapes of data, channel axes, and shapes of where that go with them.
+FITTING: list[tuple[Any, int, Any]] = [
+    ([8, 64, 7], 1, [8, 1, 7]),
+    ([8, 64, 7], 1, [1, 1, 7]),
+    ([8, 64, 7], -2, [8, 1, 1]),
+    ([8, 64, 7], 1, [1, 1, 1]),
+    ([8, 7, 64], -1, [8, 7, 1]),
+    ([64, 8, 7], 0, [1, 8, 7]),
+    ([8, 64], 1, [8, 1]),
+    ([8, 64, 7], 1, None),
+    ([8, 64, 7], 1, [None, None, None]),
+    ([8, 64, 7], 1, [(0, 2), 1, (3, 9)]),
+    ([None, 64, None], 1, [8, 1, 7]),
+    ([(2, 9), 64, 7], 1, [(9, 12), 1, 7]),
+    ([0, 64, 7], 1, [0, 1, 7]),
+    ([0, 64, 7], 1, [1, 1, 1]),
+    ([None, None, 7], 1, [None, 1, 7]),
+    (None, 1, [5]),
+    (None, -1, [8, 7, 1]),
+]
+
+
+@EVERY_MASKED
+@pytest.mark.parametrize(("shape", "channel_axis", "of_where"), FITTING)
+def test_c17_where_has_inputs_shape_without_channels(
+    signature: Signature, shape: Any, channel_axis: int, of_where: Any
+) -> None:
+    inputs = Inputs(signature, shapes=(shape, [64]), where=("boolean", of_where))
+    plain = Inputs(signature, shapes=(shape, [64]))
+    attributes = {"channel_axis": channel_axis}
+    # It is checked against the others, and tells them nothing.
+    assert inputs.inferred(**attributes) == plain.inferred(**attributes)
+
+
+@EVERY_MASKED
+@pytest.mark.parametrize(
+    ("shape", "channel_axis", "of_where", "expected"),
+    [
+        ([8, 64, 7], 1, [8, 7], "{8,1,7}"),
+        ([8, 64, 7], 1, [8, 64, 7], "{8,1,7}"),
+        ([8, 64, 7], 1, [8, 1, 6], "{8,1,7}"),
+        ([8, 64, 7], 1, [8, 1, 7, 1], "{8,1,7}"),
+        ([8, 64, 7], 1, [8, 1, 0], "{8,1,7}"),
+        ([8, 64, 7], 1, [(2, 4), 1, 7], "{8,1,7}"),
+        ([8, 64, 7], -2, [8, (2, None), 7], "{8,1,7}"),
+        ([8, 64], 1, [], "{8,1}"),
+        ([(2, 9), 64, None], 1, [10, 1, 7], "{2..9,1,?}"),
+    ],
+)
+def test_c17_another_shape(
+    signature: Signature, shape: Any, channel_axis: int, of_where: Any, expected: str
+) -> None:
+    inputs = Inputs(signature, shapes=(shape, [64]), where=("boolean", of_where))
+    text = str(ng.PartialShape(shape))
+    assert inputs.violations(channel_axis=channel_axis) == {
+        "C17": f"the shape of where: expected {expected}, which is {text} with 1 at channel_axis "
+        f"{channel_axis}, or 1 in the place of any length, got {ng.PartialShape(of_where)}"
+    }
+
+
+@EVERY_MASKED
+def test_c17_knows_what_all_inputs_know(signature: Signature) -> None:
+    """The gradient knows the shape that input does not."""
+    if len(signature.data) == 1:
+        return
+    other = {signature.data[1]: ("f32", [8, 64, 7])}
+    inputs = Inputs(signature, shapes=(None, [64]), where=("boolean", [8, 1, 6]), **other)
+    assert set(inputs.violations()) == {"C17"}
+
+
+@EVERY_MASKED
+def test_c16_and_c17_are_reported_beside_all_else(signature: Signature) -> None:
+    inputs = Inputs(signature, ("i32", "i32"), where=("f32", [3]))
+    labels = set(inputs.violations())
+    assert {"C2", "C16", "C17"} <= labels
+
+
+@EVERY_MASKED
+def test_c17_needs_c6_c7_and_c9(signature: Signature) -> None:
+    wrong: Any = ("boolean", [3])
+    inputs = Inputs(signature, shapes=([8, 64, 7], [64]), where=wrong)
+    assert set(inputs.violations(channel_axis=3)) == {"C6"}
+    if signature.vectors:
+        inputs = Inputs(signature, shapes=([8, 64, 7], [32]), where=wrong)
+        assert set(inputs.violations()) == {"C9"}
+    if len(signature.data) > 1:
+        other = {signature.data[1]: ("f32", [8, 64, 8])}
+        inputs = Inputs(signature, shapes=([8, 64, 7], [64]), where=wrong, **other)
+        assert set(inputs.violations()) == {"C7"}
+
+
+def test_c15_with_where_is_that_count_is_not_negative() -> None:
+    """How many elements count is not known before the arrays are."""
+    where = ("boolean", [2, 1, 7])
+    inputs = Inputs(BACKPROP_APPLY, shapes=([2, 64, 7], [64]), where=where)
+    for count in (0, 1, 2**63 - 1):
+        assert inputs.node(count=count).count == count
+    assert set(inputs.violations(count=-1)) == {"C15"}
 
 
 # ---- the ops without an epsilon -----------------------------------------------------------------

@@ -106,6 +106,14 @@ def test_masks() -> None:
     assert inferred(ng.op.ReluMaskSelect(data, mask)) == "f32{2,3,5,4}"
 
 
+def test_selections() -> None:
+    data = value("f16", [2, None, (3, 8)])
+    for shape in ([2, 1, 5], [1, 1, 1], [2, 7, (2, 4)], [None, None, None], None):
+        assert inferred(ng.op.SelectWhere(data, value("boolean", shape))) == "f16{2,?,3..8}"
+    assert inferred(ng.op.SelectWhere(value("f32", []), value("dynamic", []))) == "f32{}"
+    assert inferred(ng.op.SelectWhere(value("f32", None), value("boolean", [2]))) == "f32?"
+
+
 # ---- constraints ---------------------------------------------------------------------------------
 
 
@@ -227,6 +235,36 @@ def test_masks_have_the_constraints_of_the_family() -> None:
     assert "C12" in violations(select, data, mask, channel_axis=-1)
 
 
+def test_p1_of_selections() -> None:
+    expected = "the element type of value: expected f16, bf16, f32 or f64, got u8"
+    pairs = ("u8", [2]), ("boolean", [2])
+    assert violations(ng.op.SelectWhere, *pairs) == {"P1": expected}
+
+
+@pytest.mark.parametrize("of_where", ["u8", "f32", "i64"])
+def test_p9_where_is_boolean(of_where: str) -> None:
+    expected = f"the element type of where: expected boolean, got {of_where}"
+    pairs = ("f32", [2]), (of_where, [2])
+    assert violations(ng.op.SelectWhere, *pairs) == {"P9": expected}
+
+
+@pytest.mark.parametrize(
+    "shape", [[3], [2, 2], [2, 3, 1], [], [0, 3], [2, (4, None)], [(2, 9), (0, 0)]]
+)
+def test_p10_where_is_broadcast_to_value(shape: Any) -> None:
+    text = str(ng.PartialShape(shape))
+    expected = (
+        "the shape of where: expected {2,3}, as value has, or 1 in the place of any length, got "
+    )
+    pairs = ("f32", [2, 3]), ("boolean", shape)
+    assert violations(ng.op.SelectWhere, *pairs) == {"P10": expected + text}
+
+
+def test_all_violations_of_selections_are_listed() -> None:
+    pairs = ("i32", [2]), ("f32", [3])
+    assert set(violations(ng.op.SelectWhere, *pairs)) == {"P1", "P9", "P10"}
+
+
 # ---- as nodes ------------------------------------------------------------------------------------
 
 
@@ -242,6 +280,7 @@ def every_primitive() -> list[ng.Node]:
         ng.op.MatrixMultiply(x, x, True, False),
         mask,
         ng.op.ReluMaskSelect(x, mask),
+        ng.op.SelectWhere(x, value("boolean", [None, 1])),
     ]
 
 

@@ -10,7 +10,15 @@ import pytest
 
 import normgraph as ng
 
-from .signatures import ALL, ATTRIBUTES, INPUTS, OPTIONAL_ATTRIBUTES, STAGES
+from .signatures import (
+    ALL,
+    ATTRIBUTES,
+    INPUTS,
+    MASKED,
+    OPTIONAL_ATTRIBUTES,
+    OPTIONAL_INPUTS,
+    STAGES,
+)
 
 EVERY_OP = pytest.mark.parametrize("op", INPUTS)
 FUNCTIONS = {
@@ -37,9 +45,12 @@ def test_a_class_tells_its_signature(op: str) -> None:
     op_class: Any = getattr(ng.op, op)
     assert op_class.input_names == INPUTS[op]
     assert op_class.attribute_kinds == ATTRIBUTES[op]
-    expected = [*INPUTS[op], *ATTRIBUTES[op], "name"]
-    assert list(inspect.signature(op_class).parameters) == expected
-    assert list(inspect.signature(op_class.infer).parameters) == expected[:-1]
+    optional_inputs = OPTIONAL_INPUTS.get(op, ())
+    assert op_class.optional_inputs == optional_inputs
+    expected = [*INPUTS[op], *ATTRIBUTES[op]]
+    signatures = [inspect.signature(call).parameters for call in (op_class, op_class.infer)]
+    assert list(signatures[0]) == [*expected, "name", *optional_inputs]
+    assert list(signatures[1]) == [*expected, *optional_inputs]
     inputs = [ng.Parameter("dynamic", None) for _ in INPUTS[op]]
     node = op_class(*inputs, **({"element_type": "f32"} if op == "Convert" else {}))
     assert tuple(value.name for value in node.inputs) == INPUTS[op]
@@ -134,7 +145,8 @@ def test_documentation_of_the_family(signature: Any) -> None:
         for name in line.partition(" : ")[0].split(", ")
     ]
     attributes = ATTRIBUTES[signature.op.__name__]
-    assert listed == [*signature.inputs, *attributes, *signature.outputs]
+    inputs = [*signature.inputs, *OPTIONAL_INPUTS.get(signature.name, ())]
+    assert listed == [*inputs, *attributes, *signature.outputs]
     labels = {line.split()[0] for line in doc.splitlines() if line.startswith("    C")}
     expected = {"C2", "C5", "C6", "C10"}
     if "epsilon" in attributes:
@@ -149,4 +161,6 @@ def test_documentation_of_the_family(signature: Any) -> None:
         expected |= {"C13"}
     if signature.sums:
         expected |= {"C14", "C15"}
+    if signature in MASKED:
+        expected |= {"C16", "C17"}
     assert labels == expected

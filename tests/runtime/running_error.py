@@ -33,7 +33,9 @@ class Value(NamedTuple):
         real_type = REAL_TYPES[type_name]
         unit = Extended(float(real_type.unit_roundoff))
         smallest = Extended(float(real_type.smallest))
-        return Value(self.value, self.error + unit * (np.abs(self.value) + self.error) + smallest)
+        is_zero = (self.value == 0) & (self.error == 0)  # which no type rounds
+        error = self.error + unit * (np.abs(self.value) + self.error) + smallest
+        return Value(self.value, np.where(is_zero, 0, error))
 
 
 def exactly(array: Array) -> Value:
@@ -235,6 +237,11 @@ def _relu_mask_select(node: ng.Node, delta: Value, mask: Value | Array) -> Value
     return _select(bits, np.zeros_like(bits), delta)
 
 
+def _select_where(node: ng.Node, value: Value, where: Value) -> Value:
+    is_set = np.broadcast_to(where.value != 0, value.value.shape)
+    return _select(is_set, np.zeros_like(is_set), value)
+
+
 OPERATIONS: Mapping[str, Callable[..., Any]] = {
     "Add": _rounding(_add),
     "Subtract": _rounding(_subtract),
@@ -252,4 +259,5 @@ OPERATIONS: Mapping[str, Callable[..., Any]] = {
     "MatrixMultiply": _matrix_multiply,
     "ReluMask": _relu_mask,
     "ReluMaskSelect": _relu_mask_select,
+    "SelectWhere": _select_where,
 }

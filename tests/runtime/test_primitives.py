@@ -333,6 +333,44 @@ def test_relu_masks_pack_bits(
     assert_same_bits(selected, np.where(bits, delta, np.zeros_like(delta)), "selected")
 
 
+#: Shapes of a value and of what is broadcast to it.
+SELECTED = [((4, 3, 50), shape) for shape in ((4, 3, 50), (4, 1, 50), (1, 3, 1), (1, 1, 1))]
+SELECTED += [((), ()), ((7,), (1,)), ((0, 3), (1, 3)), ((0, 3), (0, 1)), ((1, 5), (1, 5))]
+
+
+@EVERY_BACKEND
+@EVERY_TYPE
+@pytest.mark.parametrize(("shape", "of_where"), SELECTED)
+def test_selections_make_0_of_whatever_is_left_out(
+    shape: tuple[int, ...], of_where: tuple[int, ...], element_type: str, backend: str
+) -> None:
+    value = np.array(normals(shape, 16, DTYPES[element_type]))
+    value.reshape(-1)[: len(SPECIAL)] = np.array(SPECIAL)[: value.size].astype(value.dtype)
+    where = np.random.default_rng(17).random(of_where) < 0.5
+    parameters = [ng.Parameter(element_type, shape), ng.Parameter("boolean", of_where)]
+    function = ng.Function([ng.op.SelectWhere(*parameters)], parameters)
+    run = ng.compile(function, backend=backend)
+    for mask in (where, ~where):
+        expected = np.where(mask, value, np.zeros((), value.dtype))
+        assert_same_bits(run(value, mask)[0], expected, f"{shape} {of_where}")
+        fortran = np.array(mask, order="F")
+        assert_same_bits(run(value.T.copy().T, fortran)[0], expected, "other strides")
+
+
+def test_a_selection_is_the_gradient_of_a_selection() -> None:
+    x = ng.Parameter("f32", [4], name="x")
+    where = ng.Parameter("boolean", [4], name="where")
+    function = ng.Function([ng.op.SelectWhere(x, where)], [x, where])
+    gradients = ng.gradients(function, [x])
+    values = np.array([1, np.nan, np.inf, -0.0], np.float32)
+    mask = np.array([True, False, False, True])
+    delta = np.array([2, 3, np.nan, -0.0], np.float32)
+    (found,) = ng.compile(gradients)(values, mask, delta)
+    assert_same_bits(found, np.array([2, 0, 0, -0.0], np.float32), "gradient")
+    with pytest.raises(ValueError, match=r"'where' has no derivative.*got boolean"):
+        ng.gradients(function)
+
+
 def test_a_wider_value_does_not_overwrite_what_is_still_read() -> None:
     """Within one pass over the data, a conversion to f64 follows a sum in f32."""
     x, y = (ng.Parameter("f32", [None], name=name) for name in "xy")

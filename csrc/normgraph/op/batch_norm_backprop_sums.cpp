@@ -6,8 +6,9 @@ namespace normgraph::op {
 
 std::optional<std::vector<Output>> BatchNormBackpropSums::decompose(element::Type compute_type) {
     const BatchNormStages stages(*this, compute_type);
-    const BackpropSumStages sums =
-        stages.sums(stages.input(Role::delta), stages.centered(stages.input(Role::mean)));
+    const Output& delta = stages.input(Role::delta);
+    const Output centered = stages.centered(stages.reached(delta), stages.input(Role::mean));
+    const BackpropSumStages sums = stages.sums(delta, centered);
     return std::vector{convert(sums.beta_delta, element::f64),
                        convert(sums.gmul_delta, element::f64)};
 }

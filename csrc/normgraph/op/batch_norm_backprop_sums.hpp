@@ -10,7 +10,7 @@ namespace normgraph::op {
 
 /// The first stage of BatchNormTrainingBackprop: see `documentation`.
 ///
-/// Constraints: C2 to C10 (see batch_norm_constraints.hpp).
+/// Constraints: C2 to C10, C16, C17 (see batch_norm_constraints.hpp).
 class BatchNormBackpropSums final : public BatchNormOp<BatchNormBackpropSums, 3, BatchNormNode> {
 public:
     static constexpr std::string_view class_name = "BatchNormBackpropSums";
@@ -31,7 +31,8 @@ has made of those of all parts of a batch, which are added.)";
            "op normalized with, used as given"},
           ports::normalized_delta}},
         {{{"beta_delta", Role::sum_of_deltas, ports::unrounded},
-          {"gmul_delta", Role::sum_of_products, ports::unrounded}}}};
+          {"gmul_delta", Role::sum_of_products, ports::unrounded}}},
+        ports::counted_where};
 
     using BatchNormOpWith::BatchNormOpWith;
 

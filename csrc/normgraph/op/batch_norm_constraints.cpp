@@ -12,6 +12,7 @@
 #include "normgraph/indices/axis.hpp"
 #include "normgraph/ir/text.hpp"
 #include "normgraph/op/input_count.hpp"
+#include "normgraph/op/primitive_constraints.hpp"
 #include "normgraph/op/relu_mask.hpp"
 #include "normgraph/op/report.hpp"
 #include "normgraph/op/upper_bound.hpp"
@@ -29,8 +30,9 @@ using NamedTensors = std::vector<NamedTensor>;
 using Result = std::optional<Violation>;
 
 /// The inputs of one op by their part: input and a gradient or residual of its shape, the channel
-/// vectors, and the mask (one at most). The vectors again by the type that they share: gamma and
-/// beta, the statistics, to which an attribute that names their type belongs, and the sums.
+/// vectors, the mask (one at most), and which positions count. The vectors again by the type that
+/// they share: gamma and beta, the statistics, to which an attribute that names their type belongs,
+/// and the sums.
 struct Inputs {
     NamedTensors data;
     NamedTensors vectors;
@@ -38,6 +40,7 @@ struct Inputs {
     NamedTensors statistics;
     NamedTensors sums;
     NamedTensors masks;
+    std::optional<NamedTensor> where;
 };
 
 /// One input's knowledge of C: a channel vector's axis 0, a data input's channel axis.
@@ -65,9 +68,10 @@ NamedTensors& type_group_of(Role role, Inputs& inputs) {
     return is_statistic(role) ? inputs.statistics : inputs.affine;
 }
 
-Inputs sort_into_parts(std::string_view type_name, std::span<const Port> ports,
+Inputs sort_into_parts(std::string_view type_name, SignatureView signature,
                        const std::vector<TensorType>& types) {
-    check_one_type_per_input(type_name, ports, types);
+    check_one_type_per_input(type_name, signature, types);
+    const std::span<const Port> ports = signature.inputs;
     Inputs inputs;
     inputs.data.reserve(ports.size());
     inputs.vectors.reserve(ports.size());
@@ -78,6 +82,9 @@ Inputs sort_into_parts(std::string_view type_name, std::span<const Port> ports,
         if (is_channel_vector(role)) {
             type_group_of(role, inputs).push_back(tensor);
         }
+    }
+    if (types.size() > ports.size()) {
+        inputs.where = NamedTensor{signature.optional_input->name, &types.back()};
     }
     return inputs;
 }
@@ -542,7 +549,7 @@ Result check_count_is_not_negative(std::optional<std::int64_t> count) {
     return count_violation("a number of elements >= 0", *count);
 }
 
-// C15, second part: count is at least the number of elements per channel of input.
+// C15, second part: count is at least the number of elements per channel of input, if all count.
 Result check_count(std::optional<std::int64_t> count, const NamedTensor& input,
                    const PartialShape& data, std::int64_t channel_axis) {
     if (!count) {
@@ -557,6 +564,36 @@ Result check_count(std::optional<std::int64_t> count, const NamedTensor& input,
                                text_of(input.name) + ", the shape " + data.to_string() +
                                " with channel_axis " + std::to_string(channel_axis),
                            *count);
+}
+
+// ---- which positions count ----------------------------------------------------------------------
+
+// C16: where has the element type boolean.
+Result check_where_type(const NamedTensor& where) {
+    const element::Type type = where.type->element_type;
+    if (element::Type::merge(element::boolean, type)) {
+        return std::nullopt;
+    }
+    return Violation{"C16", "the element type of " + text_of(where.name) +
+                                ": expected boolean, got " + text_of(type.name())};
+}
+
+// C17: where has the shape of input with 1 at channel_axis; any other length may be 1 as well.
+Result check_where_shape(const NamedTensor& where, const PartialShape& data,
+                         std::int64_t channel_axis) {
+    if (!data.has_static_rank()) {
+        return std::nullopt;
+    }
+    const PartialShape positions =
+        data.with_dimension(resolve_axis(channel_axis, data.size()).value(), Dimension(1));
+    const PartialShape& shape = where.type->partial_shape;
+    if (may_be_broadcast(shape, positions)) {
+        return std::nullopt;
+    }
+    return Violation{"C17", "the shape of " + text_of(where.name) + ": expected " +
+                                positions.to_string() + ", which is " + data.to_string() +
+                                " with 1 at channel_axis " + std::to_string(channel_axis) +
+                                ", or 1 in the place of any length, got " + shape.to_string()};
 }
 
 // ---- what follows for the outputs ---------------------------------------------------------------
@@ -633,6 +670,7 @@ std::vector<std::string_view> constraints_of(SignatureView signature, Attributes
     const bool has_vectors = std::ranges::any_of(signature.inputs, is_channel_vector, &Port::role);
     const bool has_mask = has(signature.inputs, Role::mask);
     const bool has_sums = std::ranges::any_of(signature.inputs, is_sum, &Port::role);
+    const bool has_where = signature.optional_input.has_value();
     const std::pair<std::string_view, bool> of_family[] = {{"C1", attributes.has_epsilon},
                                                            {"C2", true},
                                                            {"C3", has_several_data},
@@ -647,7 +685,9 @@ std::vector<std::string_view> constraints_of(SignatureView signature, Attributes
                                                            {"C12", has_mask},
                                                            {"C13", attributes.has_upper_bound},
                                                            {"C14", has_sums},
-                                                           {"C15", attributes.has_count}};
+                                                           {"C15", attributes.has_count},
+                                                           {"C16", has_where},
+                                                           {"C17", has_where}};
     std::vector<std::string_view> labels;
     for (const auto& [label, applies] : of_family) {
         if (applies) {
@@ -673,7 +713,7 @@ std::vector<TensorType> infer_batch_norm(std::string_view type_name, SignatureVi
                                          const std::vector<TensorType>& inputs,
                                          const BatchNormAttributes& attributes) {
     const auto& [epsilon, channel_axis, statistics_type, upper_bound, count] = attributes;
-    Inputs parts = sort_into_parts(type_name, signature.inputs, inputs);
+    Inputs parts = sort_into_parts(type_name, signature, inputs);
     const TensorType of_statistics{statistics_type.value_or(element::dynamic),
                                    PartialShape::dynamic(1)};
     if (statistics_type) {
@@ -691,10 +731,17 @@ std::vector<TensorType> infer_batch_norm(std::string_view type_name, SignatureVi
         report.holds(
             check_mask_shape(parts.masks, shapes->data, channel_axis, shapes->channels));  // C12
     }
-    report.holds(check_upper_bound(upper_bound, infer_data_type(parts)));                  // C13
-    report.holds(check_sum_types(parts.sums));                                             // C14
-    if (report.holds(check_count_is_not_negative(count)) && shapes) {                      // C15
+    report.holds(check_upper_bound(upper_bound, infer_data_type(parts)));  // C13
+    report.holds(check_sum_types(parts.sums));                             // C14
+    // How many count is told by what where holds.
+    if (report.holds(check_count_is_not_negative(count)) && shapes && !parts.where) {      // C15
         report.holds(check_count(count, parts.data.front(), shapes->data, channel_axis));  // C15
+    }
+    if (parts.where) {
+        report.holds(check_where_type(*parts.where));  // C16
+        if (shapes) {
+            report.holds(check_where_shape(*parts.where, shapes->data, channel_axis));  // C17
+        }
     }
     report.throw_if_violated(type_name);
 

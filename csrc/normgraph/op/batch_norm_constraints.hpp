@@ -11,13 +11,13 @@
 
 namespace normgraph::op {
 
-/// The constraints C1 to C15 (see constraints.hpp). An op has those that speak of what it has: see
+/// The constraints C1 to C17 (see constraints.hpp). An op has those that speak of what it has: see
 /// `constraints_of`.
 ///
 /// The data inputs are input and the gradient, or the residual, the channel vectors all others but
-/// mask. A constraint that speaks of what is not known yet holds; one whose premise is violated is
-/// not checked: C4's relation to input needs C2 and C3; C6 needs C5; C9 on the data inputs needs
-/// C6; C10 needs C9; C12 and C15 need C6, C7 and C9.
+/// mask and where. A constraint that speaks of what is not known yet holds; one whose premise is
+/// violated is not checked: C4's relation to input needs C2 and C3; C6 needs C5; C9 on the data
+/// inputs needs C6; C10 needs C9; C12, C15 and C17 need C6, C7 and C9.
 
 /// The attributes of an op that a constraint speaks of.
 struct AttributesOfOp {
@@ -44,12 +44,13 @@ struct BatchNormAttributes {
 
 /// Checks every constraint and merges what the inputs know of each other: element types in both
 /// directions, the data inputs' shapes with each other, the number of channels with all of them.
-/// A mask is checked against what they know, and tells them nothing.
+/// mask and where are checked against what they know, and tell them nothing.
 ///
 /// Returns the types of the outputs, in the order of the signature: data have the shape of input, a
 /// channel vector has one element per channel, a mask has a bit for each element of input (see
 /// relu_mask.hpp). Throws NodeValidationFailure with every violated constraint,
-/// std::invalid_argument if there are not as many inputs as the signature has.
+/// std::invalid_argument if there are not as many inputs as the signature has, with the optional
+/// one or without.
 std::vector<TensorType> infer_batch_norm(std::string_view type_name, SignatureView signature,
                                          const std::vector<TensorType>& inputs,
                                          const BatchNormAttributes& attributes);

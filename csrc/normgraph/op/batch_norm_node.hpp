@@ -55,6 +55,11 @@ inline constexpr Port residual{"residual", Role::residual,
                                "shape and element type of input: added to what is normalized"};
 inline constexpr Port made_mask{"mask", Role::mask, "u8, packed as said above"};
 
+inline constexpr Port counted_where{
+    "where", Role::where,
+    "boolean, true where a position counts; without it all do. (., 1, ...): input's shape with 1 "
+    "at channel_axis, and 1 in the place of any other length that is to be broadcast"};
+
 inline constexpr Port unread_beta{"beta", Role::beta,
                                   "(C), like gamma; checked, and not read: the gradients do not "
                                   "depend on it"};
@@ -87,6 +92,18 @@ public:
     virtual BatchNormAttributes batch_norm_attributes() const noexcept = 0;
     /// The source of the first input with this role, which the op has.
     const Output& source(Role role) const { return input_values()[index_of(ports().inputs, role)]; }
+    /// What input `index` is to the op.
+    Role input_role(std::size_t index) const {
+        const SignatureView signature = ports();
+        return index < signature.inputs.size() ? signature.inputs[index].role
+                                               : signature.optional_input->role;
+    }
+    /// The source of the input that tells which positions count; nullopt: all do.
+    std::optional<Output> where() const {
+        const std::size_t required = ports().inputs.size();
+        return input_values().size() > required ? std::optional(input_values()[required])
+                                                : std::nullopt;
+    }
 
 protected:
     BatchNormNode(std::vector<Output> inputs, std::int64_t channel_axis, std::string friendly_name)
@@ -137,8 +154,8 @@ public:
         EpsilonNode::attributes,
         std::tuple{Attribute<std::optional<std::int64_t>>{
             "count",
-            "how many elements per channel the whole batch has, of which input is a part; None "
-            "means input's own"}});
+            "how many elements per channel count in the whole batch, of which input is a part; "
+            "None means input's own"}});
 
     /// nullopt stands for the number that the input has.
     std::optional<std::int64_t> count() const noexcept { return count_; }
@@ -261,57 +278,67 @@ class BatchNormOpWith<Derived, Base, std::index_sequence<index...>> : public OpN
 
 public:
     /// Input and gradient are (., C, ...) with C at channel_axis, channel vectors are (C), a mask
-    /// is what BatchNormTrainingRelu puts out. Throws NodeValidationFailure. An empty friendly name
-    /// stands for a generated one.
+    /// is what BatchNormTrainingRelu puts out, and `where`, for an op that may have it, tells which
+    /// positions count. Throws NodeValidationFailure, std::invalid_argument for a `where` that the
+    /// op has not. An empty friendly name stands for a generated one.
     explicit BatchNormOpWith(InputArgument<index>... inputs,
                              std::int64_t channel_axis = default_channel_axis,
-                             std::string friendly_name = {})
+                             std::string friendly_name = {},
+                             const std::optional<Output>& where = std::nullopt)
         requires(!has_epsilon)
-        : OpNode<Derived, Base>{{inputs...}, channel_axis, std::move(friendly_name)} {
+        : OpNode<Derived, Base>{with_where({inputs...}, where), channel_axis,
+                                std::move(friendly_name)} {
         this->validate_and_infer_types();
     }
     explicit BatchNormOpWith(InputArgument<index>... inputs, double epsilon,
                              std::int64_t channel_axis = default_channel_axis,
                              std::optional<std::int64_t> count = std::nullopt,
-                             std::string friendly_name = {})
+                             std::string friendly_name = {},
+                             const std::optional<Output>& where = std::nullopt)
         requires has_count
-        : OpNode<Derived, Base>{
-              {inputs...}, epsilon, channel_axis, count, std::move(friendly_name)} {
+        : OpNode<Derived, Base>{with_where({inputs...}, where), epsilon, channel_axis, count,
+                                std::move(friendly_name)} {
         this->validate_and_infer_types();
     }
     explicit BatchNormOpWith(InputArgument<index>... inputs, double epsilon,
                              std::int64_t channel_axis = default_channel_axis,
-                             std::string friendly_name = {})
+                             std::string friendly_name = {},
+                             const std::optional<Output>& where = std::nullopt)
         requires(has_epsilon && !has_statistics_type && !has_upper_bound && !has_count)
-        : OpNode<Derived, Base>{{inputs...}, epsilon, channel_axis, std::move(friendly_name)} {
+        : OpNode<Derived, Base>{with_where({inputs...}, where), epsilon, channel_axis,
+                                std::move(friendly_name)} {
         this->validate_and_infer_types();
     }
     explicit BatchNormOpWith(InputArgument<index>... inputs, double epsilon,
                              std::int64_t channel_axis = default_channel_axis,
                              std::optional<double> upper_bound = std::nullopt,
-                             std::string friendly_name = {})
+                             std::string friendly_name = {},
+                             const std::optional<Output>& where = std::nullopt)
         requires(!has_statistics_type && has_upper_bound)
-        : OpNode<Derived, Base>{
-              {inputs...}, epsilon, channel_axis, upper_bound, std::move(friendly_name)} {
+        : OpNode<Derived, Base>{with_where({inputs...}, where), epsilon, channel_axis, upper_bound,
+                                std::move(friendly_name)} {
         this->validate_and_infer_types();
     }
     explicit BatchNormOpWith(InputArgument<index>... inputs, double epsilon,
                              std::int64_t channel_axis = default_channel_axis,
                              std::optional<element::Type> statistics_type = std::nullopt,
-                             std::string friendly_name = {})
+                             std::string friendly_name = {},
+                             const std::optional<Output>& where = std::nullopt)
         requires(has_statistics_type && !has_upper_bound)
-        : OpNode<Derived, Base>{
-              {inputs...}, epsilon, channel_axis, statistics_type, std::move(friendly_name)} {
+        : OpNode<Derived, Base>{with_where({inputs...}, where), epsilon, channel_axis,
+                                statistics_type, std::move(friendly_name)} {
         this->validate_and_infer_types();
     }
     explicit BatchNormOpWith(InputArgument<index>... inputs, double epsilon,
                              std::int64_t channel_axis = default_channel_axis,
                              std::optional<element::Type> statistics_type = std::nullopt,
                              std::optional<double> upper_bound = std::nullopt,
-                             std::string friendly_name = {})
+                             std::string friendly_name = {},
+                             const std::optional<Output>& where = std::nullopt)
         requires(has_statistics_type && has_upper_bound)
-        : OpNode<Derived, Base>{{inputs...},     epsilon,     channel_axis,
-                                statistics_type, upper_bound, std::move(friendly_name)} {
+        : OpNode<Derived, Base>{
+              with_where({inputs...}, where), epsilon, channel_axis, statistics_type, upper_bound,
+              std::move(friendly_name)} {
         this->validate_and_infer_types();
     }
 
@@ -341,9 +368,18 @@ public:
         return std::apply(
             [&](const auto&... value) {
                 return std::make_shared<Derived>(this->input_values()[index]..., value...,
-                                                 this->friendly_name());
+                                                 this->friendly_name(), this->where());
             },
             values);
+    }
+
+private:
+    static std::vector<Output> with_where(std::vector<Output> inputs,
+                                          const std::optional<Output>& where) {
+        if (where) {
+            inputs.push_back(*where);
+        }
+        return inputs;
     }
 };
 

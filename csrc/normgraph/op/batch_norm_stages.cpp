@@ -7,6 +7,7 @@
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "normgraph/op/adjoints.hpp"
@@ -29,19 +30,20 @@ element::Type known_type(const Node& node, const char* of_what, element::Type ty
 
 /// The statistics that the node has, whose type they share.
 const char* name_of_statistics(const BatchNormNode& node) {
-    const auto& [inputs, outputs] = node.ports();
-    const bool has_variance = has(inputs, Role::variance) || has(outputs, Role::variance);
+    const SignatureView ports = node.ports();
+    const bool has_variance =
+        has(ports.inputs, Role::variance) || has(ports.outputs, Role::variance);
     return has_variance ? "mean and variance" : "mean";
 }
 
 /// The element type of the output or else the input with this role; dynamic if there is neither, or
 /// if it is not known.
 element::Type type_of(BatchNormNode& node, Role role) {
-    const auto& [inputs, outputs] = node.ports();
-    if (has(outputs, role)) {
-        return node.output_type(index_of(outputs, role)).element_type;
+    const SignatureView ports = node.ports();
+    if (has(ports.outputs, role)) {
+        return node.output_type(index_of(ports.outputs, role)).element_type;
     }
-    return has(inputs, role) ? node.source(role).element_type() : element::dynamic;
+    return has(ports.inputs, role) ? node.source(role).element_type() : element::dynamic;
 }
 
 /// The first type that is known of the channel vectors with these roles, which share it; else
@@ -58,12 +60,12 @@ element::Type shared_type_of(BatchNormNode& node, std::initializer_list<Role> ro
 
 /// The data's, from whichever tensor knows it: an output that is one knows what all inputs do.
 element::Type data_type_of(BatchNormNode& node) {
-    const auto& [inputs, outputs] = node.ports();
-    if (is_data(outputs[0].role)) {
+    const SignatureView ports = node.ports();
+    if (is_data(ports.outputs[0].role)) {
         return node.output_type(0).element_type;
     }
     const element::Type of_input = node.source(Role::input).element_type();
-    return of_input.is_dynamic() && has(inputs, Role::delta)
+    return of_input.is_dynamic() && has(ports.inputs, Role::delta)
                ? node.source(Role::delta).element_type()
                : of_input;
 }
@@ -104,6 +106,7 @@ std::optional<Output> sum_of(const std::optional<Output>& left,
 
 BatchNormStages::BatchNormStages(BatchNormNode& node, element::Type compute_type)
     : node_{node},
+      where_{node.where()},
       axes_{node.channel_axis()},
       data_type_{known_type(node, "data", data_type_of(node))},
       affine_type_{known_affine_type(node, node.ports(), affine_type_of(node, data_type_))},
@@ -116,29 +119,58 @@ BatchNormStages::BatchNormStages(BatchNormNode& node, element::Type compute_type
             inputs_.emplace(port.role, in_compute_type(node.source(port.role)));
         }
     }
+    if (const auto count = node.batch_norm_attributes().count) {
+        count_ = filled(static_cast<double>(*count), element::f64, node.source(Role::mean));
+    } else if (where_) {
+        const Output one = filled(1, element::f64, node.source(Role::input));
+        count_ = named(sum_per_channel(counted(one)), "count");
+    }
 }
 
 Output BatchNormStages::for_each_element(const Output& vector) const {
     return broadcast(vector, node_.input_values()[0], axes_);
 }
 
+Output BatchNormStages::counted(const Output& value) const {
+    return where_ ? select_where(value, *where_) : value;
+}
+
+Output BatchNormStages::reached(const Output& delta) const {
+    const Output& data = input(Role::input);
+    if (!where_) {
+        return data;
+    }
+    const Output one = filled(1, compute_type_, data);
+    const Output positive = std::make_shared<Relu>(delta);
+    const Output negative = std::make_shared<Relu>(-delta);
+    // data + (−data) is 0 or NaN, which ReLU lets pass.
+    const Output is_unusable = std::make_shared<ReluBackprop>(data + -data, one);
+    const Output has_part = positive + negative + (one - is_unusable) + counted(one);
+    return named(std::make_shared<ReluBackprop>(has_part, data), "reached");
+}
+
+Output BatchNormStages::mean_per_channel(const Output& value, std::string name) const {
+    if (!count_) {
+        return named(mean(value, axes_), std::move(name));
+    }
+    const Output total = sum_per_channel(convert(value, element::f64));
+    return in_compute_type(named(total / *count_, std::move(name)));
+}
+
 /// With a count the division is made in f64, as MeanBackprop's, and rounded once.
 Output BatchNormStages::share_of_mean(const Output& delta) const {
-    const std::optional<std::int64_t> count = node_.batch_norm_attributes().count;
-    if (!count) {
+    if (!count_) {
         return mean_backprop(delta, node_.input_values()[0], axes_);
     }
-    const Output total = convert(delta, element::f64);
-    const Output divisor = filled(static_cast<double>(*count), element::f64, total);
-    return for_each_element(in_compute_type(total / divisor));
+    return for_each_element(in_compute_type(convert(delta, element::f64) / *count_));
 }
 
 Output BatchNormStages::in_statistics_type(const Output& value) const {
     return convert(value, known_type(node_, name_of_statistics(node_), statistics_type_));
 }
 
-Output BatchNormStages::centered(const Output& mean) const {
-    return named(input(Role::input) - for_each_element(mean), "centered");
+Output BatchNormStages::centered(const Output& data, const Output& mean) const {
+    return named(data - for_each_element(mean), "centered");
 }
 
 Output BatchNormStages::inverse_root(const Output& variance) const {
@@ -154,10 +186,14 @@ Output BatchNormStages::normed(const Output& centered, const Output& variance) c
 }
 
 BatchStages BatchNormStages::of_batch() const {
-    const Output mean = named(mean_per_channel(input(Role::input)), "mean");
-    const Output centered = this->centered(mean);
-    const Output square = named(centered * centered, "square");
-    return {mean, centered, named(mean_per_channel(square), "variance")};
+    const Output& all = input(Role::input);
+    const Output data = where_ ? named(counted(all), "counted") : all;
+    const Output mean = mean_per_channel(data, "mean");
+    const Output centered = this->centered(all, mean);
+    const Output deviation =
+        where_ ? named(counted(data - for_each_element(mean)), "deviation") : centered;
+    const Output square = named(deviation * deviation, "square");
+    return {mean, centered, mean_per_channel(square, "variance")};
 }
 
 BackpropSumStages BatchNormStages::sums(const Output& normed_delta, const Output& centered) const {
@@ -170,7 +206,7 @@ std::vector<Output> BatchNormStages::backprop(const Output& normed_delta, Statis
     const Output delta = in_compute_type(normed_delta);
     const Output gamma = input(Role::gamma);
     const Output variance = input(Role::variance);
-    const Output centered = this->centered(input(Role::mean));
+    const Output centered = this->centered(reached(delta), input(Role::mean));
     const Output invsqrt = inverse_root(variance);
     const Output gmul = named(gamma * invsqrt, "gmul");
 
@@ -185,9 +221,9 @@ std::vector<Output> BatchNormStages::backprop(const Output& normed_delta, Statis
         const Output variance_delta =
             named(minus_half * invsqrt_delta * (invsqrt * invsqrt * invsqrt), "variance_delta");
         const Output square_delta = named(share_of_mean(variance_delta), "square_delta");
-        input_delta =
-            named(input_delta + (centered + centered) * square_delta + share_of_mean(mean_delta),
-                  "input_delta");
+        input_delta = named(input_delta + counted((centered + centered) * square_delta) +
+                                counted(share_of_mean(mean_delta)),
+                            "input_delta");
     }
     return {in_data_type(input_delta), in_affine_type(gamma_delta), in_affine_type(beta_delta)};
 }
@@ -219,7 +255,7 @@ std::vector<Output> activated_stages(ReluNode& node, element::Type compute_type)
 
 Output inference_stages(BatchNormNode& node, element::Type compute_type) {
     const BatchNormStages stages(node, compute_type);
-    const Output centered = stages.centered(stages.input(Role::mean));
+    const Output centered = stages.centered(stages.input(Role::input), stages.input(Role::mean));
     const Output normed = stages.normed(centered, stages.input(Role::variance));
     return stages.in_data_type(with_residual(node, stages, normed));
 }
@@ -255,7 +291,7 @@ static std::vector<Output> inputs_with_usable_variance(BatchNormNode& node) {
     const bool is_wide = node.source(Role::input).element_type().is_static();
     std::vector<Output> inputs = node.input_values();
     for (std::size_t index = 0; index < inputs.size(); ++index) {
-        const Role role = node.ports().inputs[index].role;
+        const Role role = node.input_role(index);
         if (is_statistic(role) && is_wide) {
             inputs[index] = convert(inputs[index], element::f64);
         }
@@ -273,7 +309,7 @@ Deltas adjoints_at_usable_variance(BatchNormNode& node,
     const BatchNormStages stages(node, element::f64);
     Deltas adjoints = adjoints_of(static_cast<BatchNormNode&>(*copy));
     for (std::size_t index = 0; index < adjoints.size(); ++index) {
-        if (adjoints[index] && is_statistic(node.ports().inputs[index].role)) {
+        if (adjoints[index] && is_statistic(node.input_role(index))) {
             adjoints[index] = stages.in_statistics_type(*adjoints[index]);
         }
     }
@@ -321,18 +357,19 @@ static std::optional<Output> input_delta_of_statistics(
         input_delta = stages.share_of_mean(stages.in_compute_type(*mean_delta));
     }
     if (variance_delta) {
-        const Output centered = stages.centered(stages.mean_per_channel(stages.input(Role::input)));
+        const Output data = stages.counted(stages.input(Role::input));
+        const Output centered = stages.centered(data, stages.mean_per_channel(data, {}));
         const Output square_delta = stages.share_of_mean(stages.in_compute_type(*variance_delta));
         input_delta = sum_of(input_delta, (centered + centered) * square_delta);
     }
-    return stages.in_data_type(*input_delta);
+    return stages.in_data_type(stages.counted(*input_delta));
 }
 
 Deltas training_adjoints(BatchNormNode& node, const Deltas& deltas,
                          const std::shared_ptr<Node>& backprop) {
     Deltas adjoints(node.input_values().size());
     if (backprop != nullptr) {
-        for (std::size_t input = 0; input < adjoints.size(); ++input) {
+        for (std::size_t input = 0; input < node.ports().inputs.size(); ++input) {
             adjoints[input] = backprop->output(input);
         }
     }

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "normgraph/op/batch_norm_node.hpp"
@@ -36,6 +37,10 @@ struct BackpropSumStages {
 ///     input_delta = centered_delta + 2 · centered · variance_delta / n + mean_delta / n
 ///
 /// mean_delta takes the path through normed alone: at the batch's own mean, ∂variance/∂mean is 0.
+///
+/// Where the node tells which positions count, n is their number, and mean and variance are sums
+/// over them. The sums of the backward pass go over all elements, but for those of `reached`. What
+/// comes to an element by way of mean and variance comes to those that count.
 class BatchNormStages {
 public:
     /// Computes in this type; in the widest of the channel vectors' if it is dynamic. Throws
@@ -44,6 +49,12 @@ public:
 
     /// An input of the node, other than a mask, in the type that is computed in.
     const Output& input(Role role) const { return inputs_.at(role); }
+    /// A value where a position counts, else 0, whatever it is there.
+    Output counted(const Output& value) const;
+    /// The input with 0 where a position does not count, no gradient arrives and the input is not a
+    /// finite number: it has no part in the backward pass, and 0 times it would be NaN. (A finite
+    /// one has none either, but the derivative of that by the gradient.)
+    Output reached(const Output& delta) const;
     /// A value in the type that is computed in.
     Output in_compute_type(const Output& value) const { return convert(value, compute_type_); }
     Output in_data_type(const Output& value) const { return convert(value, data_type_); }
@@ -56,12 +67,13 @@ public:
     /// A channel vector for each element of the input.
     Output for_each_element(const Output& vector) const;
     Output sum_per_channel(const Output& value) const { return sum(value, axes_); }
-    Output mean_per_channel(const Output& value) const { return mean(value, axes_); }
+    /// The sum / n, of this name, of a value that is 0 where a position does not count.
+    Output mean_per_channel(const Output& value, std::string name) const;
     /// delta / n for each element, n being the node's count if it has one.
     Output share_of_mean(const Output& delta) const;
 
-    /// input − mean
-    Output centered(const Output& mean) const;
+    /// data − mean
+    Output centered(const Output& data, const Output& mean) const;
     /// 1 / √(variance + epsilon)
     Output inverse_root(const Output& variance) const;
     /// centered · gmul + beta, in the type that is computed in.
@@ -80,12 +92,14 @@ public:
 
 private:
     BatchNormNode& node_;
+    std::optional<Output> where_;
     std::vector<std::int64_t> axes_;
     element::Type data_type_;
     element::Type affine_type_;
     element::Type statistics_type_;  // dynamic if it is not known
     element::Type compute_type_;
     std::map<Role, Output> inputs_;  // converted once, however often they are read
+    std::optional<Output> count_;    // n for each channel, in f64; that of all elements if absent
 };
 
 /// The outputs of a training op, in its types, before any ReLU.
@@ -142,9 +156,10 @@ Deltas activated_adjoints(ReluNode& node, const Deltas& deltas) {
     std::shared_ptr<Node> backprop;
     if (const std::optional<Output>& activated_delta = deltas[0]) {
         const auto& inputs = node.input_values();
-        backprop = std::make_shared<Backprop>(
-            inputs[0], inputs[1], inputs[2], node.output("mean"), node.output("variance"),
-            node.output("mask"), *activated_delta, node.epsilon(), node.channel_axis());
+        backprop = std::make_shared<Backprop>(inputs[0], inputs[1], inputs[2], node.output("mean"),
+                                              node.output("variance"), node.output("mask"),
+                                              *activated_delta, node.epsilon(), node.channel_axis(),
+                                              std::string(), node.where());
     }
     return training_adjoints(node, deltas, backprop);
 }

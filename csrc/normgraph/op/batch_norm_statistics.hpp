@@ -20,7 +20,7 @@ protected:
 
 /// The first stage of BatchNormTraining: see `documentation`.
 ///
-/// Constraints: C2, C5, C6, C10 (see batch_norm_constraints.hpp).
+/// Constraints: C2, C5, C6, C10, C16, C17 (see batch_norm_constraints.hpp).
 class BatchNormStatistics final
     : public BatchNormOp<BatchNormStatistics, 1, UnroundedStatisticsNode> {
 public:
@@ -37,7 +37,8 @@ BatchNormTrainingApply normalizes with them, or with what an exchange between pr
 those of all parts of a batch.)";
     static constexpr Signature<1, 2> signature{
         {{ports::input}},
-        {{{"mean", Role::mean, ports::unrounded}, {"variance", Role::variance, ports::unrounded}}}};
+        {{{"mean", Role::mean, ports::unrounded}, {"variance", Role::variance, ports::unrounded}}},
+        ports::counted_where};
 
     using BatchNormOpWith::BatchNormOpWith;
 

@@ -1,6 +1,7 @@
 #include "normgraph/op/batch_norm_training.hpp"
 
 #include <memory>
+#include <string>
 
 #include "normgraph/op/batch_norm_stages.hpp"
 #include "normgraph/op/batch_norm_training_backprop.hpp"
@@ -18,7 +19,7 @@ Deltas BatchNormTraining::make_adjoints(const Deltas& deltas) {
         const auto& inputs = input_values();
         backprop = std::make_shared<BatchNormTrainingBackprop>(
             inputs[0], inputs[1], inputs[2], output("mean"), output("variance"), *normalized_delta,
-            epsilon(), channel_axis());
+            epsilon(), channel_axis(), std::string(), where());
     }
     return training_adjoints(*this, deltas, backprop);
 }

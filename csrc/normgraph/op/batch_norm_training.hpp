@@ -10,7 +10,7 @@ namespace normgraph::op {
 
 /// Normalizes each channel with the statistics of this batch: see `documentation`.
 ///
-/// Constraints: C1, C2, C4, C5, C6, C8, C9, C10 (see batch_norm_constraints.hpp).
+/// Constraints: C1, C2, C4, C5, C6, C8, C9, C10, C16, C17 (see batch_norm_constraints.hpp).
 class BatchNormTraining final : public BatchNormOp<BatchNormTraining, 3, StatisticsNode> {
 public:
     static constexpr std::string_view class_name = "BatchNormTraining";
@@ -26,7 +26,8 @@ Per channel, over its n elements:
     static constexpr Signature<3, 3> signature{{{ports::input, ports::gamma, ports::beta}},
                                                {{{"normalized", Role::result, ports::like_input},
                                                  ports::batch_mean,
-                                                 ports::batch_variance}}};
+                                                 ports::batch_variance}},
+                                               ports::counted_where};
 
     using BatchNormOpWith::BatchNormOpWith;
 

@@ -10,7 +10,7 @@ namespace normgraph::op {
 
 /// BatchNormTraining, the sum with another tensor, and ReLU in one: see `documentation`.
 ///
-/// Constraints: C1 to C10, C13 (see batch_norm_constraints.hpp).
+/// Constraints: C1 to C10, C13, C16, C17 (see batch_norm_constraints.hpp).
 class BatchNormTrainingAddRelu final : public BatchNormOp<BatchNormTrainingAddRelu, 4, ReluNode> {
 public:
     static constexpr std::string_view class_name = "BatchNormTrainingAddRelu";
@@ -28,7 +28,8 @@ A NaN stays. mask is packed as BatchNormTrainingRelu says, and is all of the out
 backward pass needs. upper_bound=6.0 is that of ReLU6.)";
     static constexpr Signature<4, 4> signature{
         {{ports::input, ports::gamma, ports::beta, ports::residual}},
-        {{ports::activated, ports::batch_mean, ports::batch_variance, ports::made_mask}}};
+        {{ports::activated, ports::batch_mean, ports::batch_variance, ports::made_mask}},
+        ports::counted_where};
 
     using BatchNormOpWith::BatchNormOpWith;
 

@@ -10,7 +10,7 @@ namespace normgraph::op {
 
 /// The gradients of BatchNormTrainingAddRelu's output activated: see `documentation`.
 ///
-/// Constraints: C1 to C12 (see batch_norm_constraints.hpp).
+/// Constraints: C1 to C12, C16, C17 (see batch_norm_constraints.hpp).
 class BatchNormTrainingAddReluBackprop final
     : public BatchNormOp<BatchNormTrainingAddReluBackprop, 7> {
 public:
@@ -36,7 +36,8 @@ known of the inputs is not inferred from mask. The residual itself is not needed
         {{ports::input_delta,
           ports::gamma_delta,
           ports::beta_delta,
-          {"residual_delta", Role::residual_delta, ports::like_input}}}};
+          {"residual_delta", Role::residual_delta, ports::like_input}}},
+        ports::counted_where};
     static constexpr Statistics statistics = Statistics::of_batch;
 
     using BatchNormOpWith::BatchNormOpWith;

@@ -11,7 +11,7 @@ namespace normgraph::op {
 /// The gradients of BatchNormTraining's output normalized: see `documentation`. mean and variance
 /// are that op's outputs of these names.
 ///
-/// Constraints: C1 to C10 (see batch_norm_constraints.hpp).
+/// Constraints: C1 to C10, C16, C17 (see batch_norm_constraints.hpp).
 class BatchNormTrainingBackprop final : public BatchNormOp<BatchNormTrainingBackprop, 6> {
 public:
     static constexpr std::string_view class_name = "BatchNormTrainingBackprop";
@@ -28,7 +28,8 @@ xhat = (input - mean) * inv:
     static constexpr Signature<6, 3> signature{
         {{ports::input, ports::gamma, ports::unread_beta, ports::forward_mean,
           ports::forward_variance, ports::normalized_delta}},
-        {{ports::input_delta, ports::gamma_delta, ports::beta_delta}}};
+        {{ports::input_delta, ports::gamma_delta, ports::beta_delta}},
+        ports::counted_where};
     static constexpr Statistics statistics = Statistics::of_batch;
 
     using BatchNormOpWith::BatchNormOpWith;

@@ -10,7 +10,7 @@ namespace normgraph::op {
 
 /// The second stage of BatchNormTrainingBackprop: see `documentation`.
 ///
-/// Constraints: C1 to C10, C14, C15 (see batch_norm_constraints.hpp).
+/// Constraints: C1 to C10, C14 to C17 (see batch_norm_constraints.hpp).
 class BatchNormTrainingBackpropApply final
     : public BatchNormOp<BatchNormTrainingBackpropApply, 7, CountNode> {
 public:
@@ -29,7 +29,8 @@ is BatchNormTrainingBackprop, to the bit.)";
     static constexpr Signature<7, 3> signature{
         {{ports::input, ports::gamma, ports::forward_mean, ports::forward_variance,
           ports::normalized_delta, ports::given_sum_of_deltas, ports::given_sum_of_products}},
-        {{ports::input_delta, ports::gamma_delta, ports::beta_delta}}};
+        {{ports::input_delta, ports::gamma_delta, ports::beta_delta}},
+        ports::counted_where};
     static constexpr Statistics statistics = Statistics::of_batch;
 
     using BatchNormOpWith::BatchNormOpWith;

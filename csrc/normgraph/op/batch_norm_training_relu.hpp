@@ -11,7 +11,7 @@ namespace normgraph::op {
 /// BatchNormTraining and ReLU in one: see `documentation`. Bits of the mask beyond the last element
 /// are 0 (see relu_mask_shape in relu_mask.hpp).
 ///
-/// Constraints: C1, C2, C4, C5, C6, C8, C9, C10, C13 (see batch_norm_constraints.hpp).
+/// Constraints: C1, C2, C4, C5, C6, C8, C9, C10, C13, C16, C17 (see batch_norm_constraints.hpp).
 class BatchNormTrainingRelu final : public BatchNormOp<BatchNormTrainingRelu, 3, ReluNode> {
 public:
     static constexpr std::string_view class_name = "BatchNormTrainingRelu";
@@ -32,7 +32,8 @@ channel axis, its shape is {outer, ceil(C/8)} if the channel axis is the last on
 shape (outer, C) or (outer, C, inner). upper_bound=6.0 is that of ReLU6.)";
     static constexpr Signature<3, 4> signature{
         {{ports::input, ports::gamma, ports::beta}},
-        {{ports::activated, ports::batch_mean, ports::batch_variance, ports::made_mask}}};
+        {{ports::activated, ports::batch_mean, ports::batch_variance, ports::made_mask}},
+        ports::counted_where};
 
     using BatchNormOpWith::BatchNormOpWith;
 

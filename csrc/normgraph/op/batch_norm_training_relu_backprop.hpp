@@ -10,7 +10,7 @@ namespace normgraph::op {
 
 /// The gradients of BatchNormTrainingRelu's output activated: see `documentation`.
 ///
-/// Constraints: C1 to C12 (see batch_norm_constraints.hpp).
+/// Constraints: C1 to C12, C16, C17 (see batch_norm_constraints.hpp).
 class BatchNormTrainingReluBackprop final : public BatchNormOp<BatchNormTrainingReluBackprop, 7> {
 public:
     static constexpr std::string_view class_name = "BatchNormTrainingReluBackprop";
@@ -32,7 +32,8 @@ known of the inputs is not inferred from mask.)";
           ports::forward_variance,
           {"mask", Role::mask, "u8, C-contiguous: BatchNormTrainingRelu's output of this name"},
           ports::activated_delta}},
-        {{ports::input_delta, ports::gamma_delta, ports::beta_delta}}};
+        {{ports::input_delta, ports::gamma_delta, ports::beta_delta}},
+        ports::counted_where};
     static constexpr Statistics statistics = Statistics::of_batch;
 
     using BatchNormOpWith::BatchNormOpWith;

@@ -13,8 +13,8 @@ struct Constraint {
     std::string_view sentence;
 };
 
-/// C1 to C15 are those of the batch-normalization family (checked in batch_norm_constraints.cpp),
-/// P1 to P8 those of the primitive ops (primitive_constraints.cpp).
+/// C1 to C17 are those of the batch-normalization family (checked in batch_norm_constraints.cpp),
+/// P1 to P10 those of the primitive ops (primitive_constraints.cpp).
 inline constexpr std::array constraints{
     Constraint{"C1", "epsilon is finite and >= 0"},
     Constraint{"C2", "{input} has a real element type: f16, bf16, f32 or f64"},
@@ -32,7 +32,13 @@ inline constexpr std::array constraints{
     Constraint{"C12", "the shape of mask is that of the packed bits of {input}"},
     Constraint{"C13", "upper_bound, rounded to {input}'s element type, is finite and > 0"},
     Constraint{"C14", "beta_delta and gmul_delta have the element type f64"},
-    Constraint{"C15", "count is at least the number of elements per channel of {input}"},
+    Constraint{"C15",
+               "count is at least the number of elements per channel of {input}; with where, it is "
+               ">= 0"},
+    Constraint{"C16", "where has the element type boolean"},
+    Constraint{"C17",
+               "where has {input}'s shape with 1 at channel_axis; any other length may be 1 as "
+               "well"},
     Constraint{"P1", "the element type is real: f16, bf16, f32 or f64"},
     Constraint{"P2", "the inputs have one element type"},
     Constraint{"P3", "the inputs have one shape, without broadcasting"},
@@ -43,6 +49,8 @@ inline constexpr std::array constraints{
     Constraint{"P6", "the inputs have rank 2"},
     Constraint{"P7", "the inner lengths agree"},
     Constraint{"P8", "upper_bound, rounded to the element type, is finite and > 0"},
+    Constraint{"P9", "where has the element type boolean"},
+    Constraint{"P10", "where has as many axes as value, each of value's length or of length 1"},
 };
 
 }  // namespace normgraph::op

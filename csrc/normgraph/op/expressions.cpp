@@ -9,6 +9,7 @@
 #include "normgraph/op/convert.hpp"
 #include "normgraph/op/elementwise.hpp"
 #include "normgraph/op/reduction.hpp"
+#include "normgraph/op/select_where.hpp"
 
 namespace normgraph::op {
 
@@ -50,6 +51,10 @@ Output broadcast(const Output& value, const Output& like, std::vector<std::int64
 
 Output mean_backprop(const Output& delta, const Output& like, std::vector<std::int64_t> axes) {
     return std::make_shared<MeanBackprop>(delta, like, std::move(axes));
+}
+
+Output select_where(const Output& value, const Output& where) {
+    return std::make_shared<SelectWhere>(value, where);
 }
 
 Output convert(const Output& value, element::Type type) {

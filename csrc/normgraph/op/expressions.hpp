@@ -21,6 +21,9 @@ Output mean(const Output& value, std::vector<std::int64_t> kept_axes);
 Output broadcast(const Output& value, const Output& like, std::vector<std::int64_t> axes);
 Output mean_backprop(const Output& delta, const Output& like, std::vector<std::int64_t> axes);
 
+/// The value where `where`, broadcast to it, is true, else 0.
+Output select_where(const Output& value, const Output& where);
+
 /// The value itself where it has this type already.
 Output convert(const Output& value, element::Type type);
 

@@ -20,10 +20,13 @@ void check_one_type_per_input(std::string_view type_name,
     }
 }
 
-void check_one_type_per_input(std::string_view type_name, std::span<const Port> input_ports,
+void check_one_type_per_input(std::string_view type_name, SignatureView signature,
                               const std::vector<TensorType>& inputs) {
     std::vector<std::string_view> names;
-    std::ranges::transform(input_ports, std::back_inserter(names), &Port::name);
+    std::ranges::transform(signature.inputs, std::back_inserter(names), &Port::name);
+    if (signature.optional_input && inputs.size() == names.size() + 1) {
+        names.push_back(signature.optional_input->name);
+    }
     check_one_type_per_input(type_name, names, inputs);
 }
 

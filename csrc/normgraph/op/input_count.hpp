@@ -13,7 +13,8 @@ namespace normgraph::op {
 void check_one_type_per_input(std::string_view type_name,
                               std::span<const std::string_view> input_names,
                               const std::vector<TensorType>& inputs);
-void check_one_type_per_input(std::string_view type_name, std::span<const Port> input_ports,
+/// There may be one more for an optional input.
+void check_one_type_per_input(std::string_view type_name, SignatureView signature,
                               const std::vector<TensorType>& inputs);
 
 }  // namespace normgraph::op

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <optional>
@@ -35,8 +36,8 @@ protected:
 ///
 /// Base holds the attributes: `attribute_values()` returns a tuple of them, and its constructor
 /// takes the inputs, the attributes and the friendly name. The constructors of Derived are public,
-/// take the same with one argument per input, and call validate_and_infer_types() as the last
-/// statement.
+/// take the same with one argument per input, an optional input as the last argument of all, and
+/// call validate_and_infer_types() as the last statement.
 template <typename Derived, typename Base = WithoutAttributes>
 class OpNode : public Base {
 public:
@@ -45,7 +46,8 @@ public:
 
     std::string_view type_name() const noexcept final { return Derived::class_name; }
     std::span<const std::string_view> input_names() const noexcept final {
-        return input_names_of<Derived>;
+        const std::span<const std::string_view> names = input_names_of<Derived>;
+        return names.first(std::min(names.size(), this->input_values().size()));
     }
     std::span<const std::string_view> output_names() const noexcept final {
         return output_names_of<Derived>;
@@ -79,12 +81,25 @@ private:
         return std::apply([&](const auto&... values) { return Derived::infer(inputs, values...); },
                           this->attribute_values());
     }
+    /// Of a node with these inputs; nullopt if it has none.
+    static std::optional<Output> optional_input_of(const std::vector<Output>& inputs) {
+        constexpr std::size_t required = Derived::signature.inputs.size();
+        return inputs.size() > required ? std::optional(inputs[required]) : std::nullopt;
+    }
     std::shared_ptr<Node> make_clone(const std::vector<Output>& inputs,
                                      const std::string& friendly_name) const final {
         const auto clone = [&]<std::size_t... index>(std::index_sequence<index...>) {
             return std::apply(
                 [&](const auto&... values) {
-                    return std::make_shared<Derived>(inputs[index]..., values..., friendly_name);
+                    const auto make = [&](const auto&... optional_input) {
+                        return std::make_shared<Derived>(inputs[index]..., values..., friendly_name,
+                                                         optional_input...);
+                    };
+                    if constexpr (Derived::signature.optional_input.has_value()) {
+                        return make(optional_input_of(inputs));
+                    } else {
+                        return make();
+                    }
                 },
                 this->attribute_values());
         };

@@ -162,7 +162,36 @@ void check_upper_bound(std::optional<double> upper_bound, element::Type type, Re
     }
 }
 
+// P9: where is boolean.
+void check_type_is_boolean(std::string_view name, element::Type type, Report& report) {
+    if (!element::Type::merge(element::boolean, type)) {
+        report.add("P9", "the element type of " + text_of(name) + ": expected boolean, got " +
+                             text_of(type.name()));
+    }
+}
+
+// P10: where has as many axes as value, each of its length or of 1.
+void check_can_be_broadcast(std::span<const std::string_view> names, const PartialShape& where,
+                            const PartialShape& value, Report& report) {
+    if (!may_be_broadcast(where, value)) {
+        report.add("P10", "the shape of " + text_of(names[1]) + ": expected " + value.to_string() +
+                              ", as " + text_of(names[0]) +
+                              " has, or 1 in the place of any length, got " + where.to_string());
+    }
+}
+
 }  // namespace
+
+bool may_be_broadcast(const PartialShape& shape, const PartialShape& whole) {
+    if (!shape.has_static_rank() || !whole.has_static_rank()) {
+        return true;
+    }
+    bool fits = shape.size() == whole.size();
+    for (std::size_t axis = 0; axis < shape.size() && fits; ++axis) {
+        fits = shape[axis].compatible(Dimension(1)) || shape[axis].compatible(whole[axis]);
+    }
+    return fits;
+}
 
 TensorType infer_elementwise(std::string_view type_name,
                              std::span<const std::string_view> input_names,
@@ -216,6 +245,19 @@ TensorType infer_broadcast(std::string_view type_name,
     }
     report.throw_if_violated(type_name);
     return {value.element_type, std::move(shape)};
+}
+
+TensorType infer_selection(std::string_view type_name,
+                           std::span<const std::string_view> input_names,
+                           const std::vector<TensorType>& inputs) {
+    check_one_type_per_input(type_name, input_names, inputs);
+    const TensorType& value = inputs[0];
+    Report report;
+    check_type_is_real(input_names[0], value.element_type, report);
+    check_type_is_boolean(input_names[1], inputs[1].element_type, report);
+    check_can_be_broadcast(input_names, inputs[1].partial_shape, value.partial_shape, report);
+    report.throw_if_violated(type_name);
+    return value;
 }
 
 TensorType infer_matrix_product(std::string_view type_name,

@@ -10,10 +10,14 @@
 
 namespace normgraph::op {
 
-/// The constraints P1 to P8 (see constraints.hpp). An op has those that speak of what it has.
+/// The constraints P1 to P10 (see constraints.hpp). An op has those that speak of what it has.
 ///
 /// What is not known yet violates nothing. Each function throws NodeValidationFailure with every
 /// violated constraint, std::invalid_argument if there are not as many inputs as names.
+
+/// Whether `shape` has as many axes as `whole`, each of its length or of length 1; true where that
+/// is not known.
+bool may_be_broadcast(const PartialShape& shape, const PartialShape& whole);
 
 /// All inputs have one real element type and one shape, and the output has them too. A bound is one
 /// of that type (P8).
@@ -34,6 +38,12 @@ TensorType infer_broadcast(std::string_view type_name,
                            std::span<const std::string_view> input_names,
                            const std::vector<TensorType>& inputs,
                            const std::vector<std::int64_t>& axes);
+
+/// Of an op that keeps or drops elements of its first input, of which the second one, which is
+/// broadcast to it, tells whether they stay (P1, P9, P10).
+TensorType infer_selection(std::string_view type_name,
+                           std::span<const std::string_view> input_names,
+                           const std::vector<TensorType>& inputs);
 
 /// Of the product of two matrices (P1, P2, P6, P7).
 TensorType infer_matrix_product(std::string_view type_name,

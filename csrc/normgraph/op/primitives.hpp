@@ -5,6 +5,7 @@
 #include "normgraph/op/matrix_multiply.hpp"
 #include "normgraph/op/reduction.hpp"
 #include "normgraph/op/relu_selection.hpp"
+#include "normgraph/op/select_where.hpp"
 
 namespace normgraph::op {
 
@@ -13,6 +14,6 @@ namespace normgraph::op {
 template <template <typename...> typename List>
 using Primitives =
     List<Add, Subtract, Multiply, Divide, Negate, SquareRoot, Relu, ReluBackprop, Sum, Mean,
-         Broadcast, MeanBackprop, Convert, MatrixMultiply, ReluMask, ReluMaskSelect>;
+         Broadcast, MeanBackprop, Convert, MatrixMultiply, ReluMask, ReluMaskSelect, SelectWhere>;
 
 }  // namespace normgraph::op

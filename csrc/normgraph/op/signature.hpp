@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <type_traits>
@@ -33,6 +34,7 @@ enum class Role : std::uint8_t {
     sum_of_deltas,    ///< of the backward pass, not rounded: that of the gradient
     sum_of_products,  ///< that of the gradient times (input − mean)
     mask,             ///< a packed bit for each element (see relu_mask.hpp)
+    where,            ///< a boolean for each position, which tells whether it counts
 };
 
 constexpr bool is_data(Role role) {
@@ -68,16 +70,27 @@ constexpr bool is_optional(const Port& port) {
 struct SignatureView {
     std::span<const Port> inputs;
     std::span<const Port> outputs;
+    std::optional<Port> optional_input = std::nullopt;
 };
 
 template <std::size_t input_count, std::size_t output_count>
 struct Signature {
     std::array<Port, input_count> inputs;
     std::array<Port, output_count> outputs;
+    /// The input that a node may have behind the others: the number of its inputs tells.
+    std::optional<Port> optional_input = std::nullopt;
 
     // NOLINTNEXTLINE(google-explicit-constructor)
-    constexpr operator SignatureView() const { return {inputs, outputs}; }
+    constexpr operator SignatureView() const { return {inputs, outputs, optional_input}; }
 };
+
+/// The optional input, or nothing. `signature` outlives the result.
+template <std::size_t input_count, std::size_t output_count>
+constexpr std::span<const Port> optional_ports(
+    const Signature<input_count, output_count>& signature) {
+    const auto& port = signature.optional_input;
+    return port ? std::span<const Port>(&*port, 1) : std::span<const Port>();
+}
 
 /// The place of the first port with this role; the number of ports if there is none.
 constexpr std::size_t index_of(std::span<const Port> ports, Role role) {
@@ -95,7 +108,21 @@ constexpr std::array<std::string_view, count> names_of(const std::array<Port, co
 }
 
 template <typename Op>
-inline constexpr auto input_names_of = names_of(Op::signature.inputs);
+constexpr auto all_input_names() {
+    constexpr auto& signature = Op::signature;
+    if constexpr (signature.optional_input.has_value()) {
+        std::array<std::string_view, signature.inputs.size() + 1> names;
+        std::ranges::transform(signature.inputs, names.begin(), &Port::name);
+        names.back() = signature.optional_input->name;
+        return names;
+    } else {
+        return names_of(signature.inputs);
+    }
+}
+
+/// The optional one, if there is one, is the last.
+template <typename Op>
+inline constexpr auto input_names_of = all_input_names<Op>();
 template <typename Op>
 inline constexpr auto output_names_of = names_of(Op::signature.outputs);
 

@@ -146,7 +146,7 @@ std::vector<Output> fuse_forward(const op::BatchNormTraining& node, const FusedF
     const auto with_relu = [&]<typename Op>(const auto&... inputs_of_op) {
         const auto op = std::make_shared<Op>(inputs_of_op..., node.epsilon(), node.channel_axis(),
                                              node.statistics_type(), fused.activation.upper_bound,
-                                             node.friendly_name());
+                                             node.friendly_name(), node.where());
         return std::vector{op->output("activated"), op->output("mean"), op->output("variance")};
     };
     return fused.residual
@@ -197,7 +197,7 @@ Values fuse_residual_delta(const op::ReluBackprop& node) {
     const auto fused = std::make_shared<op::BatchNormTrainingAddReluBackprop>(
         inputs[0], inputs[1], inputs[2], of_outputs.output("mean"), of_outputs.output("variance"),
         of_outputs.output("mask"), node.input_values()[1], forward->epsilon(),
-        forward->channel_axis(), node.friendly_name());
+        forward->channel_axis(), node.friendly_name(), forward->where());
     return std::vector{fused->output("residual_delta")};
 }
 
@@ -208,11 +208,13 @@ std::vector<Output> first_three(Node& backprop) {
     return outputs;
 }
 
-/// Whether the backward node differentiates an op that has these inputs and statistics.
+/// Whether the backward node differentiates an op that has these inputs and statistics, and of
+/// which the same positions count.
 bool is_backprop_of(const op::BatchNormTrainingBackprop& backprop, std::span<const Output> inputs,
                     const op::EpsilonNode& other) {
     return std::ranges::equal(std::span(backprop.input_values()).first(5), inputs) &&
-           backprop.epsilon() == other.epsilon() && backprop.channel_axis() == other.channel_axis();
+           backprop.where() == other.where() && backprop.epsilon() == other.epsilon() &&
+           backprop.channel_axis() == other.channel_axis();
 }
 
 Values fuse_backward(const op::BatchNormTrainingBackprop& backprop) {
@@ -243,7 +245,7 @@ Values fuse_backward(const op::BatchNormTrainingBackprop& backprop) {
     const auto fused = std::make_shared<op::BatchNormTrainingReluBackprop>(
         inputs[0], inputs[1], inputs[2], inputs[3], inputs[4], of_outputs.output("mask"),
         relu_backprop->input_values()[1], backprop.epsilon(), backprop.channel_axis(),
-        backprop.friendly_name());
+        backprop.friendly_name(), backprop.where());
     return fused->outputs();
 }
 

@@ -19,6 +19,7 @@ class Identity final : public AttributeVisitor {
 public:
     explicit Identity(const Node& node) {
         add_bytes(node.type_name());
+        add(node.input_values().size());  // there may be an optional one
         for (const Output& input : node.input_values()) {
             add(std::bit_cast<std::uintptr_t>(input.node().get()));
             add(input.index());

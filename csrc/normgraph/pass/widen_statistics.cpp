@@ -88,7 +88,7 @@ Values reading_wide(Node& node, const WideStatistics& statistics) {
     }
     std::vector<Output> inputs = node.input_values();
     for (std::size_t index = 0; index < inputs.size(); ++index) {
-        if (!op::is_statistic(of_family->ports().inputs[index].role)) {
+        if (!op::is_statistic(of_family->input_role(index))) {
             continue;
         }
         Output& input = inputs[index];

@@ -12,6 +12,7 @@
 #include "normgraph/runtime/kernel_arguments.hpp"
 
 #include "normgraph/indices/axis.hpp"
+#include "normgraph/kernel/counted_positions.hpp"
 #include "normgraph/kernel/strided/extents.hpp"
 
 namespace normgraph::runtime {
@@ -148,8 +149,9 @@ public:
         if (!has_input(op::Role::sum_of_deltas)) {
             return given.sums;
         }
-        const std::int64_t own_count =
-            kernel::extents_of(problem.shape, problem.channel_axis).elements_per_channel();
+        const std::int64_t own_count = kernel::counted_of(
+            kernel::extents_of(problem.shape, problem.channel_axis).elements_per_channel(),
+            given.positions);
         return {vector(op::Role::sum_of_deltas), vector(op::Role::sum_of_products),
                 static_cast<double>(count.value_or(own_count))};
     }
@@ -262,7 +264,8 @@ void run(std::span<const OptionalArray> inputs, std::span<const OptionalArray> o
                 .normalized_delta = arrays.tensor(Role::delta),
                 .input_delta = {},
                 .gamma_delta = arrays.vector_result(Role::sum_of_products),
-                .beta_delta = arrays.vector_result(Role::sum_of_deltas)},
+                .beta_delta = arrays.vector_result(Role::sum_of_deltas),
+                .positions = given.positions},
             num_threads, implementation);
     } else if constexpr (op::has(Op::signature.inputs, Role::delta)) {
         kernel::run(

@@ -1,9 +1,12 @@
 #include "normgraph/runtime/kernel_steps.hpp"
 
 #include <array>
+#include <stdexcept>
 #include <utility>
 
+#include "normgraph/indices/axis.hpp"
 #include "normgraph/runtime/kernel_arguments.hpp"
+#include "normgraph/runtime/position_mask.hpp"
 
 namespace normgraph::runtime {
 namespace {
@@ -98,12 +101,26 @@ void ReluMaskSelectStep::run(const Bindings& bindings, std::int64_t num_threads,
 }
 
 BatchNormStep::BatchNormStep(const KernelCall& call, std::vector<std::size_t> inputs,
+                             std::optional<WherePositionsCount> where,
                              std::vector<std::optional<std::size_t>> results,
                              const op::BatchNormAttributes& attributes)
     : call_(call),
       inputs_(std::move(inputs)),
+      where_(std::move(where)),
       results_(std::move(results)),
       attributes_(attributes) {}
+
+void BatchNormStep::check(const Bindings& bindings) const {
+    if (where_ && where_->is_given && call_.needs_elements() &&
+        !has_true_element(bindings[where_->view])) {
+        refuse_positions();
+    }
+}
+
+void BatchNormStep::refuse_positions() const {
+    throw std::invalid_argument(where_->node +
+                                ": where: expected at least one position that counts, got none");
+}
 
 void BatchNormStep::run(const Bindings& bindings, std::int64_t num_threads,
                         const kernel::Implementation& implementation) const {
@@ -114,7 +131,26 @@ void BatchNormStep::run(const Bindings& bindings, std::int64_t num_threads,
     for (const std::optional<std::size_t>& result : results_) {
         results.push_back(result ? OptionalArray(bindings[*result]) : std::nullopt);
     }
-    call_.run(inputs, results, attributes_, {}, num_threads, implementation);
+    std::optional<kernel::CountedPositions> positions;
+    if (where_) {
+        const Array& input = bindings[inputs_[0]];
+        const auto rank = static_cast<std::int64_t>(input.shape.size());
+        positions = positions_where(bindings[where_->view], input,
+                                    axis_from_front(attributes_.channel_axis, rank));
+        if (positions->count() == 0 && call_.needs_elements()) {
+            refuse_positions();
+        }
+    }
+    call_.run(inputs, results, attributes_, {.positions = positions ? &*positions : nullptr},
+              num_threads, implementation);
+}
+
+std::vector<std::size_t> BatchNormStep::reads() const {
+    std::vector<std::size_t> read = inputs_;
+    if (where_) {
+        read.push_back(where_->view);
+    }
+    return read;
 }
 
 std::vector<std::size_t> BatchNormStep::writes() const {

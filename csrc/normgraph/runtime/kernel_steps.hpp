@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "normgraph/runtime/kernel_call.hpp"
@@ -76,25 +77,39 @@ private:
     std::int64_t channel_axis_;
 };
 
+/// Which positions of a batch count.
+struct WherePositionsCount {
+    std::size_t view;
+    std::string node;  ///< as errors name it
+    bool is_given;     ///< as an argument or a constant, which no step computes
+};
+
 /// An op of the batch-norm family.
 class BatchNormStep final : public Step {
 public:
-    /// An absent result is not computed.
+    /// An absent result is not computed. Without `where` all positions count.
     BatchNormStep(const KernelCall& call, std::vector<std::size_t> inputs,
+                  std::optional<WherePositionsCount> where,
                   std::vector<std::optional<std::size_t>> results,
                   const op::BatchNormAttributes& attributes);
 
+    /// It and `run` throw std::invalid_argument where no position counts of a batch that has to
+    /// have statistics; this one if that is known before any step runs.
+    void check(const Bindings& bindings) const override;
     void run(const Bindings& bindings, std::int64_t num_threads,
              const kernel::Implementation& implementation) const override;
-    std::vector<std::size_t> reads() const override { return inputs_; }
+    std::vector<std::size_t> reads() const override;
     std::vector<std::size_t> writes() const override;
     /// The output that is a tensor, the first one, may take the place of a tensor. What its type is
     /// only the plan knows: all inputs are named.
     std::vector<Overwrite> possible_overwrites() const override;
 
 private:
+    [[noreturn]] void refuse_positions() const;
+
     const KernelCall& call_;
     std::vector<std::size_t> inputs_;
+    std::optional<WherePositionsCount> where_;
     std::vector<std::optional<std::size_t>> results_;
     op::BatchNormAttributes attributes_;
 };

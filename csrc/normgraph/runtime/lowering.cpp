@@ -21,6 +21,7 @@
 #include "normgraph/op/matrix_multiply.hpp"
 #include "normgraph/op/reduction.hpp"
 #include "normgraph/op/relu_selection.hpp"
+#include "normgraph/op/select_where.hpp"
 #include "normgraph/runtime/kernel_arguments.hpp"
 #include "normgraph/runtime/kernel_steps.hpp"
 #include "normgraph/runtime/plan_builder.hpp"
@@ -122,6 +123,31 @@ Views relu_backprop(const NodeLowering& lowering) {
         const ProgramValue left = add(ElementWiseOperation::subtract, values[2], values[0]);
         return add(ElementWiseOperation::relu_backprop, left, delta);
     });
+}
+
+/// `where` is broadcast as another view of its memory.
+Views select_where(const NodeLowering& lowering) {
+    PlanBuilder& builder = lowering.builder;
+    const Lengths shape = lowering.input_shape(0);
+    const View& from = builder.view(lowering.inputs[1]);
+    View view{from.buffer, shape, from.axes};
+    for (std::size_t axis = 0; axis < shape.size(); ++axis) {
+        if (from.shape[axis] != shape[axis]) {
+            view.axes[axis] = View::repeated;
+        }
+    }
+    const std::size_t where = builder.add_view(std::move(view));
+    ElementWiseStep& step = builder.begin_element_wise(shape, {lowering.inputs[0], where});
+    const StorageType type = storage_type(lowering.output_types[0].element_type);
+    const ProgramValue value = builder.operand(step, lowering.inputs[0]);
+    const ProgramValue is_set = builder.operand(step, where);
+    const ProgramValue number =
+        step.add(ElementWiseOperation::convert, StorageType::boolean, type, is_set, is_set);
+    const ProgramValue selected =
+        step.add(ElementWiseOperation::relu_backprop, type, type, number, value);
+    const std::size_t result = lowering.new_output(0);
+    builder.end_element_wise(step, selected, result);
+    return {result};
 }
 
 Views convert(const NodeLowering& lowering) {
@@ -226,6 +252,15 @@ bool is_empty(const Lengths& shape) {
     return std::ranges::find(shape, 0) != shape.end();
 }
 
+bool is_parameter(const Node& node) {
+    return dynamic_cast<const Parameter*>(&node) != nullptr;
+}
+
+/// Whether a node's value is there before any step runs.
+bool is_given(const Node& node) {
+    return is_parameter(node) || dynamic_cast<const Constant*>(&node) != nullptr;
+}
+
 const KernelCall& call_of(const Node& node) {
     return *std::ranges::find(kernel_calls(), node.type_name(), &KernelCall::op_class);
 }
@@ -234,14 +269,20 @@ const KernelCall& call_of(const Node& node) {
 Views batch_norm(const NodeLowering& lowering) {
     const auto& node = static_cast<const op::BatchNormNode&>(lowering.node);
     const KernelCall& call = call_of(node);
+    const std::string name = node.description() + " '" + node.friendly_name() + "'";
     if (call.needs_elements() && is_empty(lowering.input_shape(0))) {
         throw std::invalid_argument(
-            node.description() + " '" + node.friendly_name() +
-            "': input: expected at least one element per channel, since an empty batch has no "
+            name +
+            ": input: expected at least one element per channel, since an empty batch has no "
             "statistics, got shape " +
             lowering.input_types[0].partial_shape.to_string());
     }
     std::vector<std::size_t> inputs = lowering.inputs;
+    std::optional<WherePositionsCount> where;
+    if (node.where()) {
+        where = {inputs.back(), name, is_given(*node.where()->node())};
+        inputs.pop_back();
+    }
     for (std::size_t index = 0; index < inputs.size(); ++index) {
         if (call.inputs[index].role == op::Role::mask) {
             inputs[index] = lowering.builder.in_order(inputs[index]);
@@ -258,8 +299,9 @@ Views batch_norm(const NodeLowering& lowering) {
                                  : views[index];
         }
     }
-    lowering.builder.add_step(std::make_unique<BatchNormStep>(
-        call, std::move(inputs), std::move(results), node.batch_norm_attributes()));
+    lowering.builder.add_step(std::make_unique<BatchNormStep>(call, std::move(inputs),
+                                                              std::move(where), std::move(results),
+                                                              node.batch_norm_attributes()));
     return views;
 }
 
@@ -272,12 +314,12 @@ Views constant(const NodeLowering& lowering) {
 struct Kind {
     std::string_view name;
     Views (*lower)(const NodeLowering& lowering);
-    std::size_t inputs_read;  ///< the first ones; of the others only the types count
+    std::size_t inputs_read;  ///< the first ones, if there are; of others only the types count
 };
 
 template <typename Op>
 constexpr Kind kind(Views (*lower)(const NodeLowering&)) {
-    return {Op::class_name, lower, Op::signature.inputs.size()};
+    return {Op::class_name, lower, op::input_names_of<Op>.size()};
 }
 
 constexpr std::array primitive_kinds{
@@ -298,6 +340,7 @@ constexpr std::array primitive_kinds{
     kind<op::MatrixMultiply>(matrix_multiply),
     kind<op::ReluMask>(relu_mask),
     kind<op::ReluMaskSelect>(relu_mask_select),
+    kind<op::SelectWhere>(select_where),
 };
 
 template <typename... Ops>
@@ -319,10 +362,6 @@ const Kind* kind_of(const Node& node) {
     return nullptr;
 }
 
-bool is_parameter(const Node& node) {
-    return dynamic_cast<const Parameter*>(&node) != nullptr;
-}
-
 /// Which outputs the results depend on, by node; a node that is not listed is not run.
 using Needed = std::unordered_map<const Node*, std::vector<bool>>;
 
@@ -339,7 +378,9 @@ Needed needed_outputs(const Function& function) {
     for (std::size_t index = function.nodes().size(); index-- > 0;) {
         const Node& node = *function.nodes()[index];
         if (needed.contains(&node) && !is_parameter(node)) {
-            for (std::size_t input = 0; input < kind_of(node)->inputs_read; ++input) {
+            const std::size_t count =
+                std::min(kind_of(node)->inputs_read, node.input_values().size());
+            for (std::size_t input = 0; input < count; ++input) {
                 need(node.input_values()[input]);
             }
         }

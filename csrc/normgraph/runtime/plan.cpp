@@ -76,6 +76,9 @@ void Plan::run(std::span<const Array> arguments, std::span<const Array> results,
     const kernel::DefaultFloatingPointEnvironment environment;
     const Bindings bindings(buffers, views, arguments, results, arena);
     for (const std::unique_ptr<Step>& step : steps) {
+        step->check(bindings);
+    }
+    for (const std::unique_ptr<Step>& step : steps) {
         step->run(bindings, num_threads, implementation);
     }
 }

@@ -69,6 +69,10 @@ public:
     Step& operator=(const Step&) = delete;
     virtual ~Step() = default;
 
+    /// Throws std::invalid_argument for what arrays of the right types may hold and must not.
+    /// Before any step runs: it looks at arguments and constants alone.
+    virtual void check(const Bindings& /*bindings*/) const {}
+
     virtual void run(const Bindings& bindings, std::int64_t num_threads,
                      const kernel::Implementation& implementation) const = 0;
 

@@ -126,6 +126,18 @@ kernel::CountedPositions positions_where(const Array& where, const Array& input,
     return kernel::CountedPositions(std::move(bytes));
 }
 
+bool has_true_element(const Array& where) {
+    const kernel::TensorAxes axes(where.shape, where.strides);
+    kernel::TensorCursor cursor(axes);
+    for (std::int64_t left = kernel::product(where.shape); left > 0; --left) {
+        if (where.address[cursor.offset(0)] != std::byte{0}) {
+            return true;
+        }
+        cursor.advance();
+    }
+    return false;
+}
+
 kernel::CountedPositions positions_of_lengths(const Array& lengths, const Array& input,
                                               std::int64_t channel_axis) {
     const std::vector<std::int64_t> shape = position_shape(input, channel_axis);

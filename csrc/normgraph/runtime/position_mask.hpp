@@ -14,6 +14,9 @@ namespace normgraph::runtime {
 kernel::CountedPositions positions_where(const Array& where, const Array& input,
                                          std::int64_t channel_axis);
 
+/// Whether any element of a boolean array is true.
+bool has_true_element(const Array& where);
+
 /// From the length of each sample: of the axis that follows the samples', both not being that of
 /// the channels, positions 0 … length − 1 count. `lengths` is a vector of integers, one for each
 /// sample. Throws std::invalid_argument, which begins with "lengths:", for anything else.

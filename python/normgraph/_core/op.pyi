@@ -33,6 +33,7 @@ __all__ = [
     "ReluBackprop",
     "ReluMask",
     "ReluMaskSelect",
+    "SelectWhere",
     "SquareRoot",
     "Subtract",
     "Sum",
@@ -45,6 +46,7 @@ class BatchNormNode(Node):
 @final
 class Add(Node):
     input_names: ClassVar[tuple[str, ...]]
+    optional_inputs: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
     optional_attributes: ClassVar[tuple[str, ...]]
@@ -63,6 +65,7 @@ class Add(Node):
 @final
 class BatchNormBackpropSums(BatchNormNode):
     input_names: ClassVar[tuple[str, ...]]
+    optional_inputs: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
     optional_attributes: ClassVar[tuple[str, ...]]
@@ -73,6 +76,7 @@ class BatchNormBackpropSums(BatchNormNode):
         normalized_delta: _Value,
         channel_axis: int = 1,
         name: str | None = None,
+        where: _Value | None = None,
     ) -> None: ...
     @staticmethod
     def infer(
@@ -80,11 +84,13 @@ class BatchNormBackpropSums(BatchNormNode):
         mean: tuple[_TypeLike, _ShapeLike],
         normalized_delta: tuple[_TypeLike, _ShapeLike],
         channel_axis: int = 1,
+        where: tuple[_TypeLike, _ShapeLike] | None = None,
     ) -> tuple[tuple[Type, PartialShape], ...]: ...
 
 @final
 class BatchNormInference(BatchNormNode):
     input_names: ClassVar[tuple[str, ...]]
+    optional_inputs: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
     optional_attributes: ClassVar[tuple[str, ...]]
@@ -117,6 +123,7 @@ class BatchNormInference(BatchNormNode):
 @final
 class BatchNormInferenceAddRelu(BatchNormNode):
     input_names: ClassVar[tuple[str, ...]]
+    optional_inputs: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
     optional_attributes: ClassVar[tuple[str, ...]]
@@ -155,6 +162,7 @@ class BatchNormInferenceAddRelu(BatchNormNode):
 @final
 class BatchNormInferenceBackprop(BatchNormNode):
     input_names: ClassVar[tuple[str, ...]]
+    optional_inputs: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
     optional_attributes: ClassVar[tuple[str, ...]]
@@ -189,6 +197,7 @@ class BatchNormInferenceBackprop(BatchNormNode):
 @final
 class BatchNormInferenceRelu(BatchNormNode):
     input_names: ClassVar[tuple[str, ...]]
+    optional_inputs: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
     optional_attributes: ClassVar[tuple[str, ...]]
@@ -225,6 +234,7 @@ class BatchNormInferenceRelu(BatchNormNode):
 @final
 class BatchNormStatistics(BatchNormNode):
     input_names: ClassVar[tuple[str, ...]]
+    optional_inputs: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
     optional_attributes: ClassVar[tuple[str, ...]]
@@ -233,16 +243,19 @@ class BatchNormStatistics(BatchNormNode):
         input: _Value,
         channel_axis: int = 1,
         name: str | None = None,
+        where: _Value | None = None,
     ) -> None: ...
     @staticmethod
     def infer(
         input: tuple[_TypeLike, _ShapeLike],
         channel_axis: int = 1,
+        where: tuple[_TypeLike, _ShapeLike] | None = None,
     ) -> tuple[tuple[Type, PartialShape], ...]: ...
 
 @final
 class BatchNormTraining(BatchNormNode):
     input_names: ClassVar[tuple[str, ...]]
+    optional_inputs: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
     optional_attributes: ClassVar[tuple[str, ...]]
@@ -255,6 +268,7 @@ class BatchNormTraining(BatchNormNode):
         channel_axis: int = 1,
         statistics_type: _TypeLike | None = None,
         name: str | None = None,
+        where: _Value | None = None,
     ) -> None: ...
     @property
     def epsilon(self) -> float: ...
@@ -270,11 +284,13 @@ class BatchNormTraining(BatchNormNode):
         epsilon: float = 1e-5,
         channel_axis: int = 1,
         statistics_type: _TypeLike | None = None,
+        where: tuple[_TypeLike, _ShapeLike] | None = None,
     ) -> tuple[tuple[Type, PartialShape], ...]: ...
 
 @final
 class BatchNormTrainingAddRelu(BatchNormNode):
     input_names: ClassVar[tuple[str, ...]]
+    optional_inputs: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
     optional_attributes: ClassVar[tuple[str, ...]]
@@ -289,6 +305,7 @@ class BatchNormTrainingAddRelu(BatchNormNode):
         statistics_type: _TypeLike | None = None,
         upper_bound: float | None = None,
         name: str | None = None,
+        where: _Value | None = None,
     ) -> None: ...
     @property
     def epsilon(self) -> float: ...
@@ -308,11 +325,13 @@ class BatchNormTrainingAddRelu(BatchNormNode):
         channel_axis: int = 1,
         statistics_type: _TypeLike | None = None,
         upper_bound: float | None = None,
+        where: tuple[_TypeLike, _ShapeLike] | None = None,
     ) -> tuple[tuple[Type, PartialShape], ...]: ...
 
 @final
 class BatchNormTrainingAddReluBackprop(BatchNormNode):
     input_names: ClassVar[tuple[str, ...]]
+    optional_inputs: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
     optional_attributes: ClassVar[tuple[str, ...]]
@@ -328,6 +347,7 @@ class BatchNormTrainingAddReluBackprop(BatchNormNode):
         epsilon: float = 1e-5,
         channel_axis: int = 1,
         name: str | None = None,
+        where: _Value | None = None,
     ) -> None: ...
     @property
     def epsilon(self) -> float: ...
@@ -344,11 +364,13 @@ class BatchNormTrainingAddReluBackprop(BatchNormNode):
         activated_delta: tuple[_TypeLike, _ShapeLike],
         epsilon: float = 1e-5,
         channel_axis: int = 1,
+        where: tuple[_TypeLike, _ShapeLike] | None = None,
     ) -> tuple[tuple[Type, PartialShape], ...]: ...
 
 @final
 class BatchNormTrainingApply(BatchNormNode):
     input_names: ClassVar[tuple[str, ...]]
+    optional_inputs: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
     optional_attributes: ClassVar[tuple[str, ...]]
@@ -381,6 +403,7 @@ class BatchNormTrainingApply(BatchNormNode):
 @final
 class BatchNormTrainingBackprop(BatchNormNode):
     input_names: ClassVar[tuple[str, ...]]
+    optional_inputs: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
     optional_attributes: ClassVar[tuple[str, ...]]
@@ -395,6 +418,7 @@ class BatchNormTrainingBackprop(BatchNormNode):
         epsilon: float = 1e-5,
         channel_axis: int = 1,
         name: str | None = None,
+        where: _Value | None = None,
     ) -> None: ...
     @property
     def epsilon(self) -> float: ...
@@ -410,11 +434,13 @@ class BatchNormTrainingBackprop(BatchNormNode):
         normalized_delta: tuple[_TypeLike, _ShapeLike],
         epsilon: float = 1e-5,
         channel_axis: int = 1,
+        where: tuple[_TypeLike, _ShapeLike] | None = None,
     ) -> tuple[tuple[Type, PartialShape], ...]: ...
 
 @final
 class BatchNormTrainingBackpropApply(BatchNormNode):
     input_names: ClassVar[tuple[str, ...]]
+    optional_inputs: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
     optional_attributes: ClassVar[tuple[str, ...]]
@@ -431,6 +457,7 @@ class BatchNormTrainingBackpropApply(BatchNormNode):
         channel_axis: int = 1,
         count: int | None = None,
         name: str | None = None,
+        where: _Value | None = None,
     ) -> None: ...
     @property
     def epsilon(self) -> float: ...
@@ -450,11 +477,13 @@ class BatchNormTrainingBackpropApply(BatchNormNode):
         epsilon: float = 1e-5,
         channel_axis: int = 1,
         count: int | None = None,
+        where: tuple[_TypeLike, _ShapeLike] | None = None,
     ) -> tuple[tuple[Type, PartialShape], ...]: ...
 
 @final
 class BatchNormTrainingRelu(BatchNormNode):
     input_names: ClassVar[tuple[str, ...]]
+    optional_inputs: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
     optional_attributes: ClassVar[tuple[str, ...]]
@@ -468,6 +497,7 @@ class BatchNormTrainingRelu(BatchNormNode):
         statistics_type: _TypeLike | None = None,
         upper_bound: float | None = None,
         name: str | None = None,
+        where: _Value | None = None,
     ) -> None: ...
     @property
     def epsilon(self) -> float: ...
@@ -486,11 +516,13 @@ class BatchNormTrainingRelu(BatchNormNode):
         channel_axis: int = 1,
         statistics_type: _TypeLike | None = None,
         upper_bound: float | None = None,
+        where: tuple[_TypeLike, _ShapeLike] | None = None,
     ) -> tuple[tuple[Type, PartialShape], ...]: ...
 
 @final
 class BatchNormTrainingReluBackprop(BatchNormNode):
     input_names: ClassVar[tuple[str, ...]]
+    optional_inputs: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
     optional_attributes: ClassVar[tuple[str, ...]]
@@ -506,6 +538,7 @@ class BatchNormTrainingReluBackprop(BatchNormNode):
         epsilon: float = 1e-5,
         channel_axis: int = 1,
         name: str | None = None,
+        where: _Value | None = None,
     ) -> None: ...
     @property
     def epsilon(self) -> float: ...
@@ -522,11 +555,13 @@ class BatchNormTrainingReluBackprop(BatchNormNode):
         activated_delta: tuple[_TypeLike, _ShapeLike],
         epsilon: float = 1e-5,
         channel_axis: int = 1,
+        where: tuple[_TypeLike, _ShapeLike] | None = None,
     ) -> tuple[tuple[Type, PartialShape], ...]: ...
 
 @final
 class Broadcast(Node):
     input_names: ClassVar[tuple[str, ...]]
+    optional_inputs: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
     optional_attributes: ClassVar[tuple[str, ...]]
@@ -549,6 +584,7 @@ class Broadcast(Node):
 @final
 class Convert(Node):
     input_names: ClassVar[tuple[str, ...]]
+    optional_inputs: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
     optional_attributes: ClassVar[tuple[str, ...]]
@@ -569,6 +605,7 @@ class Convert(Node):
 @final
 class Divide(Node):
     input_names: ClassVar[tuple[str, ...]]
+    optional_inputs: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
     optional_attributes: ClassVar[tuple[str, ...]]
@@ -587,6 +624,7 @@ class Divide(Node):
 @final
 class MatrixMultiply(Node):
     input_names: ClassVar[tuple[str, ...]]
+    optional_inputs: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
     optional_attributes: ClassVar[tuple[str, ...]]
@@ -613,6 +651,7 @@ class MatrixMultiply(Node):
 @final
 class Mean(Node):
     input_names: ClassVar[tuple[str, ...]]
+    optional_inputs: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
     optional_attributes: ClassVar[tuple[str, ...]]
@@ -633,6 +672,7 @@ class Mean(Node):
 @final
 class MeanBackprop(Node):
     input_names: ClassVar[tuple[str, ...]]
+    optional_inputs: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
     optional_attributes: ClassVar[tuple[str, ...]]
@@ -655,6 +695,7 @@ class MeanBackprop(Node):
 @final
 class Multiply(Node):
     input_names: ClassVar[tuple[str, ...]]
+    optional_inputs: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
     optional_attributes: ClassVar[tuple[str, ...]]
@@ -673,6 +714,7 @@ class Multiply(Node):
 @final
 class Negate(Node):
     input_names: ClassVar[tuple[str, ...]]
+    optional_inputs: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
     optional_attributes: ClassVar[tuple[str, ...]]
@@ -689,6 +731,7 @@ class Negate(Node):
 @final
 class Relu(Node):
     input_names: ClassVar[tuple[str, ...]]
+    optional_inputs: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
     optional_attributes: ClassVar[tuple[str, ...]]
@@ -709,6 +752,7 @@ class Relu(Node):
 @final
 class ReluBackprop(Node):
     input_names: ClassVar[tuple[str, ...]]
+    optional_inputs: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
     optional_attributes: ClassVar[tuple[str, ...]]
@@ -731,6 +775,7 @@ class ReluBackprop(Node):
 @final
 class ReluMask(Node):
     input_names: ClassVar[tuple[str, ...]]
+    optional_inputs: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
     optional_attributes: ClassVar[tuple[str, ...]]
@@ -755,6 +800,7 @@ class ReluMask(Node):
 @final
 class ReluMaskSelect(Node):
     input_names: ClassVar[tuple[str, ...]]
+    optional_inputs: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
     optional_attributes: ClassVar[tuple[str, ...]]
@@ -775,8 +821,28 @@ class ReluMaskSelect(Node):
     ) -> tuple[tuple[Type, PartialShape], ...]: ...
 
 @final
+class SelectWhere(Node):
+    input_names: ClassVar[tuple[str, ...]]
+    optional_inputs: ClassVar[tuple[str, ...]]
+    output_names: ClassVar[tuple[str, ...]]
+    attribute_kinds: ClassVar[dict[str, str]]
+    optional_attributes: ClassVar[tuple[str, ...]]
+    def __init__(
+        self,
+        value: _Value,
+        where: _Value,
+        name: str | None = None,
+    ) -> None: ...
+    @staticmethod
+    def infer(
+        value: tuple[_TypeLike, _ShapeLike],
+        where: tuple[_TypeLike, _ShapeLike],
+    ) -> tuple[tuple[Type, PartialShape], ...]: ...
+
+@final
 class SquareRoot(Node):
     input_names: ClassVar[tuple[str, ...]]
+    optional_inputs: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
     optional_attributes: ClassVar[tuple[str, ...]]
@@ -793,6 +859,7 @@ class SquareRoot(Node):
 @final
 class Subtract(Node):
     input_names: ClassVar[tuple[str, ...]]
+    optional_inputs: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
     optional_attributes: ClassVar[tuple[str, ...]]
@@ -811,6 +878,7 @@ class Subtract(Node):
 @final
 class Sum(Node):
     input_names: ClassVar[tuple[str, ...]]
+    optional_inputs: ClassVar[tuple[str, ...]]
     output_names: ClassVar[tuple[str, ...]]
     attribute_kinds: ClassVar[dict[str, str]]
     optional_attributes: ClassVar[tuple[str, ...]]

@@ -111,6 +111,7 @@ FORMS = {
     "ReluBackprop": Form("{1} where {0} > 0", SUM, (SUM, SUM)),
     "ReluMask": Form("{} ≠ 0", SUM, (SUM,)),
     "ReluMaskSelect": Form("{} where {}", SUM, (SUM, SUM)),
+    "SelectWhere": Form("{} where {}", SUM, (SUM, SUM)),
 }
 
 #: The same for ReLUs with an upper bound.

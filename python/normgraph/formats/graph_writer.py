@@ -201,6 +201,9 @@ class GraphWriter(ABC):
     @abstractmethod
     def relu_mask_select(self, node: Node, delta: Value, mask: Value) -> Value: ...
 
+    @abstractmethod
+    def select_where(self, node: Node, value: Value, where: Value) -> Value: ...
+
     def relu(self, node: Node, value: Value) -> Value:
         """Written without the format's own ReLU, which may make 0 of a NaN."""
         bound = upper_end(node, value)

@@ -157,19 +157,22 @@ def node_from_json(value: Value, before: list[Node]) -> Node:
     kinds = SOURCES.get(op) or OPS[op].attribute_kinds
     optional = () if op in SOURCES else OPS[op].optional_attributes
     name = name_from_json(members["name"])
-    inputs = members["inputs"].members(() if op in SOURCES else OPS[op].input_names)
-    sources = [reference_from_json(source, before) for source in inputs.values()]
+    required = () if op in SOURCES else OPS[op].input_names
+    optional_inputs = () if op in SOURCES else OPS[op].optional_inputs
+    inputs = members["inputs"].members((*required, *optional_inputs), optional_inputs)
+    sources = {name: reference_from_json(source, before) for name, source in inputs.items()}
     attributes = attributes_from_json(members["attributes"].members(kinds, optional), kinds)
-    return construct(value, op, sources, attributes, name)
+    by_name = {name: sources.pop(name) for name in optional_inputs if name in sources}
+    return construct(value, op, list(sources.values()), {**attributes, **by_name}, name)
 
 
 def construct(
-    value: Value, op: str, sources: list[Output], attributes: dict[str, Any], name: str
+    value: Value, op: str, sources: list[Output], keywords: dict[str, Any], name: str
 ) -> Node:
     constructors: dict[str, Any] = {"Parameter": Parameter, "Constant": Constant.from_bytes}
     constructor = constructors.get(op) or OPS[op]
     try:
-        node: Node = constructor(*sources, **attributes, name=name)
+        node: Node = constructor(*sources, **keywords, name=name)
     except NodeValidationFailure as failure:
         located = NodeValidationFailure(f"{value.place}: {failure}")
         located.labels = failure.labels

@@ -21,7 +21,14 @@ from .names import (
 Kind = Literal["parameter", "constant", "op", "small", "result"]
 
 #: Ops of which it matters who is left and who is right: their inputs have places in the box.
-ORDERED = ("Subtract", "Divide", "MatrixMultiply", "ReluBackprop", "ReluMaskSelect")
+ORDERED = (
+    "Subtract",
+    "Divide",
+    "MatrixMultiply",
+    "ReluBackprop",
+    "ReluMaskSelect",
+    "SelectWhere",
+)
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,45 @@ TEST(BatchNorm, TakesAsManyInputsAsItNames) {
     EXPECT_THROW(BatchNormInference::infer({}, 1e-5, 1), std::invalid_argument);
 }
 
+TEST(BatchNorm, TakesWhereBehindTheOtherInputs) {
+    const TensorType where{element::boolean, {2, 1, Dimension::dynamic()}};
+    EXPECT_EQ(BatchNormTraining::infer({images, channels, unknown, where}, 1e-5, 1),
+              (std::vector<TensorType>{images, channels, channels}));
+    EXPECT_THROW(BatchNormTraining::infer({images, channels, unknown, where, where}, 1e-5, 1),
+                 std::invalid_argument);
+    EXPECT_THROW(
+        BatchNormInference::infer({images, unknown, unknown, unknown, channels, where}, 1e-5, 1),
+        std::invalid_argument);
+    try {
+        BatchNormTraining::infer({images, channels, channels, {element::u8, {2, 7}}}, 1e-5, 1);
+        FAIL() << "an invalid mask was accepted";
+    } catch (const NodeValidationFailure& failure) {
+        EXPECT_EQ(labels(failure), (std::vector<std::string>{"C16", "C17"}));
+    }
+}
+
+TEST(BatchNorm, KnowsWhereByTheNumberOfItsInputs) {
+    const auto x = std::make_shared<Parameter>(element::f32, PartialShape{2, 3, 4}, "x");
+    const auto gamma = std::make_shared<Parameter>(element::f32, PartialShape{3}, "gamma");
+    const auto where = std::make_shared<Parameter>(element::boolean, PartialShape{2, 1, 4}, "w");
+    const auto plain = std::make_shared<BatchNormTraining>(x, gamma, gamma, 1e-5);
+    EXPECT_EQ(plain->where(), std::nullopt);
+    EXPECT_EQ(plain->input_names().size(), 3U);
+    const auto masked = std::make_shared<BatchNormTraining>(x, gamma, gamma, 1e-5, 1, std::nullopt,
+                                                            "masked", where);
+    EXPECT_EQ(masked->where(), Output(where));
+    EXPECT_EQ(masked->input_names().back(), "where");
+    EXPECT_EQ(masked->input_role(3), Role::where);
+    const auto clone = masked->clone_with_new_inputs({x, gamma, gamma, where}, "clone");
+    EXPECT_EQ(static_cast<const BatchNormNode&>(*clone).where(), Output(where));
+    EXPECT_THROW(masked->clone_with_new_inputs({x, gamma, gamma}), std::invalid_argument);
+    EXPECT_THROW(plain->clone_with_new_inputs({x, gamma, gamma, where}), std::invalid_argument);
+    const auto wide = masked->with_statistics_type(element::f64);
+    EXPECT_EQ(static_cast<const BatchNormNode&>(*wide).where(), Output(where));
+    EXPECT_THROW(BatchNormInference(x, gamma, gamma, gamma, gamma, 1e-5, 1, "", where),
+                 std::invalid_argument);
+}
+
 TEST(BatchNorm, NodeNamesItselfInTheMessage) {
     const auto x = std::make_shared<Parameter>(element::f32, PartialShape{2, 3}, "x");
     const auto gamma = std::make_shared<Parameter>(element::f32, PartialShape{4}, "gamma");

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -119,6 +120,47 @@ TEST(Decompose, LeavesNothingButPrimitives) {
     }
     EXPECT_EQ(stages.results()[0].type(), function.results()[0].type());
     EXPECT_THROW(decompose(function, element::i32), std::invalid_argument);
+}
+
+TEST(MergeEqualNodes, TellsNodesWithAnotherMaskApart) {
+    const auto x = parameter("x", {2, 3});
+    const auto gamma = parameter("gamma", {3});
+    std::vector<std::shared_ptr<Parameter>> masks;
+    for (int index = 0; index < 2; ++index) {
+        masks.push_back(std::make_shared<Parameter>(element::boolean, PartialShape{2, 1}));
+    }
+    std::vector<Output> results;
+    for (const std::optional<Output>& where :
+         {std::optional<Output>(), std::optional<Output>(masks[0]), std::optional<Output>(masks[1]),
+          std::optional<Output>(masks[0])}) {
+        results.push_back(std::make_shared<op::BatchNormTraining>(x, gamma, gamma, 1e-5, 1,
+                                                                  std::nullopt, "", where)
+                              ->output("mean"));
+    }
+    const Function merged = merge_equal_nodes(Function(results, {x, gamma, masks[0], masks[1]}));
+    const std::vector<Output>& found = merged.results();
+    EXPECT_NE(found[0], found[1]);
+    EXPECT_NE(found[0], found[2]);
+    EXPECT_NE(found[1], found[2]);
+    EXPECT_EQ(found[1], found[3]);
+}
+
+TEST(Decompose, OfAMaskedOpLeavesNothingButPrimitives) {
+    const auto x = parameter("x", {Dimension::dynamic(), 3});
+    const auto gamma = parameter("gamma", {3});
+    const auto where =
+        std::make_shared<Parameter>(element::boolean, PartialShape::dynamic(), "where");
+    const auto node =
+        std::make_shared<op::BatchNormTraining>(x, gamma, gamma, 1e-5, 1, std::nullopt, "", where);
+    const Function function({node->output(0)}, {x, gamma, where});
+    const Function gradients = differentiate(function, {x, gamma});
+    for (const Function& whole : {function, gradients}) {
+        const Function stages = decompose(whole, element::f64);
+        for (const std::shared_ptr<Node>& stage : stages.nodes()) {
+            EXPECT_EQ(dynamic_cast<const op::BatchNormNode*>(stage.get()), nullptr);
+        }
+    }
+    EXPECT_THROW(differentiate(function, {where}), std::invalid_argument);
 }
 
 TEST(Differentiate, NeedsOneDeltaPerOutput) {

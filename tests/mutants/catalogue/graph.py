@@ -411,15 +411,15 @@ PICKLES_OF_NODES = Group(
         Mutant(
             "pickle-without-the-nodes-name",
             "that a node keeps its name",
-            "attributes_of(*node), node->friendly_name()",
-            'attributes_of(*node), "node"',
+            "keywords, node->friendly_name()",
+            'keywords, "node"',
         ),
         Mutant(
             "pickle-without-attributes",
             "that a node keeps its attributes",
-            "constructor(*inputs, **attributes,",
+            "constructor(*inputs, **keywords,",
             'constructor(*inputs, **(type_name == "Constant" || type_name == "Parameter" '
-            "? attributes : py::dict()),",
+            "? keywords : py::dict()),",
         ),
     ),
 )

@@ -82,8 +82,8 @@ STATISTICS_TYPE = Group(
         Mutant(
             "wide-op-without-its-name",
             "that the new op has the name",
-            "value..., this->friendly_name());",
-            'value..., "");',
+            "value..., this->friendly_name(), this->where()",
+            'value..., "", this->where()',
         ),
     ),
 )
@@ -108,8 +108,8 @@ STAGES = Group(
         Mutant(
             "stage-centered-without-mean",
             "the mean",
-            "input(Role::input) - for_each_element(mean)",
-            "input(Role::input) - for_each_element(mean - mean)",
+            "named(data - for_each_element(mean),",
+            "named(data - for_each_element(mean - mean),",
         ),
         Mutant(
             "stage-invsqrt-without-epsilon",
@@ -138,7 +138,7 @@ STAGES = Group(
         Mutant(
             "stage-normed-without-gmul", "gmul", "centered * for_each_element(gmul) +", "centered +"
         ),
-        Mutant("stage-square-linear", "the square", "centered * centered", "centered"),
+        Mutant("stage-square-linear", "the square", "deviation * deviation", "deviation"),
         Mutant(
             "stage-gmul-delta-without-centered",
             "centered in gmul_delta",
@@ -184,20 +184,20 @@ STAGES = Group(
         Mutant(
             "stage-without-square-path",
             "the path through the variance",
-            "input_delta + (centered + centered) * square_delta +",
+            "input_delta + counted((centered + centered) * square_delta) +",
             "input_delta +",
         ),
         Mutant(
             "stage-square-path-halved",
             "the factor 2 of the square",
-            "(centered + centered) * square_delta +",
-            "centered * square_delta +",
+            "(centered + centered) * square_delta) +",
+            "centered * square_delta) +",
         ),
         Mutant(
             "stage-without-mean-path",
             "the path through the mean",
-            "square_delta +\n                                share_of_mean(mean_delta)",
-            "square_delta",
+            "square_delta) + counted(share_of_mean(mean_delta))",
+            "square_delta)",
         ),
         Mutant(
             "stage-frozen-statistics-move",
@@ -457,7 +457,7 @@ RELU_STAGES = Group(
         Mutant(
             "residual-without-gradient",
             "that each input has a gradient",
-            "for (std::size_t input = 0; input < adjoints.size(); ++input) {",
+            "for (std::size_t input = 0; input < node.ports().inputs.size(); ++input) {",
             "for (std::size_t input = 0; input < 3; ++input) {",
         ),
     ),

@@ -111,8 +111,8 @@ FAMILY = Group(
         Mutant(
             "constructor-without-name",
             "that the friendly name is kept",
-            "{inputs...}, epsilon, channel_axis, std::move(friendly_name)",
-            "{inputs...}, epsilon, channel_axis, std::string()",
+            "with_where({inputs...}, where), epsilon, channel_axis, std::move(friendly_name)",
+            "with_where({inputs...}, where), epsilon, channel_axis, std::string()",
         ),
         Mutant(
             "constructor-does-not-validate",

@@ -130,4 +130,151 @@ NODES = Group(
     ),
 )
 
-GROUPS = (REFERENCE, DELTAS, COPIES, APPLY, POSITIONS, NODES)
+IN_GRAPHS = "tests/pass/test_masked.py tests/runtime/test_masked.py"
+
+STAGES = Group(
+    "csrc/normgraph/op/batch_norm_stages.cpp",
+    IN_GRAPHS,
+    (
+        Mutant(
+            "masked-stages-count-all",
+            "that n is the number of positions that count",
+            "named(sum_per_channel(counted(one))",
+            "named(sum_per_channel(one)",
+        ),
+        Mutant(
+            "masked-stages-sum-all",
+            "that the mean is that of what counts",
+            'where_ ? named(counted(all), "counted") : all',
+            "all",
+        ),
+        Mutant(
+            "masked-variance-of-all",
+            "that the variance is that of what counts",
+            'where_ ? named(counted(data - for_each_element(mean)), "deviation") : centered',
+            "centered",
+        ),
+        Mutant(
+            "masked-gradient-reaches-all",
+            "that the gradient of the mean reaches what counts alone",
+            "counted(share_of_mean(mean_delta))",
+            "share_of_mean(mean_delta)",
+        ),
+        Mutant(
+            "masked-square-reaches-all",
+            "that the gradient of the variance reaches what counts alone",
+            "counted((centered + centered) * square_delta)",
+            "(centered + centered) * square_delta",
+        ),
+        Mutant(
+            "masked-padding-is-reached",
+            "that NaN in the padding has no part in the sums",
+            'named(std::make_shared<ReluBackprop>(has_part, data), "reached")',
+            "data",
+        ),
+        Mutant(
+            "masked-zero-delta-is-not-reached",
+            "that a gradient of 0 has a derivative",
+            "positive + negative + (one - is_unusable) + counted(one)",
+            "positive + negative + counted(one)",
+        ),
+        Mutant(
+            "masked-delta-is-not-reached",
+            "that gradients of what does not count are terms",
+            "positive + negative + (one - is_unusable) + counted(one)",
+            "one - is_unusable + counted(one)",
+        ),
+    ),
+)
+
+FUSED = Group(
+    "csrc/normgraph/pass/fuse_relu.cpp",
+    IN_GRAPHS,
+    (
+        Mutant(
+            "fused-beside-another-mask",
+            "that both passes count the same positions",
+            "backprop.where() == other.where() &&",
+            "",
+        ),
+        Mutant(
+            "fused-forward-without-mask",
+            "that the fused op has the mask",
+            "node.friendly_name(), node.where());",
+            "node.friendly_name());",
+        ),
+    ),
+)
+
+STEPS = Group(
+    "csrc/normgraph/runtime/kernel_steps.cpp",
+    IN_GRAPHS,
+    (
+        Mutant(
+            "masked-step-runs-unmasked",
+            "the mask",
+            "{.positions = positions ? &*positions : nullptr}",
+            "{}",
+        ),
+        Mutant(
+            "masked-step-of-nothing",
+            "that a batch of which nothing counts is refused before anything is written",
+            "where_->is_given && call_.needs_elements() &&",
+            "false &&",
+        ),
+    ),
+)
+
+CHECKS = Group(
+    "csrc/normgraph/runtime/plan.cpp",
+    IN_GRAPHS,
+    (
+        Mutant(
+            "steps-are-not-checked",
+            "that arrays are checked before anything is written",
+            "step->check(bindings);",
+            "static_cast<void>(step);",
+        ),
+    ),
+)
+
+CONSTRAINTS = Group(
+    "csrc/normgraph/op/batch_norm_constraints.cpp",
+    "tests/op/test_constraints.py",
+    (
+        Mutant(
+            "c16-any-type",
+            "that where is boolean",
+            "element::Type::merge(element::boolean, type)",
+            "element::Type::merge(type, type)",
+        ),
+        Mutant(
+            "c17-with-channels",
+            "that the axis of the channels has length 1",
+            "resolve_axis(channel_axis, data.size()).value(), Dimension(1))",
+            "resolve_axis(channel_axis, data.size()).value(), Dimension::dynamic())",
+        ),
+        Mutant(
+            "c15-beside-where",
+            "that how many elements count is not known",
+            "&& shapes && !parts.where) {",
+            "&& shapes) {",
+        ),
+    ),
+)
+
+BROADCASTING = Group(
+    "csrc/normgraph/op/primitive_constraints.cpp",
+    "tests/op/test_constraints.py",
+    (
+        Mutant(
+            "c17-without-broadcasting",
+            "that a length may be 1",
+            "shape[axis].compatible(Dimension(1)) || shape[axis].compatible(whole[axis])",
+            "shape[axis].compatible(whole[axis])",
+        ),
+    ),
+)
+
+IN_GRAPH_GROUPS = (STAGES, FUSED, STEPS, CHECKS, CONSTRAINTS, BROADCASTING)
+GROUPS = (REFERENCE, DELTAS, COPIES, APPLY, POSITIONS, NODES, *IN_GRAPH_GROUPS)

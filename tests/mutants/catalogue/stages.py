@@ -44,8 +44,8 @@ CONSTRAINTS = Group(
         Mutant(
             "c15-negative-count-beside-shapes-alone",
             "that a negative count is reported whatever the shapes are",
-            "if (report.holds(check_count_is_not_negative(count)) && shapes) {",
-            "if (shapes && report.holds(check_count_is_not_negative(count))) {",
+            "if (report.holds(check_count_is_not_negative(count)) && shapes && !parts.where) {",
+            "if (shapes && !parts.where && report.holds(check_count_is_not_negative(count))) {",
         ),
         Mutant(
             "sums-of-gammas-type",
@@ -88,8 +88,8 @@ STAGES = Group(
         Mutant(
             "count-not-used",
             "that shares are those of the whole batch's elements",
-            "if (!count) {",
-            "if (true) {",
+            "if (!count_) { return mean_backprop(",
+            "if (true) { return mean_backprop(",
         ),
     ),
 )

@@ -86,7 +86,7 @@ def to_model(
     family : "native": BatchNormInference, BatchNormTraining and the latter with a ReLU are
         BatchNormalization, with epsilon rounded to f32, in f32 for data in 16 bits; Transpose moves
         the channels where they have to be. What it cannot say is written as stages: an epsilon that
-        f32 has not. "stages": everything is stages, in f64.
+        f32 has not, and positions that do not count. "stages": everything is stages, in f64.
     momentum : None: the statistics are the batch's own. A number from 0 to 1: each
         BatchNormTraining has its running statistics as two more inputs of the model, named
         "norm.running_mean" and "norm.running_variance" for a node "norm", and what they become as
@@ -225,7 +225,7 @@ class Writer(GraphWriter):
     # ---- the family ------------------------------------------------------------------------------
 
     def add_native(self, node: _core.op.BatchNormNode, outputs: list[Output]) -> bool:
-        if float_of_32_bits(node.attributes.get("epsilon", 0.0)) is None:
+        if float_of_32_bits(node.attributes.get("epsilon", 0.0)) is None or is_masked(node):
             return False
         if node.type_name in TRAINING:
             self.add_training(node, outputs)
@@ -479,6 +479,11 @@ class Writer(GraphWriter):
             wide = self.write("Unsqueeze", [wide, self.integers(new)], result)
         return self.cast(self.expand(wide, like), value.element)
 
+    def select_where(self, node: Node, value: Value, where: Value) -> Value:
+        wide = self.widened(value)
+        operands = [where, wide, self.number(0.0, wide)]
+        return self.cast(self.write("Where", operands, wide._replace(name="")), value.element)
+
     # ---- masks -----------------------------------------------------------------------------------
 
     def rows_of(self, node: Node, value: Value) -> tuple[list[Value], Value]:
@@ -542,6 +547,11 @@ class Writer(GraphWriter):
         wide = self.widened(delta)
         operands = [self.cast(bits, "boolean"), wide, self.number(0.0, wide)]
         return self.cast(self.write("Where", operands, wide._replace(name="")), delta.element)
+
+
+def is_masked(node: Node) -> bool:
+    """Whether some positions may not count, which BatchNormalization cannot say."""
+    return any(value.name == "where" for value in node.inputs)
 
 
 def is_short(value: Value) -> bool:

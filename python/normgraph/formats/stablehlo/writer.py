@@ -58,7 +58,7 @@ def dumps(function: Function, family: Family = "stages") -> str:
     "native": as batch_norm_training, batch_norm_inference and batch_norm_grad, in whatever
     precision a compiler gives them and with epsilon rounded to f32. What these cannot say is
     written as stages all the same: other ops of the family, channel vectors of another type than
-    the data, and an epsilon that f32 has not.
+    the data, an epsilon that f32 has not, and positions that do not count.
 
     Values are called as the nodes are, with a number where a name is taken; a name that MLIR cannot
     spell becomes a number.
@@ -339,6 +339,10 @@ class Writer(GraphWriter):
         bits = self.write_typed(f"slice {bits.name} [{limits}]", [bits], used)
         passes = self.reshape(self.compare("NE", bits), delta.shape)
         return self.select(passes, delta, self.filled("0.0", delta), chosen_name(node))
+
+    def select_where(self, node: Node, value: Value, where: Value) -> Value:
+        is_set = self.repeat(where, value.shape, range(len(value.shape)))
+        return self.select(is_set, value, self.filled("0.0", value), chosen_name(node))
 
 
 def rows_of(node: Node, shape: tuple[int, ...]) -> tuple[int, ...]:
