@@ -84,7 +84,9 @@ $(interop): | $(set_up)
 	    sh -c "python -m pip install torch==2.13.0 && \
 	        python -m pip install jax ml_dtypes onnx onnxruntime && \
 	        { python -m pip install flax==0.12.8 keras==3.15.1 || \
-	            echo 'left out: masked layers of Flax and Keras'; }"
+	            echo 'left out: masked layers of Flax and Keras'; } && \
+	        { python -m pip install onnxscript || \
+	            echo 'left out: networks that torch exports to ONNX'; }"
 	@touch $@
 
 # Where there is no mpirun and none can be installed, its tests say that they are left out.
