@@ -164,6 +164,21 @@ def test_data_may_come_back_in_another_order_of_memory(
     assert torch.equal(found[3], expected[3])
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_masks_are_packed_alike_without_the_fast_path(layout: str) -> None:
+    given = layer(torch.float32, torch.float32)
+    input = LAYOUTS[layout](given.input)
+    vectors = (vector[: input.shape[1]] for vector in (given.weight, given.bias))
+    values = (input, *vectors, 1e-5, 1, None, 15)
+    operator = next(
+        operators.Operator(*facts)
+        for facts in ng._core.torch_operators()
+        if facts[0] == "batch_norm_training_relu"
+    )
+    fast = OPERATORS.batch_norm_training_relu(*values)[3]
+    assert torch.equal(fast, operators._run(operator, *values)[3])
+
+
 @pytest.mark.parametrize("fault", ["shorter", "longer", "strided", "float32", "packing", "2-d"])
 def test_a_mask_that_no_forward_pass_returned_is_refused(fault: str) -> None:
     mask, _, (*before, delta) = masks_of_both_orders()

@@ -7,7 +7,7 @@ TESTS = "tests/interop/torch/"
 
 LAYOUTS = Group(
     TORCH + "operators.cpp",
-    TESTS + "test_operators.py -k tracing_knows",
+    TESTS + "test_operators.py -k 'tracing_knows or packed_alike'",
     (
         Mutant(
             "torch-channels-beside-others",
@@ -82,7 +82,7 @@ DERIVATIVES = Group(
 
 MASKS = Group(
     TORCH + "operators.cpp",
-    TESTS + "test_operators.py -k 'order_of_memory or no_forward_pass'",
+    TESTS + "test_operators.py -k 'order_of_memory or no_forward_pass or packed_alike'",
     (
         Mutant(
             "torch-mask-packed-by-channels",
