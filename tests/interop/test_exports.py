@@ -97,6 +97,15 @@ def test_selections(exporter: Exporter, of_where: tuple[int, int], element_type:
         np.testing.assert_array_equal(actual.astype(float), expected.astype(float))
 
 
+def check_static_and_dynamic(
+    exporter: Exporter, function: ng.Function, arguments: list[Array]
+) -> None:
+    exporter.check(function, arguments)
+    if exporter.takes_unknown_lengths:
+        make_dynamic(function)
+        exporter.check(function, arguments)
+
+
 @pytest.mark.parametrize(("shape", "axis"), LAYOUTS)
 @pytest.mark.parametrize(("data_type", "channel_type"), TYPE_PAIRS)
 @pytest.mark.parametrize("op", [*family.OPS, *family.STAGE_OPS])
@@ -110,11 +119,7 @@ def test_the_family_as_stages(
 ) -> None:
     """With the masks of the fused ops, whose bits are the same."""
     case = family.make_case(op, Sample(shape, data_type, channel_type, axis))
-    arguments = list(case.arguments.values())
-    exporter.check(case.function, arguments)
-    if exporter.takes_unknown_lengths:
-        make_dynamic(case.function)
-        exporter.check(case.function, arguments)
+    check_static_and_dynamic(exporter, case.function, list(case.arguments.values()))
 
 
 @pytest.mark.parametrize(("shape", "axis"), masked.LAYOUTS)
@@ -129,11 +134,7 @@ def test_masked_batches(
     axis: int,
 ) -> None:
     case = masked.make_masked_case(op, Sample(shape, data_type, channel_type, axis))
-    arguments = list(case.arguments.values())
-    exporter.check(case.function, arguments)
-    if exporter.takes_unknown_lengths:
-        make_dynamic(case.function)
-        exporter.check(case.function, arguments)
+    check_static_and_dynamic(exporter, case.function, list(case.arguments.values()))
 
 
 @pytest.mark.parametrize("op", masked.OPS)

@@ -7,9 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <functional>
 #include <memory>
-#include <numeric>
 #include <optional>
 #include <span>
 #include <stdexcept>
@@ -21,6 +19,7 @@
 #include "binding/torch/stable_functions.hpp"
 #include "binding/torch/tensor.hpp"
 #include "normgraph/indices/axis.hpp"
+#include "normgraph/indices/counts.hpp"
 #include "normgraph/kernel/strided/extents.hpp"
 #include "normgraph/kernel/threads/executor.hpp"
 #include "normgraph/op/batch_norm_node.hpp"
@@ -149,10 +148,6 @@ std::optional<std::size_t> innermost_channel_axis(const runtime::Array& input,
     return channel;
 }
 
-std::int64_t product(std::span<const std::int64_t> lengths) {
-    return std::accumulate(lengths.begin(), lengths.end(), std::int64_t{1}, std::multiplies());
-}
-
 /// How the bits of a mask lie in the one axis of bytes that torch has of it. There are as many
 /// bytes as either packing needs, and one more at the end that says which it is: so the shape
 /// follows from the data's shape alone, and the data may come back in another order of their
@@ -160,23 +155,22 @@ std::int64_t product(std::span<const std::int64_t> lengths) {
 class MaskLayout {
 public:
     /// channel_axis is counted from the front, and lies within the rank.
-    MaskLayout(std::span<const std::int64_t> data, std::size_t channel_axis)
-        : channels_(data[channel_axis]),
-          outer_(product(data.first(channel_axis))),
-          inner_(product(data.subspan(channel_axis + 1))),
-          is_last_(channel_axis + 1 == data.size()) {}
+    MaskLayout(std::span<const std::int64_t> data, std::int64_t channel_axis)
+        : extents_(kernel::extents_of(data, channel_axis)),
+          is_last_(channel_axis + 1 == static_cast<std::int64_t>(data.size())) {}
 
     /// In bytes.
     std::int64_t size() const {
-        const std::int64_t by_positions = product(shape(true));
-        return (is_last_ ? by_positions : std::max(by_positions, product(shape(false)))) + 1;
+        const std::int64_t by_positions = kernel::product(shape(true));
+        return (is_last_ ? by_positions : std::max(by_positions, kernel::product(shape(false)))) +
+               1;
     }
     /// The axes of the bytes, see op::relu_mask_shape.
     std::vector<std::int64_t> shape(bool has_innermost_channels) const {
         if (has_innermost_channels) {
-            return {outer_ * inner_, bytes_for(channels_)};
+            return {extents_.elements_per_channel(), bytes_for(extents_.channels)};
         }
-        return {outer_, channels_, bytes_for(inner_)};
+        return {extents_.outer, extents_.channels, bytes_for(extents_.inner)};
     }
     static constexpr std::size_t rank_of_innermost_channels = 2;
 
@@ -196,9 +190,7 @@ public:
     }
 
 private:
-    static std::int64_t bytes_for(std::int64_t bits) { return (bits + 7) / 8; }
-
-    std::int64_t channels_, outer_, inner_;
+    kernel::Extents extents_;
     bool is_last_;
 };
 
@@ -211,7 +203,7 @@ std::optional<MaskLayout> mask_layout_of(const Call& taken) {
     if (rank < 2 || channel_axis < -rank || channel_axis >= rank) {
         return std::nullopt;
     }
-    return MaskLayout(data.shape, static_cast<std::size_t>(axis_from_front(channel_axis, rank)));
+    return MaskLayout(data.shape, axis_from_front(channel_axis, rank));
 }
 
 /// Gives the given mask its axes. Returns whether its bits lie with the channels innermost.
@@ -302,7 +294,7 @@ void make_mask(const Call& taken, const op::Port& port, const TensorType& type, 
     std::ranges::transform(axes, shape.begin(), &Dimension::length);
     outputs.set_shape(index, shape);
     const auto bytes = std::span(outputs.arrays(index + 1)[index]->address, size);
-    const auto packed = static_cast<std::size_t>(product(shape));
+    const auto packed = static_cast<std::size_t>(kernel::product(shape));
     std::ranges::fill(bytes.subspan(packed), std::byte{0});
     bytes.back() = std::byte{shape.size() == MaskLayout::rank_of_innermost_channels};
 }
@@ -493,7 +485,8 @@ Tensor variances(const Tensor& inverse_deviation) {
 ///
 /// Where a graph of it is wanted, an operator that has derivatives does it: those of torch take the
 /// statistics for constants, and so are wrong from the third order on. Nothing of autograd stands
-/// before this kernel (see register_kernels), so that what that operator does is recorded.
+/// before this kernel (operators.py makes it fall through), so that what that operator does is
+/// recorded.
 void run_training_backprop(StableValue* stack, std::uint64_t /*inputs*/,
                            std::uint64_t /*outputs*/) {
     if (stable_functions().grad_mode_is_enabled()) {

@@ -58,9 +58,9 @@ def framework_of(function: Callable[..., Any]) -> str:
 
 def modules_named(function: types.FunctionType) -> list[str]:
     """Return the modules that a function's code refers to, directly or by functions of theirs."""
-    found, seen, todo = [], set(), [function]
-    while todo:
-        one = todo.pop()
+    found, seen, pending = [], set(), [function]
+    while pending:
+        one = pending.pop()
         if id(one) in seen:
             continue
         seen.add(id(one))
@@ -74,7 +74,7 @@ def modules_named(function: types.FunctionType) -> list[str]:
                 found.append(value.__name__)
             elif isinstance(value, types.FunctionType):
                 if value.__module__ == one.__module__:
-                    todo.append(value)
+                    pending.append(value)
                 else:
                     found.append(str(value.__module__))
             elif callable(value):

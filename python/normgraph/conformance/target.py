@@ -56,14 +56,7 @@ def module_of(place: str) -> ModuleType:
 
 def function_in(module: ModuleType, name: str) -> Callable[..., Any]:
     """Return what a dotted name stands for."""
-    value: Any = module
-    for part in name.split("."):
-        try:
-            value = getattr(value, part, None)
-        except Exception as error:  # of a property
-            raise TargetError(
-                f"{name!r} raises {type(error).__name__}: {text_of(error)}"
-            ) from error
-    if not callable(value):
-        raise TargetError(f"expected a function of {module.__name__}, got {name!r}")
-    return value  # type: ignore[no-any-return]
+    try:
+        return file.function_named(module, name, module.__name__)
+    except file.FileError as error:
+        raise TargetError(str(error)) from error.__cause__

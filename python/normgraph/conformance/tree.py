@@ -40,11 +40,11 @@ class Tree:
 
     def in_postorder(self) -> Iterator[Tree]:
         """Yield all nodes, children first; without recursion, since chains are deep."""
-        order, todo = [], [self]
-        while todo:
-            node = todo.pop()
+        order, pending = [], [self]
+        while pending:
+            node = pending.pop()
             order.append(node)
-            todo += node.children
+            pending += node.children
         yield from reversed(order)
 
     @property
@@ -220,16 +220,16 @@ def renumbered(tree: Tree, groups: tuple[tuple[int, ...], ...] | None = None) ->
     parts = groups if groups is not None else tuple((leaf,) for leaf in tree.leaves)
     number_of = {part: number for number, part in enumerate(parts)}
     made: dict[int, Tree] = {}
-    todo = [(tree, False)]
-    while todo:
-        node, is_done = todo.pop()
+    pending = [(tree, False)]
+    while pending:
+        node, is_done = pending.pop()
         if node.leaves in number_of:
             made[id(node)] = Tree.leaf(number_of[node.leaves])
         elif is_done:
             made[id(node)] = Tree.of(tuple(made[id(child)] for child in node.children))
         else:
-            todo.append((node, True))
-            todo += [(child, False) for child in node.children]
+            pending.append((node, True))
+            pending += [(child, False) for child in node.children]
     return made[id(tree)]
 
 
@@ -262,12 +262,12 @@ def blocks_of(tree: Tree) -> tuple[Shape, Shape, int, bool] | None:
     A block is a range of summands whose own sum is no sum of ranges, but for chains.
     """
     blocks: list[Tree] = []
-    todo = [tree]
-    while todo:
-        node = todo.pop()
+    pending = [tree]
+    while pending:
+        node = pending.pop()
         is_split = len(node.children) >= 2 and all(child.is_range for child in node.children)
         if is_split and simple_shape(node) is None:
-            todo += node.children
+            pending += node.children
         else:
             blocks.append(node)
     if len(blocks) < 2:

@@ -101,6 +101,19 @@ def functions_with(word: str, module: types.ModuleType) -> dict[str, Callable[..
     }
 
 
+def function_named(module: types.ModuleType, name: str, place: str) -> Callable[..., Any]:
+    """Return what a dotted name stands for. Raises FileError, which names the place, without it."""
+    value: Any = module
+    for part in name.split("."):
+        try:
+            value = getattr(value, part, None)
+        except Exception as error:  # of a property
+            raise FileError(f"{name!r} raises {type(error).__name__}: {text_of(error)}") from error
+    if not callable(value):
+        raise FileError(f"expected a function of {place}, got {name!r}")
+    return value  # type: ignore[no-any-return]
+
+
 def function(
     module: types.ModuleType, name: str | None, role: str, word: str | None = None
 ) -> Callable[..., Any]:
@@ -110,17 +123,10 @@ def function(
     `word`, as a part. Raises FileError where there is none.
     """
     if name is not None:
-        value: Any = module
-        for part in name.split("."):
-            try:
-                value = getattr(value, part, None)
-            except Exception as error:  # of a property
-                raise FileError(
-                    f"--{role}: {name!r} raises {type(error).__name__}: {text_of(error)}"
-                ) from error
-        if not callable(value):
-            raise FileError(f"--{role}: expected a function of the file, got {name!r}")
-        return value  # type: ignore[no-any-return]
+        try:
+            return function_named(module, name, "the file")
+        except FileError as error:
+            raise FileError(f"--{role}: {error}") from error.__cause__
     found = functions_with(word or role, module)
     if role in found:
         return found[role]

@@ -112,7 +112,7 @@ MASKS = Group(
         Mutant(
             "torch-mask-for-one-packing",
             "that a mask has room for either packing",
-            "(is_last_ ? by_positions : std::max(by_positions, product(shape(false)))) + 1",
+            "(is_last_ ? by_positions : std::max(by_positions, kernel::product(shape(false)))) + 1",
             "by_positions + 1",
         ),
     ),
