@@ -13,11 +13,14 @@
 #include "binding/jax/shard_handlers.hpp"
 #include "binding/kernel_function.hpp"
 #include "binding/op_conversion.hpp"
+#include "binding/position_mask.hpp"
 #include "binding/python_function.hpp"
 #include "binding/register.hpp"
+#include "normgraph/indices/axis.hpp"
 #include "normgraph/op/batch_norm_node.hpp"
 #include "normgraph/runtime/batch_part.hpp"
 #include "normgraph/runtime/kernel_call.hpp"
+#include "normgraph/runtime/position_mask.hpp"
 
 namespace py = pybind11;
 
@@ -121,6 +124,25 @@ std::int64_t jax_nodes_size(py::handle sums, py::handle input, py::handle channe
                                           traced.array(), channel_axis_from_python(channel_axis));
 }
 
+/// Refuses a mask that does not go with an input that the op has accepted.
+void jax_check_mask(py::handle input, py::handle channel_axis, py::handle where,
+                    py::handle lengths) {
+    TracedArray data, mask;
+    data.set(input);
+    const std::int64_t axis = axis_from_front(channel_axis_from_python(channel_axis),
+                                              static_cast<std::int64_t>(data.array().shape.size()));
+    if (is_given(where) && is_given(lengths)) {
+        throw std::invalid_argument("lengths: expected None beside where, got both");
+    }
+    if (is_given(where)) {
+        mask.set(where);
+        runtime::check_where(mask.array(), data.array(), axis);
+    } else if (is_given(lengths)) {
+        mask.set(lengths);
+        runtime::check_lengths(mask.array(), data.array(), axis);
+    }
+}
+
 /// {class of the op: (names of the inputs, names of the outputs)}.
 py::dict jax_signatures() {
     py::dict all;
@@ -147,6 +169,10 @@ void register_jax(py::module_& module) {
         "The (type, shape) of each output of an op for inputs of such (type, shape), or None. "
         "Statistics and sums are the bits of doubles, uint32 (C, 2). Raises what the function on "
         "arrays raises.");
+    define_function<Unpacked<&jax_check_mask>::call>(
+        module, "jax_check_mask", {{"input"}, {"channel_axis"}, {"where"}, {"lengths"}},
+        "Raises ValueError, as the functions on arrays do, for a mask of such (type, shape) that "
+        "does not go with such an input. What is None is not given.");
     define_function<Unpacked<&jax_nodes_size>::call>(
         module, "jax_nodes_size", {{"sums"}, {"input"}, {"channel_axis"}},
         "How many bytes the nodes of a shard of this (type, shape) take: those of the sums of a "

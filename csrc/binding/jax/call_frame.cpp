@@ -82,19 +82,27 @@ Value required(std::optional<Value> value, std::string_view name) {
     return *value;
 }
 
-element::Type element_type_of(const op::Port& port, ffi::DataType type) {
-    const bool is_mask = port.role == op::Role::mask;
+/// Of the types that arrays have; dynamic for any other.
+element::Type element_type_of(ffi::DataType type) {
     switch (type) {
+        case ffi::DataType::pred:
+            return element::boolean;
+        case ffi::DataType::s8:
+            return element::i8;
+        case ffi::DataType::s16:
+            return element::i16;
+        case ffi::DataType::s32:
+            return element::i32;
+        case ffi::DataType::s64:
+            return element::i64;
         case ffi::DataType::u8:
-            if (is_mask) {
-                return element::u8;
-            }
-            break;
+            return element::u8;
+        case ffi::DataType::u16:
+            return element::u16;
         case ffi::DataType::u32:
-            if (op::is_statistic(port.role) || op::is_sum(port.role)) {
-                return element::f64;
-            }
-            break;
+            return element::u32;
+        case ffi::DataType::u64:
+            return element::u64;
         case ffi::DataType::f16:
             return element::f16;
         case ffi::DataType::bf16:
@@ -103,11 +111,40 @@ element::Type element_type_of(const op::Port& port, ffi::DataType type) {
             return element::f32;
         case ffi::DataType::f64:
             return element::f64;
-        case ffi::DataType::s64:
-            break;
     }
-    throw std::invalid_argument(std::string(port.name) + ": expected an array of " +
-                                (is_mask ? "u8" : "f16, bf16, f32 or f64"));
+    return element::dynamic;
+}
+
+bool comes_as_bits(const op::Port& port, ffi::DataType type) {
+    return type == ffi::DataType::u32 && (op::is_statistic(port.role) || op::is_sum(port.role));
+}
+
+struct Expected {
+    bool fits;
+    const char* text;
+};
+
+Expected expected_type(const op::Port& port, element::Type type) {
+    switch (port.role) {
+        case op::Role::mask:
+            return {type == element::u8, "u8"};
+        case op::Role::where:
+            return {type == element::boolean, "booleans"};
+        case op::Role::tensor:
+            return {type.is_integer(), "integers"};
+        default:
+            return {type.is_real(), "f16, bf16, f32 or f64"};
+    }
+}
+
+element::Type element_type_of(const op::Port& port, ffi::DataType type) {
+    const element::Type found = comes_as_bits(port, type) ? element::f64 : element_type_of(type);
+    const Expected expected = expected_type(port, found);
+    if (!expected.fits) {
+        throw std::invalid_argument(std::string(port.name) + ": expected an array of " +
+                                    expected.text);
+    }
+    return found;
 }
 
 }  // namespace
@@ -167,7 +204,7 @@ std::int64_t integer(const ffi::Attributes& attributes, std::string_view name) {
 void Operand::set(const op::Port& port, const ffi::Buffer& buffer, std::size_t batch_rank) {
     const std::string name(port.name);
     element_type_ = element_type_of(port, buffer.type);
-    const bool is_bits = buffer.type == ffi::DataType::u32;
+    const bool is_bits = comes_as_bits(port, buffer.type);
     std::span<const std::int64_t> lengths(buffer.lengths, static_cast<std::size_t>(buffer.rank));
     if (is_bits) {
         if (lengths.empty() || lengths.back() != 2) {

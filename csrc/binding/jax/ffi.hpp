@@ -67,9 +67,15 @@ struct Api {
 };
 
 enum class DataType : std::int32_t {
+    pred = 1,
+    s8 = 2,
+    s16 = 3,
+    s32 = 4,
     s64 = 5,
     u8 = 6,
+    u16 = 7,
     u32 = 8,
+    u64 = 9,
     f16 = 10,
     f32 = 11,
     f64 = 12,

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -12,6 +11,8 @@
 #include <utility>
 
 #include "binding/jax/call_frame.hpp"
+#include "binding/jax/operand_list.hpp"
+#include "binding/jax/part_operands.hpp"
 #include "normgraph/kernel/dispatch.hpp"
 #include "normgraph/op/batch_norm_family.hpp"
 #include "normgraph/op/batch_norm_node.hpp"
@@ -22,74 +23,6 @@ namespace {
 
 using runtime::KernelCall;
 using runtime::OptionalArray;
-
-/// The arguments or the results of a call, of which those with a bit in `present` are there.
-template <std::size_t most>
-class OperandList {
-public:
-    OperandList(std::string_view what, std::span<const op::Port> ports,
-                const ffi::Operands& operands, std::int64_t present)
-        : present_(static_cast<std::uint64_t>(present)),
-          ports_(ports),
-          buffers_(buffers(what, operands, static_cast<std::size_t>(std::popcount(present_)))) {
-        if (present_ == 0 || present_ >> ports.size() != 0) {
-            throw std::runtime_error(std::string(what) + ": expected 1 to " +
-                                     std::to_string(ports.size()));
-        }
-    }
-    /// Throws std::runtime_error unless all are there that may not be left out.
-    void expect_all_but_optional() const {
-        for (std::size_t index = 0; index < ports_.size(); ++index) {
-            if (!is_present(index) && !op::is_optional(ports_[index])) {
-                throw std::runtime_error(std::string(ports_[index].name) +
-                                         ": expected an argument");
-            }
-        }
-    }
-    const ffi::Buffer& first() const { return buffer_at(buffers_, 0); }
-
-    void set(std::size_t batch_rank) {
-        std::size_t next = 0;
-        for (std::size_t index = 0; index < ports_.size(); ++index) {
-            if (is_present(index)) {
-                operands_[index].set(ports_[index], buffer_at(buffers_, next++), batch_rank);
-            }
-        }
-    }
-    /// Throws std::invalid_argument unless each is there for all problems, or one for all of them.
-    void expect_batch(std::span<const std::int64_t> batch) const {
-        for (std::size_t index = 0; index < ports_.size(); ++index) {
-            if (is_present(index) && !std::ranges::equal(operands_[index].batch_shape(), batch,
-                                                         [](std::int64_t own, std::int64_t length) {
-                                                             return own == 1 || own == length;
-                                                         })) {
-                throw std::invalid_argument(std::string(ports_[index].name) +
-                                            ": expected as many problems as of the first result");
-            }
-        }
-    }
-    /// Those of one problem.
-    void select(std::span<const std::int64_t> problem) {
-        for (std::size_t index = 0; index < ports_.size(); ++index) {
-            if (is_present(index)) {
-                arrays_[index] = operands_[index].array(problem);
-            }
-        }
-    }
-    std::span<const OptionalArray> arrays() const { return {arrays_.data(), ports_.size()}; }
-    const Operand& first_operand() const {
-        return operands_[static_cast<std::size_t>(std::countr_zero(present_))];
-    }
-
-private:
-    bool is_present(std::size_t index) const { return (present_ >> index & 1U) != 0; }
-
-    std::uint64_t present_;
-    std::span<const op::Port> ports_;
-    std::span<void* const> buffers_;
-    std::array<Operand, most> operands_;
-    std::array<OptionalArray, most> arrays_;
-};
 
 /// Counts through the problems of a batch, the last axis fastest. False behind the last one.
 bool advance(std::span<std::int64_t> problem, std::span<const std::int64_t> shape) {
@@ -116,24 +49,14 @@ op::BatchNormAttributes attributes_of(const ffi::Attributes& attributes) {
 class Call {
 public:
     Call(const KernelCall& call, const ffi::CallFrame& frame)
-        : call_(call),
-          inputs_("arguments", call.inputs, frame.arguments, integer(frame.attributes, "inputs")),
-          outputs_("results", call.outputs, frame.results, integer(frame.attributes, "outputs")),
-          attributes_(attributes_of(frame.attributes)) {
-        inputs_.expect_all_but_optional();
-        const std::int64_t batch_rank = inputs_.first().rank - integer(frame.attributes, "rank");
-        if (batch_rank < 0) {
-            throw std::runtime_error("rank: expected at most that of the first argument");
-        }
-        inputs_.set(static_cast<std::size_t>(batch_rank));
-        outputs_.set(static_cast<std::size_t>(batch_rank));
-    }
+        : Call(call, frame, Arguments(frame, call.inputs.size())) {}
 
     void run() {
         const std::span<const std::int64_t> batch = outputs_.first_operand().batch_shape();
         std::array<std::int64_t, 64> indices{};
         const std::span problem(indices.data(), batch.size());
         inputs_.expect_batch(batch);
+        part_.expect_batch(batch);
         outputs_.expect_batch(batch);
         if (std::ranges::count(batch, 0) != 0) {
             return;
@@ -143,14 +66,44 @@ public:
         const std::int64_t num_threads = kernel::get_num_threads();
         do {
             select(problem);
-            call_.run(inputs_.arrays(), outputs_.arrays(), attributes_, {}, num_threads,
-                      kernel::chosen_implementation());
+            run_selected(num_threads);
         } while (advance(problem, batch));
     }
 
 private:
+    Call(const KernelCall& call, const ffi::CallFrame& frame, const Arguments& arguments)
+        : call_(call),
+          inputs_("arguments", call.inputs, arguments.own, arguments.own_present),
+          part_(arguments),
+          outputs_("results", call.outputs, frame.results,
+                   static_cast<std::uint64_t>(integer(frame.attributes, "outputs"))),
+          attributes_(attributes_of(frame.attributes)) {
+        inputs_.expect_all_but_optional();
+        const std::int64_t batch_rank = inputs_.first().rank - integer(frame.attributes, "rank");
+        if (batch_rank < 0) {
+            throw std::runtime_error("rank: expected at most that of the first argument");
+        }
+        outputs_.first();
+        inputs_.set(static_cast<std::size_t>(batch_rank));
+        part_.set(static_cast<std::size_t>(batch_rank));
+        outputs_.set(static_cast<std::size_t>(batch_rank));
+    }
+
+    void run_selected(std::int64_t num_threads) {
+        const auto positions = part_.positions(*inputs_.arrays().front(), attributes_.channel_axis);
+        if (call_.needs_elements()) {
+            part_.expect_elements(positions);
+        }
+        if (const auto count = part_.count()) {
+            attributes_.count = count;
+        }
+        call_.run(inputs_.arrays(), outputs_.arrays(), attributes_,
+                  {.positions = positions ? &*positions : nullptr}, num_threads,
+                  kernel::chosen_implementation());
+    }
     void select(std::span<const std::int64_t> problem) {
         inputs_.select(problem);
+        part_.select(problem);
         outputs_.select(problem);
     }
     /// All problems have the same types and shapes.
@@ -179,6 +132,7 @@ private:
 
     const KernelCall& call_;
     OperandList<runtime::most_inputs> inputs_;
+    PartOperands part_;
     OperandList<runtime::most_outputs> outputs_;
     op::BatchNormAttributes attributes_;
 };

@@ -52,6 +52,8 @@ public:
     constexpr bool is_sixteen_bit_real() const noexcept {
         return kind_ == Kind::f16 || kind_ == Kind::bf16;
     }
+    /// True for i8 … i64 and u8 … u64.
+    constexpr bool is_integer() const noexcept { return kind_ >= Kind::i8; }
     constexpr bool is_dynamic() const noexcept { return kind_ == Kind::dynamic; }
     constexpr bool is_static() const noexcept { return !is_dynamic(); }
 

@@ -64,7 +64,7 @@ std::pair<std::vector<std::int64_t>, std::vector<std::int64_t>> without_channel_
 /// Stands for numbers that 64 bits with a sign do not hold.
 constexpr std::int64_t beyond_64_bits = std::numeric_limits<std::int64_t>::max();
 
-/// Elements of an integer type, signed or not.
+/// An element of an integer type, signed or not.
 std::int64_t integer_at(const std::byte* address, element::Type type) {
     const auto read = [&]<typename Integer>(Integer /*type*/) {
         Integer value;
@@ -87,18 +87,14 @@ std::int64_t integer_at(const std::byte* address, element::Type type) {
             return read(std::uint16_t{});
         case element::Type::Kind::u32:
             return read(std::uint32_t{});
-        case element::Type::Kind::u64:
+        default:  // the one integer type that is left
             return read(std::uint64_t{});
-        default:
-            throw std::invalid_argument("lengths: expected a vector of integers, got one of " +
-                                        std::string(type.name()));
     }
 }
 
-}  // namespace
-
-kernel::CountedPositions positions_where(const Array& where, const Array& input,
-                                         std::int64_t channel_axis) {
+/// Those with which it broadcasts to the positions. Throws as positions_where does.
+std::vector<std::int64_t> strides_of_where(const Array& where, const Array& input,
+                                           std::int64_t channel_axis) {
     const std::vector<std::int64_t> shape = position_shape(input, channel_axis);
     if (where.element_type != element::boolean) {
         throw std::invalid_argument("where: expected a boolean array, got one of " +
@@ -112,10 +108,23 @@ kernel::CountedPositions positions_where(const Array& where, const Array& input,
                                     ", which is input's without the channel axis, got " +
                                     text(where.shape));
     }
+    return *strides;
+}
+
+}  // namespace
+
+void check_where(const Array& where, const Array& input, std::int64_t channel_axis) {
+    strides_of_where(where, input, channel_axis);
+}
+
+kernel::CountedPositions positions_where(const Array& where, const Array& input,
+                                         std::int64_t channel_axis) {
+    const std::vector<std::int64_t> shape = position_shape(input, channel_axis);
+    const std::vector<std::int64_t> strides = strides_of_where(where, input, channel_axis);
     std::vector<std::byte> bytes(static_cast<std::size_t>(kernel::product(shape)));
     kernel::TensorAxes axes;
     for (std::size_t axis = 0; axis < shape.size() && !bytes.empty(); ++axis) {
-        axes.append(shape[axis], {(*strides)[axis]});
+        axes.append(shape[axis], {strides[axis]});
     }
     kernel::TensorCursor cursor(axes);
     for (std::byte& byte : bytes) {
@@ -138,8 +147,7 @@ bool has_true_element(const Array& where) {
     return false;
 }
 
-kernel::CountedPositions positions_of_lengths(const Array& lengths, const Array& input,
-                                              std::int64_t channel_axis) {
+void check_lengths(const Array& lengths, const Array& input, std::int64_t channel_axis) {
     const std::vector<std::int64_t> shape = position_shape(input, channel_axis);
     if (shape.size() < 2) {
         throw std::invalid_argument(
@@ -151,6 +159,16 @@ kernel::CountedPositions positions_of_lengths(const Array& lengths, const Array&
                                     std::to_string(shape[0]) + " samples, got shape " +
                                     text(lengths.shape));
     }
+    if (!lengths.element_type.is_integer()) {
+        throw std::invalid_argument("lengths: expected a vector of integers, got one of " +
+                                    std::string(lengths.element_type.name()));
+    }
+}
+
+kernel::CountedPositions positions_of_lengths(const Array& lengths, const Array& input,
+                                              std::int64_t channel_axis) {
+    check_lengths(lengths, input, channel_axis);
+    const std::vector<std::int64_t> shape = position_shape(input, channel_axis);
     const std::int64_t inner = kernel::product(std::span(shape).subspan(2));
     std::vector<std::byte> bytes(static_cast<std::size_t>(kernel::product(shape)));
     for (std::int64_t sample = 0; sample < shape[0]; ++sample) {

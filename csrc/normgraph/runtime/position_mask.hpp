@@ -14,6 +14,9 @@ namespace normgraph::runtime {
 kernel::CountedPositions positions_where(const Array& where, const Array& input,
                                          std::int64_t channel_axis);
 
+/// Throws what positions_where does, for this type and shape: nothing is read.
+void check_where(const Array& where, const Array& input, std::int64_t channel_axis);
+
 /// Whether any element of a boolean array is true.
 bool has_true_element(const Array& where);
 
@@ -22,5 +25,8 @@ bool has_true_element(const Array& where);
 /// sample. Throws std::invalid_argument, which begins with "lengths:", for anything else.
 kernel::CountedPositions positions_of_lengths(const Array& lengths, const Array& input,
                                               std::int64_t channel_axis);
+
+/// Throws what positions_of_lengths does, but for the lengths' values: nothing is read.
+void check_lengths(const Array& lengths, const Array& input, std::int64_t channel_axis);
 
 }  // namespace normgraph::runtime

@@ -31,28 +31,52 @@ def per_channel(vector: jax.Array, like: jax.Array, channel_axis: int) -> jax.Ar
     return vector.astype(like.dtype).reshape(shape)
 
 
-class Shards(NamedTuple):
-    """The parts of a batch: how many equal ones there are, and how a sum of all is made of theirs.
+class Batch(NamedTuple):
+    """What of the arrays is in a batch, and what else is.
 
-    By default the array is all of the batch.
+    By default the arrays are all of the batch.
     """
 
-    number: int = 1
+    #: Booleans that broadcast to the data, whose channel axis has length 1; None: all count.
+    counts: jax.Array | None = None
+    #: How many shards of equal shape there are.
+    shards: int = 1
+    #: Makes a sum of all shards of that of this one.
     total: Callable[[jax.Array], jax.Array] = lambda own: own
 
+    def counted(self, values: jax.Array) -> jax.Array:
+        """0 in the place of what does not count."""
+        return values if self.counts is None else jnp.where(self.counts, values, 0)
 
-_whole = Shards()
+    def element_count(self, x: jax.Array, channel_axis: int) -> Any:
+        """How many elements of a channel of x count, on all shards."""
+        positions = [x.shape[axis] for axis in axes_of(x, channel_axis)]
+        if self.counts is None:
+            return self.shards * math.prod(positions)
+        return self.total(jnp.sum(self.counts, dtype=jnp.int32))
+
+    def with_part(self, x: jax.Array, delta: jax.Array) -> jax.Array:
+        """x, or 0 where it has no part in a backward pass.
+
+        These are NaN and infinity that do not count and whose gradient is 0.
+        """
+        if self.counts is None:
+            return x
+        return jnp.where(self.counts | (delta != 0) | jnp.isfinite(x), x, 0)
+
+
+_all = Batch()
 
 
 def statistics(
-    input: jax.Array, channel_axis: int, shards: Shards = _whole
+    input: jax.Array, channel_axis: int, batch: Batch = _all
 ) -> tuple[jax.Array, jax.Array]:
     """Mean and biased variance of each channel of the batch."""
-    x = input.astype(compute_type(input.dtype))
+    x = batch.counted(input.astype(compute_type(input.dtype)))
     axes = axes_of(x, channel_axis)
-    count = shards.number * math.prod(x.shape[axis] for axis in axes)
-    mean = shards.total(jnp.sum(x, axes, keepdims=True)) / count
-    variance = shards.total(jnp.sum(jnp.square(x - mean), axes)) / count
+    count = batch.element_count(x, channel_axis)
+    mean = batch.total(jnp.sum(x, axes, keepdims=True)) / count
+    variance = batch.total(jnp.sum(jnp.square(batch.counted(x - mean)), axes)) / count
     return mean.reshape(-1), variance
 
 
@@ -92,7 +116,7 @@ def gradients(
     epsilon: float,
     channel_axis: int,
     of_batch: bool,
-    shards: Shards = _whole,
+    batch: Batch = _all,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """The gradients of input, gamma and beta for the gradient `delta` of what is normalized.
 
@@ -101,14 +125,15 @@ def gradients(
     """
     x = input.astype(compute_type(input.dtype))
     d = delta.astype(x.dtype)
+    x = batch.with_part(x, d)
     axes = axes_of(x, channel_axis)
     scale = jax.lax.rsqrt(per_channel(variance, x, channel_axis) + epsilon)
     unit = (x - per_channel(mean, x, channel_axis)) * scale
-    beta_delta = shards.total(jnp.sum(d, axes, keepdims=True))
-    gamma_delta = shards.total(jnp.sum(d * unit, axes, keepdims=True))
+    beta_delta = batch.total(jnp.sum(d, axes, keepdims=True))
+    gamma_delta = batch.total(jnp.sum(d * unit, axes, keepdims=True))
     if of_batch:
-        count = shards.number * math.prod(x.shape[axis] for axis in axes)
-        d = d - beta_delta / count - unit * gamma_delta / count
+        count = batch.element_count(x, channel_axis)
+        d = d - batch.counted(beta_delta / count + unit * gamma_delta / count)
     if gamma is not None:
         scale = scale * per_channel(gamma, x, channel_axis)
     return scale * d, gamma_delta.reshape(-1), beta_delta.reshape(-1)

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
-from . import definition, kernels
+from . import definition, kernels, masks
 
 
 class Layer(NamedTuple):
@@ -35,6 +35,9 @@ class Layer(NamedTuple):
     @property
     def delta_name(self) -> str:
         return f"{self.output_name}_delta"
+
+    def batch(self, mask: masks.Mask, input: jax.Array) -> definition.Batch:
+        return definition.Batch(masks.counts(mask, input.shape, self.channel_axis))
 
 
 @jax.tree_util.register_static
@@ -77,24 +80,35 @@ class _Results(NamedTuple):
     output: jax.Array
     mean: jax.Array
     variance: jax.Array
-    saved: dict[str, jax.Array]  #: mean and variance, not rounded, and the mask
+    saved: dict[str, jax.Array]  #: mean and variance, not rounded, and the ReLU's bits
 
 
 def training(
-    layer: Layer, input: jax.Array, gamma: Array, beta: Array, residual: Array
+    layer: Layer,
+    input: jax.Array,
+    gamma: Array,
+    beta: Array,
+    residual: Array,
+    mask: masks.Mask,
 ) -> tuple[jax.Array, ...]:
     """(output, mean, variance), the statistics rounded as the functions on arrays do."""
-    return tuple(_training(layer, False, input, gamma, beta, residual)[:3])
+    return tuple(_training(layer, False, input, gamma, beta, residual, mask)[:3])
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))
 def _training(
-    layer: Layer, has_mask: bool, input: jax.Array, gamma: Array, beta: Array, residual: Array
+    layer: Layer,
+    has_bits: bool,
+    input: jax.Array,
+    gamma: Array,
+    beta: Array,
+    residual: Array,
+    mask: masks.Mask,
 ) -> _Results:
-    arrays = {"input": input, "gamma": gamma, "beta": beta}
+    arrays = {"input": input, "gamma": gamma, "beta": beta, **mask}
     if layer.activation == "AddRelu":
         arrays["residual"] = residual
-    saved = [*_statistics, "mask"] if has_mask else [*_statistics]
+    saved = [*_statistics, "mask"] if has_bits else [*_statistics]
     results = kernels.run(
         f"BatchNormTraining{layer.activation}",
         arrays,
@@ -112,14 +126,15 @@ _statistics = ("mean", "variance")
 
 
 def _training_forward(
-    layer: Layer, has_mask: bool, input: Any, gamma: Any, beta: Any, residual: Any
+    layer: Layer, has_bits: bool, input: Any, gamma: Any, beta: Any, residual: Any, mask: Any
 ) -> Any:
     arrays, perturbed = _perturbed(input=input, gamma=gamma, beta=beta, residual=residual)
     kept = layer._replace(donate=False)
-    results = _training(kept, bool(layer.activation), *arrays.values())
+    mask = {name: given.value for name, given in mask.items()}
+    results = _training(kept, bool(layer.activation), *arrays.values(), mask)
     wanted = _Wanted(_gradient_of[name] for name in _gradient_of if name in perturbed)
-    saved = {**_without(arrays, "residual"), **results.saved}
-    if not has_mask:
+    saved = {**_without(arrays, "residual"), **results.saved, **mask}
+    if not has_bits:
         results = results._replace(saved=_without(results.saved, "mask"))
     return results, (saved, wanted)
 
@@ -129,7 +144,7 @@ def _without(arrays: dict[str, Any], *names: str) -> dict[str, Any]:
 
 
 def _training_backward(
-    layer: Layer, _has_mask: bool, residuals: Any, cotangents: _Results
+    layer: Layer, _has_bits: bool, residuals: Any, cotangents: _Results
 ) -> tuple[Array, ...]:
     saved, wanted = residuals
     delta, mean_delta, variance_delta = map(_gradient, cotangents[:3])
@@ -139,20 +154,21 @@ def _training_backward(
     if "input_delta" in wanted:
         for index, arriving in enumerate((mean_delta, variance_delta)):
             if arriving is not None:
-                added = _gradient_of_statistic(layer, index, saved["input"], arriving)
+                added = _gradient_of_statistic(layer, index, saved, arriving)
                 gradients = _with_sum(gradients, "input_delta", added)
-    return tuple(gradients.get(name) for name in _gradient_of.values())
+    return (*(gradients.get(name) for name in _gradient_of.values()), None)
 
 
 def _gradient_of_statistic(
-    layer: Layer, index: int, input: jax.Array, arriving: jax.Array
+    layer: Layer, index: int, saved: dict[str, Any], arriving: jax.Array
 ) -> jax.Array:
     """The gradient of input for that of its mean (0) or variance (1)."""
+    batch = layer.batch(masks.of(saved), saved["input"])
 
     def statistic(x: jax.Array) -> jax.Array:
-        return definition.statistics(x, layer.channel_axis)[index]
+        return definition.statistics(x, layer.channel_axis, batch)[index]
 
-    (gradient,) = jax.vjp(statistic, input)[1](arriving)
+    (gradient,) = jax.vjp(statistic, saved["input"])[1](arriving)
     return gradient
 
 
@@ -168,7 +184,7 @@ _training.defvjp(_training_forward, _training_backward, symbolic_zeros=True)
 def training_backprop(
     layer: Layer, wanted: tuple[str, ...], saved: dict[str, Array], delta: jax.Array
 ) -> Gradients:
-    """The gradients of these names; `saved` has the layer's arrays, statistics and mask."""
+    """The gradients of these names; `saved` has the layer's arrays, statistics, bits and mask."""
     return kernels.run(
         f"BatchNormTraining{layer.activation}Backprop",
         {**saved, layer.delta_name: delta},
@@ -188,14 +204,15 @@ def _training_backprop_backward(
     layer: Layer, wanted: tuple[str, ...], residuals: Any, cotangents: Gradients
 ) -> Any:
     saved, delta = residuals
+    batch = layer.batch(masks.of(saved), saved["input"])
 
     def gradients(input: jax.Array, gamma: Array, delta: jax.Array) -> Gradients:
         if layer.activation:
             passes = kernels.unpacked(saved["mask"], input.shape, layer.channel_axis)
             delta = jnp.where(passes, delta, jnp.zeros_like(delta))
-        statistics = definition.statistics(input, layer.channel_axis)
+        statistics = definition.statistics(input, layer.channel_axis, batch)
         found = definition.gradients(
-            input, gamma, delta, *statistics, layer.epsilon, layer.channel_axis, of_batch=True
+            input, gamma, delta, *statistics, layer.epsilon, layer.channel_axis, True, batch
         )
         return _typed(wanted, (*found, delta), cotangents)
 
@@ -367,19 +384,29 @@ def _by_definition(
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
 def training_of_both_modes(
-    layer: Layer, input: jax.Array, gamma: Array, beta: Array, residual: Array
+    layer: Layer,
+    input: jax.Array,
+    gamma: Array,
+    beta: Array,
+    residual: Array,
+    mask: masks.Mask,
 ) -> tuple[jax.Array, ...]:
     """training(), whose tangents and gradients are JAX's of the definition."""
-    return training(layer, input, gamma, beta, residual)
+    return training(layer, input, gamma, beta, residual, mask)
 
 
 @training_of_both_modes.defjvp
 def _training_tangents(layer: Layer, primals: Any, tangents: Any) -> Any:
-    def function(input: jax.Array, gamma: Array, beta: Array, residual: Array) -> Any:
-        mean, variance = definition.statistics(input, layer.channel_axis)
-        return _by_definition(layer, input, (gamma, beta), mean, variance, residual), mean, variance
+    batch = layer.batch(primals[-1], primals[0])
 
-    return training_of_both_modes(layer, *primals), jax.jvp(function, primals, tangents)[1]
+    def function(input: jax.Array, gamma: Array, beta: Array, residual: Array) -> Any:
+        mean, variance = definition.statistics(input, layer.channel_axis, batch)
+        # A gradient of 0 that arrives where nothing counts adds nothing, whatever lies there.
+        x = batch.with_part(input, jnp.zeros_like(input))
+        return _by_definition(layer, x, (gamma, beta), mean, variance, residual), mean, variance
+
+    results = training_of_both_modes(layer, *primals)
+    return results, jax.jvp(function, primals[:-1], tangents[:-1])[1]
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from . import derivatives, kernels, shards
+from . import derivatives, kernels, masks, shards
 
 
 class BatchNormTrainingResult(NamedTuple):
@@ -30,6 +30,8 @@ def batch_norm_training(
     epsilon: float = 1e-5,
     channel_axis: int = 1,
     *,
+    where: Any = None,
+    lengths: Any = None,
     axis_name: Any = None,
     exchange: str = "all_gather",
     forward_mode: bool = False,
@@ -43,6 +45,10 @@ def batch_norm_training(
     gamma, beta : arrays (C), of input's type, or float32 beside 16-bit data; None is 1 and 0
     epsilon : what is added to the variance, a Python number >= 0
     channel_axis : which axis of input has length C; a negative one counts from the last
+    where : which positions count in the statistics, booleans that broadcast to input's shape
+        without the channel axis, or with one of length 1. Everything is normalized
+    lengths : integers (N), in the place of where: of sample i the positions 0 … lengths[i] - 1, of
+        the axis that follows the samples', count
     axis_name : within shard_map, the axis (or axes) of the mesh over which the batch is split: the
         statistics are those of all shards, in the order of the axis. None: those of input
     exchange : how shards share their statistics: "all_gather", which has the bits of the unsplit
@@ -59,10 +65,12 @@ def batch_norm_training(
     of float32, or float64 beside float64. All have gradients.
 
     Raises normgraph.NodeValidationFailure (a ValueError) where a constraint of BatchNormTraining is
-    violated, ValueError for an empty batch, TypeError for what is no array.
+    violated, ValueError for an empty batch and for a mask that does not fit, TypeError for what is
+    no array. What is known while the function runs only, no position that counts and lengths out of
+    range, raises JAX's error, which begins with the argument's name.
     """
     layer = _layer(epsilon, channel_axis, "", None, donate)
-    options = _Options(axis_name, exchange, forward_mode)
+    options = _Options({"where": where, "lengths": lengths}, axis_name, exchange, forward_mode)
     return _training(layer, input, gamma, beta, None, options)
 
 
@@ -74,6 +82,8 @@ def batch_norm_training_relu(
     channel_axis: int = 1,
     upper_bound: float | None = None,
     *,
+    where: Any = None,
+    lengths: Any = None,
     axis_name: Any = None,
     exchange: str = "all_gather",
     forward_mode: bool = False,
@@ -84,7 +94,7 @@ def batch_norm_training_relu(
     With an upper bound, 6.0 say, ReLU is min(max(x, 0), upper_bound).
     """
     layer = _layer(epsilon, channel_axis, "Relu", upper_bound, donate)
-    options = _Options(axis_name, exchange, forward_mode)
+    options = _Options({"where": where, "lengths": lengths}, axis_name, exchange, forward_mode)
     return _training(layer, input, gamma, beta, None, options)
 
 
@@ -97,6 +107,8 @@ def batch_norm_training_add_relu(
     channel_axis: int = 1,
     upper_bound: float | None = None,
     *,
+    where: Any = None,
+    lengths: Any = None,
     axis_name: Any = None,
     exchange: str = "all_gather",
     forward_mode: bool = False,
@@ -107,7 +119,7 @@ def batch_norm_training_add_relu(
     residual is an array of input's shape and type, which has a gradient as well.
     """
     layer = _layer(epsilon, channel_axis, "AddRelu", upper_bound, donate)
-    options = _Options(axis_name, exchange, forward_mode)
+    options = _Options({"where": where, "lengths": lengths}, axis_name, exchange, forward_mode)
     return _training(layer, input, gamma, beta, residual, options)
 
 
@@ -173,6 +185,7 @@ def batch_norm_inference_add_relu(
 
 
 class _Options(NamedTuple):
+    mask: dict[str, Any]
     axis_name: Any
     exchange: str
     forward_mode: bool
@@ -253,7 +266,10 @@ def _training(
     added = {"residual": residual} if layer.activation == "AddRelu" else {}
     arrays = _arrays(input=input, gamma=gamma, beta=beta, **added)
     layer = _checked("BatchNormTraining", layer, arrays)
-    arguments = (arrays["input"], arrays["gamma"], arrays["beta"], arrays.get("residual"))
+    input = arrays["input"]
+    mask = masks.checked(input, layer.channel_axis, **options.mask)
+    tensors = (input, arrays["gamma"], arrays["beta"], arrays.get("residual"))
+    arguments: Any = (*kernels.alike(*tensors, *mask.values())[: len(tensors)], mask)
     if options.axis_name is not None:
         if options.forward_mode:
             raise ValueError("forward_mode: expected False beside axis_name, got True")

@@ -16,6 +16,8 @@ import numpy as np
 
 from normgraph import _core
 
+from . import masks
+
 _signatures: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = _core.jax_signatures()
 for _name, _capsule in _core.jax_targets().items():
     jax.ffi.register_ffi_target(f"normgraph.{_name}", _capsule, platform="cpu")
@@ -29,6 +31,10 @@ class Attributes(NamedTuple):
     upper_bound: float | None = None
     elements: int = 0  #: per channel of the whole batch; 0: those of the input
 
+
+#: What a call may take behind the op's own inputs: the mask of a batch, and how many elements of a
+#: channel count in the whole of which it is a part, a scalar of int32.
+_of_part = (*masks.NAMES, "count")
 
 Inputs = Mapping[str, jax.Array | None]
 
@@ -134,6 +140,7 @@ def run(
     types = results_of(op_class, inputs, attributes)
     input_names, output_names = _signatures[op_class]
     arrays = [inputs[name] for name in input_names]
+    of_part = [inputs.get(name) for name in _of_part]
     aliases = None
     if donated is not None and output_names[0] in outputs:
         aliases = {[name for name in input_names if inputs[name] is not None].index(donated): 0}
@@ -141,7 +148,7 @@ def run(
     results = _ffi_call(
         op_class,
         [types[name] for name in outputs],
-        arrays,
+        [*arrays, *of_part],
         vmap_method="expand_dims" if aliases is None else "broadcast_all",
         aliases=aliases,
         epsilon=np.float64(attributes.epsilon),
@@ -170,7 +177,11 @@ def widened(vector: jax.Array) -> jax.Array:
 
 
 def nodes(
-    target: str, inputs: Sequence[jax.Array | None], channel_axis: int, is_sums: bool
+    target: str,
+    inputs: Sequence[jax.Array | None],
+    mask: masks.Mask,
+    channel_axis: int,
+    is_sums: bool,
 ) -> jax.Array:
     """What a shard contributes to the whole batch: bytes that combined() reads."""
     present = [array for array in inputs if array is not None]
@@ -178,7 +189,7 @@ def nodes(
     (array,) = _ffi_call(
         target,
         [_struct((size,), jnp.uint8, present)],
-        inputs,
+        [*inputs, *(mask.get(name) for name in masks.NAMES)],
         vmap_method="sequential",
         channel_axis=np.int64(channel_axis),
     )

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from flax import linen
 from flax.linen.dtypes import canonicalize_dtype
 
-from . import functional
+from . import functional, masks
 
 _upper_bounds = {"relu": None, "relu6": 6.0}
 
@@ -22,8 +22,8 @@ class BatchNorm(linen.BatchNorm):
     and `force_float32_reductions` say. With `axis_name`, an axis of the mesh within shard_map, they
     are those of all shards.
 
-    Raises ValueError for several axes, axis_index_groups, or another activation, and
-    NotImplementedError for a mask.
+    Raises ValueError for several axes, axis_index_groups, another activation, and a mask that tells
+    elements, not positions.
     """
 
     activation: str | None = None
@@ -33,7 +33,7 @@ class BatchNorm(linen.BatchNorm):
         self, x: Any, use_running_average: bool | None = None, *, mask: Any = None
     ) -> jax.Array:
         """The normalized x, in its shape; training updates the state, initialization does not."""
-        axis = self._checked_axis(mask)
+        axis = self._checked_axis()
         is_evaluation = linen.merge_param(
             "use_running_average", self.use_running_average, use_running_average
         )
@@ -66,6 +66,7 @@ class BatchNorm(linen.BatchNorm):
         is_initializing = self.is_initializing()
         function = getattr(functional, f"batch_norm_training{relu}")
         options["axis_name"] = None if is_initializing else self.axis_name
+        options["where"] = None if mask is None else masks.of_elements(mask, x, axis)
         output, *statistics = function(x, scale, bias, **options)
         if not is_initializing:
             for variable, statistic in zip(state, statistics, strict=True):
@@ -73,15 +74,13 @@ class BatchNorm(linen.BatchNorm):
                 variable.value = old + (1 - self.momentum) * statistic.astype(old.dtype)
         return output.astype(dtype)
 
-    def _checked_axis(self, mask: Any) -> int:
+    def _checked_axis(self) -> int:
         if not isinstance(self.axis, int):
             raise ValueError(f"axis: expected one axis, an integer, got {self.axis!r}")
         if self.axis_index_groups is not None:
             raise ValueError(f"axis_index_groups: expected None, got {self.axis_index_groups!r}")
         if self.activation is not None and self.activation not in _upper_bounds:
             raise ValueError(f"activation: expected None, relu or relu6, got {self.activation!r}")
-        if mask is not None:
-            raise NotImplementedError("mask: expected None, got one: normgraph.jax takes no masks")
         return self.axis
 
 

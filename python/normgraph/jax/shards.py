@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
-from . import definition, kernels
+from . import definition, kernels, masks
 from .derivatives import Array, Layer
 
 
@@ -28,9 +28,12 @@ class Batch(NamedTuple):
         """The number of shards."""
         return int(jax.lax.psum(1, self.axis_name))
 
-    @property
-    def shards(self) -> definition.Shards:
-        return definition.Shards(self.size(), partial(jax.lax.psum, axis_name=self.axis_name))
+    def whole(self, layer: Layer, arrays: dict[str, Any]) -> definition.Batch:
+        """The whole batch, of which these are a shard's input and mask."""
+        counts = masks.counts(masks.of(arrays), arrays["input"].shape, layer.channel_axis)
+        return definition.Batch(
+            counts, self.size(), partial(jax.lax.psum, axis_name=self.axis_name)
+        )
 
     def expect_tracked(self, input: jax.Array) -> None:
         """Raises NotImplementedError where JAX does not know of which values differ by shard.
@@ -54,12 +57,22 @@ class Batch(NamedTuple):
 
 
 def training(
-    layer: Layer, batch: Batch, input: jax.Array, gamma: Array, beta: Array, residual: Array
+    layer: Layer,
+    batch: Batch,
+    input: jax.Array,
+    gamma: Array,
+    beta: Array,
+    residual: Array,
+    mask: masks.Mask,
 ) -> tuple[jax.Array, ...]:
     """(output, mean, variance) of this shard; the statistics are those of the whole batch."""
     if batch.exchange not in ("all_gather", "psum"):
         raise ValueError(f"exchange: expected 'all_gather' or 'psum', got {batch.exchange!r}")
-    output, *statistics = _training(layer, batch, input, gamma, beta)[0]
+    if mask:
+        if batch.exchange == "psum":
+            raise ValueError("exchange: expected 'all_gather' beside where or lengths, got 'psum'")
+        masks.expect_count_of_32_bits(_elements(layer, batch, input))
+    output, *statistics = _training(layer, batch, input, gamma, beta, mask)[0]
     if residual is not None:
         output = output + residual
     if layer.activation:
@@ -74,15 +87,19 @@ def training(
 # ---- what the shards exchange -------------------------------------------------------------------
 
 
-def _statistics(layer: Layer, batch: Batch, input: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _statistics(
+    layer: Layer, batch: Batch, input: jax.Array, mask: masks.Mask
+) -> tuple[jax.Array, jax.Array]:
     """Mean and variance of the whole batch, as the bits of doubles."""
     if batch.exchange == "psum":
         return _statistics_by_psum(layer, batch, input)
     axis = layer.channel_axis
     target, result = "BatchStatistics", "CombinedStatistics"
-    gathered = batch.gather(kernels.nodes(target, [input], axis, is_sums=False))
+    nodes = kernels.nodes(target, [input, None], mask, axis, is_sums=False)
+    gathered = batch.gather(nodes)
     if input.dtype == jnp.float64:  # takes a second pass, about the mean
-        gathered = batch.gather(kernels.nodes(target, [input, gathered], axis, is_sums=True))
+        nodes = kernels.nodes(target, [input, gathered], mask, axis, is_sums=True)
+        gathered = batch.gather(nodes)
     return kernels.combined(result, gathered, input.shape[axis])
 
 
@@ -110,8 +127,9 @@ def _sums(
         numbers = (kernels.rounded(bits[name], input.dtype) for name in names)
         first, second = (jax.lax.psum(vector, batch.axis_name) for vector in numbers)
         return kernels.widened(first), kernels.widened(second)
-    arrays = [input, mean, saved["variance"], delta]
-    nodes = kernels.nodes("BackpropSums", arrays, layer.channel_axis, is_sums=True)
+    arrays = [input, mean, saved["variance"], delta, None]
+    mask = masks.of(saved)
+    nodes = kernels.nodes("BackpropSums", arrays, mask, layer.channel_axis, is_sums=True)
     return kernels.combined("CombinedSums", batch.gather(nodes), input.shape[layer.channel_axis])
 
 
@@ -120,10 +138,10 @@ def _sums(
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))
 def _training(
-    layer: Layer, batch: Batch, input: jax.Array, gamma: Array, beta: Array
+    layer: Layer, batch: Batch, input: jax.Array, gamma: Array, beta: Array, mask: masks.Mask
 ) -> tuple[tuple[jax.Array, ...], tuple[jax.Array, ...]]:
     """(normalized, mean, variance), and mean and variance as the bits of doubles."""
-    mean, variance = _statistics(layer, batch, input)
+    mean, variance = _statistics(layer, batch, input, mask)
     inputs = {"input": input, "gamma": gamma, "beta": beta, "mean": mean, "variance": variance}
     attributes = layer.attributes._replace(upper_bound=None)
     results = kernels.run("BatchNormTrainingApply", inputs, attributes, ["normalized"])
@@ -131,11 +149,14 @@ def _training(
     return (results["normalized"], *statistics), (mean, variance)
 
 
-def _training_forward(layer: Layer, batch: Batch, input: Any, gamma: Any, beta: Any) -> Any:
+def _training_forward(
+    layer: Layer, batch: Batch, input: Any, gamma: Any, beta: Any, mask: Any
+) -> Any:
     values = [None if given is None else given.value for given in (input, gamma, beta)]
-    results = _training(layer, batch, *values)
+    mask = {name: given.value for name, given in mask.items()}
+    results = _training(layer, batch, *values, mask)
     names = ("input", "gamma", "beta", "mean", "variance")
-    return results, dict(zip(names, (*values, *results[1]), strict=True))
+    return results, {**dict(zip(names, (*values, *results[1]), strict=True)), **mask}
 
 
 def _training_backward(
@@ -159,11 +180,11 @@ def _training_backward(
         else None
         for name in ("gamma", "beta")
     )
-    return (gradients.get("input_delta"), *vectors)
+    return (gradients.get("input_delta"), *vectors, None)
 
 
 def _elements(layer: Layer, batch: Batch, input: jax.Array) -> int:
-    """Elements of a channel in the whole batch."""
+    """Elements of a channel in the whole batch, those that do not count included."""
     axes = definition.axes_of(input, layer.channel_axis)
     of_shard: int = math.prod(input.shape[axis] for axis in axes)
     return batch.size() * of_shard
@@ -180,8 +201,13 @@ def _gradients(
         "beta_delta": beta_delta,
         "gmul_delta": gmul_delta,
     }
-    elements = _elements(layer, batch, saved["input"])
-    attributes = layer.attributes._replace(upper_bound=None, elements=elements)
+    attributes = layer.attributes._replace(upper_bound=None)
+    if masks.of(saved):
+        whole = batch.whole(layer, saved)
+        inputs["count"] = whole.element_count(saved["input"], layer.channel_axis)
+    else:
+        elements = _elements(layer, batch, saved["input"])
+        attributes = attributes._replace(elements=elements)
     return kernels.run("BatchNormTrainingBackpropApply", inputs, attributes, _names_of_gradients)
 
 
@@ -193,12 +219,13 @@ def _tangents_of_gradients(layer: Layer, batch: Batch, primals: Any, tangents: A
     saved, delta = primals
     batch.expect_tracked(saved["input"])
     saved_tangents, delta_tangent = tangents
+    whole = batch.whole(layer, saved)
 
     def by_definition(input: jax.Array, gamma: Array, delta: jax.Array) -> tuple[jax.Array, ...]:
-        axis, shards = layer.channel_axis, batch.shards
-        mean_and_variance = definition.statistics(input, axis, shards)
+        axis = layer.channel_axis
+        mean_and_variance = definition.statistics(input, axis, whole)
         found = definition.gradients(
-            input, gamma, delta, *mean_and_variance, layer.epsilon, axis, True, shards
+            input, gamma, delta, *mean_and_variance, layer.epsilon, axis, True, whole
         )
         return kernels.alike(*found)
 
@@ -213,16 +240,18 @@ def _tangents_of_gradients(layer: Layer, batch: Batch, primals: Any, tangents: A
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1))
-def _mean(layer: Layer, batch: Batch, input: jax.Array, bits: jax.Array) -> jax.Array:
+def _mean(layer: Layer, batch: Batch, saved: dict[str, Any]) -> jax.Array:
     """The mean of the whole batch, of which there are the bits, in the type of computation."""
-    return kernels.rounded(bits, input.dtype)
+    return kernels.rounded(saved["mean"], saved["input"].dtype)
 
 
 @_mean.defjvp
 def _tangent_of_mean(layer: Layer, batch: Batch, primals: Any, tangents: Any) -> Any:
-    batch.expect_tracked(primals[0])
-    mean = _mean(layer, batch, *primals)
-    tangent, _ = definition.statistics(tangents[0], layer.channel_axis, batch.shards)
+    (saved,), (saved_tangents,) = primals, tangents
+    batch.expect_tracked(saved["input"])
+    mean = _mean(layer, batch, saved)
+    whole = batch.whole(layer, saved)
+    tangent, _ = definition.statistics(saved_tangents["input"], layer.channel_axis, whole)
     return mean, kernels.alike(tangent.astype(mean.dtype), mean)[0]
 
 
@@ -230,20 +259,20 @@ def _gradient_of_statistics(
     layer: Layer, batch: Batch, saved: dict[str, Any], mean_delta: Array, variance_delta: Array
 ) -> Array:
     """What the gradients of the batch's statistics, of all shards, are for this shard's input."""
+    whole = batch.whole(layer, saved)
     x = saved["input"].astype(definition.compute_type(saved["input"].dtype))
-    count = _elements(layer, batch, x)
+    count = whole.element_count(x, layer.channel_axis)
     added = None
     if mean_delta is not None:
         arriving = jax.lax.psum(mean_delta, batch.axis_name) / count
         added = jnp.broadcast_to(definition.per_channel(arriving, x, layer.channel_axis), x.shape)
     if variance_delta is not None:
         arriving = jax.lax.psum(variance_delta, batch.axis_name) * 2 / count
-        mean = definition.per_channel(
-            _mean(layer, batch, saved["input"], saved["mean"]), x, layer.channel_axis
-        )
-        term = definition.per_channel(arriving, x, layer.channel_axis) * (x - mean)
+        mean = definition.per_channel(_mean(layer, batch, saved), x, layer.channel_axis)
+        centered = whole.counted(x) - mean
+        term = definition.per_channel(arriving, x, layer.channel_axis) * centered
         added = term if added is None else added + term
-    return added
+    return None if added is None else whole.counted(added)
 
 
 _training.defvjp(_training_forward, _training_backward, symbolic_zeros=True)

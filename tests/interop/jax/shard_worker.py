@@ -297,6 +297,81 @@ def check_second_derivatives_of_what_is_not_tracked() -> None:
             on_shards(of_shard, SPECS[:3], (SPLIT, WHOLE, WHOLE), check_vma=False)(*given)
 
 
+def masks(samples: int = 32) -> dict[str, Any]:
+    """Of the data of arrays(); nothing counts on the third shard."""
+    generator = np.random.default_rng(4)
+    where = generator.random((SHARDS * samples, 7, 6)) < 0.6
+    lengths = generator.integers(0, 8, SHARDS * samples)
+    third = slice(2 * samples, 3 * samples)
+    where[third] = False
+    lengths[third] = 0
+    return {"where": where, "lengths": lengths}
+
+
+def masked(name: str, **options: Any) -> Any:
+    """A layer with this mask, as a function of it and of the layer's arrays."""
+
+    def call(mask: Any, x: Any, gamma: Any, beta: Any, residual: Any) -> Any:
+        layer = layer_call("", **options, **{name: mask})
+        return layer(x, gamma, beta, residual)
+
+    return call
+
+
+def check_masks_have_the_bits_of_the_whole_batch() -> None:
+    for name, mask in masks().items():
+        for dtype in DTYPES:
+            given = arrays(dtype)
+
+            def both(mask: Any, *arrays: Any, call: Any) -> Any:
+                return results_and_gradients(functools.partial(call, mask))(*arrays)
+
+            expected = jax.jit(functools.partial(both, call=masked(name)))(mask, *given)
+            found = on_shards(
+                functools.partial(both, call=masked(name, axis_name="data")),
+                (SPLIT, *SPECS),
+                OUT_SPECS,
+            )(mask, *given)
+            for left, right in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+                assert_same(left, right, f"{name} {dtype}")
+
+
+def check_second_derivatives_of_masks() -> None:
+    given = arrays("float64", samples=2)[:3]
+    for name, mask in masks(samples=2).items():
+
+        def loss(mask: Any, x: Any, gamma: Any, beta: Any, name: str = name, **options: Any) -> Any:
+            y, mean, variance = ngj.batch_norm_training(x, gamma, beta, **{name: mask}, **options)
+            column = (1, -1, 1, 1)
+            return (y**3 + mean.reshape(column) ** 2 * variance.reshape(column) * x).sum()
+
+        whole = functools.partial(loss, mask)
+        expected = gradients_of_order(2, whole, lambda own: own)(given)
+
+        def of_shard(mask: Any, *shard: Any, loss: Any = loss) -> Any:
+            total = functools.partial(jax.lax.psum, axis_name="data")
+            of_mask = functools.partial(loss, mask, axis_name="data")
+            return gradients_of_order(2, of_mask, total)(shard)
+
+        found = on_shards(of_shard, (SPLIT, *SPECS[:3]), (SPLIT, WHOLE, WHOLE))(mask, *given)
+        for left, right in zip(found, expected, strict=True):
+            assert np.abs(left - right).max() <= 1e-9 * np.abs(right).max(), name
+
+
+def check_an_error_of_one_shard_reaches_all() -> None:
+    for dtype in ("float32", "float64"):
+        given = arrays(dtype)[:4]
+        call = on_shards(masked("lengths", axis_name="data"), (SPLIT, *SPECS[:4]), OUT_SPECS[0])
+        lengths = masks()["lengths"]
+        lengths[40] = 8
+        for wrong, text in (
+            (lengths, "shard 1: lengths: expected numbers from 0 to 7, got 8 for sample 8"),
+            (lengths * 0, "expected at least one position that counts on all shards together"),
+        ):
+            with pytest.raises(jax.errors.JaxRuntimeError, match=text):
+                jax.block_until_ready(call(wrong, *given))
+
+
 def check_errors() -> None:
     x, gamma, beta, *_ = arrays()
 

@@ -124,10 +124,12 @@ def test_handlers_refuse_what_they_do_not_expect() -> None:
     three = [jax.ShapeDtypeStruct((3, *x.shape), x.dtype)]
     with pytest.raises(error, match="input: expected an argument"):
         raw_call(same, vector, inputs=np.int64(2))
-    with pytest.raises(error, match="arguments: expected 1 to 3"):
+    with pytest.raises(error, match="input: expected an argument"):
         raw_call(same, inputs=np.int64(0))
-    with pytest.raises(error, match="results: expected 1 to 3"):
+    with pytest.raises(error, match="results: expected at most 3"):
         raw_call(same, x, outputs=np.int64(8))
+    with pytest.raises(error, match="expected at least one argument and one result"):
+        raw_call([], x, outputs=np.int64(0))
     with pytest.raises(error, match="rank: expected at most that of the first argument"):
         raw_call(same, x, rank=np.int64(5))
     with pytest.raises(error, match="gamma: expected as many problems as of the first result"):
@@ -140,6 +142,23 @@ def test_handlers_refuse_what_they_do_not_expect() -> None:
         raw_call(same, x, inputs=np.int64(3))
     with pytest.raises(error, match="input: expected an array of f16, bf16, f32 or f64"):
         raw_call([jax.ShapeDtypeStruct(x.shape, jnp.int32)], x.astype(jnp.int32))
+    where, lengths, count = (np.int64(1 | 1 << place) for place in (3, 4, 5))
+    for array, inputs, text in (
+        (x, np.int64(1 | 1 << 6), "arguments: expected at most 3"),
+        (jnp.ones(6), where, "where: expected an array of booleans"),
+        (jnp.ones((6, 3, 3), bool), where, "where: expected a shape that broadcasts"),
+        (jnp.ones(6), lengths, "lengths: expected an array of integers"),
+        (jnp.ones(5, jnp.int32), lengths, "lengths: .* one for each of 6 samples"),
+        (jnp.ones((), jnp.int8), count, "count: expected a scalar of i32"),
+        (jnp.ones(2, jnp.int32), count, "count: expected a scalar of i32"),
+        (jnp.zeros((), jnp.int32), count, "count: expected at least 1, got 0"),
+    ):
+        with pytest.raises(error, match=text):
+            raw_call(same, x, array, inputs=inputs)
+    with pytest.raises(error, match="arguments: expected 1 buffers, got 0"):
+        raw_call(same, x, inputs=where)
+    with pytest.raises(error, match="where: expected as many problems as of the first result"):
+        raw_call(three, jnp.stack([x] * 3), jnp.ones((2, 6, 4, 3), bool), inputs=where)
     with pytest.raises(error, match="C1"):
         raw_call(same, x, epsilon=np.float64(-1))
     with pytest.raises(

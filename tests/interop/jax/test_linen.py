@@ -113,6 +113,51 @@ def test_bits_and_activation(activation: str, is_evaluation: bool) -> None:
     assert np.array_equal(np.asarray(output), expected)
 
 
+@pytest.mark.parametrize("mask_shape", [(6, 5, 4, 1), (5, 4, 1), (6, 1, 1, 1), (1, 5, 1, 1)])
+@pytest.mark.parametrize("is_evaluation", [False, True])
+def test_masks_beside_flax(mask_shape: tuple[int, ...], is_evaluation: bool) -> None:
+    x = data()
+    mask = np.random.default_rng(8).random(mask_shape) < 0.7
+    assert 0 < mask.sum() < mask.size
+    variables = initialized(BatchNorm(), x)
+    found = []
+    for layer in (BatchNorm(), linen.BatchNorm()):
+
+        def loss(parameters: Any, x: Any, layer: Any = layer) -> Any:
+            output, state = layer.apply(
+                {**variables, "params": parameters},
+                x,
+                use_running_average=is_evaluation,
+                mask=jnp.asarray(mask),
+                mutable=["batch_stats"],
+            )
+            return (output**3).mean(), (output, state)
+
+        found.append(jax.grad(loss, (0, 1), has_aux=True)(variables["params"], x))
+    for left, right in zip(*(jax.tree.leaves(side) for side in found), strict=True):
+        np.testing.assert_allclose(left, right, rtol=1e-4, atol=1e-4)
+    if not is_evaluation:
+        unmasked = BatchNorm().apply(variables, x, False, mutable=["batch_stats"])[0]
+        assert not np.allclose(found[0][1][0], unmasked, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        np.ones(SHAPE, bool),
+        np.ones((6, 5, 4, 1), np.float32),
+        np.ones((6, 5, 3, 1), bool),
+        np.ones((1, 6, 5, 4, 1), bool),
+    ],
+    ids=lambda mask: f"{mask.dtype}{mask.shape}",
+)
+def test_masks_that_tell_no_positions(mask: Any) -> None:
+    with pytest.raises(
+        ValueError, match=r"mask: expected booleans that broadcast to \(6, 5, 4, 3\)"
+    ):
+        BatchNorm(use_running_average=False).init(jax.random.key(0), data(), mask=mask)
+
+
 def test_initialization_leaves_the_state_alone() -> None:
     variables = BatchNorm().init(jax.random.key(0), data(), use_running_average=False)
     assert np.array_equal(variables["batch_stats"]["mean"], np.zeros(3))
