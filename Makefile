@@ -1,16 +1,18 @@
 # The two commands of the README, and what developers need. Set-up goes to .venv, building to build.
 
-.PHONY: help run test test-interop test-aarch64 test-compilers mutants bench bench-peers bench-training accuracy lint format asan tsan docs clean
+.PHONY: help run test test-interop test-aarch64 test-compilers mutants bench bench-record bench-compare bench-peers bench-training accuracy lint format asan tsan docs clean
 .SUFFIXES:
 
 help:
-	@echo "make run           build; show the main job on real data, then a short benchmark"
+	@echo "make run           build; in one screen, the main job on real data and ten lines of benchmarks"
 	@echo "make test          build; run every test, except for those of test-interop"
 	@echo "make test-interop  the tests that need torch, JAX, onnx or MPI (installs them: about 1 GB)"
 	@echo "make test-aarch64  the C++ tests for 64-bit Arm, in an emulator (installs it if it may)"
 	@echo "make test-compilers  the C++ tests with every GCC and Clang that is installed"
 	@echo "make mutants       drops each term and check in turn: does a test fail? (about an hour)"
 	@echo "make bench         all C++ microbenchmarks (minutes); ARGUMENTS=--help lists the options"
+	@echo "make bench-record  a short run of them, kept in docs/benchmarks/history.jsonl, and the trend"
+	@echo "make bench-compare ARGUMENTS=COMMIT   this tree's beside those of a commit, in turns"
 	@echo "make bench-peers   normgraph beside torch, oneDNN, JAX and numpy (half an hour); writes"
 	@echo "                   docs/benchmarks; ARGUMENTS=--help lists the options"
 	@echo "make bench-training  training steps of torch networks, as they are and converted (an hour,"
@@ -43,8 +45,7 @@ test_targets := $(benchmark_targets);normgraph_tests
 sources := CMakeLists.txt pyproject.toml $(wildcard README.md) \
     $(shell find csrc python benchmarks cmake \
         -not -name '*.md' -not -name __pycache__ -not -name '*.pyc' \
-        -not -path 'benchmarks/peers*' -not -path 'benchmarks/accuracy*' \
-        -not -path 'benchmarks/training*')
+        -not -path 'benchmarks/*.py')
 test_sources := tests/CMakeLists.txt $(shell find tests/cpp)
 
 # $(call install,WHAT IS HAPPENING,EXTRAS,BUILD TARGETS)
@@ -111,7 +112,8 @@ $(docs_tools): $(installed)
 
 run: $(installed)
 	@python -m normgraph demo
-	@$(benchmarks) --short --seconds=0.2
+	@echo
+	@python -m benchmarks.summary
 
 test: $(installed_for_tests)
 	@$(quietly) build/logs/ctest.log "C++ tests" \
@@ -136,11 +138,19 @@ mutants: $(installed_for_tests) $(interop)
 bench: $(installed)
 	@$(benchmarks) $(ARGUMENTS)
 
+bench-record: $(installed_for_tests) $(docs_tools)
+	@python -m benchmarks.history record $(ARGUMENTS)
+
+bench-compare: $(installed)
+	@python -m benchmarks.history compare $(ARGUMENTS)
+
 bench-peers: $(installed) $(interop) $(peers)
 	@python -m benchmarks.peers $(ARGUMENTS)
+	@python -m benchmarks.front_page
 
 bench-training: $(installed) $(interop)
 	@python -m benchmarks.training $(ARGUMENTS)
+	@python -m benchmarks.front_page
 
 accuracy: $(installed_for_tests) $(interop)
 	@python -m benchmarks.accuracy $(ARGUMENTS)

@@ -59,7 +59,7 @@ def sample(
 
 @dataclass(frozen=True)
 class Ratio:
-    """The original's median divided by the converted network's, and its interval of 95 %."""
+    """The quotient of two medians, and its interval of 95 %."""
 
     value: float
     low: float
@@ -67,16 +67,19 @@ class Ratio:
 
 
 def ratio_of_medians(samples: Mapping[str, Sequence[float]]) -> Ratio:
+    """The original network's divided by the converted one's."""
+    return ratio_of_pairs(samples[ORIGINAL], samples[CONVERTED])
+
+
+def ratio_of_pairs(numerators: Sequence[float], denominators: Sequence[float]) -> Ratio:
     """The interval is that of the bootstrap: pairs are drawn again, with replacement.
 
-    A disturbance that meets both steps of a pair stays in both of them.
+    A disturbance that meets both halves of a pair stays in both of them.
     """
-    original, converted = (np.asarray(samples[side]) for side in (ORIGINAL, CONVERTED))
-    drawn = np.random.default_rng(0).integers(
-        len(original), size=(BOOTSTRAP_SAMPLES, len(original))
-    )
-    ratios = np.median(original[drawn], axis=1) / np.median(converted[drawn], axis=1)
+    above, below = np.asarray(numerators), np.asarray(denominators)
+    drawn = np.random.default_rng(0).integers(len(above), size=(BOOTSTRAP_SAMPLES, len(above)))
+    ratios = np.median(above[drawn], axis=1) / np.median(below[drawn], axis=1)
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(ratios, (tail, 1 - tail))
-    value = statistics.median(samples[ORIGINAL]) / statistics.median(samples[CONVERTED])
+    value = statistics.median(numerators) / statistics.median(denominators)
     return Ratio(value, float(low), float(high))

@@ -250,6 +250,27 @@ def test_whatever_is_in_the_padding_adds_nothing(
         assert all(np.abs(array).max() > 1e-3 for array in clean)
 
 
+@pytest.mark.parametrize("order", [1, 2])
+def test_what_a_gradient_reads_is_not_lost(order: int) -> None:
+    """Padding that is read, though it does not count, is a term of gamma's gradient."""
+    with enable_x64():
+        x, gamma, beta, delta = sequences()
+
+        def gradient(x: Any, factor: Any) -> Any:
+            def loss(gamma: Any) -> Any:
+                return (with_lengths()(x, gamma, beta).output * delta * factor).sum()
+
+            return jax.grad(loss)(gamma)
+
+        def find(x: Any) -> Any:
+            if order == 1:
+                return gradient(x, 1.0)
+            return jnp.diagonal(jax.jacrev(gradient, 1)(x, jnp.ones(4)))
+
+        is_nan = [np.isnan(find(values)) for values in (x, x.at[1, 3, 2].set(jnp.nan))]
+        assert [found.tolist() for found in is_nan] == [[False] * 4, [False, False, True, False]]
+
+
 # ---- transformations ----------------------------------------------------------------------------
 
 

@@ -1,0 +1,1 @@
+"""The microbenchmarks over time: runs that are kept, and two commits beside each other."""
