@@ -146,17 +146,25 @@ def test_a_mask_that_is_true_everywhere_has_the_bits_of_none(layout: str, kind: 
 
 @pytest.mark.parametrize("shape", [(7, 6), (7, 6, 1), (6,), (7, 1), (1, 6), (1, 1), ()], ids=str)
 def test_where_broadcasts(shape: tuple[int, ...]) -> None:
-    x, gamma, beta, _ = sequences(np.float32)
+    x, gamma, beta, delta = sequences(np.float32)
     where = np.random.default_rng(0).random(shape) < 0.7
     where = np.asarray(where | (where.size == 1))
-    found = ngj.batch_norm_training(x, gamma, beta, channel_axis=-1, where=where)
     full = np.broadcast_to(where[..., 0] if where.ndim == 3 else where, SEQUENCES[:2])
-    expected = ngj.batch_norm_training(x, gamma, beta, channel_axis=-1, where=full)
-    for one, other in zip(found, expected, strict=True):
+
+    def results(where: Any) -> Any:
+        def call(*arrays: Any) -> Any:
+            return ngj.batch_norm_training(*arrays, channel_axis=-1, where=where)
+
+        def bent(*arrays: Any) -> Any:
+            return sum((each**2).sum() for each in jax.grad(scalar(call, delta), (0, 1))(*arrays))
+
+        return jax.tree.leaves((call(x, gamma, beta), jax.grad(bent, (0, 1))(x, gamma, beta)))
+
+    found = results(where)
+    for one, other in zip(found, results(full), strict=True):
         assert_same(one, other)
-    assert full.all() or not np.array_equal(
-        found.mean, ngj.batch_norm_training(x, gamma, beta, channel_axis=-1).mean
-    )
+    unmasked = ngj.batch_norm_training(x, gamma, beta, channel_axis=-1)
+    assert full.all() or not np.array_equal(found[1], unmasked.mean)
 
 
 @pytest.mark.parametrize("dtype", ["int8", "int16", "int32", "uint8", "uint16", "uint32", "int64"])
