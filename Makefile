@@ -4,7 +4,7 @@
 .SUFFIXES:
 
 help:
-	@echo "make run           build; in one screen, the main job on real data and ten lines of benchmarks"
+	@echo "make run           build; in one screen, the demo on real data and ten lines of benchmarks"
 	@echo "make test          build; run every test, except for those of test-interop"
 	@echo "make test-interop  the tests that need torch, JAX, onnx or MPI (installs them: about 1 GB)"
 	@echo "make test-aarch64  the C++ tests for 64-bit Arm, in an emulator (installs it if it may)"

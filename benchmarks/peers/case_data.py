@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 
@@ -20,7 +19,6 @@ from .measurement import TensorSet
 Array = npt.NDArray[Any]
 
 EPSILON = 1e-5
-DTYPES = {"f32": np.dtype(np.float32), "bf16": np.dtype(ml_dtypes.bfloat16)}
 
 #: Random values that fill all tensors by repetition; odd, so that they line up with no axis.
 PATTERN_LENGTH = 2**16 + 1
@@ -44,6 +42,16 @@ class CaseData:
     channel_axis: int
 
 
+def dtype_of(element_type: str) -> np.dtype[Any]:
+    """The dtype of f32 or bf16; the latter needs ml_dtypes."""
+    if element_type == "f32":
+        return np.dtype(np.float32)
+    import ml_dtypes
+
+    bfloat16: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+    return bfloat16
+
+
 def memory_shape(case: Case) -> tuple[int, ...]:
     """The lengths of the axes from the slowest to the fastest."""
     batch, channels, *spatial = case.shape.shape
@@ -58,7 +66,7 @@ def random_pattern(dtype: np.dtype[Any]) -> bytes:
 
 def make_case_data(case: Case) -> CaseData:
     """Enough sets that a cold one has left the caches when its turn comes again."""
-    dtype = DTYPES[case.element_type]
+    dtype = dtype_of(case.element_type)
     shape = memory_shape(case)
     size = math.prod(shape) * dtype.itemsize
     module = measurement.load()

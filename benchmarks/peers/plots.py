@@ -29,7 +29,7 @@ STYLES = {
 }
 TEXT, GRID = "#222222", "#d8d8d8"
 SETTINGS: Any = {
-    "svg.fonttype": "none",  # text stays text: small files, and the reader's own fonts
+    "svg.fonttype": "path",  # text is drawn: no font of the reader's is wider than its place
     "svg.hashsalt": "normgraph",  # the same results give the same file
     "font.family": "sans-serif",
     "font.size": 11,
@@ -55,15 +55,15 @@ def write(results: Results, folder: Path) -> dict[str, str]:
     with mpl.rc_context(SETTINGS):
         for threads in results.thread_counts:
             name = f"floors_{_threads_text(threads).replace(' ', '_')}.svg"
-            written[name] = _save(_floors(results, threads), folder / name)
+            written[name] = save(_floors(results, threads), folder / name)
         if TORCH in results.names:
             name = "speed_up_over_torch.svg"
-            written[name] = _save(_speed_up(results), folder / name)
+            written[name] = save(_speed_up(results), folder / name)
     return written
 
 
-def _save(figure: Figure, file: Path) -> str:
-    """The figure's title."""
+def save(figure: Figure, file: Path) -> str:
+    """Write a figure, the same for the same results; its title."""
     FigureCanvasSVG(figure)
     figure.savefig(file, format="svg", facecolor="white", metadata={"Date": None})
     return figure.get_suptitle()
@@ -93,7 +93,7 @@ def _floors(results: Results, threads: int) -> Figure:
                 label=name,
                 zorder=3 if name == OURS else 2,
             )
-        _set_scale(axes)
+        set_scale(axes)
     panels[-1][0].set_xlabel("1: memory speed; left is better")
     _add_legend(figure, panels)
     return figure
@@ -120,7 +120,7 @@ def _speed_up(results: Results) -> Figure:
                 markeredgewidth=1.8,
                 label=_threads_text(threads),
             )
-        _set_scale(axes)
+        set_scale(axes)
     panels[-1][0].set_xlabel("times as fast as torch; right is better")
     _add_legend(figure, panels)
     return figure
@@ -146,22 +146,28 @@ def _figure(results: Results, title: str) -> tuple[Figure, list[tuple[Axes, str]
     figure.suptitle(title, x=0.02, ha="left", fontsize=12, fontweight="bold")
     all_axes = figure.subplots(len(ops), 1, sharex=True, squeeze=False)[:, 0]
     for axes, name in zip(all_axes, ops, strict=True):
-        axes.set_title(name, loc="left", fontsize=11)
-        axes.set_yticks(range(len(classes)), [_in_two_lines(text) for text in classes])
-        axes.set_ylim(len(classes) - 0.5, -0.5)
-        axes.tick_params(length=0, labelsize=10)
-        axes.grid(color=GRID, linewidth=0.7)
-        axes.set_axisbelow(True)
-        for spine in axes.spines.values():
-            spine.set_visible(False)
+        prepare(axes, name, [_in_two_lines(text) for text in classes])
     return figure, list(zip(all_axes, ops.values(), strict=True))
+
+
+def prepare(axes: Axes, title: str, lines: Sequence[str]) -> None:
+    """Make a panel of named lines, the first one above, and of a grid."""
+    axes.set_title(title, loc="left", fontsize=11)
+    axes.set_yticks(range(len(lines)), lines)
+    axes.set_ylim(len(lines) - 0.5, -0.5)
+    axes.tick_params(length=0, labelsize=10)
+    axes.grid(color=GRID, linewidth=0.7)
+    axes.set_axisbelow(True)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
 
 
 def _in_two_lines(class_name: str) -> str:
     return class_name.replace(", ", ",\n")
 
 
-def _set_scale(axes: Axes) -> None:
+def set_scale(axes: Axes) -> None:
+    """A logarithmic axis of ratios, with a line where they are 1."""
     axes.axvline(1, color=TEXT, linewidth=1)
     axes.set_xscale("log")
     low, high = axes.get_xlim()

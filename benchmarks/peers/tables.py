@@ -116,14 +116,14 @@ def _sections(results: Results, plots: Mapping[str, str]) -> Iterator[str]:
     yield CLASSES_TEXT
     for name, op in OPS.items():
         if results.select(op=op):
-            yield f"#### Classes: {name} (`{op}`)\n"
+            yield f"### Classes: {name} (`{op}`)\n"
             yield class_table(results, op)
     yield CASES_TEXT
     for name, op in OPS.items():
         if results.select(op=op):
-            yield f"#### Cases: {name} (`{op}`)\n"
+            yield f"### Cases: {name} (`{op}`)\n"
             yield case_table(results, op)
-    yield "#### Machine and versions\n"
+    yield "### Machine and versions\n"
     yield settings_table(results)
     faults = [row["case"] for row in results.rows if row["page_faults"]]
     if faults:

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from benchmarks.peers.plots import GRID, SETTINGS, STYLES, TEXT, WIDTH
+from benchmarks.peers.plots import SETTINGS, STYLES, TEXT, WIDTH, prepare, save
 
 from .cases import COMPILED, EAGER, KEPT, TITLES
 from .results import Results, Row
@@ -37,9 +36,7 @@ def write(results: Results, file: Path) -> bool:
     if not panels:
         return False
     with mpl.rc_context(SETTINGS):
-        figure = _figure(panels)
-        FigureCanvasSVG(figure)
-        figure.savefig(file, format="svg", facecolor="white", metadata={"Date": None})
+        save(_figure(panels), file)
     return True
 
 
@@ -73,7 +70,8 @@ def _figure(panels: dict[str, list[Row]]) -> Figure:
         len(panels), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": counts}
     )[:, 0]
     for axes, (title, rows) in zip(all_axes, panels.items(), strict=True):
-        _prepare(axes, title, lines[title])
+        prepare(axes, title, [line_name(*key) for key in lines[title]])
+        axes.axvline(1, color=TEXT, linewidth=1)
         for row in rows:
             _draw(axes, row, lines[title].index(_line(row)))
     all_axes[-1].set_xlabel("1: as fast; right is better")
@@ -88,20 +86,9 @@ def _figure(panels: dict[str, list[Row]]) -> Figure:
     return figure
 
 
-def _prepare(axes: Axes, title: str, lines: list[tuple[str, str]]) -> None:
-    axes.set_title(title, loc="left", fontsize=11)
-    names = [
-        f"{TITLES[network].partition(',')[0]},\n{layout.replace('_', ' ')}"
-        for network, layout in lines
-    ]
-    axes.set_yticks(range(len(lines)), names)
-    axes.set_ylim(len(lines) - 0.5, -0.5)
-    axes.tick_params(length=0, labelsize=10)
-    axes.grid(color=GRID, linewidth=0.7)
-    axes.set_axisbelow(True)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-    axes.axvline(1, color=TEXT, linewidth=1)
+def line_name(network: str, layout: str) -> str:
+    """A network and its layout, as a line of a plot names them."""
+    return f"{TITLES[network].partition(',')[0]},\n{layout.replace('_', ' ')}"
 
 
 def _draw(axes: Axes, row: Row, line: int) -> None:

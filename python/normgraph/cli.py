@@ -4,8 +4,9 @@ All but `demo` need numpy alone. `demo` needs the extra `demo`; what is missing 
 with the command that installs it. `draw` needs Graphviz, except for text.
 
 Exit status: 0 success, 1 the command failed (a check does not hold, `verify` found a mistake, a
-function does not conform, a package or a directory is missing), 2 wrong usage (for `verify` and
-`conform` whatever keeps them from a verdict), 130 interrupted.
+function does not conform, a package, a program or a directory is missing), 2 wrong usage, such as a
+file that cannot be used (for `verify` and `conform` whatever keeps them from a verdict), 130
+interrupted.
 """
 
 from __future__ import annotations
@@ -50,7 +51,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments: the words after `python -m normgraph`, None for those of this process. Wrong usage
     exits through argparse with status 2.
     """
-    options = build_parser().parse_args(arguments)
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    if options.command is None:
+        parser.print_help()
+        return 0
     try:
         status: int = options.run(options)
         sys.stdout.flush()
@@ -77,7 +82,6 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"normgraph {ng.__version__}")
     commands = parser.add_subparsers(
         dest="command",
-        required=True,
         metavar="{demo,info,check,verify,conform,vectors,draw,cmake-dir}",
     )
 
@@ -497,21 +501,28 @@ def run_draw(options: argparse.Namespace) -> int:
     try:
         draw_file(options)
     except MemoryError as error:
-        raise CommandError(f"{options.function}: there is not enough memory for it") from error
+        raise UsageError(f"{options.function}: memory runs out") from error
     return 0
 
 
 def draw_file(options: argparse.Namespace) -> None:
-    """Draw the function of one file; raises CommandError for what is wrong with it."""
+    """Draw the function of one file; raises CommandError that names the file that is at fault."""
     try:
         function = ng.formats.json.load(options.function)
-    except (OSError, ValueError) as error:
-        raise CommandError(f"{options.function}: {error}") from error
-    try:
         shown = ng.gradients(function) if options.gradients else function
-        ng.draw(shown, decompose=options.decompose).save(options.picture)
-    except (OSError, ValueError, ng.formats.GraphvizError) as error:
-        raise CommandError(str(error)) from error
+        drawing = ng.draw(shown, decompose=options.decompose)
+    except OSError as error:
+        raise UsageError(f"{options.function}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise UsageError(f"{options.function}: {error}") from error
+    try:
+        drawing.save(options.picture)
+    except OSError as error:
+        raise UsageError(f"{options.picture}: cannot be written: {error.strerror}") from error
+    except ValueError as error:
+        raise UsageError(f"{options.picture}: {error}") from error
+    except ng.formats.GraphvizError as error:
+        raise CommandError(f"{options.picture}: {error}") from error
 
 
 def run_cmake_dir(_: argparse.Namespace) -> int:

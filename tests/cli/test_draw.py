@@ -28,18 +28,26 @@ def test_it_draws_what_draw_draws(gradients: bool, decompose: bool, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "status", "message"),
     [
-        (["missing.json", "x.dot"], "missing.json: "),
-        (["broken.json", "x.dot"], "broken.json: line 1, column 2: this is no JSON"),
-        (["layers.json", "x.jpg"], "path: expected a name that ends in one of .dot, .pdf, "),
-        (["layers.json", "folder/x.dot"], "folder"),
-        (["layers.json", "x.svg"], "the program 'dot' is not on the PATH: install Graphviz"),
-        (["mask.json", "x.dot", "--gradients"], "'mask' has no derivative"),
+        (["missing.json", "x.dot"], 2, "missing.json: cannot be read: No such file or directory\n"),
+        (["broken.json", "x.dot"], 2, "broken.json: line 1, column 2: this is no JSON"),
+        (
+            ["layers.json", "x.jpg"],
+            2,
+            "x.jpg: path: expected a name that ends in one of .dot, .pdf",
+        ),
+        (["layers.json", "folder/x.dot"], 2, "folder/x.dot: cannot be written: No such file or"),
+        (["layers.json", "x.svg"], 1, "x.svg: the program 'dot' is not on the PATH: install Graph"),
+        (["mask.json", "x.dot", "--gradients"], 2, "mask.json: "),
     ],
 )
 def test_what_fails_is_named(
-    arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    arguments: list[str],
+    status: int,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     ng.formats.json.dump(two_layers(), tmp_path / "layers.json")
@@ -51,9 +59,8 @@ def test_what_fails_is_named(
     )
     (tmp_path / "broken.json").write_text("{")
     result = command.run("draw", *arguments, directory=tmp_path)
-    assert (result.returncode, result.stdout) == (1, "")
-    assert result.stderr.startswith("normgraph draw: ")
-    assert message in result.stderr
+    assert (result.returncode, result.stdout) == (status, "")
+    assert result.stderr.startswith(f"normgraph draw: {message}")
     assert "Traceback" not in result.stderr
     assert not list(tmp_path.glob("x.*"))
 
@@ -78,7 +85,7 @@ def test_a_bad_file_is_no_traceback(
     path = tmp_path / "bad.json"
     x = ng.Parameter("f32", [2], name="x")
     path.write_text(ng.formats.json.dumps(ng.Function([x], [x])).replace('"inputs": {}', content))
-    assert cli.main(["draw", str(path), str(tmp_path / "x.dot")]) == 1
+    assert cli.main(["draw", str(path), str(tmp_path / "x.dot")]) == 2
     assert capsys.readouterr() == ("", f"normgraph draw: {path}: {message}\n")
 
 
@@ -89,7 +96,7 @@ def test_names_of_half_characters_are_refused(
     document = json.loads(ng.formats.json.dumps(two_layers()))
     document["nodes"][0]["name"] = "\ud800"
     path.write_text(json.dumps(document))
-    assert cli.main(["draw", str(path), str(tmp_path / "x.dot")]) == 1
+    assert cli.main(["draw", str(path), str(tmp_path / "x.dot")]) == 2
     message = 'nodes[0].name: expected a string of whole characters, got "\\ud800"'
     assert capsys.readouterr().err == f"normgraph draw: {path}: {message}\n"
 
@@ -104,5 +111,20 @@ def test_a_function_too_large_for_the_memory_is_no_traceback(
     path = tmp_path / "layers.json"
     ng.formats.json.dump(two_layers(), path)
     monkeypatch.setattr(f"normgraph.{step}", without_memory)
-    assert cli.main(["draw", str(path), str(tmp_path / "x.dot"), "--gradients"]) == 1
-    assert capsys.readouterr().err == f"normgraph draw: {path}: there is not enough memory for it\n"
+    assert cli.main(["draw", str(path), str(tmp_path / "x.dot"), "--gradients"]) == 2
+    assert capsys.readouterr().err == f"normgraph draw: {path}: memory runs out\n"
+
+
+def test_files_that_cannot_be_read_are_told_as_verify_tells_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing, picture = tmp_path / "missing", tmp_path / "x.dot"
+    words = {"draw": [str(missing), str(picture)], "verify": [str(missing)]}
+    told = {}
+    for command_name, arguments in words.items():
+        assert cli.main([command_name, *arguments]) == 2
+        told[command_name] = capsys.readouterr().err
+    assert told["draw"].removeprefix("normgraph draw: ") == told["verify"].removeprefix(
+        "normgraph verify: "
+    )
+    assert told["draw"].startswith(f"normgraph draw: {missing}: cannot be read: ")

@@ -37,6 +37,12 @@ def test_the_image_is_of_the_text(name: str) -> None:
     assert f'<g id={identity} class="graph"' in image, AGAIN
 
 
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_every_text_of_the_image_has_its_width(name: str) -> None:
+    image = (DOCS / "mathematics" / f"{name}.svg").read_text("utf-8")
+    assert image.count("<text ") == image.count("<text textLength=") > 10, AGAIN
+
+
 def test_pages_show_every_drawing_and_no_other() -> None:
     pages = "".join(page.read_text("utf-8") for page in PAGES)
     files = sorted(path.name for path in (DOCS / "mathematics").iterdir())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -17,6 +18,7 @@ from normgraph.formats.dot import ADJOINT, CONSTANT, FORWARD
 from normgraph.formats.formula import FormulaWriter, looked_through
 from normgraph.formats.names import constant_text, printable
 from normgraph.formats.picture import Box, Picture, picture_of
+from normgraph.formats.text_widths import with_text_widths
 from tests.ir.graphs import two_layers
 
 from .functions import NAMES, constants, functions
@@ -25,6 +27,7 @@ needs_dot = pytest.mark.skipif(
     shutil.which("dot") is None, reason="Graphviz is not installed (apt-get install graphviz)"
 )
 
+SVG = "{http://www.w3.org/2000/svg}"
 FAMILY = [name for name in ng.op.__all__ if re.fullmatch("BatchNorm.+", name)]
 FAMILY.remove("BatchNormNode")
 
@@ -431,6 +434,45 @@ def test_graphviz_takes_any_name(name: str, decompose: bool) -> None:
     image = ElementTree.fromstring(ng.draw(function, decompose).svg())
     texts = "".join(element.text or "" for element in image.iter())
     assert printable(name).strip() in texts.replace("\xa0", " ")
+    shown = [element for element in image.iter(f"{SVG}text") if (element.text or "").strip()]
+    assert shown
+    assert all(float(element.attrib["textLength"]) > 0 for element in shown)
+
+
+@needs_dot
+def test_a_text_has_the_width_that_its_box_was_made_for() -> None:
+    function = layer()
+    function.parameters[0].friendly_name = "m" * 40
+    image = ElementTree.fromstring(ng.draw(function).svg())
+    found = {
+        group.find(f".//{SVG}text").text: (  # type: ignore[union-attr]
+            float(group.find(f".//{SVG}text").attrib["textLength"]),  # type: ignore[union-attr]
+            2 * float(oval.attrib["rx"]),
+        )
+        for group in image.iter(f"{SVG}g")
+        if group.get("class") == "node" and (oval := group.find(f".//{SVG}ellipse")) is not None
+    }
+    assert set(found) == {"m" * 40, "gamma", "beta", "norm.normalized"}
+    for width, room in found.values():
+        assert 0.4 * room < width < room
+
+
+def test_widths_of_texts_are_found_by_their_places() -> None:
+    def text(x: float, y: float, width: float) -> dict[str, object]:
+        return {"op": "T", "pt": [x, y], "align": "l", "width": width, "text": "a"}
+
+    image = "".join(
+        f'<text text-anchor="start" x="{x}" y="{y}" fill="#000000">a</text>'
+        for x, y in (("1.50", "-2"), ("3.00", "4.25"), ("5", "6"))
+    )
+    layout = {
+        "_ldraw_": [{"op": "F", "size": 9}, text(1.5, 2, 10)],
+        "objects": [{"name": "n1", "_draw_": [{"op": "E", "rect": [1, 2, 3, 4]}]}],
+        "edges": [{"_tldraw_": [text(3, -4.25, 12.5)]}],
+    }
+    shown = with_text_widths(image, json.dumps(layout))
+    assert re.findall(r'textLength="([^"]*)"', shown) == ["10", "12.5"]
+    assert re.sub(r'textLength="[^"]*" lengthAdjust="spacingAndGlyphs" ', "", shown) == image
 
 
 @pytest.mark.parametrize("name", ["layer", "a\nb\r\u2028c", "'\"\\<>", "σ" * 100, "\0"])

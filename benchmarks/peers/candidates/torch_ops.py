@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..case_data import DTYPES, EPSILON, Array, CaseData
+from ..case_data import EPSILON, Array, CaseData
 from ..cases import FORWARD, Case
 from .candidate import Call, Candidate, LeftOut
 
@@ -20,7 +20,7 @@ MOMENTUM = 0.1
 
 def tensor(array: Array) -> Any:
     """A tensor with the array's memory; torch takes bfloat16 as the bits it is."""
-    if array.dtype == DTYPES["bf16"]:
+    if array.dtype.name == "bfloat16":
         return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
     return torch.from_numpy(array)
 

@@ -1,4 +1,4 @@
-"""The demo's output: a hundred columns, alive in a terminal, plain lines in a pipe."""
+"""The demo's output: eighty columns, alive in a terminal, plain lines in a pipe."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
-WIDTH = 100
+WIDTH = 80
 MARGIN = "   "
 
 
@@ -62,18 +62,13 @@ class Screen:
         else:
             self.paragraph(text, style="green")
 
-    def step(self, text: str) -> None:
-        """Print what begins now, where no progress bar can say it."""
-        if not self.is_live:
-            self.paragraph(text)
-
     @contextmanager
     def progress(self, total: int) -> Iterator[Callable[[str], None]]:
         """Show a bar over `total` steps that is gone at the end.
 
         Yields what to call after each step, with a description of it.
 
-        Where nothing can be redrawn (a pipe, a dumb terminal) only `step` shows something.
+        Where nothing can be redrawn (a pipe, a dumb terminal) there is no bar.
         """
         bar = Progress(
             TextColumn("  "),

@@ -16,6 +16,7 @@ from .arguments import check_is_function, parameters_of, path_of, refuse
 from .dot import dot_of
 from .names import printable
 from .picture import picture_of
+from .text_widths import with_text_widths
 
 __all__ = ["Drawing", "GraphvizError", "draw"]
 
@@ -46,9 +47,9 @@ class Drawing:
 
     def svg(self) -> str:
         """The image as SVG. Raises GraphvizError if Graphviz is not installed."""
-        text = run_dot(self.dot, "svg").decode()
+        image, end, layout = run_dot(self.dot, "svg", "json").decode().partition("</svg>\n")
         # The part before is for files, and names the version of Graphviz.
-        return text[text.index("<svg") :]
+        return with_text_widths(image[image.index("<svg") :] + end, layout)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the drawing to a file: .svg, .png or .pdf, or .dot for the text.
@@ -89,11 +90,13 @@ class Drawing:
         return {"image/svg+xml": image, "text/plain": self.text}
 
 
-def run_dot(text: str, image_format: str) -> bytes:
+def run_dot(text: str, *formats: str) -> bytes:
+    """What Graphviz makes of a text in DOT: the formats, one after the other."""
     program = shutil.which("dot")
     if program is None:
         raise GraphvizError(f"the program 'dot' is not on the PATH: {ADVICE}")
-    command = [program, f"-T{image_format}", "-Gdpi=144" if image_format == "png" else "-Gdpi=72"]
+    dpi = 144 if "png" in formats else 72
+    command = [program, *(f"-T{name}" for name in formats), f"-Gdpi={dpi}"]
     done = subprocess.run(command, input=text.encode(), capture_output=True, check=False)
     if done.returncode != 0:
         message = done.stderr.decode(errors="replace").strip()
