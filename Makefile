@@ -1,15 +1,17 @@
 # The two commands of the README, and what developers need. Set-up goes to .venv, building to build.
 
-.PHONY: help run test test-interop test-aarch64 test-compilers mutants bench bench-record bench-compare bench-peers bench-training accuracy lint format asan tsan docs clean
+.PHONY: help run test test-interop test-aarch64 test-compilers mutants fuzz bench bench-record bench-compare bench-peers bench-training accuracy lint format asan tsan docs clean
 .SUFFIXES:
 
 help:
 	@echo "make run           build; in one screen, the demo on real data and ten lines of benchmarks"
 	@echo "make test          build; run every test, except for those of test-interop"
 	@echo "make test-interop  the tests that need torch, JAX, onnx or MPI (installs them: about 1 GB)"
-	@echo "make test-aarch64  the C++ tests for 64-bit Arm, in an emulator (installs it if it may)"
+	@echo "make test-aarch64  C++ and Python tests for 64-bit Arm, in an emulator (installs it if it may)"
 	@echo "make test-compilers  the C++ tests with every GCC and Clang that is installed"
 	@echo "make mutants       drops each term and check in turn: does a test fail? (about an hour)"
+	@echo "make fuzz          random input of every kind, a minute for each of six kinds of it;"
+	@echo "                   ARGUMENTS=--help lists the options"
 	@echo "make bench         all C++ microbenchmarks (minutes); ARGUMENTS=--help lists the options"
 	@echo "make bench-record  a short run of them, kept in docs/benchmarks/history.jsonl, and the trend"
 	@echo "make bench-compare ARGUMENTS=COMMIT   this tree's beside those of a commit, in turns"
@@ -64,6 +66,7 @@ mpi := $(environment)/mpi.stamp
 peers := $(environment)/peers.stamp
 lint_tools := $(environment)/lint_tools.stamp
 docs_tools := $(environment)/docs_tools.stamp
+fuzz_tools := $(environment)/fuzz_tools.stamp
 
 $(set_up): cmake/create_environment.sh
 	@PATH="$(original_path)" CXX="$(chosen_compiler)" $(quietly) build/logs/set_up.log \
@@ -110,6 +113,10 @@ $(docs_tools): $(installed)
 	@$(call install,installing what builds the documentation,docs,_core)
 	@touch $@
 
+$(fuzz_tools): $(installed_for_tests)
+	@$(quietly) build/logs/fuzz_tools.log "installing the fuzzer" python -m pip install "atheris>=3.0"
+	@touch $@
+
 run: $(installed)
 	@python -m normgraph demo
 	@echo
@@ -128,12 +135,16 @@ test-interop: $(installed_for_tests) $(interop) $(mpi) $(peers)
 
 test-aarch64: $(set_up)
 	@tests/portability/aarch64.sh $(ARGUMENTS)
+	@tests/portability/aarch64_python.sh
 
 test-compilers: $(set_up)
 	@tests/portability/compilers.sh $(ARGUMENTS)
 
 mutants: $(installed_for_tests) $(interop)
 	@CXX=$$(cat $(environment)/compiler) python -m tests.mutants $(ARGUMENTS)
+
+fuzz: $(installed_for_tests) $(fuzz_tools)
+	@python -m tests.fuzz $(ARGUMENTS)
 
 bench: $(installed)
 	@$(benchmarks) $(ARGUMENTS)

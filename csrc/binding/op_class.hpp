@@ -19,6 +19,7 @@
 
 #include "binding/attributes.hpp"
 #include "binding/conversion.hpp"
+#include "binding/define_class.hpp"
 #include "binding/documentation.hpp"
 #include "binding/node_conversion.hpp"
 #include "binding/op_conversion.hpp"
@@ -251,7 +252,7 @@ void define_op_class(pybind11::module_& module) {
         new Parameters(std::string(Op::class_name), parameters_of<Op>(true));
     const std::string documentation =
         with_text_signature(*constructor_parameters<Op>, class_documentation(text_of<Op>()));
-    pybind11::class_<Op, Base, std::shared_ptr<Op>> op_class(
+    auto op_class = define_class<Op, Base, std::shared_ptr<Op>>(
         module, Op::class_name.data(), documentation.c_str(), pybind11::is_final());
     op_class.attr("__module__") = "normgraph.op";
     auto* const type = reinterpret_cast<PyTypeObject*>(op_class.ptr());

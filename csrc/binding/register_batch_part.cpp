@@ -11,6 +11,7 @@
 #include "binding/array_argument.hpp"
 #include "binding/batch_part.hpp"
 #include "binding/conversion.hpp"
+#include "binding/define_class.hpp"
 #include "binding/instances.hpp"
 #include "binding/nested_call.hpp"
 #include "binding/new_array.hpp"
@@ -298,7 +299,8 @@ py::tuple reduce_part(const Class& self) {
 
 template <typename Class>
 py::class_<Class> define_part(py::module_& module, const char* name, const char* documentation) {
-    py::class_<Class> part(module, name, py::buffer_protocol(), documentation, py::is_final());
+    py::class_<Class> part =
+        define_class<Class>(module, name, py::buffer_protocol(), documentation, py::is_final());
     part.attr("__module__") = "normgraph";
     // Else numpy would take the bytes that an object lends for an array of numbers.
     part.attr("__array_ufunc__") = py::none();

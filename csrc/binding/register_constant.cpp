@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "binding/conversion.hpp"
+#include "binding/define_class.hpp"
 #include "binding/python_errors.hpp"
 #include "binding/register.hpp"
 #include "normgraph/ir/constant.hpp"
@@ -175,15 +176,15 @@ std::string repr_of(const std::shared_ptr<Constant>& constant) {
 }  // namespace
 
 void register_constant(py::module_& module) {
-    py::class_<Constant, Node, std::shared_ptr<Constant>>(module, "Constant", constant_doc,
-                                                          py::is_final())
+    define_class<Constant, Node, std::shared_ptr<Constant>>(module, "Constant", constant_doc,
+                                                            py::is_final())
         .def(py::init(&make_constant), py::arg("value"), py::arg("element_type") = py::none(),
              py::arg("name") = py::none())
         .def_static("from_bytes", &make_constant_from_bytes, py::arg("element_type"),
                     py::arg("shape"), py::arg("data"), py::arg("name") = py::none(),
                     "From the elements in row-major order, in this machine's byte order. Raises "
                     "ValueError if the number of bytes is not the shape's.")
-        .def_property_readonly("element_type", &Constant::element_type)
+        .def_property_readonly("element_type", &Constant::element_type, copied)
         .def_property_readonly(
             "shape", [](const Constant& self) { return to_python(self.shape()); },
             "The lengths of the axes, a tuple of int.")

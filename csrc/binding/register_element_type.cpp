@@ -2,6 +2,7 @@
 #include <string>
 
 #include "binding/conversion.hpp"
+#include "binding/define_class.hpp"
 #include "binding/register.hpp"
 #include "normgraph/ir/element_type.hpp"
 
@@ -25,7 +26,7 @@ that is not known yet.
 
 void register_element_type(py::module_& module) {
     const py::module_ element_module = module.def_submodule("element", "Element types of tensors.");
-    py::class_<element::Type>(element_module, "Type", type_doc, py::is_final())
+    define_class<element::Type>(element_module, "Type", type_doc, py::is_final())
         .def(py::init([](const py::object& value) {
                  return std::make_unique<element::Type>(
                      element_type_from_python("element type", value));

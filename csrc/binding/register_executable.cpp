@@ -13,6 +13,7 @@
 
 #include "binding/array_argument.hpp"
 #include "binding/conversion.hpp"
+#include "binding/define_class.hpp"
 #include "binding/new_array.hpp"
 #include "binding/node_conversion.hpp"
 #include "binding/python_errors.hpp"
@@ -320,7 +321,7 @@ py::tuple reduce_executable(const PythonExecutable& self) {
 }  // namespace
 
 void register_executable(py::module_& module) {
-    py::class_<PythonExecutable>(module, "Executable", executable_doc, py::is_final())
+    define_class<PythonExecutable>(module, "Executable", executable_doc, py::is_final())
         .def_property_readonly("function", &PythonExecutable::function,
                                "The function that was compiled.")
         .def_property_readonly("backend", &PythonExecutable::backend, "\"cpu\" or \"reference\".")

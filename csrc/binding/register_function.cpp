@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "binding/conversion.hpp"
+#include "binding/define_class.hpp"
 #include "binding/node_conversion.hpp"
 #include "binding/register.hpp"
 #include "normgraph/ir/function.hpp"
@@ -65,11 +66,11 @@ std::shared_ptr<Function> deep_copy(const Function& function, const py::dict& me
 }  // namespace
 
 void register_function(py::module_& module) {
-    py::class_<Function, std::shared_ptr<Function>>(module, "Function", function_doc,
-                                                    py::is_final())
+    define_class<Function, std::shared_ptr<Function>>(module, "Function", function_doc,
+                                                      py::is_final())
         .def(py::init(&make_function), py::arg("results"), py::arg("parameters"),
              py::arg("name") = py::none())
-        .def_property_readonly("results", &Function::results)
+        .def_property_readonly("results", &Function::results, copied)
         .def_property_readonly("parameters", &Function::parameters)
         .def_property_readonly("nodes", &Function::nodes,
                                "The parameters as listed, then every node after those it reads.")

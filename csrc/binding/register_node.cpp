@@ -6,6 +6,7 @@
 #include <string>
 
 #include "binding/conversion.hpp"
+#include "binding/define_class.hpp"
 #include "binding/instances.hpp"
 #include "binding/node_conversion.hpp"
 #include "binding/output_operators.hpp"
@@ -155,12 +156,12 @@ py::tuple reduce_node(const std::shared_ptr<Node>& node) {
 /// What inputs and outputs have alike: equal if they are the same port of the same node.
 template <typename Port>
 py::class_<Port> define_port(py::module_& module, const char* name, const char* doc) {
-    py::class_<Port> port_class(module, name, doc, py::is_final());
+    py::class_<Port> port_class = define_class<Port>(module, name, doc, py::is_final());
     port_class.def_property_readonly("node", &Port::node)
         .def_property_readonly("index", &Port::index)
         .def_property_readonly("name", &Port::name)
-        .def_property_readonly("element_type", &Port::element_type)
-        .def_property_readonly("partial_shape", &Port::partial_shape)
+        .def_property_readonly("element_type", &Port::element_type, copied)
+        .def_property_readonly("partial_shape", &Port::partial_shape, copied)
         .def(
             "__eq__", [](const Port& left, const Port& right) { return left == right; },
             py::is_operator())
@@ -199,7 +200,8 @@ void register_output(py::module_& module) {
 
 void register_input(py::module_& module) {
     define_port<Input>(module, "Input", input_doc)
-        .def_property_readonly("source", &Input::source, "The Output that this input reads.")
+        .def_property_readonly("source", &Input::source, copied,
+                               "The Output that this input reads.")
         .def("__reduce__", [](const Input& self) {
             return py::make_tuple(py::cast(self.node()).attr("input"),
                                   py::make_tuple(self.index()));
@@ -207,7 +209,7 @@ void register_input(py::module_& module) {
 }
 
 void register_node_class(py::module_& module) {
-    py::class_<Node, std::shared_ptr<Node>> node(module, "Node", node_doc);
+    auto node = define_class<Node, std::shared_ptr<Node>>(module, "Node", node_doc);
     register_output(module);
     register_input(module);
     node.def_property_readonly("type_name", &Node::type_name,
@@ -221,8 +223,8 @@ void register_node_class(py::module_& module) {
             "A name for people. Generated, unique in the process, unless set; None resets it.")
         .def_property_readonly("attributes", &attributes_of,
                                "The attributes by name, as the constructor takes them.")
-        .def_property_readonly("inputs", &Node::inputs)
-        .def_property_readonly("outputs", &Node::outputs)
+        .def_property_readonly("inputs", &Node::inputs, copied)
+        .def_property_readonly("outputs", &Node::outputs, copied)
         .def(
             "input",
             [](Node& self, const py::object& key) {
@@ -263,8 +265,8 @@ void register_node_class(py::module_& module) {
 }
 
 void register_parameter(py::module_& module) {
-    py::class_<Parameter, Node, std::shared_ptr<Parameter>>(module, "Parameter", parameter_doc,
-                                                            py::is_final())
+    define_class<Parameter, Node, std::shared_ptr<Parameter>>(module, "Parameter", parameter_doc,
+                                                              py::is_final())
         .def(py::init([](const py::object& element_type, const py::object& shape,
                          const py::object& name) {
                  const element::Type type = element_type_from_python("element_type", element_type);

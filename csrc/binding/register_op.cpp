@@ -1,3 +1,4 @@
+#include "binding/define_class.hpp"
 #include "binding/op_class.hpp"
 #include "binding/register.hpp"
 #include "normgraph/op/batch_norm_family.hpp"
@@ -31,7 +32,7 @@ struct Names {
 
 void register_op(py::module_& module) {
     py::module_ op_module = module.def_submodule("op", "The op classes.");
-    py::class_<op::BatchNormNode, Node, std::shared_ptr<op::BatchNormNode>>(
+    define_class<op::BatchNormNode, Node, std::shared_ptr<op::BatchNormNode>>(
         op_module, "BatchNormNode", "What the batch-normalization ops have in common.")
         .def_property_readonly("channel_axis", &op::BatchNormNode::channel_axis,
                                "As it was given to the constructor.")

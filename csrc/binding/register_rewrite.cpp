@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "binding/conversion.hpp"
+#include "binding/define_class.hpp"
 #include "binding/instances.hpp"
 #include "binding/node_conversion.hpp"
 #include "binding/python_errors.hpp"
@@ -112,7 +113,7 @@ py::object callable_from_python(const std::string& argument, py::handle object) 
 // ---------------------------------------------------------------------------------------
 
 void register_users(py::module_& module) {
-    py::class_<Users>(module, "Users", users_doc, py::is_final())
+    define_class<Users>(module, "Users", users_doc, py::is_final())
         .def(py::init([](const py::object& function) {
                  return std::make_unique<Users>(*function_from_python("function", function));
              }),
@@ -149,6 +150,9 @@ Pattern::Kind kind_from_python(py::handle object) {
     const py::tuple classes = py::isinstance<py::tuple>(object)
                                   ? py::reinterpret_borrow<py::tuple>(object)
                                   : py::make_tuple(object);
+    if (classes.empty()) {
+        throw py::value_error(std::string("node_class: expected ") + forms + ", got ()");
+    }
     const auto node_class = reinterpret_cast<PyTypeObject*>(py::type::handle_of<Node>().ptr());
     for (const py::handle each : classes) {
         if (PyType_Check(each.ptr()) == 0 ||
@@ -223,7 +227,7 @@ const Users* users_from_python(const py::object& object) {
 }
 
 void register_match(py::module_& module) {
-    py::class_<Match>(module, "Match", match_doc, py::is_final())
+    define_class<Match>(module, "Match", match_doc, py::is_final())
         .def("__getitem__",
              [](const Match& self, const py::object& name) {
                  return self[name_from_python("name", name)];
@@ -238,12 +242,14 @@ void register_match(py::module_& module) {
              [](const Match& self, const py::object& name) {
                  return self.contains(name_from_python("name", name));
              })
+        .def("__iter__", [](const Match& self) { return py::iter(py::cast(self.names())); })
         .def_property_readonly("names", &Match::names, "In the order in which they were matched.")
         .attr("__module__") = "normgraph";
 }
 
 void register_pattern(py::module_& module) {
-    py::class_<Pattern> pattern(module, "Pattern", pattern_doc, py::is_final());
+    py::class_<Pattern> pattern =
+        define_class<Pattern>(module, "Pattern", pattern_doc, py::is_final());
     pattern.attr("__module__") = "normgraph";
     define_function<Unpacked<&make_any>::call>(pattern, "any", {{"name", "None"}}, any_doc);
     define_function<Unpacked<&make_op>::call>(

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "binding/conversion.hpp"
+#include "binding/define_class.hpp"
 #include "binding/instances.hpp"
 #include "binding/python_errors.hpp"
 #include "binding/register.hpp"
@@ -131,7 +132,8 @@ void define_value_methods(py::class_<Value>& value_class,
 }
 
 void register_dimension(py::module_& module) {
-    py::class_<Dimension> dimension(module, "Dimension", dimension_doc, py::is_final());
+    py::class_<Dimension> dimension =
+        define_class<Dimension>(module, "Dimension", dimension_doc, py::is_final());
     dimension
         .def(py::init([](const py::object& value) {
                  return std::make_unique<Dimension>(dimension_from_python("dimension", value));
@@ -151,7 +153,8 @@ void register_dimension(py::module_& module) {
 }
 
 void register_partial_shape(py::module_& module) {
-    py::class_<PartialShape> shape(module, "PartialShape", partial_shape_doc, py::is_final());
+    py::class_<PartialShape> shape =
+        define_class<PartialShape>(module, "PartialShape", partial_shape_doc, py::is_final());
     shape
         .def(py::init([](const py::object& dimensions) {
                  return std::make_unique<PartialShape>(

@@ -288,3 +288,109 @@ def test_progress_is_told() -> None:
 def test_the_framework_is_that_of_the_code() -> None:
     assert framework_of(rows) == "numpy"
     assert framework_of(ng.batch_norm_training) == "numpy"
+
+
+# ---- what strangers write ------------------------------------------------------------------------
+
+
+def test_arguments_by_keyword_alone_or_with_defaults_are_read() -> None:
+    def by_keyword(*, x: Array, gamma: Array, beta: Array) -> Array:
+        return rows(x, gamma, beta)
+
+    def with_defaults(x: Any = None, gamma: Any = None, beta: Any = None) -> Array:
+        return rows(x, gamma, beta)
+
+    assert conformance(by_keyword)
+    assert conformance(with_defaults)
+
+
+def test_an_optional_argument_that_a_case_has_not_is_left_out() -> None:
+    def optional(x: Array, gamma: Array, beta: Array, residual: Any = None) -> Array:
+        y = rows(x, gamma, beta)
+        return np.maximum(y if residual is None else y + residual, 0)
+
+    assert conformance(optional, activation="relu")
+    assert conformance(optional, activation="add_relu")
+
+
+def test_nested_lists_are_arrays() -> None:
+    assert conformance(lambda x, gamma, beta: rows(x, gamma, beta).tolist())
+
+
+def test_a_result_in_a_wider_type_than_double_is_right() -> None:
+    assert conformance(lambda x, gamma, beta: rows(x, gamma, beta).astype(np.longdouble))
+
+
+@pytest.mark.parametrize(
+    ("returned", "words"),
+    [
+        (lambda y: {"Y": y}, "it returns a dict of Y; expected some of normalized, mean, variance"),
+        (lambda y: {}, "it returns nothing"),
+    ],
+)
+def test_a_dict_without_a_known_name_is_told(returned: Any, words: str) -> None:
+    result = conformance(lambda x, gamma, beta: returned(rows(x, gamma, beta)))
+    assert result.mistakes == ("missing_output",)
+    assert words in result.failures[0].words
+
+
+def test_outputs_may_have_names_that_results_have() -> None:
+    assert conformance(rows, outputs=["y"])
+
+
+def test_a_function_that_is_wrong_in_another_way_each_time_is_told() -> None:
+    generator = np.random.default_rng(5)
+
+    def noisy(x: Array, gamma: Array, beta: Array) -> Array:
+        return rows(x, gamma, beta) * (1 + 1e-3 * generator.normal())
+
+    assert conformance(noisy, skip=["nan", "infinity"]).mistakes == ("not_repeatable",)
+
+
+def test_what_is_not_finite_in_a_forward_pass_is_no_gradient() -> None:
+    result = conformance(lambda x, gamma, beta: rows(x, gamma, beta) * np.nan)
+    assert result.mistakes[0] == "not_finite"
+    assert result.failures[0].words == "normalized: NaN or infinity where the exact value is finite"
+
+
+class Layer:
+    def __call__(self, x: Array, gamma: Array, beta: Array) -> Array:
+        return rows(x, gamma, beta)
+
+    async def later(self, x: Array, gamma: Array, beta: Array) -> Array:
+        return rows(x, gamma, beta)
+
+
+def test_objects_that_can_be_called_are_functions_and_classes_are_none() -> None:
+    assert conformance(Layer())
+    for function, words in (
+        (Layer, "got the class Layer; give an object of it, or a method of one"),
+        (Layer().later, "got an async function"),
+        (lambda x: x, "expected one that is given gamma and beta, got one of (x)"),
+    ):
+        with pytest.raises(TypeError, match=re.escape(words)):
+            conformance(function)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"dtypes": []}, ValueError, "dtypes: expected some of f64, f32, bf16, f16, got none"),
+        ({"dtypes": [["f32"]]}, ValueError, "dtypes: expected one of f64"),
+        ({"skip": [["nan"]]}, ValueError, "skip: expected some of easy"),
+        ({"arguments": []}, ValueError, "arguments: expected some of x"),
+        ({"outputs": [3]}, ValueError, "outputs: expected different names"),
+        ({"outputs": ["y", "normalized"]}, ValueError, "outputs: expected different names"),
+        ({"outputs": ["q"]}, ValueError, "outputs: expected some of normalized, mean, variance"),
+        ({"runtime": "x"}, ValueError, "runtime: expected one of onnxruntime, onnx.reference"),
+        ({"threads": 3}, TypeError, "threads: expected a function of a number, got 3"),
+        ({"forward": 3}, TypeError, "forward: expected a function, got 3"),
+        ({"forward": print}, TypeError, "forward: expected parameters"),
+        ({"forward_arguments": ["x"]}, ValueError, "forward_arguments: expected None"),
+    ],
+)
+def test_more_bad_arguments_are_named(
+    options: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=re.escape(message)):
+        ng.conformance(rows, **options)

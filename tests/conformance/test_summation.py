@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
+import itertools
 import math
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -268,3 +272,110 @@ def test_every_magnitude_is_of_its_type() -> None:
         dtype = {**DTYPES, "f16": np.float16}[name]
         assert float(dtype(large)) == large
         assert float(dtype(small)) == small
+
+
+# ---- what strangers write ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["f64", "f16"])
+@pytest.mark.parametrize("count", [299, 300, 301, 302])
+def test_sums_of_any_length_have_a_name(count: int, dtype: str) -> None:
+    assert ng.summation_order(np.sum, count, dtype).kind == "blocks"
+
+
+def test_an_order_that_changes_now_and_then_is_not_deterministic() -> None:
+    calls = itertools.count()
+
+    def changing(x: Array) -> Any:
+        # The first calls are equal, in which all is looked at together.
+        return sums.sequential(x[::-1] if next(calls) % 7 == 6 else x)
+
+    order = ng.summation_order(changing, 40)
+    assert order.kind == "not deterministic"
+
+
+@pytest.mark.parametrize(
+    ("returned", "kind"),
+    [(None, "NoneType"), ("3", "str"), (1j, "complex"), ({"sum": 1.0}, "dict")],
+)
+def test_a_result_that_is_no_number_is_told(returned: object, kind: str) -> None:
+    with pytest.raises(TypeError, match=f"function: expected a number, got {kind}"):
+        ng.summation_order(lambda x: returned, 8)
+
+
+def test_async_functions_and_classes_are_refused() -> None:
+    async def later(x: Array) -> Any:
+        return x.sum()
+
+    with pytest.raises(TypeError, match="function: expected one that returns its result"):
+        ng.summation_order(later)
+    with pytest.raises(TypeError, match="got the class int"):
+        ng.summation_order(int)
+
+
+def test_a_mean_is_no_sum_and_what_it_makes_is_told() -> None:
+    assert "zeros elsewhere it makes 1.42109e-14" in str(ng.summation_order(np.mean, 64))
+
+
+# ---- threads -------------------------------------------------------------------------------------
+
+
+class Threaded:
+    """As many chains as threads, one behind the other."""
+
+    def __init__(self) -> None:
+        self.threads = 8
+
+    @contextlib.contextmanager
+    def limited(self, count: int) -> Any:
+        before, self.threads = self.threads, count
+        yield
+        self.threads = before
+
+    def __call__(self, x: Array) -> Any:
+        length = -(-len(x) // self.threads)
+        chains = [np.add.accumulate(x[i : i + length])[-1] for i in range(0, len(x), length)]
+        return sums.sequential(np.array(chains, x.dtype))
+
+
+def test_threads_that_are_set_split_a_sum() -> None:
+    threaded = Threaded()
+    order = ng.summation_order(threaded, 64, threads=threaded.limited)
+    assert (order.kind, order.depends_on_threads) == ("sequential", True)
+    assert (threaded.threads, order.threads_unknown) == (8, "")
+    fixed = ng.summation_order(np.sum, 64, threads=threaded.limited)
+    assert fixed.depends_on_threads is False
+
+
+@pytest.mark.parametrize(
+    ("function", "dtype", "words"),
+    [
+        (lambda x: x.reshape(8, 8).sum(), "f32", "it raises with 200704 summands (ValueError"),
+        (np.sum, "f16", "its sums cannot count 200704 summands"),
+        (lambda x: (time.sleep(0.06 * (len(x) > 64)), x.sum())[1], "f32", "takes too long"),
+    ],
+)
+def test_threads_that_were_not_looked_at_are_told(function: Any, dtype: str, words: str) -> None:
+    order = ng.summation_order(function, 64, dtype, threads=lambda count: None)
+    assert order.depends_on_threads is None
+    assert words in order.threads_unknown
+
+
+def test_the_threads_of_numpy_are_those_of_threadpoolctl() -> None:
+    order = ng.summation_order(np.sum, 64)
+    if importlib.util.find_spec("threadpoolctl") is None:
+        assert order.depends_on_threads is None
+        assert "threadpoolctl" in order.threads_unknown
+    else:
+        assert order.depends_on_threads is False
+
+
+def test_the_report_says_that_threads_were_not_looked_at() -> None:
+    def slow(delta: Array, x: Array, gamma: Array) -> Any:
+        if len(delta) > 10_000:
+            raise ValueError("too long")
+        return {"dbeta": delta.sum(axis=0)}
+
+    result = ng.conformance(slow, dtypes=["f32"], threads=lambda count: None)
+    text = " ".join(str(result).split())
+    assert "whether threads change that was not looked at: it raises with 200704" in text

@@ -25,6 +25,7 @@ from .agreement import PRIMITIVES, make_dynamic, network
 
 # `pass` is a word of the language, which cannot stand in an import.
 family: Any = importlib.import_module("tests.pass.family")
+masked: Any = importlib.import_module("tests.pass.masked")
 
 helper = onnx.helper
 HUGE = (2**31, 2**40, 2**62, 2**63 - 1)
@@ -45,7 +46,7 @@ OPS = (
     ),
     *("MatMul", "ReduceSum", "ReduceMean", "ReduceProd", "Reshape", "Slice", "Squeeze", "Where"),
     *("Transpose", "Unsqueeze", "BatchNormalization", "Identity", "Relu", "Sum", "If", "Conv"),
-    *("ConstantOfShape", "Constant", "GreaterOrEqual", "LessOrEqual", "Dropout", "Pow"),
+    *("ConstantOfShape", "Constant", "GreaterOrEqual", "LessOrEqual", "Dropout", "Pow", "Not"),
 )
 
 
@@ -53,6 +54,7 @@ def seeds() -> list[bytes]:
     """Valid models, of all that is read."""
     functions = [primitive.function("bf16") for primitive in PRIMITIVES[::4]]
     functions += [family.make_case(op, Sample((4, 3, 5))).function for op in family.OPS]
+    functions += [masked.make_masked_case(op, Sample((4, 3, 5))).function for op in masked.OPS[:2]]
     functions.append(network(rows=None)[0])
     models = [to_model(function) for function in functions]
     models += [to_model(function, family="stages") for function in functions[-4:]]
@@ -60,6 +62,7 @@ def seeds() -> list[bytes]:
         make_dynamic(function)
         models.append(to_model(function))
     models += [to_model(network(rows=3)[0], momentum=0.25), shapes(), layers(7), layers(15)]
+    models.append(selections())
     return [model.SerializeToString() for model in models]
 
 
@@ -124,6 +127,37 @@ def shapes() -> Any:
             *constants,
             tensor("low", onnx.TensorProto.FLOAT, [], [0.0]),
             tensor("high", onnx.TensorProto.FLOAT, [], [6.0]),
+        ],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+
+
+def selections() -> Any:
+    """Booleans that are negated, repeated, transposed and read as numbers."""
+    tensor, node = helper.make_tensor, helper.make_node
+    float_, boolean = onnx.TensorProto.FLOAT, onnx.TensorProto.BOOL
+    nodes = [
+        node("Unsqueeze", ["c", "last"], ["u"]),
+        node("Not", ["u"], ["n"]),
+        node("Expand", ["n", "shape"], ["e"]),
+        node("Where", ["e", "x", "zero"], ["a"]),
+        node("Where", ["k", "zero", "a"], ["b"]),
+        node("Cast", ["n"], ["f"], to=float_),
+        node("Mul", ["b", "f"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "selections",
+        [
+            helper.make_tensor_value_info("x", float_, ["N", 3, 2]),
+            helper.make_tensor_value_info("c", boolean, ["N", 3]),
+        ],
+        [helper.make_tensor_value_info("y", float_, None)],
+        [
+            tensor("last", onnx.TensorProto.INT64, [1], [2]),
+            tensor("shape", onnx.TensorProto.INT64, [3], [1, 3, 2]),
+            tensor("zero", float_, [], [0.0]),
+            tensor("k", boolean, [3, 1], [True, False, True]),
         ],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])

@@ -239,3 +239,74 @@ def test_models_that_cannot_be_tried_are_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"runtime: expected one of onnxruntime, onnx\.reference"):
         ng.conformance(model(False), runtime="tflite")
     assert issubclass(MissingFrameworkError, ImportError)
+
+
+# ---- threads -------------------------------------------------------------------------------------
+
+
+def sums_model() -> Any:
+    """A backward function of which beta_delta alone is right."""
+    make = onnx.helper
+    value = make.make_tensor_value_info
+    graph = make.make_graph(
+        [
+            make.make_node("Identity", ["delta"], ["input_delta"]),
+            make.make_node("ReduceSum", ["delta", "axes"], ["beta_delta"], keepdims=0),
+        ],
+        "g",
+        [value(name, 1, ["N", "C"]) for name in ("x", "delta")],
+        [value("input_delta", 1, None), value("beta_delta", 1, None)],
+        [onnx.numpy_helper.from_array(np.array([0]), "axes")],
+    )  # fmt: skip
+    return make.make_model(graph, opset_imports=[make.make_opsetid("", 15)], ir_version=8)
+
+
+def test_onnxruntime_is_tried_with_one_and_two_threads() -> None:
+    pytest.importorskip("onnxruntime")
+    (order,) = ng.conformance(sums_model(), runtime="onnxruntime").order.values()
+    assert order.depends_on_threads is not None, order.threads_unknown
+
+
+def test_threads_that_cannot_be_set_are_told() -> None:
+    result = ng.conformance(sums_model(), runtime="onnx.reference")
+    assert "onnx.reference has no number of threads to set" in " ".join(str(result).split())
+    order = ng.summation_order(jnp.sum, 64)
+    assert order.depends_on_threads is None
+    assert order.threads_unknown == "the threads of JAX cannot be changed within a process"
+
+
+def test_torch_on_other_numbers_of_summands_is_not_looked_at() -> None:
+    order = ng.summation_order(lambda x: torch.sum(x.reshape(8, 8)), 64)
+    assert order.depends_on_threads is None
+    assert order.threads_unknown.startswith("it raises with 200704 summands (RuntimeError")
+
+
+# ---- what strangers write ------------------------------------------------------------------------
+
+
+def test_classes_and_layers_that_keep_their_weights_are_refused() -> None:
+    class Function(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any, gamma: Any, beta: Any) -> Any:
+            centered = x - x.mean(0)
+            return centered / torch.sqrt(x.var(0, unbiased=False) + 1e-5) * gamma + beta
+
+    with pytest.raises(TypeError, match="got the class Function; give its apply"):
+        conformance(Function)
+    names = ["x", "gamma", "beta"]
+    assert conformance(Function.apply, arguments=names, framework="torch", dtypes=["f64"])
+    with pytest.raises(TypeError, match=r"expected one that is given gamma and beta, got one of"):
+        conformance(torch.nn.BatchNorm1d(4))
+
+
+def test_static_arguments_of_jit_are_given() -> None:
+    jitted = jax.jit(jax_forward, static_argnames=("eps", "channel_axis"))
+    assert conformance(jitted, dtypes=["f32"])
+
+
+def test_a_dropout_is_told_from_wrong_arithmetic() -> None:
+    def dropping(x: Any, gamma: Any, beta: Any, eps: float) -> Any:
+        return torch.nn.functional.dropout(torch_forward(x, gamma, beta, eps)[0])
+
+    options: dict[str, Any] = {"dtypes": ["f64"], "skip": ["huge", "count_1", "constant"]}
+    assert conformance(dropping, **options).mistakes[0] == "not_repeatable"

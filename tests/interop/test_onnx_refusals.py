@@ -356,7 +356,7 @@ def test_a_sum_over_other_lengths_is_no_mean(index: int) -> None:
         assert "Mean" in [item.type_name for item in loads(model).nodes]
     else:
         assert refusals(model) == (
-            "output 'y': expected a tensor of numbers, got a comparison or lengths",
+            "output 'y': expected a tensor of numbers, got a condition or lengths",
         )
 
 

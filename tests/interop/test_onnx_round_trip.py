@@ -28,6 +28,7 @@ onnx = pytest.importorskip("onnx")
 
 # `pass` is a word of the language, which cannot stand in an import.
 family: Any = importlib.import_module("tests.pass.family")
+masked: Any = importlib.import_module("tests.pass.masked")
 
 DATA = pytest.mark.parametrize(("data_type", "channel_type"), TYPE_PAIRS)
 IS_DYNAMIC = pytest.mark.parametrize("is_dynamic", [False, True])
@@ -133,7 +134,7 @@ def test_parts_of_a_mask_that_something_else_reads_are_refused() -> None:
     model.graph.node.append(cast)
     result = onnx.helper.make_tensor_value_info("more", onnx.TensorProto.FLOAT, [3, 9])
     model.graph.output.append(result)
-    with pytest.raises(NotImportableError, match=r"^Not .*: normgraph has no such operator$"):
+    with pytest.raises(NotImportableError, match=r"^Equal .*: normgraph has no such operator$"):
         loads(model)
 
 
@@ -255,3 +256,26 @@ def test_what_is_read_runs_in_onnxruntime(is_dynamic: bool) -> None:
     results = run(to_model(loads(to_model(function))), arguments)
     for actual, expected in zip(results, run(to_model(function), arguments), strict=True):
         assert_same_bits(actual, expected, str(function))
+
+
+@IS_DYNAMIC
+@DATA
+@pytest.mark.parametrize(("shape", "axis"), masked.LAYOUTS)
+@pytest.mark.parametrize("op", masked.OPS)
+def test_masked_batches(
+    op: str,
+    shape: tuple[int, ...],
+    axis: int,
+    data_type: str,
+    channel_type: str,
+    is_dynamic: bool,
+) -> None:
+    """They are written as stages in f64, SelectWhere among them."""
+    case = masked.make_masked_case(op, Sample(shape, data_type, channel_type, axis))
+    if is_dynamic:
+        make_dynamic(case.function)
+    stages = ng.decompose(ng.widen_statistics(case.function), "f64")
+    found = loads(to_model(case.function))
+    assert_same_structure(found, stages)
+    for actual, expected in zip(case.run(found), case.run(stages), strict=True):
+        assert_same_bits(actual, expected, op)

@@ -523,8 +523,8 @@ return %4 : tensor<2x3xf32>"""
         "line 4, column 8: stablehlo.sqrt: result_accuracy: not known, got TOLERANCE",
         "line 6, column 8: stablehlo.tanh: normgraph has no such op",
         "line 9, column 8: stablehlo.select: expected 0 where a value <= 0, the upper bound where "
-        "a ReLU's value >= it, or 0 where the bit of a mask is not set, got a condition that is "
-        "stablehlo.compare",
+        "a ReLU's value >= it, or 0 where a boolean or the bit of a mask is not set, got a "
+        "condition that is stablehlo.compare",
     )
 
 

@@ -457,3 +457,91 @@ def test_deep_graphs() -> None:
     assert len(relus.nodes) == 100_003
     bound = ng.replace_values(relus, {x: ng.Constant(np.zeros((1, 4), np.float32))})
     assert len(bound.nodes) == 100_004
+
+
+# ---- what strangers write ------------------------------------------------------------------------
+
+
+def test_a_value_may_be_replaced_by_one_that_reads_it() -> None:
+    x = ng.Parameter("f32", [2, 3], name="x")
+    once = op.Relu(x)
+    function = ng.Function([once], [x])
+    twice = ng.replace_values(function, {once: op.Relu(once), x: op.Relu(x)})
+    assert [node.type_name for node in twice.nodes] == ["Parameter", "Relu", "Relu"]
+    assert twice.results[0].node.input("value").source.node is once
+
+
+def test_two_values_may_change_places() -> None:
+    x, gamma, beta = (ng.Parameter("f32", [2, 3][-rank:], name="p") for rank in (2, 1, 1))
+    norm = op.BatchNormTraining(x, gamma, beta).output(0)
+    swapped = ng.replace_values(ng.Function([norm], [x, gamma, beta]), {gamma: beta, beta: gamma})
+    node = swapped.results[0].node
+    assert node.input("gamma").source == beta.output(0)
+    assert node.input("beta").source == gamma.output(0)
+    assert swapped.parameters == [x, gamma, beta]
+
+
+def test_a_pattern_that_stands_in_many_places_ends() -> None:
+    value: Any = ng.Parameter("f32", [2], name="x")
+    pattern = Pattern.any("x")
+    for _ in range(60):
+        value, pattern = op.Add(value, value), Pattern.op(op.Add, [pattern, pattern])
+    with pytest.raises(ValueError, match="compares at most 100000 values"):
+        pattern.match(value)
+
+
+def test_either_order_of_operands_binds_its_own_names() -> None:
+    x, constant = ng.Parameter("f32", [2], name="x"), ng.Constant([1.0, 2.0], "f32")
+    data, number = Pattern.any("data"), Pattern.op(ng.Constant, name="number")
+    either = Pattern.op(op.Add, [data, number]) | Pattern.op(op.Add, [number, data])
+    for total in (op.Add(x, constant), op.Add(constant, x)):
+        match = either.match(total)
+        assert match is not None
+        assert (match["data"].node, match["number"].node) == (x, constant)
+
+
+def test_ten_thousand_nodes_that_all_match_and_overlap() -> None:
+    x: Any = ng.Parameter("f32", [2], name="x")
+    value = x
+    for _ in range(10_000):
+        value = op.Relu(value)
+    pair = Pattern.op(op.Relu, [Pattern.op(op.Relu, name="inner")])
+    function = ng.replace_matches(ng.Function([value], [x]), pair, lambda match: match["inner"])
+    assert [node.type_name for node in function.nodes] == ["Parameter", "Relu"]
+
+
+@pytest.mark.parametrize(
+    "returned",
+    [True, "abc", {}, 1.5, [None], (value for value in ())],
+    ids=["flag", "text", "dict", "number", "list of None", "generator"],
+)
+def test_what_a_pass_may_not_return_names_the_node(returned: Any) -> None:
+    x = ng.Parameter("f32", [2], name="data")
+    with pytest.raises(TypeError, match="the replacement of Parameter 'data'"):
+        ng.rewrite(ng.Function([op.Relu(x)], [x]), lambda original, node: returned)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "kind"),
+    [
+        (Pattern.any("a"), "one of any value"),
+        (Pattern.op(op.Add) | Pattern.op(op.Multiply), "alternatives: say it in each of them"),
+    ],
+    ids=["any", "alternatives"],
+)
+def test_only_a_pattern_of_an_op_takes_an_output(pattern: Pattern, kind: str) -> None:
+    with pytest.raises(ValueError, match=f"output: expected a pattern of an op, got {kind}"):
+        pattern.output("mean")
+
+
+def test_a_pattern_of_no_class_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"node_class: expected a class .*, got \(\)"):
+        Pattern.op(())
+
+
+def test_a_match_goes_through_its_names() -> None:
+    x = ng.Parameter("f32", [2])
+    match = Pattern.op(op.Negate, [Pattern.any("inner")], "outer").match(op.Negate(x))
+    assert match is not None
+    assert list(match) == match.names
+    assert sorted(match) == ["inner", "outer"]

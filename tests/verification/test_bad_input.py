@@ -342,3 +342,20 @@ def test_a_forward_that_fails_on_the_example_is_named() -> None:
     message = r"^forward: expected an array of the shape of x, \(12, 5\), .*got an array of shape"
     with pytest.raises(UnusableError, match=message):
         ng.verify(summing, right.staged, X)
+
+
+def test_arguments_by_keyword_alone_or_with_defaults_are_read() -> None:
+    def forward(*, x: Any, gamma: Any, beta: Any, eps: float) -> Any:
+        inv = 1 / np.sqrt(x.var(axis=0) + eps)
+        x_hat = (x - x.mean(axis=0)) * inv
+        return gamma * x_hat + beta, (x_hat, gamma, inv)
+
+    def backward(dout: Any = None, cache: Any = None) -> Any:
+        x_hat, gamma, inv = cache
+        dbeta, dgamma = dout.sum(axis=0), (dout * x_hat).sum(axis=0)
+        return gamma * inv * (dout - dbeta / len(dout) - x_hat * dgamma / len(dout)), dgamma, dbeta
+
+    example = np.random.default_rng(3).normal(size=(16, 5))
+    assert ng.verify(forward, backward, example)
+    broken = ng.verify(forward, lambda dout=None, cache=None: backward(dout, cache)[::2], example)
+    assert not broken

@@ -1,7 +1,6 @@
 #include "normgraph/ir/node.hpp"
 
 #include <algorithm>
-#include <iterator>
 #include <stdexcept>
 #include <utility>
 
@@ -81,15 +80,31 @@ Node::Node(std::vector<Output> inputs, std::string friendly_name)
     : inputs_{std::move(inputs)}, friendly_name_{std::move(friendly_name)} {}
 
 Node::~Node() {
-    // Destroying inputs_ in place would recurse as deep as the graph. Instead every ancestor that
-    // only this list holds hands its inputs to the list before it goes.
-    std::vector<Output> released = std::move(inputs_);
-    while (!released.empty()) {
-        const std::shared_ptr<Node> node = std::move(released.back().node_);
-        released.pop_back();
-        if (node.use_count() == 1) {
-            std::ranges::move(node->inputs_, std::back_inserter(released));
-            node->inputs_.clear();
+    release(inputs_);
+}
+
+/// Destroying a node's inputs in place would recurse as deep as the graph, and a list of what is
+/// left to destroy would need memory. So the way down is noted in the inputs that it has passed:
+/// each of them refers to the node that was above, until the way back takes it out.
+void Node::release(std::vector<Output>& inputs) {
+    std::shared_ptr<Node> current, above;  // null: whose inputs these are
+    for (;;) {
+        std::vector<Output>& left = current ? current->inputs_ : inputs;
+        if (!left.empty()) {
+            std::shared_ptr<Node>& last = left.back().node_;
+            if (last.use_count() != 1 || last->inputs_.empty()) {
+                left.pop_back();
+                continue;
+            }
+            std::shared_ptr<Node> next = std::exchange(last, std::move(above));
+            above = std::exchange(current, std::move(next));
+        } else if (current) {
+            current = std::move(above);
+            std::vector<Output>& passed = current ? current->inputs_ : inputs;
+            above = std::move(passed.back().node_);
+            passed.pop_back();
+        } else {
+            return;
         }
     }
 }

@@ -155,6 +155,8 @@ private:
     /// returns none.
     virtual Deltas make_adjoints(const Deltas& deltas);
     void check_input_count(std::size_t count) const;
+    /// Takes all of them out, and with them the nodes that nobody else holds.
+    static void release(std::vector<Output>& inputs);
 
     std::vector<Output> inputs_;
     std::vector<TensorType> output_types_;

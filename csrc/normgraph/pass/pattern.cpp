@@ -46,7 +46,8 @@ public:
         if (++comparisons_ > most_comparisons) {
             throw std::invalid_argument(
                 "pattern: expected one that compares at most " + std::to_string(most_comparisons) +
-                " values, got alternatives within alternatives that compare more");
+                " values, got alternatives within alternatives, or patterns that stand in several "
+                "places, that compare more");
         }
         const auto before = static_cast<std::ptrdiff_t>(match_.named_.size());
         const Pattern::Data& data = *pattern.data_;
@@ -195,6 +196,12 @@ Pattern Pattern::named(std::string name) const {
 }
 
 Pattern Pattern::output(std::string name) const {
+    if (!data_->kind) {
+        throw std::invalid_argument("output: expected a pattern of an op, got " +
+                                    std::string(data_->alternatives.empty()
+                                                    ? "one of any value"
+                                                    : "alternatives: say it in each of them"));
+    }
     return changed([&](Data& data) { data.output = std::move(name); });
 }
 

@@ -12,15 +12,16 @@ from normgraph.check.accuracy import Format
 from normgraph.verification.values import bool_of, described, float_of, integer_of
 
 from . import calls
-from .calls import Subject
+from .calls import OUTPUT_NAMES, Subject
 from .cases import DIFFICULTIES, FORMATS, ROLES, Case, Layout
 from .frameworks import FRAMEWORKS, MissingFrameworkError, framework_of, require
 from .judgement import Attempt, CaseResult, Score, attempt
 from .mistakes import MISTAKES, name_mistakes, probe_case
-from .onnx_model import ModelError, OnnxFunction
+from .onnx_model import RUNTIMES, ModelError, OnnxFunction
 from .order import order_in
 from .report import Conformance
-from .summation import SummationOrder, format_of, summation_order
+from .summation import SummationOrder, check_function, format_of, summation_order
+from .threads import SetThreads, ThreadControl, thread_control
 from .tree import Tree
 
 ACTIVATIONS = ("none", "relu", "relu6", "add_relu")
@@ -56,6 +57,7 @@ def conformance(
     strict: bool = False,
     order: bool = True,
     runtime: str | None = None,
+    threads: SetThreads | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Conformance:
     """Run a function of batch normalization through the golden cases, and name what is wrong.
@@ -92,6 +94,7 @@ def conformance(
     strict : whether outputs have to be accurate: within what sums in a wider type reach
     order : whether to find the order of summation, which takes some thousand calls
     runtime : "onnxruntime" or "onnx.reference", which runs a model; None: the first that is there
+    threads : what sets the number of threads, as `summation_order` has it
     progress : function of a line of text, called before each case; None for no reports
 
     Returns
@@ -118,25 +121,33 @@ def conformance(
     if progress is not None and not callable(progress):
         raise TypeError(f"progress: expected a function or None, got {described(progress)}")
     formats, skipped = formats_of(dtypes), skipped_kinds(skip)
+    checked_choice("runtime", runtime, RUNTIMES)
     if isinstance(function, (str, Path)) or type(function).__name__ == "ModelProto":
         model = OnnxFunction(function, runtime)
         function, epsilon = model, model.epsilon
         role, arguments, outputs = (
             role or model.role, arguments or model.arguments, outputs or model.outputs,
         )  # fmt: skip
+    check_function(function)
     binding = calls.bind_arguments(function, role, arguments)
     chosen = framework or framework_of(function)
     if chosen != "numpy":
         require(chosen)
+    role = role or calls.role_of(binding)
     subject = Subject(
-        function, role or calls.role_of(binding), binding, chosen, epsilon, channel_axis,
-        activation, checked_outputs(outputs),
+        function, role, binding, chosen, epsilon, channel_axis, activation,
+        checked_outputs(outputs, role),
     )  # fmt: skip
+    control = thread_control(function, chosen, threads) if order else None
+    if forward is None and forward_arguments is not None:
+        raise ValueError("forward_arguments: expected None, since no forward is given")
     if forward is not None:
         subject = replace(subject, forward=forward_of(subject, forward, forward_arguments))
     if framework is None:
         subject = of_working_framework(subject, formats)
-    return run(subject, formats, skipped, strict, order, progress)
+    if control is not None and threads is None:
+        control = thread_control(function, subject.framework)
+    return run(subject, formats, skipped, strict, control, progress)
 
 
 def checked_choice(argument: str, value: str | None, allowed: Sequence[str]) -> None:
@@ -145,15 +156,25 @@ def checked_choice(argument: str, value: str | None, allowed: Sequence[str]) -> 
         raise ValueError(f"{argument}: expected one of {', '.join(allowed)}, got {value!r}")
 
 
-def checked_outputs(outputs: Sequence[str] | None) -> tuple[str, ...] | None:
-    """Return the names of outputs; raise TypeError or ValueError for what is none."""
+def checked_outputs(outputs: Sequence[str] | None, role: str) -> tuple[str, ...] | None:
+    """Return the names of outputs as cases have them.
+
+    Raises TypeError or ValueError for what is none, and where no case has any of them.
+    """
     if outputs is None:
         return None
     if isinstance(outputs, str) or not isinstance(outputs, Sequence):
         raise TypeError(f"outputs: expected a sequence of words, got {described(outputs)}")
-    names = tuple(outputs)
-    if not names or len(set(names)) != len(names):
-        raise ValueError(f"outputs: expected different names, got {names}")
+    words = tuple(outputs)
+    if not words or not all(isinstance(word, str) for word in words):
+        raise ValueError(f"outputs: expected different names, got {words}")
+    names, expected = tuple(OUTPUT_NAMES.get(word, word) for word in words), calls.OUTPUTS[role]
+    if len({*names}) != len(names):
+        raise ValueError(f"outputs: expected different names, got {words}")
+    if not {*names} & {*expected}:
+        raise ValueError(
+            f"outputs: expected some of {', '.join(expected)} among them, got {described(outputs)}"
+        )
     return names
 
 
@@ -164,6 +185,8 @@ def formats_of(dtypes: Sequence[str] | None) -> tuple[Format, ...]:
     if isinstance(dtypes, str) or not isinstance(dtypes, Sequence):
         raise TypeError(f"dtypes: expected a sequence of words, got {described(dtypes)}")
     wanted = [format_of("dtypes", name) for name in dtypes]
+    if not wanted:
+        raise ValueError(f"dtypes: expected some of {', '.join(FORMATS)}, got none")
     return tuple(one for one in FORMATS.values() if one in wanted)
 
 
@@ -173,7 +196,7 @@ def skipped_kinds(skip: Sequence[str]) -> tuple[str, ...]:
         raise TypeError(f"skip: expected a sequence of words, got {described(skip)}")
     known = dict.fromkeys(difficulty.name for difficulty in DIFFICULTIES)
     for name in skip:
-        if name not in known:
+        if not isinstance(name, str) or name not in known:
             raise ValueError(f"skip: expected some of {', '.join(known)}, got {name!r}")
     return tuple(skip)
 
@@ -182,11 +205,18 @@ def forward_of(
     subject: Subject, forward: Callable[..., Any], arguments: Sequence[str] | None
 ) -> Subject:
     """Return the forward function of a backward one, which is called alike."""
+    try:
+        check_function(forward)
+        binding = calls.bind_arguments(forward, "training", arguments)
+    except (TypeError, ValueError) as error:
+        # The names of arguments that this one has.
+        words = str(error).removeprefix("function: ").replace("arguments", "forward_arguments")
+        raise type(error)(f"forward: {words}") from error
     return replace(
         subject,
         function=forward,
         role="training",
-        binding=calls.bind_arguments(forward, "training", arguments),
+        binding=binding,
         outputs=None,
         forward=None,
     )
@@ -197,14 +227,16 @@ def run(
     formats: Sequence[Format],
     skipped: Sequence[str],
     strict: bool,
-    order: bool,
+    control: ThreadControl | None,
     progress: Callable[[str], None] | None,
 ) -> Conformance:
-    """Try all cases that are for this function."""
+    """Try all cases that are for this function; control: None without an order of summation."""
     left_out: dict[str, int] = {}
     notes: list[str] = []
     attempts: list[Attempt] = []
     usable = usable_kinds(subject, formats, notes)
+    if not isinstance(subject.function, OnnxFunction):
+        calls.check_vectors(subject.binding, subject.role)
     for case in subject.cases:
         if case.data not in formats or case.activation != subject.activation:
             continue
@@ -223,10 +255,10 @@ def run(
         data, layout = kind_of_probe(attempts)
         name_mistakes(subject, attempts, attempt(subject, probe_case(subject, layout, data)))
     found = {}
-    if order and usable and subject.activation == "none":
+    if control is not None and usable and subject.activation == "none":
         if progress is not None:
             progress("looks for the order of summation")
-        found = orders(subject, usable, notes)
+        found = orders(subject, usable, control, notes)
     results = tuple(tried.result() for tried in attempts)
     return Conformance(subject.role, results, left_out, found, tuple(notes), strict)
 
@@ -302,11 +334,13 @@ def usable_kinds(subject: Subject, formats: Sequence[Format], notes: list[str]) 
     return usable
 
 
-def orders(subject: Subject, usable: Kinds, notes: list[str]) -> dict[str, SummationOrder]:
+def orders(
+    subject: Subject, usable: Kinds, control: ThreadControl, notes: list[str]
+) -> dict[str, SummationOrder]:
     """Return the order of summation, in f32 if the function takes it, by the name of the output."""
     kinds = sorted(usable.items(), key=lambda kind: kind[0][0] is not FORMATS["f32"])
     (data, _), layout = kinds[0]
-    found = order_in(subject, layout, data)
+    found = order_in(subject, layout, data, control)
     if found is None:
         missing = "mean" if subject.role == "training" else "beta_delta"
         if subject.role != "inference":

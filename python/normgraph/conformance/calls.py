@@ -83,6 +83,8 @@ def bind_arguments(
         if isinstance(arguments, str) or not isinstance(arguments, Sequence):
             raise TypeError(f"arguments: expected a sequence of words, got {described(arguments)}")
         words = tuple(arguments)
+        if not words:
+            raise ValueError(f"arguments: expected some of {', '.join(QUANTITIES)}, got none")
         if any(word not in QUANTITIES for word in words) or len(set(words)) != len(words):
             raise ValueError(
                 f"arguments: expected different ones of {', '.join(QUANTITIES)}, "
@@ -113,7 +115,9 @@ def bind_arguments(
             positional.append(quantity)
         elif parameter.kind is not parameter.POSITIONAL_ONLY:
             keywords[parameter.name] = quantity
-    if not unknown and required:
+    # What is given by keyword alone may have a default, as in f(x=None, gamma=None).
+    has_data = bool({"x", "delta"} & {*keywords.values()})
+    if not unknown and (required or has_data):
         return Binding(tuple(positional), keywords)
     return bind_by_number(function, role, required, keywords)
 
@@ -134,7 +138,7 @@ def bind_by_number(
         pass
     raise TypeError(
         f"function: expected parameters that stand for some of {', '.join(QUANTITIES)}, got "
-        f"({', '.join(required)}); name what they stand for with arguments="
+        f"{inspect.signature(function)}; name what they stand for with arguments="
     )
 
 
@@ -145,6 +149,16 @@ def role_of(binding: Binding) -> str:
     if "mean" in binding.quantities or "variance" in binding.quantities:
         return "inference"
     return "training"
+
+
+def check_vectors(binding: Binding, role: str) -> None:
+    """Raise TypeError for a forward function that is not given gamma and beta."""
+    is_forward = role in ("training", "inference")
+    if is_forward and not {"gamma", "beta", "params", "delta"} & {*binding.quantities}:
+        raise TypeError(
+            f"function: expected one that is given gamma and beta, got one of "
+            f"({', '.join(binding.quantities)}); let a function put them into a layer"
+        )
 
 
 @dataclass(frozen=True)
@@ -236,13 +250,13 @@ class Subject:
                 raise CallError("raised", f"not called: {error}") from error
             if "cache" in self.binding.quantities:
                 arguments["cache"] = self.cache(case)
-            missing = [name for name in self.binding.quantities if name not in arguments]
+            missing = [name for name in self.binding.positional if name not in arguments]
             if missing:
                 raise TypeError(
                     f"function: a {self.role} function is not given {', '.join(missing)}; say with "
                     f"role= which of {', '.join(ROLES)} it is"
                 )
-            words = {name: arguments[what] for name, what in self.binding.keywords.items()}
+            words = {name: arguments.get(what) for name, what in self.binding.keywords.items()}
             # What is left out has the function's own default.
             words = {name: value for name, value in words.items() if value is not None}
             try:
@@ -305,14 +319,32 @@ def named_outputs(result: Any, role: str, outputs: Sequence[str] | None) -> dict
         return dict(zip(outputs, values, strict=True))
     is_backward = role in ("backward", "inference_backward")
     if isinstance(result, dict):
+        named: dict[str, Any]
         if is_backward:
-            return gradients_by_name(result)
-        return {OUTPUT_NAMES.get(name, str(name)): value for name, value in result.items()}
+            named = dict(gradients_by_name(result))
+        else:
+            named = {OUTPUT_NAMES.get(key, str(key)): value for key, value in result.items()}
+        if result and not {*names} & {*named}:
+            raise CallError(
+                "missing_output",
+                f"it returns a dict of {', '.join(str(key) for key in result)}; expected some of "
+                f"{', '.join(names)}",
+            )
+        return named
     fields = getattr(result, "_fields", None)
     if isinstance(fields, tuple):
-        named = dict(zip((OUTPUT_NAMES.get(f, f) for f in fields), result, strict=True))
-        if names[0] in named:
-            return {name: named[name] for name in names if name in named}
-    if not isinstance(result, (tuple, list)):
+        of_fields = dict(zip((OUTPUT_NAMES.get(f, f) for f in fields), result, strict=True))
+        if names[0] in of_fields:
+            return {name: of_fields[name] for name in names if name in of_fields}
+    if not isinstance(result, (tuple, list)) or is_nested_list(result):
         return {names[0]: result}
     return dict(zip(names if is_backward else names[:1], result, strict=False))
+
+
+def is_nested_list(result: Any) -> bool:
+    """Whether this is an array as `tolist` writes it, rather than a list of results."""
+    if not isinstance(result, list):
+        return False
+    while isinstance(result, list) and result:
+        result = result[0]
+    return isinstance(result, (int, float))

@@ -86,6 +86,9 @@ WITH_RELU = ("training", "inference", "backward")
 #: A gamma so many times as large takes elements beyond the bound of a ReLU6.
 BEYOND_6 = 4.0
 
+#: The channel in which a ReLU is given zeros.
+ZERO_CHANNEL = 1
+
 #: Numbers whose squares are beyond f32 together (f32), or beyond f16 (f16).
 HUGE = {"f32": 1e19, "bf16": 1e17, "f16": 1e4}
 #: Numbers whose variance is far below any epsilon, which is 0 here.
@@ -127,6 +130,8 @@ DIFFICULTIES = (
     Difficulty("where", "positions that do not count, with numbers there", roles=BATCH),
     Difficulty("where_nan", "positions that do not count, with NaN there", roles=BATCH),
     Difficulty("relu", "before a ReLU", activations=("relu",), roles=WITH_RELU),
+    Difficulty("relu_zero", "exact zeros before a ReLU, in one channel", activations=("relu",),
+               roles=("backward",)),
     Difficulty("relu6", "before a ReLU with the upper bound 6", activations=("relu6",),
                roles=WITH_RELU),
     Difficulty("add_relu", "before the sum with a residual and a ReLU",
@@ -242,6 +247,8 @@ def draw(role: str, data: Format, layout: Layout, difficulty: Difficulty, activa
     delta = difficulty.delta_offset + spread * noise(source, n, channels)
     residual = noise(source, n, channels)
     make_special(difficulty.name, data, x, gamma)
+    if difficulty.name == "relu_zero":
+        gamma[ZERO_CHANNEL] = beta[ZERO_CHANNEL] = 0.0
     mean, variance = statistics(x[case.counted], role)
     if difficulty.name == "where_nan":
         x[~case.counted] = np.nan

@@ -129,18 +129,3 @@ def values_of(result: Any) -> tuple[Float64Array, str]:
     array = real_array(result)
     with np.errstate(all="ignore"):
         return np.array(array, np.float64), array.dtype.name
-
-
-@contextlib.contextmanager
-def threads(framework: str, count: int | None) -> Iterator[None]:
-    """Let a framework that can be told so work with a number of threads; None: with its own."""
-    if count is None or framework != "torch":
-        yield
-        return
-    torch = require("torch")
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

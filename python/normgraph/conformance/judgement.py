@@ -121,6 +121,8 @@ def unfit(
     if values.shape != shape and not (is_vector and is_kept_vector(values, shape[0])):
         return "shape", f"{name} has the shape {values.shape}; expected {shape}"
     came = FORMAT_OF_NUMPY.get(type_name)
+    if type_name == np.dtype(np.longdouble).name:
+        came = FORMATS["f64"]
     # A wider type holds all that the expected one does.
     if came is None or not holds(came, expected.format):
         return "type", f"{name} is of {type_name}; expected {expected.format.name} or wider"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,25 +21,26 @@ from normgraph.verification.cases import Model, Terms, probe, probe_shape
 from normgraph.verification.diagnosis import agrees, diagnose, error_of, identify_forward
 from normgraph.verification.hypotheses import Hypothesis, forward_hypotheses
 from normgraph.verification.report import MISTAKES as MISTAKES_OF_VERIFY
+from normgraph.verification.report import Finding
 
+from . import relu
 from .calls import CallError, Subject
-from .cases import BEYOND_6, DIFFICULTIES, FORMATS, Case, Layout
+from .cases import BEYOND_6, DIFFICULTIES, FORMATS, ZERO_CHANNEL, Case, Layout
 from .exact import largest, quantized
-from .judgement import Attempt
+from .judgement import Attempt, attempt
+from .relu import activated
 
 #: Mistakes of forward passes and of arithmetic, beside those of `verify`.
 OWN_MISTAKES = {
     "inverse_as_variance": "an inverse deviation stands where the variance belongs: 1/√(inv+ε)",
     "deviation_as_variance": "a deviation stands where the variance belongs: 1/√(√variance+ε)",
     "own_statistics": "the batch's own statistics stand where those that are given belong",
-    "relu_missing": "the ReLU is missing",
-    "upper_bound_missing": "the ReLU has no upper bound",
-    "residual_missing": "the residual is not added",
-    "residual_after_relu": "the residual is added after the ReLU instead of before it",
+    **relu.MISTAKES,
     "unshifted_variance": "the variance is E[x²] − E[x]², which cancels where the mean is large",
     "statistics_16_bits": "the statistics are rounded to 16 bits",
     "chain_too_long": "a sum in 16 bits is longer than its type can hold",
     "overflow": "squares or sums overflow the type that they are made in",
+    "not_finite": "NaN or infinity where the exact value is finite",
     "not_finite_spreads": "a NaN or an infinity reaches other channels, or is lost",
     "padding_counts": "positions that do not count enter the statistics or sums",
     "type": "an output is of a narrower type than the data, or of none of the types",
@@ -78,7 +79,7 @@ def probe_case(subject: Subject, layout: Layout, data: Format) -> Case:
     if subject.activation == "relu6":
         inputs["gamma"] = inputs["gamma"] * BEYOND_6
     if subject.activation == "add_relu":
-        inputs["residual"] = drawn.delta if not case.is_backward else drawn.x * 0.0
+        inputs["residual"] = np.random.default_rng(21).normal(size=shape)
     rounded = {name: quantized(values, case.format_of(name)) for name, values in inputs.items()}
     return replace(case, inputs=rounded)
 
@@ -108,22 +109,21 @@ def formula_findings(subject: Subject, tried: Attempt) -> Findings:
     case, terms = tried.case, of_verify(tried.case)
     tolerance = rounding(case, terms)
     if case.is_backward:
-        # Of a ReLU's gradient only the part behind it is looked at.
-        return {} if case.activation != "none" else backward_findings(tried, terms, tolerance)
+        return backward_findings(tried, terms, tolerance)
     name = "normalized"
     if name not in tried.wrong or name not in tried.values:
         return {}
     y = tried.values[name]
     if case.data.significand_bits < F32.significand_bits:
         # Additions in 16 bits look like a slightly different epsilon.
-        expected, magnitude = terms.expected(name), terms.magnitude(name)
+        expected, magnitude = tried.expected[name].high, terms.magnitude(name)
         if error_of(terms.case, y, expected, magnitude) <= 16 * 2.0**-case.data.significand_bits:
             return {}
     with np.errstate(all="ignore"):
         for hypothesis in own_hypotheses(case, terms):
             if agrees(terms.case, y, hypothesis.values, tolerance):
                 return {name: (hypothesis.mistake, hypothesis.words)}
-    if case.activation != "none" or not np.isfinite(y).all():
+    if not np.isfinite(y).all():
         return {}
 
     def forward(moved: Probe) -> Float64Array:
@@ -132,7 +132,10 @@ def formula_findings(subject: Subject, tried: Attempt) -> Findings:
         return result.reshape(y.shape)
 
     try:
-        _, finding = identify_forward(terms, y, forward, tolerance)
+        if case.activation == "none":
+            _, finding = identify_forward(terms, y, forward, tolerance)
+        else:
+            finding = identify_behind_relu(case, terms, y, forward, tolerance)
     except CallError:
         return {}
     # The statistics that inference is given are constants, rightly.
@@ -146,11 +149,8 @@ def own_hypotheses(case: Case, terms: Terms) -> Iterator[Hypothesis]:
     """Yield what a forward pass may be under the mistakes that `verify` does not know."""
     with_residual = case.inputs.get("residual", 0.0)
 
-    def activated(normalized: Float64Array) -> Float64Array:
-        linear = normalized + with_residual
-        if case.activation == "none":
-            return linear
-        return np.clip(linear, 0.0, case.upper_bound)
+    def after_relu(normalized: Float64Array) -> Float64Array:
+        return activated(case, normalized + with_residual)
 
     gamma, beta = terms.case.gamma, terms.case.beta
     for mistake, instead in (
@@ -158,11 +158,11 @@ def own_hypotheses(case: Case, terms: Terms) -> Iterator[Hypothesis]:
         ("deviation_as_variance", np.sqrt(terms.variance)),
     ):
         normalized = gamma * terms.centered / np.sqrt(instead + case.epsilon) + beta
-        values = activated(terms.case.array(normalized))
+        values = after_relu(terms.case.array(normalized))
         yield Hypothesis(mistake, OWN_MISTAKES[mistake], values)
     if case.role == "inference":
         own = Terms(terms.case, replace(terms.model, statistics=None))
-        values = activated(terms.case.array(own.normalized))
+        values = after_relu(terms.case.array(own.normalized))
         yield Hypothesis("own_statistics", OWN_MISTAKES["own_statistics"], values)
     if case.activation == "none":
         return
@@ -176,14 +176,45 @@ def own_hypotheses(case: Case, terms: Terms) -> Iterator[Hypothesis]:
     for mistake, values in without.items():
         yield Hypothesis(mistake, OWN_MISTAKES[mistake], values)
     for hypothesis in forward_hypotheses(terms):
-        yield replace(hypothesis, values=activated(hypothesis.values))
+        yield replace(hypothesis, values=after_relu(hypothesis.values))
+
+
+def identify_behind_relu(
+    case: Case,
+    terms: Terms,
+    y: Float64Array,
+    forward: Callable[[Probe], Float64Array],
+    tolerance: float,
+) -> Finding:
+    """Say what a forward pass computes before its ReLU: with another epsilon, or constants."""
+    with np.errstate(all="ignore"):
+        _, variance = used_statistics(case, terms, y)
+    epsilon = float(f"{np.median(variance - terms.variance) + case.epsilon:.6g}")
+    if np.isfinite(epsilon) and epsilon > 0:
+        other = Terms(terms.case, replace(terms.model, epsilon=epsilon))
+        normalized = terms.case.array(other.normalized) + case.inputs.get("residual", 0.0)
+        if agrees(terms.case, y, activated(case, normalized), tolerance):
+            words = f"epsilon is {epsilon:.6g}, not the {case.epsilon:g} given"
+            return Finding("normalized", "other_epsilon", words, {"epsilon": epsilon})
+    moved = terms.x.copy()
+    moved[0] += 1 / terms.inv
+    change = terms.case.rows(forward(replace(terms.case, x=terms.case.array(moved))) - y)[1:]
+    if relu.is_within(case, y)[1:].any() and (np.abs(change) <= tolerance * np.abs(y).max()).all():
+        mistake = "constant_statistics"
+        return Finding("normalized", mistake, MISTAKES[mistake], {})
+    return Finding("normalized", "unknown", MISTAKES["unknown"], {})
 
 
 def backward_findings(tried: Attempt, terms: Terms, tolerance: float) -> Findings:
-    """Name the mistakes in gradients by the dictionary of `verify`."""
+    """Name the mistakes in gradients: of a ReLU's mask, or by the dictionary of `verify`."""
     found: Findings = {}
+    if tried.case.activation != "none":
+        masks = relu.mask_findings(tried, terms, tolerance)
+        found = {name: (mistake, MISTAKES[mistake]) for name, mistake in masks.items()}
+        terms = relu.with_mask(terms, relu.mask(tried.case))
     for name in tried.wrong:
-        if name not in tried.values:
+        # What reaches a residual has no terms, but for the mask.
+        if name not in tried.values or name in found or name == "residual_delta":
             continue
         findings = diagnose(terms, name, tried.values[name], tolerance)
         if findings:
@@ -206,7 +237,9 @@ def arithmetic_finding(tried: Attempt, name: str) -> tuple[str, str] | None:
         mistake = "not_finite_spreads"
     elif case.difficulty.name.startswith("where"):
         mistake = "padding_counts"
-    elif case.role == "training" and case.activation == "none":
+    elif case.difficulty.name == "relu_zero" and is_wrong_in(tried, name, ZERO_CHANNEL):
+        mistake = "zero_passes"
+    elif case.role == "training":
         mistake = statistics_mistake(case, tried.values)
     elif case.is_backward and is_short_of_bits(tried, name):
         mistake = "chain_too_long"
@@ -218,6 +251,13 @@ def arithmetic_finding(tried: Attempt, name: str) -> tuple[str, str] | None:
         is_shifted &= bool(np.abs(case.inputs["x"]).max(initial=0.0) < largest(F16))
         mistake = "unshifted_variance" if is_shifted else "not_finite"
     return None if mistake is None else (mistake, MISTAKES[mistake])
+
+
+def is_wrong_in(tried: Attempt, name: str, channel: int) -> bool:
+    """Whether an output of shape (C,) is wrong in one channel alone."""
+    values, expected = tried.values[name], tried.expected[name]
+    is_wrong = np.abs(values - expected.high) > expected.tolerance
+    return values.ndim == 1 and np.flatnonzero(is_wrong).tolist() == [channel]
 
 
 def is_beyond(case: Case) -> bool:
@@ -256,8 +296,16 @@ def statistics_mistake(case: Case, outputs: Mapping[str, Float64Array]) -> str |
 def used_statistics(case: Case, terms: Terms, y: Float64Array) -> tuple[Float64Array, Float64Array]:
     """Return the mean and the variance that a channel's line tells; NaN where it tells none."""
     rows = terms.case.rows(y) - terms.case.beta
-    slope = (rows * terms.centered).sum(axis=0) / (terms.centered**2).sum(axis=0)
-    mean = terms.mean - rows.mean(axis=0) / slope
+    if "residual" in case.inputs:
+        rows = rows - case.rows("residual")
+    # What a ReLU has cut off tells nothing.
+    weights = relu.is_within(case, y).astype(np.float64)
+    count = weights.sum(axis=0)
+    offset = (weights * rows).sum(axis=0) / count
+    middle = (weights * terms.centered).sum(axis=0) / count
+    centered = weights * (terms.centered - middle)
+    slope = (rows * centered).sum(axis=0) / (centered**2).sum(axis=0)
+    mean = terms.mean + middle - offset / slope
     return mean, (terms.case.gamma / slope) ** 2 - case.epsilon
 
 
@@ -389,12 +437,29 @@ def is_narrow(attempts: list[Attempt]) -> bool:
     return bool(easy) and len(wrong) == len(easy) and max(shares) <= 2.0 ** (53 - 24)
 
 
+def differs_when_repeated(subject: Subject, tried: Attempt) -> bool:
+    """Whether a second call differs from the first by more than roundings."""
+    again = attempt(subject, tried.case)
+    if again.mistake or again.values.keys() != tried.values.keys():
+        return True
+    with np.errstate(all="ignore"):
+        return any(
+            (np.abs(values - again.values[name]) > tried.expected[name].tolerance).any()
+            or not np.array_equal(np.isfinite(values), np.isfinite(again.values[name]))
+            for name, values in tried.values.items()
+        )
+
+
 def name_mistakes(subject: Subject, attempts: list[Attempt], on_probe: Attempt) -> None:
     """Give each wrong case its mistake: the probe's, or else that of its own numbers."""
     known = Known(formula_findings(subject, on_probe), arithmetic_of_types(attempts))
     unknown = []
     for tried in attempts:
         if tried.mistake:
+            continue
+        if tried.wrong and differs_when_repeated(subject, tried):
+            mistake = "not_repeatable"
+            tried.mistake, tried.words = mistake, f"{tried.wrong[0]}: {MISTAKES[mistake]}"
             continue
         for name in tried.wrong:
             finding = known.finding(tried, name)

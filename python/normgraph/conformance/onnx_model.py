@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from normgraph.verification.values import text_of
 from .calls import known_quantity
 from .cases import FORMATS, Case
 from .frameworks import MissingFrameworkError
+from .threads import ThreadControl
 
 #: The inputs of BatchNormalization, and names that exporters give.
 OF_OPERATOR = ("x", "gamma", "beta", "mean", "variance")
@@ -68,7 +70,13 @@ class OnnxFunction:
         first = "input_delta" if self.role == "backward" else "normalized"
         self.outputs = (first, *names[1:])
         self.epsilon = self._epsilon()
-        self.run = runner(self.model, runtime)
+        self.runtime = chosen_runtime(runtime)
+        self.run = runner(self.model, self.runtime)
+        self.thread_control = (
+            ThreadControl(self.with_threads)
+            if self.runtime == "onnxruntime"
+            else ThreadControl(reason="onnx.reference has no number of threads to set")
+        )
 
     def _normalizations(self) -> list[Any]:
         return [node for node in self.model.graph.node if node.op_type == "BatchNormalization"]
@@ -139,6 +147,16 @@ class OnnxFunction:
                 return f"the model's {quantity} has another shape"
         return None
 
+    @contextlib.contextmanager
+    def with_threads(self, count: int) -> Iterator[None]:
+        """Let onnxruntime work with a number of threads."""
+        before = self.run
+        self.run = runner(self.model, self.runtime, count)
+        try:
+            yield
+        finally:
+            self.run = before
+
     def __call__(self, *arrays: npt.NDArray[Any]) -> tuple[Any, ...]:
         given = zip(self.inputs.values(), arrays, strict=True)
         return tuple(self.run({value.name: np.ascontiguousarray(array) for value, array in given}))
@@ -156,33 +174,42 @@ def require_onnx() -> Any:
     return onnx
 
 
-def runner(model: Any, runtime: str | None) -> Run:
-    """Return what runs a model: onnxruntime if it is there and `runtime` is no other."""
-    if runtime not in (None, *RUNTIMES):
-        raise ValueError(f"runtime: expected one of {', '.join(RUNTIMES)}, got {runtime!r}")
-    if runtime != "onnx.reference":
-        try:
-            onnxruntime = importlib.import_module("onnxruntime")
-        except ImportError as error:
-            if runtime is not None:
-                raise MissingFrameworkError(
-                    "runtime 'onnxruntime' cannot be imported here: "
-                    "python -m pip install onnxruntime"
-                ) from error
-        else:
-            options = onnxruntime.SessionOptions()
-            options.log_severity_level = 4
-            # Nothing is rewritten: what is tried is the operator.
-            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-            providers = ["CPUExecutionProvider"]
-            try:
-                session = onnxruntime.InferenceSession(
-                    model.SerializeToString(), options, providers=providers
-                )
-            except Exception as error:
-                raise ModelError(f"model: onnxruntime refuses it: {text_of(error)}") from error
-            return lambda arrays: list(session.run(None, dict(arrays)))
-    from onnx.reference import ReferenceEvaluator
+def chosen_runtime(runtime: str | None) -> str:
+    """Return what runs models: what is asked for, or else onnxruntime if it is there.
 
-    evaluator = ReferenceEvaluator(model)
-    return lambda arrays: list(evaluator.run(None, dict(arrays)))
+    Raises MissingFrameworkError for onnxruntime that is asked for and is not there.
+    """
+    if runtime == "onnx.reference":
+        return runtime
+    try:
+        importlib.import_module("onnxruntime")
+    except ImportError as error:
+        if runtime is None:
+            return "onnx.reference"
+        raise MissingFrameworkError(
+            "runtime 'onnxruntime' cannot be imported here: python -m pip install onnxruntime"
+        ) from error
+    return "onnxruntime"
+
+
+def runner(model: Any, runtime: str, threads: int = 0) -> Run:
+    """Return what runs a model; threads: of onnxruntime within an operator, 0 for its default."""
+    if runtime == "onnx.reference":
+        from onnx.reference import ReferenceEvaluator
+
+        evaluator = ReferenceEvaluator(model)
+        return lambda arrays: list(evaluator.run(None, dict(arrays)))
+    onnxruntime = importlib.import_module("onnxruntime")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = threads
+    # Nothing is rewritten: what is tried is the operator.
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    providers = ["CPUExecutionProvider"]
+    try:
+        session = onnxruntime.InferenceSession(
+            model.SerializeToString(), options, providers=providers
+        )
+    except Exception as error:
+        raise ModelError(f"model: onnxruntime refuses it: {text_of(error)}") from error
+    return lambda arrays: list(session.run(None, dict(arrays)))

@@ -13,13 +13,16 @@ from normgraph.definition import Float64Array
 from .calls import CallError, Subject
 from .cases import DIFFICULTIES, FORMATS, Case, Layout
 from .summation import SummationOrder, order_of
+from .threads import ThreadControl
 
 #: Beside the samples' axis an image has 7 × 7 elements, a sequence 49.
 INNER = {2: (), 3: (49,), 4: (7, 7)}
 SUMMANDS = 49 * 16
 
 
-def order_in(subject: Subject, layout: Layout, data: Format) -> tuple[str, SummationOrder] | None:
+def order_in(
+    subject: Subject, layout: Layout, data: Format, control: ThreadControl
+) -> tuple[str, SummationOrder] | None:
     """Return the output that is a plain sum, and its order; None if the function returns none."""
     output = "beta_delta" if subject.role.endswith("backward") else "mean"
     try:
@@ -27,7 +30,7 @@ def order_in(subject: Subject, layout: Layout, data: Format) -> tuple[str, Summa
             return None
         total = Total(subject, layout, data, output)
         scale = 1 / SUMMANDS if output == "mean" else 1.0
-        return output, order_of(total, SUMMANDS, data, subject.framework, scale)
+        return output, order_of(total, SUMMANDS, data, control, scale)
     except CallError:
         return None
 

@@ -67,7 +67,10 @@ class Conformance:
         for mistake in self.mistakes:
             lines += mistake_lines(mistake, [one for one in self.results if one.mistake == mistake])
         for output, order in self.order.items():
-            lines += paragraph(f"{output} is summed: {order}", "order")
+            unknown = order.threads_unknown and (
+                f"; whether threads change that was not looked at: {order.threads_unknown}"
+            )
+            lines += paragraph(f"{output} is summed: {order}{unknown}", "order")
         for note in self.notes:
             lines += paragraph(note, "note")
         for reason, count in self.left_out.items():

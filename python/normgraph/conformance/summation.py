@@ -9,6 +9,8 @@ smallest partial sum that has both, and these numbers, for all pairs, are the tr
 
 from __future__ import annotations
 
+import inspect
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,11 +19,12 @@ import numpy as np
 
 from normgraph.check.accuracy import Format
 from normgraph.definition import Float64Array
-from normgraph.verification.values import described, integer_of
+from normgraph.verification.values import UnreadableError, described, integer_of, text_of
 
 from .cases import FORMATS
 from .exact import quantized
-from .frameworks import FRAMEWORKS, arithmetic, framework_of, of_framework, threads, values_of
+from .frameworks import FRAMEWORKS, arithmetic, framework_of, of_framework, values_of
+from .threads import SetThreads, ThreadControl, thread_control
 from .tree import NoTreeError, Tree, build, shape_of
 
 #: M and a small summand, of each type: M absorbs thousands of them in any type up to 113 bits, as
@@ -39,6 +42,8 @@ SIGNIFICANDS = {8: "bf16", 11: "f16", 24: "f32", 53: "f64", 64: "80-bit", 113: "
 REPEATS = 4
 #: Summands that are worth a second thread, and pairs of them that are looked at.
 THREADED_SUMMANDS = 49 * 4096
+#: Seconds that one call with these may take: there are more than a hundred.
+MOST_SECONDS = 0.05
 PAIRS = 24
 SUMMANDS = 300
 MOST_SUMMANDS = 20_000
@@ -56,8 +61,8 @@ class SummationOrder:
     "no sum" (not a plain sum of its summands). words: the same in words. accumulator: the type in
     which the first additions are made, as far as its bits tell; last_accumulator that of the last
     ones. block, lanes: numbers, of kinds that have them. depends_on_threads: whether another
-    number of threads gives another order; None if that could not be tried. tree: nested tuples of
-    the summands' numbers, None without a tree.
+    number of threads gives another order; None if that was not looked at, and threads_unknown says
+    why. tree: nested tuples of the summands' numbers, None without a tree.
     """
 
     count: int
@@ -68,6 +73,7 @@ class SummationOrder:
     block: int | None = None
     lanes: int | None = None
     depends_on_threads: bool | None = None
+    threads_unknown: str = ""
     tree: object = None
 
     def __str__(self) -> str:
@@ -87,6 +93,7 @@ def summation_order(
     dtype: str = "f32",
     *,
     framework: str | None = None,
+    threads: SetThreads | None = None,
 ) -> SummationOrder:
     """Find out in which order a function adds.
 
@@ -97,17 +104,21 @@ def summation_order(
     count : integer from 2 to 20000, the number of summands. Blocks show if there are several.
     dtype : "f64", "f32", "bf16" or "f16", the type of the array
     framework : "numpy", "torch" or "jax", whose arrays it takes; None: by the function
+    threads : what sets the number of threads that the function works with: it is called with 1 and
+        with 2, and may return a context manager that ends it. None: torch's own, or for numpy that
+        of the package threadpoolctl if it is installed; JAX has none
 
     Returns
     -------
     SummationOrder: sequential, pairwise, lanes, blocks of them, or another tree; and the type that
-    the sums are made in. A function of torch is tried with one and with two threads.
+    the sums are made in. Where threads can be set, one and two of them are tried on many summands;
+    where not, `threads_unknown` says why.
 
-    Raises TypeError for a function that is none, and ValueError for another count, dtype or
-    framework, and for results that are no number. Exceptions of the function pass through.
+    Raises TypeError for a function that is none, for threads that are none, and for a result that
+    is no number; ValueError for another count, dtype or framework, and for a result of several
+    numbers. Exceptions of the function pass through.
     """
-    if not callable(function):
-        raise TypeError(f"function: expected a function, got {described(function)}")
+    check_function(function)
     count = integer_of("count", count)
     if not 2 <= count <= MOST_SUMMANDS:
         raise ValueError(f"count: expected an integer from 2 to {MOST_SUMMANDS}, got {count}")
@@ -118,46 +129,75 @@ def summation_order(
 
     def total(summands: Float64Array) -> float:
         with arithmetic(chosen, data), np.errstate(all="ignore"):
-            values, _ = values_of(function(of_framework(summands, data, chosen)))
+            result = function(of_framework(summands, data, chosen))
+            try:
+                values, _ = values_of(result)
+            except UnreadableError as error:
+                words = f"function: expected a number, got {error}"
+                raise TypeError(words) from error
         if values.size != 1:
             raise ValueError(f"function: expected a number, got an array of {values.shape}")
         return float(values.ravel()[0])
 
-    return order_of(total, count, data, chosen)
+    return order_of(total, count, data, thread_control(function, chosen, threads))
+
+
+def check_function(function: object) -> None:
+    """Raise TypeError for what cannot be tried: no function, a class, or an async function."""
+    if not callable(function):
+        raise TypeError(f"function: expected a function, got {described(function)}")
+    if isinstance(function, type):
+        place = "its apply" if hasattr(function, "apply") else "an object of it, or a method of one"
+        raise TypeError(
+            f"function: expected a function, got the class {function.__name__}; give {place}"
+        )
+    called = vars(type(function)).get("__call__")
+    if any(map(inspect.iscoroutinefunction, (function, called))):
+        raise TypeError(
+            "function: expected one that returns its result, got an async function: give one that "
+            "runs it, such as lambda *a: asyncio.run(function(*a))"
+        )
 
 
 def format_of(argument: str, name: str) -> Format:
     """Return a type by its name; raise ValueError that names the argument."""
-    if name not in FORMATS:
+    if not isinstance(name, str) or name not in FORMATS:
         raise ValueError(f"{argument}: expected one of {', '.join(FORMATS)}, got {name!r}")
     return FORMATS[name]
 
 
 def order_of(
-    total: Sum, count: int, data: Format, framework: str, scale: float = 1.0
+    total: Sum, count: int, data: Format, control: ThreadControl, scale: float = 1.0
 ) -> SummationOrder:
     """Return the order of a sum, of one thread; scale: what one summand adds to the result."""
-    with threads(framework, 1):
+    with control.limited_to(1):
         order = order_of_one_thread(total, count, data, scale)
     if order.tree is None:
         return order
-    depends = depends_on_threads(Probe(total, count, data, scale), framework)
+    try:
+        depends = depends_on_threads(Probe(total, count, data, scale), control)
+    except UnknownThreadsError as error:
+        return replace(order, threads_unknown=str(error))
     return replace(order, depends_on_threads=depends)
 
 
 def order_of_one_thread(total: Sum, count: int, data: Format, scale: float) -> SummationOrder:
     """Return the order of a sum, without what threads change."""
+    varies = SummationOrder(
+        count, "not deterministic", "not deterministic: equal calls give different results"
+    )
     if not is_repeatable(total, count, data):
-        words = "not deterministic: equal calls give different results"
-        return SummationOrder(count, "not deterministic", words)
+        return varies
     probe = Probe(total, count, data, scale)
     try:
         if probe.absorbs_nothing():
             return exact(count, data)
         tree = build(tuple(range(count)), probe.meeting)
     except NoTreeError as error:
-        words = f"not as a plain sum: {error}"
-        return SummationOrder(count, "no sum", words)
+        # A function that adds in another order now and then has no tree either.
+        if probe.varies():
+            return varies
+        return SummationOrder(count, "no sum", f"not as a plain sum: {error}")
     shape = shape_of(tree)
     first, last = accumulators(probe, tree)
     return SummationOrder(
@@ -187,17 +227,27 @@ class Probe:
     @cached_property
     def groups(self) -> list[slice]:
         """Ranges of summands, each so short that the type of the sums can count them."""
-        _, small = MAGNITUDES[self.data.name]
         length = self.count
         while True:
             groups = [slice(i, i + length) for i in range(0, self.count, length)]
             # One of two neighbouring numbers is odd, and has all the bits that any of them needs.
             shorter = [slice(group.start, min(group.stop, self.count) - 1) for group in groups]
-            if all(self.count_of(g, {}) == size_of(g, self.count) for g in (*groups, *shorter)):
+            if all(self.counts(group) for group in (*groups, *shorter)):
                 return groups
             if length == 1:
-                raise NoTreeError(f"a sum of one {small:g} and of zeros is none")
+                raise NoTreeError(self.words_of_one())
             length = (length + 1) // 2
+
+    def words_of_one(self) -> str:
+        """Say what comes of the first summand that is not kept where all others are 0."""
+        _, small = MAGNITUDES[self.data.name]
+        for place in range(self.count):
+            summands = np.zeros(self.count)
+            summands[place] = small
+            made = self.total(summands)
+            if made != small * self.scale:
+                return f"of {small:g} at place {place} and zeros elsewhere it makes {made:.6g}"
+        return f"of zeros alone it makes {self.total(np.zeros(self.count)):.6g}"
 
     def count_of(self, group: slice, others: Mapping[int, float]) -> float:
         """Return how many small summands of a group the result has kept; the rest is 0."""
@@ -218,6 +268,21 @@ class Probe:
         if kept not in range(self.count - 1):
             raise NoTreeError(f"of {self.count - 2} equal summands it has kept {kept:.6g}")
         return self.count - int(kept)
+
+    def counts(self, group: slice) -> bool:
+        """Whether the result is the number of small summands in a group, of no others."""
+        return self.count_of(group, {}) == size_of(group, self.count)
+
+    def varies(self) -> bool:
+        """Whether equal calls give different results, on numbers that show the order."""
+        large, small = MAGNITUDES[self.data.name]
+        for other in range(1, self.count, max(self.count // PAIRS, 1)):
+            summands = np.full(self.count, small)
+            summands[0], summands[other] = large, -large
+            results = {np.float64(self.total(summands)).tobytes() for _ in range(REPEATS)}
+            if len(results) > 1:
+                return True
+        return False
 
     def absorbs_nothing(self) -> bool:
         """Whether a few pairs leave all other summands as they are."""
@@ -294,22 +359,45 @@ def is_repeatable(total: Sum, count: int, data: Format) -> bool:
     return len(results) == 1
 
 
-def depends_on_threads(probe: Probe, framework: str) -> bool | None:
-    """Whether one thread adds many summands in another order than two; None if it cannot be told.
+class UnknownThreadsError(Exception):
+    """Whether the order depends on threads was not looked at; the message says why."""
 
-    The first summand and others of many meet in the same sums, or in others.
+
+def depends_on_threads(probe: Probe, control: ThreadControl) -> bool:
+    """Whether one thread adds many summands in another order than two.
+
+    The first summand and others of many meet in the same sums, or in others. Raises
+    UnknownThreadsError where that cannot be told.
     """
-    if framework != "torch":
-        return None
+    if control.set_threads is None:
+        raise UnknownThreadsError(control.reason)
     many = replace(probe, count=THREADED_SUMMANDS)
     others = range(1, many.count, many.count // PAIRS)
-    orders = []
     try:
-        for number in (1, 2):
-            with threads(framework, number):
-                if len(many.groups) > 1:
-                    return None
-                orders.append([many.meeting(0, other) for other in others])
+        with control.limited_to(1):
+            check_many(many)
+            of_one = [many.meeting(0, other) for other in others]
+    except NoTreeError as error:
+        raise UnknownThreadsError(f"{many.count} summands are no plain sum: {error}") from error
+    except (MemoryError, UnknownThreadsError):
+        raise
+    except Exception as error:
+        reason = f"{type(error).__name__}: {text_of(error)}"
+        raise UnknownThreadsError(f"it raises with {many.count} summands ({reason})") from error
+    try:
+        with control.limited_to(2):
+            return of_one != [many.meeting(0, other) for other in others]
     except NoTreeError:
-        return None
-    return orders[0] != orders[1]
+        # Two threads make no tree where one does.
+        return True
+
+
+def check_many(probe: Probe) -> None:
+    """Raise UnknownThreadsError for more summands than can be counted, or waited for."""
+    begin = time.perf_counter()
+    are_counted = probe.counts(slice(0, probe.count))
+    if time.perf_counter() - begin > MOST_SECONDS:
+        raise UnknownThreadsError(f"a call with {probe.count} summands takes too long")
+    # One of two neighbouring numbers is odd, and has all the bits that any of them needs.
+    if not are_counted or not probe.counts(slice(0, probe.count - 1)):
+        raise UnknownThreadsError(f"its sums cannot count {probe.count} summands")

@@ -198,9 +198,11 @@ def is_balanced(tree: Tree) -> bool:
 def is_by_halves(tree: Tree) -> bool:
     """Whether summands at a distance of n/2 are added, then those at n/4, and so on."""
     while tree.size > 2:
-        if len(tree.children) != 2 or tree.size % 2:
+        if len(tree.children) != 2:
             return False
         even, odd = tree.children
+        if even.size != odd.size:
+            return False
         step = even.leaves[1] - even.leaves[0]
         if any(b - a != step for a, b in zip(even.leaves, even.leaves[1:], strict=False)):
             return False

@@ -56,7 +56,11 @@ ELEMENT_WISE = (
     "Relu",
     "ReluBackprop",
     "Broadcast",
+    "SelectWhere",
 )
+
+#: Inputs that have another type than those that are computed with.
+OTHER_INPUTS = ("like", "where")
 
 REDUCTIONS = ("Sum", "Mean")
 
@@ -357,6 +361,11 @@ class Builder:
             shape = [constant.shape[place] for place in kept]
             small = self.copied(constant, shape, constant.attributes["data"])
             return view._replace(output=small.output, axes=left)
+        if not view.type.is_real:
+            raise Refusal(
+                "expected a real element type, or a constant, to lose axes of length 1, got "
+                f"{view.type}"
+            )
         return view._replace(output=self.reduction("Sum", view.output, kept), axes=left)
 
     def settled(self, view: View) -> View:
@@ -380,6 +389,9 @@ class Builder:
 
     def divided(self, output: Output, count: int | None) -> Output | None:
         """What has been divided in double by this number, None if nothing has been."""
+        if count is None:
+            # The quotient by what is not known either may be any.
+            return None
         quotient = output.node
         if quotient.type_name == "Convert":
             quotient = quotient.input(0).source.node
@@ -575,14 +587,17 @@ class Builder:
         ) or (node.type_name in IN_DOUBLE and wide == "f64" and type_.is_real)
         if not is_rounded_once:
             return None
-        like = [value.source for value in node.inputs if value.name == "like"]
-        sources = [unwidened(value.source) for value in node.inputs if value.name != "like"]
+        others = {value.name: value.source for value in node.inputs if value.name in OTHER_INPUTS}
+        sources = [
+            unwidened(value.source) for value in node.inputs if value.name not in OTHER_INPUTS
+        ]
         if any(source.element_type != type_ for source in sources):
             return None
-        if like:
-            view = view_of(like[0])._replace(axes=node.attributes["axes"])
-            return self.along(view._replace(output=sources[0]), like[0]).output
-        return self.construct(node.type_name, *sources, **node.attributes).output(0)
+        if "like" in others:
+            view = view_of(others["like"])._replace(axes=node.attributes["axes"])
+            return self.along(view._replace(output=sources[0]), others["like"]).output
+        inputs = (*sources, *others.values())
+        return self.construct(node.type_name, *inputs, **node.attributes).output(0)
 
     def reduction(self, op: str, output: Output, kept: Iterable[int]) -> Output:
         return self.construct(op, output, kept_axes=tuple(kept)).output(0)

@@ -240,7 +240,9 @@ def bound(role: str, parameters: Sequence[inspect.Parameter], with_statistics: b
                 keywords[parameter.name] = quantity
         elif is_required:
             is_known = False
-    if is_known and required:
+    # All of them may be given by keyword: f(*, x, gamma), or f(x=None, gamma=None).
+    has_data = bool({"x", "delta"} & {*keywords.values()})
+    if is_known and (required or has_data):
         return Binding(tuple(positional), keywords, is_of_training=is_of_training)
     if len(required) in by_number:
         by_position = by_number[len(required)]

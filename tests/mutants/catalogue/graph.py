@@ -208,8 +208,8 @@ NODE_OF_CPP = Group(
         Mutant(
             "deep-graph-released-by-recursion",
             "that a deep graph is released one node after the other",
-            "if (node.use_count() == 1)",
-            "if (node.use_count() == 0)",
+            "if (last.use_count() != 1 || last->inputs_.empty())",
+            "if (last.use_count() != 0 || last->inputs_.empty())",
         ),
     ),
 )

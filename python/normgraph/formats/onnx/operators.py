@@ -12,7 +12,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ..._core import element
+from .. import conditions
 from ..attributes import MOST_AXES
+from ..conditions import Condition
 from ..graph_reader import (
     Comparison,
     Refusal,
@@ -23,7 +25,8 @@ from ..graph_reader import (
     static,
     view_of,
 )
-from .lengths import Lengths, Product, Share, product_of
+from ..products import Product, product_of
+from .lengths import Lengths, Share
 from .normalization import BATCH_NORMALIZATION
 from .statement import Attribute, Operand, Operator, Statement
 from .tensors import data_of, known_type, shape_of
@@ -158,6 +161,10 @@ def read_cast(statement: Statement) -> Operand:
         return operand._replace(type=type_)
     if isinstance(operand, Share):
         return operand.cast(type_)
+    if isinstance(operand, Condition) and type_ == element.boolean:
+        return operand
+    if isinstance(operand, Condition) and type_.is_real:
+        return conditions.as_numbers(statement.builder, operand, type_)
     value = statement.view(0)
     if value.type != type_ and not type_.is_real:
         raise Refusal(f"attribute 'to': expected a real element type, got {type_}")
@@ -182,11 +189,31 @@ def comparison(is_upper: bool) -> Callable[[Statement], Operand]:
     return read
 
 
+def read_not(statement: Statement) -> Operand:
+    condition = statement.condition(0)
+    if condition is None:
+        raise Refusal("normgraph has it of booleans that are given alone")
+    return condition.negated
+
+
 def read_where(statement: Statement) -> Operand:
-    condition = statement.operand(0)
-    if not isinstance(condition, Comparison):
-        raise Refusal("condition: expected a comparison of a value with a number")
-    return statement.builder.selected(condition, statement.number(1), statement.view(2))
+    comparison = statement.operand(0)
+    if isinstance(comparison, Comparison):
+        return statement.builder.selected(comparison, statement.number(1), statement.view(2))
+    condition = statement.condition(0)
+    if condition is None:
+        raise Refusal("condition: expected a boolean, or a comparison of a value with a number")
+    yes, no = statement.view(1), statement.view(2)
+    is_kept = statement.scope.is_zero(no)
+    if not is_kept and not statement.scope.is_zero(yes):
+        raise Refusal("expected 0 as one of the two values that a boolean selects from")
+    value, zeros = (yes, no) if is_kept else (no, yes)
+    if value.type != zeros.type:
+        raise Refusal(f"expected one element type, got {value.type} and {zeros.type}")
+    builder = statement.builder
+    value = builder.with_rank(value, max(value.rank, zeros.rank))
+    value = builder.repeated(value, builder.with_rank(zeros, value.rank).lengths)
+    return conditions.selected(builder, condition, value, is_kept)
 
 
 # ---- reductions ----------------------------------------------------------------------------------
@@ -378,6 +405,8 @@ def read_unsqueeze(statement: Statement) -> Operand:
         return operand._replace(is_scalar=False)
     if isinstance(operand, Share):
         return operand._replace(value=statement.builder.unsqueezed(operand.value, axes))
+    if isinstance(operand, Condition):
+        return conditions.unsqueezed(statement.builder, operand, axes)
     return statement.builder.unsqueezed(statement.view(0), axes)
 
 
@@ -385,7 +414,19 @@ def read_expand(statement: Statement) -> Operand:
     operand = statement.operand(0)
     if isinstance(operand, Share):
         return expanded_share(statement, operand)
+    condition = statement.condition(0)
+    if condition is not None:
+        return expanded_condition(statement, condition)
     return expanded(statement, statement.view(0), statement.integers(1).items)
+
+
+def expanded_condition(statement: Statement, condition: Condition) -> Operand:
+    """A boolean repeated to lengths, of which those may be 1 along which it has more."""
+    builder = statement.builder
+    lengths = expanded_lengths(statement.integers(1).items, condition.rank)
+    repeated = conditions.repeated(builder, condition, [length.dimension for length in lengths])
+    is_as_given = not (repeated.is_negated or repeated.is_repeated)
+    return repeated.where if is_as_given else repeated
 
 
 def expanded_share(statement: Statement, share: Share) -> View:
@@ -407,18 +448,23 @@ def expanded_share(statement: Statement, share: Share) -> View:
 def expanded(statement: Statement, value: View, wanted: Sequence[Product]) -> View:
     """A value repeated to these lengths, of which those may be 1 along which it has more."""
     builder, scope = statement.builder, statement.scope
-    if any(length.number < 0 for length in wanted):
-        raise Refusal(f"shape: expected lengths, got {texts(wanted)}")
-    rank = max(value.rank, len(wanted))
-    if rank > MOST_AXES:
-        raise Refusal(f"shape: expected at most {MOST_AXES} axes, got {rank}")
-    lengths = [Product(1)] * (rank - len(wanted)) + list(wanted)
+    lengths = expanded_lengths(wanted, value.rank)
     repeated = builder.repeated(value, [length.dimension for length in lengths])
     like = scope.by_lengths.get(tuple(lengths))
     is_like = like is not None and list(repeated.axes) == sorted(repeated.axes)
     if like is not None and is_like and repeated.shape == like.partial_shape:
         return builder.along(repeated, like)
     return builder.settled(repeated)
+
+
+def expanded_lengths(wanted: Sequence[Product], rank: int) -> list[Product]:
+    """As many as a value of this rank has when it is repeated to them. Raises Refusal."""
+    if any(length.number < 0 for length in wanted):
+        raise Refusal(f"shape: expected lengths, got {texts(wanted)}")
+    rank = max(rank, len(wanted))
+    if rank > MOST_AXES:
+        raise Refusal(f"shape: expected at most {MOST_AXES} axes, got {rank}")
+    return [Product(1)] * (rank - len(wanted)) + list(wanted)
 
 
 def read_constant_of_shape(statement: Statement) -> Operand:
@@ -579,6 +625,7 @@ OPERATORS: dict[str, Operator] = {
     "Mean": Operator(read_mean_of_many, (1, None)),
     "Mul": Operator(read_product, (2, 2)),
     "Neg": element_wise("Negate", 1),
+    "Not": Operator(read_not, (1, 1)),
     "Pow": Operator(read_power, (2, 2)),
     "Reciprocal": Operator(read_reciprocal, (1, 1)),
     "ReduceL2": reduction(length_of_vector, axes_are_input=18),

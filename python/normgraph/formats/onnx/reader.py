@@ -62,7 +62,8 @@ def loads(model: bytes | onnx.ModelProto) -> Function:
 
     Opsets 6 to 28 of ONNX' own operators are read. What computes in a wider type and is cast to
     that of its data, as Sum or an operator on 16 bits that to_model has written, becomes one op.
-    An epsilon becomes the decimal of at most six digits that rounds to the model's f32.
+    Where selects from a value and 0 by a boolean that is given, or its negation. An epsilon becomes
+    the decimal of at most six digits that rounds to the model's f32.
 
     Raises FormatError for what is no model, ImportError without the package onnx, and
     NotImportableError, which lists all of them by node and attribute, for what normgraph has no op
@@ -135,7 +136,8 @@ class Reader:
         self.outputs = {value.name for value in self.graph.output}
         self.needed = needed_names(self.graph)
         self.readers: dict[str, list[Any]] = {}
-        #: The places of refusals, by the first output of the node.
+        #: Where nodes stand, and the places of refusals, by the first output of the node.
+        self.places: dict[str, int] = {}
         self.refused: dict[str, int] = {}
 
     def function(self) -> Function:
@@ -143,7 +145,8 @@ class Reader:
         self.check_names()
         self.check_model()
         nodes = [node for node in self.graph.node if not self.needed.isdisjoint(node.output)]
-        for node in nodes:
+        for place, node in enumerate(nodes):
+            self.places[first_output(node)] = place
             for name in set(node.input):
                 self.readers.setdefault(name, []).append(node)
         for value in self.graph.input:
@@ -258,14 +261,20 @@ class Reader:
         """Name an op that stands for many nodes, whose refusals count if others read them."""
         self.values[node.output[0]] = found.view
         self.builder.call(found.view, node.name or node.output[0])
-        parts = {first_output(part) for part in found.nodes}
-        for part in found.nodes:
-            index = self.refused.get(first_output(part))
-            if index is None or not self.outputs.isdisjoint(part.output):
-                continue
+        inside = {first_output(node)}
+        # From the last one on, so that all that reads a part comes before it.
+        for part in sorted(found.nodes, key=self.place_in_model, reverse=True)[1:]:
             readers = (reader for name in part.output for reader in self.readers.get(name, ()))
-            if all(first_output(reader) in parts for reader in readers):
+            is_read_here = all(first_output(reader) in inside for reader in readers)
+            if not is_read_here or not self.outputs.isdisjoint(part.output):
+                continue
+            inside.add(first_output(part))
+            index = self.refused.get(first_output(part))
+            if index is not None:
                 self.refusals.take_back(index)
+
+    def place_in_model(self, node: Any) -> int:
+        return self.places[first_output(node)]
 
     def narrow_type(self, name: str) -> element.Type | None:
         """The type to which all that reads a value casts it, perhaps after a Transpose."""
@@ -295,7 +304,7 @@ class Reader:
             return None
         with self.refusals.at(place):
             if not isinstance(operand, View):
-                raise Refusal("expected a tensor of numbers, got a comparison or lengths")
+                raise Refusal("expected a tensor of numbers, got a condition or lengths")
             check_is_declared(value, operand)
             result = self.builder.whole(operand)
             call_result(result, value.name)

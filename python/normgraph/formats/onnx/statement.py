@@ -8,12 +8,14 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from ..._core import Output, element
+from ..._core import Constant, Output, element
 from ..attributes import MOST_AXES
+from ..conditions import Condition, condition_of
 from ..errors import FormatError
 from ..graph_reader import Builder, Comparison, Refusal, View
 from ..names import elements_of, printable
-from .lengths import Lengths, Product, Share
+from ..products import Product
+from .lengths import Lengths, Share
 from .protobuf import import_onnx
 
 #: The opsets whose operators are known.
@@ -23,7 +25,7 @@ OLDEST_OPSET, NEWEST_OPSET = 6, 28
 LONGEST_NAME = 100
 
 #: What a value of a model can be.
-Operand: TypeAlias = View | Lengths | Comparison | Share
+Operand: TypeAlias = View | Lengths | Comparison | Condition | Share
 
 #: The field of each kind of attribute, and how a message calls it.
 KINDS = {
@@ -67,6 +69,7 @@ class Scope:
         self.symbols: dict[Any, int] = {}
         self.named_lengths: dict[tuple[Output, int], str] = {}
         self.by_lengths: dict[tuple[Product, ...], Output] = {}
+        self.zeros: dict[Output, bool] = {}
 
     def length(self, view: View, axis: int) -> Product:
         """The length of an axis, as a number or a symbol."""
@@ -86,6 +89,18 @@ class Scope:
         if view.axes == tuple(range(view.rank)):
             self.by_lengths.setdefault(found, view.output)
         return found
+
+    def is_zero(self, view: View) -> bool:
+        """Whether all elements are +0 that the model contains, perhaps repeated and cast."""
+        output = view.output
+        for _ in range(2):
+            if output.node.type_name in ("Broadcast", "Convert"):
+                output = output.node.input(0).source
+        if output not in self.zeros:
+            node = output.node
+            is_constant = isinstance(node, Constant)
+            self.zeros[output] = is_constant and not node.attributes["data"].strip(b"\0")
+        return self.zeros[output]
 
 
 class Statement:
@@ -131,6 +146,11 @@ class Statement:
                 f"input {index}: expected numbers, got booleans of a comparison, which normgraph "
                 "has only where they select"
             )
+        if isinstance(found, Condition):
+            raise Refusal(
+                f"input {index}: expected numbers, got a boolean that is negated or repeated, "
+                "which normgraph has only where it selects"
+            )
         if isinstance(found, Share) or found.known is None:
             raise Refusal(f"input {index}: expected a tensor, got lengths that are not known yet")
         if found.type.is_real and found.is_scalar:
@@ -138,6 +158,13 @@ class Statement:
         data = np.array(found.known, np.int64).tobytes()
         shape = [] if found.is_scalar else [len(found.known)]
         return self.builder.constant(element.i64, shape, data)
+
+    def condition(self, index: int) -> Condition | None:
+        """An input that is a boolean, or one that is negated or repeated; None for all else."""
+        found = self.operand(index)
+        if isinstance(found, View):
+            return condition_of(found)
+        return found if isinstance(found, Condition) else None
 
     def integers(self, index: int) -> Lengths:
         """An input as integers, of which some may be lengths that are not known. Raises Refusal."""

@@ -29,7 +29,7 @@ class Reduction(NamedTuple):
     axes: tuple[int, ...]
 
 
-class Product(NamedTuple):
+class MatrixProduct(NamedTuple):
     """A product of two matrices, with what is transposed first."""
 
     left: Value
@@ -149,7 +149,7 @@ def rounded_reduction(value: Value, element: str) -> Reduction | None:
     return None if found is None or narrow is None else found._replace(value=narrow)
 
 
-def product_of(operation: Operation) -> Product | str:
+def product_of(operation: Operation) -> MatrixProduct | str:
     """The product of matrices that a dot_general is, or what keeps it from being one."""
     left_batch, right_batch, left_axes, right_axes = operation.attributes["dot_dimension_numbers"]
     left, right = map(root_of, operation.operands)
@@ -159,14 +159,14 @@ def product_of(operation: Operation) -> Product | str:
         return f"expected two matrices, got {left.type.text} and {right.type.text}"
     if len(left_axes) != 1:
         return f"expected one contracting dimension, got {list(left_axes)}"
-    return Product(left, right, left_axes[0] == 0, right_axes[0] == 1)
+    return MatrixProduct(left, right, left_axes[0] == 0, right_axes[0] == 1)
 
 
-def rounded_product(value: Value, element: str) -> Product | None:
+def rounded_product(value: Value, element: str) -> MatrixProduct | None:
     """The product in f64 of matrices of this type that a value is; it is read only here."""
     operation = made_by(value, "dot_general", once=True)
     found = product_of(operation) if operation is not None else None
-    if not isinstance(found, Product):
+    if not isinstance(found, MatrixProduct):
         return None
     left, right = narrow_of_wide(found.left, element), narrow_of_wide(found.right, element)
     return None if left is None or right is None else found._replace(left=left, right=right)

@@ -365,6 +365,8 @@ class Flattening:
         self.types: dict[Any, Tensor] = {}
         self.operations: list[Operation] = []
         self.functions: dict[str, Any] = {}
+        #: What functions that are called call the arguments of main.
+        self.names: dict[Value, str] = {}
 
     def program_of(self, module: Any) -> Program:
         for operation in module.body.operations:
@@ -380,6 +382,10 @@ class Flattening:
             for argument in block.arguments
         ]
         results = self.flatten(main, [argument.value for argument in arguments])
+        arguments = [
+            argument._replace(name=argument.name or self.names.get(argument.value))
+            for argument in arguments
+        ]
         attributes = module.operation.attributes
         name = self.mlir.text_of(attributes["sym_name"]) if "sym_name" in attributes else None
         return Program(name, arguments, self.operations, results)
@@ -454,6 +460,10 @@ class Flattening:
     def frame_of(self, name: str, function: Any, arguments: list[Value], call: Any) -> Frame:
         block = function.regions[0].blocks[0]
         values = dict(zip(block.arguments, arguments, strict=True))
+        for argument, value in values.items():
+            called = None if value in self.names else self.mlir.name_of(argument.location)
+            if value.source is None and called is not None:
+                self.names[value] = called
         return Frame(name, iter(block.operations), values, call)
 
     def add(self, operation: Any, operands: list[Value], frame: Frame) -> None:

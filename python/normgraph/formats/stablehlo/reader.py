@@ -14,14 +14,18 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..._core import Dimension, Function, Parameter
+from .. import conditions
 from ..arguments import path_of, refuse
 from ..attributes import ELEMENT_TYPES
+from ..conditions import Condition, condition_of
 from ..errors import NotImportableError
 from ..graph_reader import Builder, Comparison, Refusal, Refusals, View, view_of
 from ..names import printable
+from ..products import Product
+from .lengths import ASSERTION, Lengths
 from .patterns import (
     Mask,
-    Product,
+    MatrixProduct,
     Reduction,
     Share,
     Threshold,
@@ -62,8 +66,10 @@ def loads(data: str | bytes) -> Function:
     what the text does not say: what other programs call by other names, such as
     maximum(x, 0) for Relu, gives the op of normgraph.
 
-    Lengths that are not known, and bounds of them, become those of the parameters. What adds in
-    the elements' own type in StableHLO, such as reduce, adds in double here.
+    Lengths that are not known, and bounds of them, become those of the parameters; what jax.export
+    makes of symbolic shapes is read, without its assertions. What adds in the elements' own type in
+    StableHLO, such as reduce, adds in double here. A boolean that is given selects from a value and
+    0, as SelectWhere does.
 
     Raises TypeError for what is neither str nor bytes, ImportError without jaxlib, FormatError with
     what its parser says of a malformed text, and NotImportableError, which lists each of them with
@@ -93,6 +99,9 @@ class Reader:
         self.refusals = refusals
         self.builder = Builder()
         self.views: dict[Value, View] = {}
+        #: Booleans that are negated or repeated, also as 0 and 1 in integers: no values either.
+        self.conditions: dict[Value, Condition] = {}
+        self.lengths = Lengths(self.builder)
         #: Place and reason of what is no value, None once that has been told.
         self.faults: dict[Value, tuple[str, str] | None] = {}
         self.told: set[tuple[str, str]] = set()
@@ -153,8 +162,10 @@ class Reader:
         if operation.name not in SHAPING or operation.results[0].number is not None:
             return False
         value = root_of(operation.operands[0])
-        if value.number is not None or value in self.views:
+        if value.number is not None or value in self.views or value in self.conditions:
             return False
+        if value in self.lengths.products:
+            self.lengths.products[operation.results[0]] = self.lengths.products[value]
         self.faults[operation.results[0]] = self.faults[value]
         return True
 
@@ -171,6 +182,8 @@ class Reader:
         if value not in self.views and value.number is not None:
             scalar = self.scalar(value.number, value.element)
             self.views[value] = View(scalar.output, (), dimensions(value))
+        if value not in self.views and self.lengths.is_unknown(value):
+            self.count(value)
         if value in self.views:
             return self.views[value]
         fault = self.faults[value]
@@ -215,11 +228,108 @@ class Reader:
         data = np.asarray(number, ELEMENT_TYPES[element].dtype).tobytes()
         return self.builder.constant(ELEMENT_TYPES[element], [], data, name)
 
+    # ---- booleans --------------------------------------------------------------------------------
+
+    def condition(self, value: Value) -> Condition | None:
+        """A boolean that is given, negated or repeated; None for all else."""
+        value = root_of(value)
+        if value in self.conditions:
+            return self.conditions[value]
+        return condition_of(self.views[value]) if value in self.views else None
+
+    def give_condition(self, value: Value, condition: Condition) -> None:
+        """Make a value a condition. Raises Partial: it is no value of normgraph, unless it is."""
+        if not condition.is_negated and not condition.is_repeated and value.element == "boolean":
+            self.give(value, condition.where)
+            return
+        self.conditions[value] = condition
+        raise Partial(
+            "expected it only as what selects: normgraph has no op that negates, repeats or counts "
+            "booleans"
+        )
+
+    def negate_condition(self, operation: Operation) -> None:
+        (value,), (result,) = operation.operands, operation.results
+        condition = self.condition(value) if value.element == "boolean" else None
+        if result.number is None and condition is not None:
+            self.give_condition(result, condition.negated)
+        else:
+            self.part(operation)
+
+    def broadcast_condition(self, operation: Operation, condition: Condition) -> None:
+        (result,) = operation.results
+        places = operation.attributes["broadcast_dimensions"]
+        lengths = [Dimension(1)] * result.rank
+        for axis, length in zip(places, condition.where.lengths, strict=True):
+            lengths[axis] = length
+        axes = tuple(places[axis] for axis in condition.where.axes)
+        where = View(condition.where.output, axes, tuple(lengths))
+        self.give_condition(result, condition._replace(where=where, lengths=dimensions(result)))
+
+    # ---- lengths ---------------------------------------------------------------------------------
+
+    def give_length(self, value: Value, length: Product) -> None:
+        """Make a value a length. Raises Partial for one that is not known: it is no value."""
+        if length.is_known:
+            value.number = np.asarray(length.number, ELEMENT_TYPES[value.element].dtype)
+            return
+        self.lengths.products[value] = length
+        raise Partial(
+            "expected a length that is not known only where a value is repeated to it, and as a "
+            "number in f32 or f64"
+        )
+
+    def count(self, value: Value) -> None:
+        """Make a length a number that is computed, if it is one in a real type."""
+        type_, length = ELEMENT_TYPES[value.element], self.lengths.of(value)
+        if not type_.is_real or length is None:
+            return
+        number = self.lengths.as_value(length, type_)
+        if number is not None:
+            self.views[value] = View(number.output, (), dimensions(value))
+
+    def dimension_size(self, operation: Operation) -> None:
+        (value,), (result,) = operation.operands, operation.results
+        view = self.views.get(root_of(value))
+        length = (
+            None if view is None else self.lengths.along(view, operation.attributes["dimension"])
+        )
+        if length is None:
+            raise Partial("expected the length of an axis that a value has by itself")
+        self.give_length(result, length)
+
+    def compare(self, operation: Operation) -> None:
+        if self.lengths.is_surely(operation):
+            operation.results[0].number = np.asarray(True)
+        self.part(operation)
+
+    def assertion(self, operation: Operation) -> None:
+        """What a program with symbolic shapes asks of its arguments."""
+        if len(operation.operands) == 0 or len(operation.results) > 0:
+            raise Refusal("expected a condition, and no results")
+        self.lengths.assert_that(operation.operands[0])
+
+    def quotient(self, operation: Operation) -> None:
+        """A quotient; of a sum and the number of its elements, which is not known, the mean."""
+        total, count = operation.operands
+        if not self.lengths.is_unknown(count):
+            self.element_wise("Divide", operation)
+            return
+        length = self.lengths.of(count)
+        mean = None if length is None else self.lengths.mean_of(self.view(total), length)
+        if mean is None:
+            self.element_wise("Divide", operation)
+        else:
+            self.give(operation.results[0], mean)
+
     # ---- element by element ----------------------------------------------------------------------
 
     def element_wise(self, op: str, operation: Operation) -> None:
         (result,) = operation.results
-        if ELEMENT_TYPES[result.element].is_real:
+        length = self.lengths.computed(op, operation.operands)
+        if length is not None:
+            self.give_length(result, length)
+        elif ELEMENT_TYPES[result.element].is_real:
             views = self.views_of(operation.operands)
             self.give(result, self.builder.element_wise(op, *views))
         elif result.number is None:
@@ -257,8 +367,18 @@ class Reader:
         if value.element == result.element:
             self.alias(result, value)
             return
+        if self.lengths.is_unknown(value) and result.element in LENGTH_TYPES:
+            self.give_length(result, self.lengths.products[root_of(value)])
+            return
+        condition = self.condition(value)
         if not ELEMENT_TYPES[result.element].is_real:
+            if condition is not None and result.number is None:
+                self.give_condition(result, condition)
             raise Partial(f"expected a real type, got {result.element}")
+        if condition is not None:
+            numbers = conditions.as_numbers(self.builder, condition, ELEMENT_TYPES[result.element])
+            self.give(result, numbers)
+            return
         is_wide = value.element == "f64"
         reduction = rounded_reduction(value, result.element) if is_wide else None
         product = rounded_product(value, result.element) if is_wide else None
@@ -287,6 +407,10 @@ class Reader:
         places = operation.attributes["broadcast_dimensions"]
         if places == tuple(range(result.rank)) and value.shape == result.shape:
             self.alias(result, value)
+            return
+        condition = self.condition(value)
+        if condition is not None:
+            self.broadcast_condition(operation, condition)
             return
         view = self.view(value)
         stretched = self.stretched_axes(operation, view)
@@ -322,13 +446,24 @@ class Reader:
             old, new = value.shape[axis], result.shape[places[axis]]
             if axis in certain or (isinstance(old, int) and (old == new or old != 1)):
                 continue
-            if old != 1 or not isinstance(new, int):
+            if old != 1 and self.has_length(operation, view, axis):
+                continue
+            if old != 1:
                 raise Refusal(
                     f"expected to know whether axis {axis} is repeated, got {value.type.text} and "
                     f"{result.type.text}"
                 )
             stretched.append(axis)
         return stretched
+
+    def has_length(self, operation: Operation, view: View, axis: int) -> bool:
+        """Whether a length that is not known is that which the program repeats this axis to."""
+        if len(operation.operands) < 2:
+            return False
+        wanted = self.lengths.vector(operation.operands[1])
+        place = operation.attributes["broadcast_dimensions"][axis]
+        own = self.lengths.along(view, axis)
+        return own is not None and place < len(wanted) and wanted[place] == own
 
     def share_for(self, value: Value) -> Share | None:
         """What a repeated value divides by a number, if nothing else reads it."""
@@ -344,6 +479,13 @@ class Reader:
         lengths = [length for length in result.shape if isinstance(length, int)]
         if len(lengths) < result.rank:
             raise Partial(f"expected a shape that is known, got {result.type.text}")
+        condition = self.condition(value)
+        if condition is not None and condition.is_repeated:
+            raise Partial(f"expected a boolean that is not repeated, got {value.type.text}")
+        if condition is not None:
+            where = self.builder.reshaped(condition.where, lengths)
+            self.give_condition(result, condition._replace(where=where, lengths=where.lengths))
+            return
         try:
             view = self.builder.reshaped(self.view(value), lengths)
         except Refusal as refusal:
@@ -352,6 +494,11 @@ class Reader:
 
     def transpose(self, operation: Operation) -> None:
         order = operation.attributes["permutation"]
+        condition = self.condition(operation.operands[0])
+        if condition is not None:
+            turned = conditions.transposed(self.builder, condition, order)
+            self.give_condition(operation.results[0], turned)
+            return
         view = self.view(operation.operands[0])
         self.give(operation.results[0], self.builder.transposed(view, order))
 
@@ -378,11 +525,11 @@ class Reader:
 
     def dot_general(self, operation: Operation) -> None:
         found = product_of(operation)
-        if not isinstance(found, Product):
+        if not isinstance(found, MatrixProduct):
             raise Refusal(f"dot_dimension_numbers: {found}")
         self.multiply_to(operation.results[0], found)
 
-    def multiply_to(self, result: Value, found: Product) -> None:
+    def multiply_to(self, result: Value, found: MatrixProduct) -> None:
         """A product of matrices, whose elements may have another type than the result's."""
         views = [
             self.converted(view, result.element)
@@ -407,6 +554,10 @@ class Reader:
         if mask is not None and is_zero(no):
             self.masked_to(result, yes, mask)
             return
+        chosen = self.condition(condition)
+        if chosen is not None:
+            self.select_where(result, chosen, yes, no)
+            return
         found = threshold(condition)
         if found is None or found.direction not in ("LE", "GE") or yes.number is None:
             raise Refusal(f"expected {SELECTIONS}, got {condition_text(condition, found)}")
@@ -416,6 +567,14 @@ class Reader:
         if number == 0 and not is_zero(yes):
             raise Refusal("expected 0 where a value is beyond an end, got -0")
         self.give(result, self.builder.selected(comparison, number, other))
+
+    def select_where(self, result: Value, chosen: Condition, yes: Value, no: Value) -> None:
+        """What a boolean selects, 0 elsewhere."""
+        is_kept = is_zero(no)
+        if not is_kept and not is_zero(yes):
+            raise Refusal("expected 0 as one of the two values that a boolean selects from")
+        value = self.view(yes if is_kept else no)
+        self.give(result, conditions.selected(self.builder, chosen, value, is_kept))
 
     def maximum(self, operation: Operation) -> None:
         """ReLU as others write it; an upper bound may have been put first."""
@@ -515,13 +674,17 @@ RULES: dict[str, Rule] = {
     "stablehlo.clamp": Reader.clamp,
     "stablehlo.constant": Reader.constant,
     "stablehlo.convert": Reader.convert,
-    "stablehlo.divide": element_wise("Divide"),
+    "stablehlo.compare": Reader.compare,
+    "stablehlo.custom_call": Reader.assertion,
+    "stablehlo.divide": Reader.quotient,
     "stablehlo.dot_general": Reader.dot_general,
     "stablehlo.dynamic_broadcast_in_dim": Reader.broadcast,
+    "stablehlo.get_dimension_size": Reader.dimension_size,
     "stablehlo.maximum": Reader.maximum,
     "stablehlo.minimum": Reader.minimum,
     "stablehlo.multiply": element_wise("Multiply"),
     "stablehlo.negate": element_wise("Negate"),
+    "stablehlo.not": Reader.negate_condition,
     "stablehlo.reduce": Reader.reduce,
     "stablehlo.reshape": Reader.reshape,
     "stablehlo.rsqrt": Reader.reciprocal_root,
@@ -533,11 +696,8 @@ RULES: dict[str, Rule] = {
         f"stablehlo.{name}": Reader.part
         for name in (
             "and",
-            "compare",
             "concatenate",
-            "get_dimension_size",
             "iota",
-            "not",
             "or",
             "pad",
             "shift_left",
@@ -546,6 +706,9 @@ RULES: dict[str, Rule] = {
         )
     },
 }
+
+#: The types in which a program may compute with lengths.
+LENGTH_TYPES = ("i32", "i64", "u32", "u64", "f32", "f64")
 
 #: Operations that give the elements of their first operand in another shape.
 SHAPING = {
@@ -563,6 +726,12 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "stablehlo.compare": ("comparison_direction", "compare_type"),
     "stablehlo.concatenate": ("dimension",),
     "stablehlo.constant": ("value",),
+    "stablehlo.custom_call": (
+        "api_version",
+        "call_target_name",
+        "error_message",
+        "has_side_effect",
+    ),
     # Products are added in double, which is as precise as any of these.
     "stablehlo.dot_general": ("dot_dimension_numbers", "precision_config"),
     "stablehlo.dynamic_broadcast_in_dim": (
@@ -581,8 +750,8 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
 TYPES = ", ".join(name for name, type_ in ELEMENT_TYPES.items() if type_.is_static)
 
 SELECTIONS = (
-    "0 where a value <= 0, the upper bound where a ReLU's value >= it, or 0 where the bit of a "
-    "mask is not set"
+    "0 where a value <= 0, the upper bound where a ReLU's value >= it, or 0 where a boolean or the "
+    "bit of a mask is not set"
 )
 
 
@@ -590,6 +759,9 @@ def check_is_known(operation: Operation) -> None:
     """Refuse an operation that no rule knows, or not with these attributes and types."""
     if operation.name not in RULES:
         raise Refusal("normgraph has no such op")
+    target = operation.attributes.get("call_target_name", ASSERTION)
+    if target != ASSERTION:
+        raise Refusal(f"normgraph has no such op, got @{printable(str(target))}")
     known = ATTRIBUTES.get(operation.name, ())
     for name, value in operation.attributes.items():
         is_default = name == "result_accuracy" and "DEFAULT" in value

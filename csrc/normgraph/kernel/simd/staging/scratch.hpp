@@ -24,6 +24,7 @@ public:
     void reserve(std::size_t bytes) {
         if (bytes > size_) {
             memory_.reset();  // first, so that the peak is not both
+            size_ = 0;        // if there is not as much memory, there is none
             memory_ = std::make_unique_for_overwrite<Line[]>((bytes + line - 1) / line);
             size_ = rounded(bytes);
         }
