@@ -128,27 +128,6 @@ for name, work in WORK.items():
     )
 
 
-def test_a_call_after_one_that_found_no_memory(failing_calls: str) -> None:
-    """What a thread keeps for its next call is whole, though it could not be made larger."""
-    run(
-        failing_calls,
-        """
-small = np.random.default_rng(0).normal(size=(4, 4, 8, 8)).astype(np.float16)
-large = np.random.default_rng(1).normal(size=(4, 512, 64, 64)).astype(np.float16)
-for axis in (1, -1):
-    call = lambda x: ng.batch_norm_training_relu(x, None, None, channel_axis=axis, num_threads=1)
-    expected, errors = bytes_of(call(small)), 0
-    for first in range(400):
-        result, calls = attempt(lambda: call(large), first, EVER)
-        errors += isinstance(result, MemoryError)
-        assert bytes_of(call(small)) == expected, first
-        if calls <= first:
-            break
-    assert errors > 0
-""",
-    )
-
-
 def test_threads_that_cannot_be_started(failing_calls: str) -> None:
     """The kernels then run on the threads that there are, with the same bits."""
     run(
