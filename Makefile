@@ -124,7 +124,8 @@ run: $(installed)
 
 test: $(installed_for_tests)
 	@$(quietly) build/logs/ctest.log "C++ tests" \
-	    ctest --test-dir $(build) --output-on-failure --no-tests=error
+	    ctest --test-dir $(build) --output-on-failure --no-tests=error \
+	    --parallel $$(getconf _NPROCESSORS_ONLN)
 	@grep "tests passed" build/logs/ctest.log
 	@CXX=$$(cat $(environment)/compiler) NORMGRAPH_BENCHMARKS=$(CURDIR)/$(benchmarks) \
 	    python -m pytest -m "not interop" --numprocesses=auto
