@@ -27,12 +27,14 @@ class Mutant:
 class Group:
     """Mutants of one file, and the tests that are expected to notice them, which run first.
 
-    `first` are pytest's arguments, separated by spaces, or CPP_TESTS.
+    `first` are pytest's arguments, separated by spaces, or CPP_TESTS. With `is_alone` no others are
+    run: of a file of Python, from which nothing is compiled, and that the others do not import.
     """
 
     path: str
     first: str
     mutants: tuple[Mutant, ...]
+    is_alone: bool = False
 
 
 def mutated(mutant: Mutant, path: str, text: str) -> str:

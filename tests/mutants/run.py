@@ -57,7 +57,7 @@ class Progress:
 
 def judge(workspace: Workspace, group: Group, mutant: Mutant) -> tuple[str, str]:
     """(KILLED, the test), (SURVIVED, "") or (NOT_BUILT, the compiler's error)."""
-    stages = dict.fromkeys([group.first, *ALL_TESTS])
+    stages = [group.first] if group.is_alone else dict.fromkeys([group.first, *ALL_TESTS])
     try:
         with workspace.with_mutant(group, mutant):
             for stage in stages:
@@ -69,9 +69,17 @@ def judge(workspace: Workspace, group: Group, mutant: Mutant) -> tuple[str, str]
     return SURVIVED, f"{mutant.drops}: no test notices"
 
 
-def check_original(workspace: Workspace) -> None:
-    """Raises TestsError unless all tests pass without a mutant: else they would kill anything."""
-    for stage in ALL_TESTS:
+def check_original(workspace: Workspace, selection: Selection) -> None:
+    """Raises TestsError unless the tests of these mutants pass without any of them.
+
+    Else they would kill anything.
+    """
+    stages = [
+        stage
+        for group, _ in selection
+        for stage in ([group.first] if group.is_alone else ALL_TESTS)
+    ]
+    for stage in dict.fromkeys(stages):
         verdict = workspace.test(stage)
         if verdict.failed:
             raise TestsError(f"a test fails without any mutant: {verdict.failed}")
@@ -156,7 +164,7 @@ def main() -> int:
         workspace.prepare()
         if not arguments.unchecked:
             print("all tests without a mutant …", flush=True)
-            check_original(workspace)
+            check_original(workspace, selection)
         results = go_through(workspace, selection, arguments.keep_going)
     except (BuildError, TestsError, OutOfDateError) as error:
         print(error, file=sys.stderr)

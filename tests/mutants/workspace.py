@@ -125,7 +125,9 @@ class Workspace:
                     yield file.relative_to(root), file.read_bytes()
 
     def _environment(self) -> dict[str, str]:
-        return {**os.environ, "PYTHONPATH": str(self._tree / "python")}
+        # A mutant may be as long as its original, and as old in seconds: no bytecode is kept.
+        own = {"PYTHONPATH": str(self._tree / "python"), "PYTHONDONTWRITEBYTECODE": "1"}
+        return {**os.environ, **own}
 
     def _call_builder(self, command: list[str]) -> None:
         done = subprocess.run(command, capture_output=True, text=True)

@@ -13,6 +13,8 @@ from .inference import GROUPS as INFERENCE
 from .layouts import GROUPS as LAYOUTS
 from .masked_batches import GROUPS as MASKED_BATCHES
 from .memory_pool import GROUPS as MEMORY_POOL
+from .python_distributed import GROUPS as PYTHON_DISTRIBUTED
+from .python_jax import GROUPS as PYTHON_JAX
 from .relu import GROUPS as RELU
 from .rewriting import GROUPS as REWRITING
 from .running_statistics import GROUPS as RUNNING_STATISTICS
@@ -42,6 +44,8 @@ GROUPS = (
     *MASKED_BATCHES,
     *STAGES,
     *TORCH,
+    *PYTHON_DISTRIBUTED,
+    *PYTHON_JAX,
 )
 
 __all__ = ["GROUPS"]
