@@ -248,7 +248,8 @@ void run(std::span<const OptionalArray> inputs, std::span<const OptionalArray> o
                                                         .result = delta},
                         num_threads, implementation);
         }
-        if (std::ranges::none_of(outputs.first(3), &OptionalArray::has_value)) {
+        if (std::ranges::none_of(outputs.first(3),
+                                 [](const OptionalArray& output) { return output.has_value(); })) {
             return;
         }
     }
