@@ -62,7 +62,9 @@ def build(directory: Path, target: str, *options: str) -> Path:
     """Build a program of the consumer, copied to a directory outside of the tree."""
     source = directory / "source"
     shutil.copytree(CONSUMER, source)
-    run("cmake", "-S", source, "-B", directory / "build", *options)
+    major_and_minor = ".".join(ng.__version__.split(".")[:2])
+    version = f"-Dwanted_version={major_and_minor}"
+    run("cmake", "-S", source, "-B", directory / "build", version, *options)
     run("cmake", "--build", directory / "build", "--target", target)
     return directory / "build" / target
 
