@@ -89,7 +89,8 @@ public:
     /// Throws std::invalid_argument for an empty name.
     Pattern named(std::string name) const;
     /// The value is the node's output of this name, in place of its first. Throws
-    /// std::invalid_argument unless this is a pattern of an op: alternatives say it in each of them.
+    /// std::invalid_argument unless this is a pattern of an op: alternatives say it in each of
+    /// them.
     Pattern output(std::string name) const;
     /// The condition is true of the value. It is asked last.
     Pattern where(Condition condition) const;
