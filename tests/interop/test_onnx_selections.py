@@ -17,6 +17,7 @@ from ..kernel.comparison import assert_same_bits
 from ..kernel.real_types import REAL_TYPES, Array
 from .agreement import special
 from .ort import run, run_reference
+from .selections import booleans, values
 
 pytestmark = pytest.mark.interop
 onnx = pytest.importorskip("onnx")
@@ -69,17 +70,6 @@ def check(model: Any, arguments: list[Array], ops: set[str] | None = None) -> ng
         found = {item.type_name for item in function.nodes} - {"Parameter", "Constant"}
         assert found == ops, function
     return function
-
-
-def values(*shape: int) -> Array:
-    """Numbers with a NaN and infinities among them."""
-    found = np.random.default_rng(3).normal(size=shape).astype(np.float32).reshape(-1)
-    found[::5] = [np.nan, np.inf, -np.inf][found.size % 3]
-    return found.reshape(shape)
-
-
-def booleans(*shape: int) -> Array:
-    return np.random.default_rng(8).random(shape) < 0.5
 
 
 #: Shapes of a condition and a value, and the ops that the function has.

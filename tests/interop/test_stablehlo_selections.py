@@ -13,9 +13,10 @@ import normgraph as ng
 from normgraph.formats import NotImportableError, stablehlo
 
 from ..kernel.comparison import assert_same_bits
-from ..kernel.real_types import REAL_TYPES, TYPE_PAIRS, Array
+from ..kernel.real_types import REAL_TYPES, TYPE_PAIRS
 from ..kernel.samples import Sample
 from .agreement import check_agreement, special
+from .selections import booleans, values
 from .test_stablehlo_import import check_same, function_of, named, refusals_of
 from .xla import run
 
@@ -26,17 +27,6 @@ jnp = pytest.importorskip("jax.numpy")
 
 # `pass` is a word of the language, which cannot stand in an import.
 masked: Any = importlib.import_module("tests.pass.masked")
-
-
-def values(*shape: int) -> Array:
-    """Numbers with a NaN and infinities among them."""
-    found = np.random.default_rng(3).normal(size=shape).astype(np.float32).reshape(-1)
-    found[::5] = [np.nan, np.inf, -np.inf][found.size % 3]
-    return found.reshape(shape)
-
-
-def booleans(*shape: int) -> Array:
-    return np.random.default_rng(8).random(shape) < 0.5
 
 
 # ---- what has been written -------------------------------------------------------------------

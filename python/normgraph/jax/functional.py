@@ -10,7 +10,6 @@ import operator
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 
 from . import derivatives, kernels, masks, shards
 
@@ -232,9 +231,7 @@ def _check_static(name: str, value: Any) -> None:
 def _array(name: str, value: Any) -> jax.Array | None:
     if value is None:
         return None
-    if not (hasattr(value, "shape") and hasattr(value, "dtype")):
-        raise TypeError(f"{name}: expected an array, got {value!r} of type {type(value).__name__}")
-    array = jnp.asarray(value)
+    array = masks.array_of(name, value)
     if array.dtype.name not in ("float16", "bfloat16", "float32", "float64"):
         raise TypeError(
             f"{name}: expected an array of float16, bfloat16, float32 or float64, "

@@ -21,7 +21,7 @@ def checked(input: jax.Array, channel_axis: int, **given: Any) -> Mask:
     `where` then has no axis of channels. Raises what the functions on arrays raise, but for values,
     which the kernels look at.
     """
-    mask = {name: _array(name, value) for name, value in given.items() if value is not None}
+    mask = {name: array_of(name, value) for name, value in given.items() if value is not None}
     described = {name: (array.dtype, array.shape) for name, array in mask.items()}
     _core.jax_check_mask(
         (input.dtype, input.shape), channel_axis, *(described.get(name) for name in NAMES)
@@ -32,7 +32,8 @@ def checked(input: jax.Array, channel_axis: int, **given: Any) -> Mask:
     return mask
 
 
-def _array(name: str, value: Any) -> jax.Array:
+def array_of(name: str, value: Any) -> jax.Array:
+    """The argument as an array. Raises TypeError for what is none."""
     if not (hasattr(value, "shape") and hasattr(value, "dtype")):
         raise TypeError(f"{name}: expected an array, got {value!r} of type {type(value).__name__}")
     return jnp.asarray(value)
@@ -40,7 +41,7 @@ def _array(name: str, value: Any) -> jax.Array:
 
 def of_elements(mask: Any, x: jax.Array, channel_axis: int) -> jax.Array:
     """`where` for a mask that broadcasts to x as a whole; ValueError unless it tells positions."""
-    array = _array("mask", mask)
+    array = array_of("mask", mask)
     shape = (1,) * (x.ndim - array.ndim) + array.shape
     fits = len(shape) == x.ndim and all(
         own in (1, length) for own, length in zip(shape, x.shape, strict=True)
