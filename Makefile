@@ -128,7 +128,7 @@ test: $(installed_for_tests)
 	    --parallel $$(getconf _NPROCESSORS_ONLN)
 	@grep "tests passed" build/logs/ctest.log
 	@CXX=$$(cat $(environment)/compiler) NORMGRAPH_BENCHMARKS=$(CURDIR)/$(benchmarks) \
-	    python -m pytest -m "not interop" --numprocesses=auto
+	    python -m pytest -m "not interop" --numprocesses=auto --dist=worksteal
 	@echo "left out: the tests that need torch, JAX, onnx or MPI (make test-interop)"
 
 test-interop: $(installed_for_tests) $(interop) $(mpi) $(peers)

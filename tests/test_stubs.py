@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import normgraph as ng
 
 from . import op_stubs
@@ -45,6 +47,7 @@ if sys.version_info < (3, 12):  # Python does not show there who lends memory
     DIFFERENCES_OF_PYBIND11 += [f"normgraph._core.{name}.__buffer__" for name in lenders]
 
 
+@pytest.mark.takes_long
 def test_stubs_match_the_built_module(tmp_path: Path) -> None:
     allowlist = tmp_path / "allowlist.txt"
     allowlist.write_text("\n".join(map(re.escape, DIFFERENCES_OF_PYBIND11)))

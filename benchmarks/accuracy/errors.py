@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from mpmath import mpf
+from gmpy2 import mpfr
 
 from tests.kernel.definition import Bounded, by_channel, exact, like_input
 from tests.kernel.real_types import Array
@@ -47,7 +47,7 @@ def _largest_of_channel(magnitudes: Array) -> Array:
 def _largest_ratio(differences: Array, scales: Array) -> float:
     """Nothing divided by nothing is no error."""
     ratios = (
-        mpf(0) if difference == 0 else difference / scale if scale else mpf("inf")
+        mpfr(0) if difference == 0 else difference / scale if scale else mpfr("inf")
         for difference, scale in zip(differences.flat, scales.flat, strict=True)
     )
     return float(max(ratios))

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from mpmath import mpf
+from gmpy2 import mpfr
 
 from benchmarks.accuracy.errors import Error, error_of, relative_text, units_text
 from benchmarks.accuracy.inputs import DATA, draw
@@ -75,4 +75,4 @@ def test_data_are_finite_and_the_same_every_time(element_type: str) -> None:
 
 
 def test_exact_values_stay_exact() -> None:
-    assert exact(np.array([0.1], np.float32))[0] == mpf(float(np.float32(0.1)))
+    assert exact(np.array([0.1], np.float32))[0] == mpfr(float(np.float32(0.1)))

@@ -6,10 +6,11 @@ import math
 from collections.abc import Mapping
 from fractions import Fraction
 
+import gmpy2
 import ml_dtypes
 import numpy as np
 import pytest
-from mpmath import mp, mpf
+from gmpy2 import mpfr
 
 import normgraph as ng
 from normgraph.check.accuracy import BF16, F16, F32, Format
@@ -72,12 +73,12 @@ def oracle(case: Case) -> Mapping[str, definition.Bounded]:
     return function(*given, inputs["delta"], **options)
 
 
-def worst_difference(output: Expected, bounded: definition.Bounded) -> mpf:
+def worst_difference(output: Expected, bounded: definition.Bounded) -> mpfr:
     """Relative to the larger of the two, or to the smallest double that matters."""
-    worst = mpf(0)
+    worst = mpfr(0)
     for index in np.ndindex(output.high.shape):
-        value = mpf(output.high[index]) + mpf(output.low[index])
-        size = max(abs(bounded.value[index]), mpf(2) ** -900)
+        value = mpfr(output.high[index]) + mpfr(output.low[index])
+        size = max(abs(bounded.value[index]), mpfr(2) ** -900)
         worst = max(worst, abs(value - bounded.value[index]) / size)
     return worst
 
@@ -97,19 +98,19 @@ def test_values_are_those_of_the_definition_in_256_bits(role: str) -> None:
         expected = expected_outputs(case)
         for name, bounded in oracle(case).items():
             # 106 bits; less where a small number's second double is denormal.
-            assert worst_difference(expected[name], bounded) < mpf(2) ** -95, (case.name, name)
+            assert worst_difference(expected[name], bounded) < mpfr(2) ** -95, (case.name, name)
 
 
 def masked(case: Case) -> dict[str, np.ndarray]:  # type: ignore[type-arg]
-    """The formulas of masked batches in mpf, channel by channel."""
-    to_mpf = np.frompyfunc(mpf, 1, 1)
-    x, delta = (to_mpf(np.nan_to_num(case.rows(name))) for name in ("x", "delta"))
+    """The formulas of masked batches in mpfr, channel by channel."""
+    to_mpfr = np.frompyfunc(mpfr, 1, 1)
+    x, delta = (to_mpfr(np.nan_to_num(case.rows(name))) for name in ("x", "delta"))
     counted = case.counted[:, np.newaxis]
-    gamma, mean, variance = (to_mpf(case.inputs[n]) for n in ("gamma", "mean", "variance"))
-    inverse = 1 / np.frompyfunc(mp.sqrt, 1, 1)(variance + mpf(case.epsilon))
+    gamma, mean, variance = (to_mpfr(case.inputs[n]) for n in ("gamma", "mean", "variance"))
+    inverse = 1 / np.frompyfunc(gmpy2.sqrt, 1, 1)(variance + mpfr(case.epsilon))
     x_hat = (x - mean) * inverse
     beta_delta, gamma_delta = delta.sum(axis=0), (delta * x_hat).sum(axis=0)
-    correction = np.where(counted, beta_delta + x_hat * gamma_delta, mpf(0)) / int(counted.sum())
+    correction = np.where(counted, beta_delta + x_hat * gamma_delta, mpfr(0)) / int(counted.sum())
     return {
         "input_delta": case.array(gamma * inverse * (delta - correction)),
         "gamma_delta": gamma_delta,

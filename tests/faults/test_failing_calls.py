@@ -58,20 +58,32 @@ def run(library: str, program: str, **environment: str) -> str:
 
 @pytest.mark.parametrize("length", ["1", "EVER"], ids=["one", "all that follow"])
 def test_memory_of_cpp(failing_calls: str, length: str) -> None:
-    """Nothing leaks: a second time leaves as many objects as the first."""
+    """Nothing leaks: a second time leaves as many objects as the first.
+
+    The pool is emptied, as what it keeps depends on how long ago a block was freed. Threads make
+    their scratch memory at the first task that they happen to get: a leak grows every time, so
+    once without growth is enough.
+    """
     printed = run(
         failing_calls,
         WORK
         + f"""
+def live():
+    ng.release_memory()
+    gc.collect()
+    return faults.failing_calls_live()
+
 for name, work in WORK.items():
     work()
     fails_in_turn(name, work, {length})
-    gc.collect()
-    before = faults.failing_calls_live()
-    errors = fails_in_turn(name, work, {length})
-    work()
-    gc.collect()
-    leaked = faults.failing_calls_live() - before
+    leaked = 1
+    for _ in range(2 + ng.get_num_threads()):
+        before = live()
+        errors = fails_in_turn(name, work, {length})
+        work()
+        leaked = min(leaked, live() - before)
+        if leaked <= 0:
+            break
     assert leaked <= 0, f"{{name}}: {{leaked}} objects are left"
     print(name, errors)
 assert ng.memory()["in_use"] == 0

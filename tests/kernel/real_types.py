@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+import gmpy2
 import ml_dtypes
 import numpy as np
 import numpy.typing as npt
-from mpmath import mp, mpf
+from gmpy2 import mpfr
 
 Array = npt.NDArray[Any]
 
@@ -23,26 +25,26 @@ class RealType:
     smallest_exponent: int  # the smallest denormal is 2**smallest_exponent
     overflow_exponent: int  # the largest finite number is just below 2**overflow_exponent
 
-    @property
-    def unit_roundoff(self) -> mpf:
-        return mpf(2) ** -self.significand_bits
+    @cached_property
+    def unit_roundoff(self) -> mpfr:
+        return mpfr(2) ** -self.significand_bits
 
-    @property
-    def smallest(self) -> mpf:
-        return mpf(2) ** self.smallest_exponent
+    @cached_property
+    def smallest(self) -> mpfr:
+        return mpfr(2) ** self.smallest_exponent
 
-    def spacing(self, value: mpf) -> mpf:
+    def spacing(self, value: mpfr) -> mpfr:
         """One unit in the last place of a number as large as value."""
         if value == 0:
             return self.smallest
-        exponent = int(mp.frexp(value)[1])
-        return max(mpf(2) ** (exponent - self.significand_bits), self.smallest)
+        exponent = int(gmpy2.frexp(value)[0])
+        return max(mpfr(2) ** (exponent - self.significand_bits), self.smallest)
 
-    @property
-    def overflow_threshold(self) -> mpf:
+    @cached_property
+    def overflow_threshold(self) -> mpfr:
         """From here on, numbers round to infinity."""
-        half_spacing = mpf(2) ** (self.overflow_exponent - self.significand_bits - 1)
-        return mpf(2) ** self.overflow_exponent - half_spacing
+        half_spacing = mpfr(2) ** (self.overflow_exponent - self.significand_bits - 1)
+        return mpfr(2) ** self.overflow_exponent - half_spacing
 
 
 REAL_TYPES = {

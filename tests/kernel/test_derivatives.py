@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+import gmpy2
 import numpy as np
 import pytest
-from mpmath import mp, mpf
+from gmpy2 import mpfr
 
 import normgraph as ng
 
@@ -106,12 +107,12 @@ def test_agrees_with_other_derivations(
     assert_close(problem.gradients(), expected, tolerance(problem), what)
 
 
-def _loss_of_the_definition(x: Array, gamma: Array, beta: Array, problem: Problem) -> mpf:
-    """Σ δ·normalized in 256-bit arithmetic; all arguments have mpf elements."""
+def _loss_of_the_definition(x: Array, gamma: Array, beta: Array, problem: Problem) -> mpfr:
+    """Σ δ·normalized in 256-bit arithmetic; all arguments have mpfr elements."""
     count = x.shape[1]
     mean = x.sum(axis=1, keepdims=True) / count
     variance = ((x - mean) ** 2).sum(axis=1, keepdims=True) / count
-    inverse = (variance + mpf(problem.epsilon)) ** mpf(-0.5)
+    inverse = (variance + mpfr(problem.epsilon)) ** mpfr(-0.5)
     normalized = gamma[:, np.newaxis] * (x - mean) * inverse + beta[:, np.newaxis]
     return (definition.exact(problem.delta) * normalized).sum()
 
@@ -121,7 +122,7 @@ def test_agrees_with_differences_of_the_definition(seed: int) -> None:
     """Central differences of step 1e-20 in 256 bits: their own error, about 1e-38, is no matter."""
     problem = make_problem(seed, count=7, channels=2)
     arguments = [definition.exact(array) for array in (problem.x, problem.gamma, problem.beta)]
-    step = mpf("1e-20")
+    step = mpfr("1e-20")
     derivatives = []
     for which, argument in enumerate(arguments):
         derivative = np.empty(argument.shape)
@@ -133,7 +134,7 @@ def test_agrees_with_differences_of_the_definition(seed: int) -> None:
                 losses.append(_loss_of_the_definition(*moved, problem))
             derivative[index] = float((losses[0] - losses[1]) / (2 * step))
         derivatives.append(derivative)
-    assert mp.prec >= 256
+    assert gmpy2.get_context().precision >= 256
     assert_close(problem.gradients(), Gradients(*derivatives), tolerance(problem), f"seed {seed}")
 
 

@@ -60,7 +60,7 @@ fi
 cmake/quietly.sh "$logs/packages_of_python.log" "installing numpy and pytest for AArch64" \
     python -m pip install --upgrade --target "$site" --python-version "$version" \
     --platform manylinux_2_28_aarch64 --platform manylinux_2_17_aarch64 \
-    --platform manylinux2014_aarch64 --only-binary=:all: numpy pytest hypothesis mpmath ml_dtypes ||
+    --platform manylinux2014_aarch64 --only-binary=:all: numpy pytest hypothesis gmpy2 ml_dtypes ||
     leave_out "no wheels of numpy for it"
 
 cmake/quietly.sh "$logs/build.log" "building the Python module for AArch64" sh -c "

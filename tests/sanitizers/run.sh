@@ -66,5 +66,5 @@ grep "tests passed" "$logs/ctest.log"
 # every object, its objects are watched like all other memory.
 export ASAN_OPTIONS="$ASAN_OPTIONS:detect_leaks=0"
 PYTHONMALLOC=malloc PYTHONPATH="$PWD/$build/site" LD_PRELOAD="$preload" \
-    $plainly python -m pytest -m "not interop" --numprocesses=auto "$@" ||
+    $plainly python -m pytest -m "not interop" --numprocesses=auto --dist=worksteal "$@" ||
     { status=$?; show_reports; exit $status; }

@@ -440,6 +440,18 @@ def test_an_error_that_is_no_number_does_not_hold() -> None:
     assert not ng.Measurement("input_delta", "the definition", "example", np.nan, 1e-11).holds
 
 
+def test_the_error_of_what_is_no_number_is_infinite() -> None:
+    def forward(x: Array, gamma: Array, beta: Array) -> tuple[Array, Any]:
+        return np.full_like(x, np.nan), right.forward(x, gamma, beta, 1e-5)[1]
+
+    for output, functions in (
+        ("normalized", (forward, right.staged)),
+        ("input_delta", (right.forward, BROKEN["NaN"][0])),
+    ):
+        measurements = ng.verify(*functions, example(12, 5)).measurements
+        assert {m.error for m in measurements if m.output == output} == {np.inf}
+
+
 # ---- determinism, inputs -------------------------------------------------------------------------
 
 

@@ -13,8 +13,12 @@ from .inference import GROUPS as INFERENCE
 from .layouts import GROUPS as LAYOUTS
 from .masked_batches import GROUPS as MASKED_BATCHES
 from .memory_pool import GROUPS as MEMORY_POOL
+from .python_conformance import GROUPS as PYTHON_CONFORMANCE
 from .python_distributed import GROUPS as PYTHON_DISTRIBUTED
+from .python_formats import GROUPS as PYTHON_FORMATS
 from .python_jax import GROUPS as PYTHON_JAX
+from .python_torch import GROUPS as PYTHON_TORCH
+from .python_verification import GROUPS as PYTHON_VERIFICATION
 from .relu import GROUPS as RELU
 from .rewriting import GROUPS as REWRITING
 from .running_statistics import GROUPS as RUNNING_STATISTICS
@@ -46,6 +50,10 @@ GROUPS = (
     *TORCH,
     *PYTHON_DISTRIBUTED,
     *PYTHON_JAX,
+    *PYTHON_TORCH,
+    *PYTHON_VERIFICATION,
+    *PYTHON_CONFORMANCE,
+    *PYTHON_FORMATS,
 )
 
 __all__ = ["GROUPS"]

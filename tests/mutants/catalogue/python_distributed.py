@@ -88,4 +88,24 @@ FUNCTIONS = Group(
     is_alone=True,
 )
 
-GROUPS = (EXCHANGE, COMMUNICATORS, FUNCTIONS)
+TRIAL = Group(
+    DISTRIBUTED + "trial.py",
+    "tests/distributed/test_functions.py",
+    (
+        Mutant(
+            "distributed-output-of-any-number-of-samples",
+            "that an output has as many samples as the input",
+            "if entry.shape != expected:",
+            "if False:",
+        ),
+        Mutant(
+            "distributed-output-that-cannot-be-written",
+            "that an output has to be writeable",
+            "scratch.flags.writeable = array.flags.writeable",
+            "pass",
+        ),
+    ),
+    is_alone=True,
+)
+
+GROUPS = (EXCHANGE, COMMUNICATORS, FUNCTIONS, TRIAL)

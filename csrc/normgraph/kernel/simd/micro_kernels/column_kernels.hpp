@@ -43,6 +43,24 @@ constexpr RowsAtATime rows_at_a_time(std::int64_t columns, std::size_t source_co
     return {4, false};
 }
 
+/// As rows_at_a_time, where terms are summed.
+template <typename Isa, typename Data>
+constexpr RowsAtATime rows_reduced_at_a_time(std::int64_t columns, std::size_t source_count,
+                                             bool have_gaps) {
+    const std::int64_t row_bytes = columns * static_cast<std::int64_t>(sizeof(Data));
+    const RowsAtATime choice = rows_at_a_time<Isa, Data>(columns, source_count, have_gaps);
+    const bool are_two = source_count == 2 && !have_gaps && choice.count == 4 &&
+                         row_bytes > short_row_bytes && row_bytes <= longest_row_of_a_pair;
+    return are_two ? RowsAtATime{2, true} : choice;
+}
+
+/// Whether the rows of so many sources, which follow each other, are prefetched from far.
+constexpr bool is_read_far_ahead(std::int64_t row_bytes, std::size_t source_count) {
+    return source_count == 1
+               ? row_bytes <= short_row_bytes
+               : row_bytes > longest_row_followed_by_pairs && row_bytes <= longest_row_of_a_pair;
+}
+
 /// As rows_at_a_time, where nothing is summed, and the target is written by non-temporal stores or
 /// not.
 template <typename Isa, typename Data>
@@ -51,7 +69,10 @@ constexpr RowsAtATime rows_applied_at_a_time(std::int64_t columns, std::size_t s
     const std::int64_t row_bytes = columns * static_cast<std::int64_t>(sizeof(Data));
     const bool reads_one =
         source_count == 2 && sizeof(Data) > 2 && !have_gaps && row_bytes >= shortest_single_row;
-    if (reads_one || (streams && row_bytes > longest_of_two_streamed_rows)) {
+    const bool is_short = row_bytes > longest_row_followed_by_pairs && row_bytes <= short_row_bytes;
+    const bool streams_one =
+        streams && (row_bytes > longest_of_two_streamed_rows || (is_short && !have_gaps));
+    if (reads_one || streams_one) {
         return {1, false};
     }
     if (streams && row_bytes > longest_of_four_streamed_rows) {
@@ -116,7 +137,8 @@ public:
         ColumnReduction reduction(sources, bits, shifts, sums);
         reduction.have_gaps_ = have_gaps<Data>(extent, reduction.sources_);
         for_rows(
-            extent, rows_at_a_time<Isa, Data>(extent.length, source_count, reduction.have_gaps_),
+            extent,
+            rows_reduced_at_a_time<Isa, Data>(extent.length, source_count, reduction.have_gaps_),
             [&]<std::int64_t row_count, bool prefetches>(std::int64_t row) NORMGRAPH_ALWAYS_INLINE {
                 reduction.template add_rows<row_count, prefetches>(row, extent.length);
             });
@@ -140,8 +162,8 @@ private:
     template <std::int64_t row_count, bool prefetches>
     NORMGRAPH_ALWAYS_INLINE void add_rows(std::int64_t row, std::int64_t columns) {
         std::int64_t column = 0;
-        if (source_count == 1 && row_count > 1 && columns * size <= short_row_bytes) {
-            prefetch_short_rows<row_count>(row, columns * size);
+        if (row_count > 1 && !have_gaps_ && is_read_far_ahead(columns * size, source_count)) {
+            prefetch_far_rows<row_count>(row, columns * size);
         }
         for (; column + width <= columns; column += width) {
             for (std::size_t source = 0; prefetches && source < source_count; ++source) {
@@ -205,11 +227,13 @@ private:
     }
 
     template <std::int64_t row_count>
-    NORMGRAPH_ALWAYS_INLINE void prefetch_short_rows(std::int64_t row, std::int64_t bytes) const {
-        const std::byte* const ahead =
-            sources_[0].address + row * sources_[0].row_stride + short_rows_ahead_bytes;
-        for (std::int64_t line = 0; line < row_count * bytes; line += cache_line) {
-            Isa::prefetch_far(ahead + line);
+    NORMGRAPH_ALWAYS_INLINE void prefetch_far_rows(std::int64_t row, std::int64_t bytes) const {
+        for (const SourceTile& source : sources_) {
+            const std::byte* const ahead =
+                source.address + row * source.row_stride + far_rows_ahead_bytes;
+            for (std::int64_t line = 0; line < row_count * bytes; line += cache_line) {
+                Isa::prefetch_far(ahead + line);
+            }
         }
     }
 
