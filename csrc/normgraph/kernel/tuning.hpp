@@ -110,21 +110,25 @@ inline constexpr std::int64_t prefetched_bytes_ahead = std::int64_t{8} * 1024;
 inline constexpr std::int64_t short_row_bytes = 256;
 inline constexpr std::int64_t most_prefetched_bytes = std::int64_t{8} * 1024;
 
-/// Rows that are summed are prefetched so far ahead, while they are short, in the forward pass,
-/// which has one source: a block's shift comes from all over it, which the processor's own
-/// prefetching takes for other sequences. (Measured on Zen 3, rows of 64 channels: bf16 1.36 times
-/// faster, f32 1.05.)
-inline constexpr std::int64_t far_rows_ahead_bytes = std::int64_t{4} * 1024;
+/// Short rows of the one source of a forward pass are prefetched so far ahead: a block's shift
+/// comes from all over it, which the processor's own prefetching takes for other sequences.
+/// (Measured on Zen 3, rows of 64 channels: bf16 1.36 times faster, f32 1.05; two sources 0.9
+/// times.)
+inline constexpr std::int64_t short_rows_ahead_bytes = std::int64_t{4} * 1024;
 
-/// Several rows of two sources at a time are sequences that the processor follows up to the first
-/// of these lengths, and from the second on, one row at a time, again. Between, they are prefetched
-/// as above, and two at a time if they are not short; and short ones, where nothing is summed and
-/// the target is written by non-temporal stores, are taken one at a time. (Measured on Zen 4, sums
-/// from memory, times as fast: f32 48, 64, 96, 128 channels 1.5, 1.6, 1.3, 1.4; bf16 128, 256, 512
-/// channels 1.5, 1.2, 1.1; with 32 channels of f32 and 64 of bf16 0.8 and 1.0. One row at a time:
-/// f32 48, 64 channels 1.1, bf16 128 channels 1.2; 16 channels of f32 0.9.)
-inline constexpr std::int64_t longest_row_followed_by_pairs = 128;
-inline constexpr std::int64_t longest_row_of_a_pair = 1024;
+/// Sources that have so many bytes together are in no cache (a third-level cache has some 32 MiB;
+/// systems tell the sum of all that a machine has). Their rows are summed two at a time, or four
+/// short ones of one source, and prefetched so far ahead, all sources together, while a row of
+/// each is not longer; two sources with very short rows are followed by the processor itself.
+/// (Measured on Zen 4, sums from memory, time beside that of data in a cache: one source: f32 48,
+/// 64, 128, 256, 512 channels 0.8, 0.8, 0.85, 0.9, 0.97; bf16 96, 256, 512 channels 0.9, 0.77,
+/// 0.77. Two sources: f32 48, 64, 96, 128 channels 0.62, 0.55, 0.75, 0.8; bf16 128, 256, 512
+/// channels 0.55, 0.85, 0.9; f32 32 and bf16 64 channels, which are followed, 1.1 and 1.0. With
+/// data in a cache two rows take 1.2 to 1.45 times as long; both are equal at 24 to 32 MiB.)
+inline constexpr std::int64_t memory_bytes = std::int64_t{24} * 1024 * 1024;
+inline constexpr std::int64_t rows_from_memory_ahead_bytes = std::int64_t{8} * 1024;
+inline constexpr std::int64_t longest_rows_from_memory = std::int64_t{2} * 1024;
+inline constexpr std::int64_t longest_followed_row_of_two = 128;
 
 /// Rows with gaps between them are prefetched this far ahead: the processor would look for them in
 /// the gaps.
@@ -137,12 +141,15 @@ inline constexpr std::int64_t rows_ahead = 16;
 inline constexpr std::int64_t shortest_single_row = 1024;
 inline constexpr std::int64_t most_single_columns = 512;
 
-/// Rows that are written by non-temporal stores are taken one at a time if they are longer, and two
-/// if they are longer than the second: memory takes lines from several pages at a fraction of its
-/// speed. (Measured on Zen 3, ns per element, one, two, four rows: f32 inference, 256 channels
-/// 0.50, 0.35, 0.37; 512: 0.46, 0.35, 0.78; 1024: 0.55, 0.75, 2.9; 4096: 0.30, 0.57, 2.4; bf16, 512
-/// channels 0.35, 0.25, 0.22; 1024: 0.38, 0.30, 0.81; 2048: 0.32, 0.59, 1.8; two sources of f32,
-/// 1024 channels 1.5, 2.1, 4.9.) Ordinary stores into a cache take four of any length.
+/// Short rows of more than `longest_followed_row_of_two` bytes are written by non-temporal stores
+/// one at a time. (Measured on Zen 4, beside four: f32 48, 64 channels 0.9, bf16 128 channels 0.83;
+/// 16 channels of f32 1.1.) Others are taken one at a time if they are longer than the first of
+/// these lengths, and two if they are longer than the second: memory takes lines from several pages
+/// at a fraction of its speed. (Measured on Zen 3, ns per element, one, two, four rows: f32
+/// inference, 256 channels 0.50, 0.35, 0.37; 512: 0.46, 0.35, 0.78; 1024: 0.55, 0.75, 2.9; 4096:
+/// 0.30, 0.57, 2.4; bf16, 512 channels 0.35, 0.25, 0.22; 1024: 0.38, 0.30, 0.81; 2048: 0.32,
+/// 0.59, 1.8; two sources of f32, 1024 channels 1.5, 2.1, 4.9.) Ordinary stores into a cache take
+/// four of any length.
 inline constexpr std::int64_t longest_of_two_streamed_rows = std::int64_t{2} * 1024;
 inline constexpr std::int64_t longest_of_four_streamed_rows = 1024;
 

@@ -43,22 +43,16 @@ constexpr RowsAtATime rows_at_a_time(std::int64_t columns, std::size_t source_co
     return {4, false};
 }
 
-/// As rows_at_a_time, where terms are summed.
-template <typename Isa, typename Data>
-constexpr RowsAtATime rows_reduced_at_a_time(std::int64_t columns, std::size_t source_count,
-                                             bool have_gaps) {
-    const std::int64_t row_bytes = columns * static_cast<std::int64_t>(sizeof(Data));
-    const RowsAtATime choice = rows_at_a_time<Isa, Data>(columns, source_count, have_gaps);
-    const bool are_two = source_count == 2 && !have_gaps && choice.count == 4 &&
-                         row_bytes > short_row_bytes && row_bytes <= longest_row_of_a_pair;
-    return are_two ? RowsAtATime{2, true} : choice;
-}
-
-/// Whether the rows of so many sources, which follow each other, are prefetched from far.
-constexpr bool is_read_far_ahead(std::int64_t row_bytes, std::size_t source_count) {
-    return source_count == 1
-               ? row_bytes <= short_row_bytes
-               : row_bytes > longest_row_followed_by_pairs && row_bytes <= longest_row_of_a_pair;
+/// How far ahead rows that follow each other are prefetched while they are summed; 0 if they are
+/// not. `from_memory`: the distance for those that are in no cache, all sources together, or 0.
+constexpr std::int64_t bytes_ahead(std::int64_t row_bytes, std::size_t source_count,
+                                   std::int64_t from_memory) {
+    const auto count = static_cast<std::int64_t>(source_count);
+    if (from_memory == 0) {
+        return count == 1 && row_bytes <= short_row_bytes ? short_rows_ahead_bytes : 0;
+    }
+    const bool are_followed = count == 2 && row_bytes <= longest_followed_row_of_two;
+    return are_followed || count * row_bytes > longest_rows_from_memory ? 0 : from_memory / count;
 }
 
 /// As rows_at_a_time, where nothing is summed, and the target is written by non-temporal stores or
@@ -69,7 +63,7 @@ constexpr RowsAtATime rows_applied_at_a_time(std::int64_t columns, std::size_t s
     const std::int64_t row_bytes = columns * static_cast<std::int64_t>(sizeof(Data));
     const bool reads_one =
         source_count == 2 && sizeof(Data) > 2 && !have_gaps && row_bytes >= shortest_single_row;
-    const bool is_short = row_bytes > longest_row_followed_by_pairs && row_bytes <= short_row_bytes;
+    const bool is_short = row_bytes > longest_followed_row_of_two && row_bytes <= short_row_bytes;
     const bool streams_one =
         streams && (row_bytes > longest_of_two_streamed_rows || (is_short && !have_gaps));
     if (reads_one || streams_one) {
@@ -136,12 +130,15 @@ public:
                     const void* shifts, const SumTile& sums) {
         ColumnReduction reduction(sources, bits, shifts, sums);
         reduction.have_gaps_ = have_gaps<Data>(extent, reduction.sources_);
-        for_rows(
-            extent,
-            rows_reduced_at_a_time<Isa, Data>(extent.length, source_count, reduction.have_gaps_),
-            [&]<std::int64_t row_count, bool prefetches>(std::int64_t row) NORMGRAPH_ALWAYS_INLINE {
-                reduction.template add_rows<row_count, prefetches>(row, extent.length);
-            });
+        reduction.bytes_ahead_ =
+            reduction.have_gaps_
+                ? 0
+                : bytes_ahead(extent.length * size, source_count, sources[0].prefetch_distance);
+        for_rows(extent, reduction.rows_at_a_time(extent.length),
+                 [&]<std::int64_t row_count, bool prefetches>(std::int64_t row)
+                     NORMGRAPH_ALWAYS_INLINE {
+                         reduction.template add_rows<row_count, prefetches>(row, extent.length);
+                     });
     }
 
 private:
@@ -162,8 +159,8 @@ private:
     template <std::int64_t row_count, bool prefetches>
     NORMGRAPH_ALWAYS_INLINE void add_rows(std::int64_t row, std::int64_t columns) {
         std::int64_t column = 0;
-        if (row_count > 1 && !have_gaps_ && is_read_far_ahead(columns * size, source_count)) {
-            prefetch_far_rows<row_count>(row, columns * size);
+        if (row_count > 1 && bytes_ahead_ != 0) {
+            prefetch_rows_ahead<row_count>(row, columns * size);
         }
         for (; column + width <= columns; column += width) {
             for (std::size_t source = 0; prefetches && source < source_count; ++source) {
@@ -226,11 +223,19 @@ private:
         });
     }
 
+    /// Two rows, if they are prefetched from memory and not short ones of one source.
+    RowsAtATime rows_at_a_time(std::int64_t columns) const {
+        const RowsAtATime choice =
+            simd::rows_at_a_time<Isa, Data>(columns, source_count, have_gaps_);
+        const bool is_one_short_row = source_count == 1 && columns * size <= short_row_bytes;
+        return choice.count > 1 && bytes_ahead_ != 0 && !is_one_short_row ? RowsAtATime{2, true}
+                                                                          : choice;
+    }
+
     template <std::int64_t row_count>
-    NORMGRAPH_ALWAYS_INLINE void prefetch_far_rows(std::int64_t row, std::int64_t bytes) const {
+    NORMGRAPH_ALWAYS_INLINE void prefetch_rows_ahead(std::int64_t row, std::int64_t bytes) const {
         for (const SourceTile& source : sources_) {
-            const std::byte* const ahead =
-                source.address + row * source.row_stride + far_rows_ahead_bytes;
+            const std::byte* const ahead = source.address + row * source.row_stride + bytes_ahead_;
             for (std::int64_t line = 0; line < row_count * bytes; line += cache_line) {
                 Isa::prefetch_far(ahead + line);
             }
@@ -249,6 +254,7 @@ private:
 
     std::array<SourceTile, source_count> sources_;
     bool have_gaps_ = false;
+    std::int64_t bytes_ahead_ = 0;
     MaskTile mask_;
     const Sum* shifts_;
     SumTile sums_;

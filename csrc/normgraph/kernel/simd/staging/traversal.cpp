@@ -225,7 +225,7 @@ MaskTile Traversal::mask_tile(const Tile& tile, std::byte* buffer) const {
 SourceTile Traversal::direct_source(const TensorAccess& access, const Tile& tile) const {
     const TileStrides strides = strides_of(geometry_, access);
     return {access.at(tile.begin()), strides.channel, strides.row, access.readable_end,
-            geometry_.is_along_rows() ? prefetch_distance(access, tile) : 0};
+            geometry_.is_along_rows() ? prefetch_distance(access, tile) : distance_along_columns()};
 }
 
 SourceTile Traversal::source_tile(std::size_t source, const Tile& tile, std::byte* buffer,
@@ -298,6 +298,12 @@ std::int64_t Traversal::prefetch_distance(const TensorAccess& access, const Tile
             ? ElementPosition{tile.channels.begin, row, tile.first}
             : ElementPosition{tile.channels.end, row % order.row_count, tile.first};
     return access.distance(tile.begin(), ahead);
+}
+
+/// All sources together, if they are in no cache.
+std::int64_t Traversal::distance_along_columns() const {
+    const auto sources = static_cast<std::int64_t>(source_count_);
+    return sources * geometry_.tensor_bytes() >= memory_bytes ? rows_from_memory_ahead_bytes : 0;
 }
 
 // ---- buffers ------------------------------------------------------------------------------------

@@ -221,6 +221,7 @@ private:
                            const GroupCopies& copies) const;
     TargetTile target_tile(const Tile& tile, std::byte* buffer, bool is_buffered) const;
     std::int64_t prefetch_distance(const TensorAccess& access, const Tile& tile) const;
+    std::int64_t distance_along_columns() const;
     bool target_lines_up(const Tile& tile) const;
 
     Problem problem_;
