@@ -191,6 +191,18 @@ def test_outputs_that_are_none_are_named(function: Any, mistake: str, words: str
     assert words in result.failures[0].words
 
 
+@pytest.mark.parametrize(("data", "other"), [("f16", "bfloat16"), ("bf16", "float16")])
+def test_no_type_of_16_bits_stands_for_the_other(data: str, other: str) -> None:
+    def narrowed(x: Array, gamma: Array, beta: Array) -> Array:
+        return rows(*(array.astype(np.float32) for array in (x, gamma, beta))).astype(
+            np.dtype(other)
+        )
+
+    result = conformance(narrowed, dtypes=[data])
+    assert result.mistakes == ("type",)
+    assert f"normalized is of {other}; expected {data} or wider" in result.failures[0].words
+
+
 def test_a_wrong_number_of_outputs_is_named() -> None:
     result = conformance(rows, outputs=["normalized", "mean"])
     assert result.mistakes == ("missing_output",)

@@ -17,6 +17,7 @@ from normgraph.check.accuracy import BF16, F16, F32, Format
 from normgraph.conformance import exact
 from normgraph.conformance.cases import ZERO_CHANNEL, Case, cases
 from normgraph.conformance.expected import Channels, Expected, expected_outputs
+from normgraph.conformance.judgement import score
 from tests.kernel import definition
 from tests.kernel.real_types import REAL_TYPES
 
@@ -155,6 +156,14 @@ def test_what_is_not_finite_spoils_its_channel_alone() -> None:
         spoiled = np.isnan(np.moveaxis(expected["input_delta"].high, case.channel_axis, 0))
         assert spoiled[1].all()
         assert spoiled.sum() == spoiled[1].size
+
+
+def test_what_is_beyond_the_type_is_infinite_with_its_sign() -> None:
+    high, zero = np.array([1e5, -1e5]), np.zeros(2)
+    expected = Expected(F16, np.copysign(np.inf, high), high, zero, zero, zero, np.abs(high))
+    assert score(np.array([np.inf, -np.inf]), expected).verdict == "accurate"
+    for values in ([np.inf, np.inf], [65504.0, -np.inf]):
+        assert score(np.array(values), expected).verdict == "WRONG"
 
 
 #: The kernels keep the bound, which is the tighter limit, on every case.

@@ -92,6 +92,17 @@ def test_more_summands_than_the_type_counts_are_no_obstacle(dtype: str) -> None:
     assert (order.kind, order.count, order.accumulator) == ("sequential", count, dtype)
 
 
+def test_powers_of_two_which_a_type_counts_hide_no_order() -> None:
+    def neighbours(x: Array) -> Any:
+        while len(x) > 1:
+            x = x[::2] + x[1::2]
+        return x[0]
+
+    # bf16 has 1024 and all partial sums of equal summands, but not 1022.
+    order = ng.summation_order(neighbours, 1024, "bf16")
+    assert (order.kind, order.accumulator) == ("pairwise", "bf16")
+
+
 def test_chains_in_one_type_and_their_sums_in_another_are_told_apart() -> None:
     order = ng.summation_order(sums.chains_then_double, 64)
     assert order.words == "blocks of 16 (sequential), sequential"
@@ -131,6 +142,12 @@ def test_a_compensation_does_not_show() -> None:
 def test_chance_is_told() -> None:
     generator = np.random.default_rng(3)
     order = ng.summation_order(lambda x: sums.sequential(generator.permutation(x)), 60)
+    assert order.kind == "not deterministic"
+
+
+def test_a_chance_that_leaves_the_order_is_told() -> None:
+    factors = itertools.cycle([1.0, 1.0 + 2.0**-20])
+    order = ng.summation_order(lambda x: sums.pairwise(x) * next(factors), 60)
     assert order.kind == "not deterministic"
 
 

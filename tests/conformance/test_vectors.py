@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import struct
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,17 @@ def test_a_raw_case_is_batch_normalization(manifest: list[dict[str, Any]], folde
             assert abs(computed + beta[channel] - exact[at]) <= tolerance[at]
             assert y[at] == exact[at]
     assert x != sorted(x)
+
+
+def test_exact_values_of_doubles_have_106_bits(
+    manifest: list[dict[str, Any]], folder: Path
+) -> None:
+    case = of(manifest, "training-f64-nc-easy")
+    x, high, low = (numbers(folder, case, name) for name in ("x", "mean.exact", "mean.exact_low"))
+    for channel in range(4):
+        mean = sum(map(Fraction, x[channel::4])) / 31
+        # Each of the two is rounded once: what is left is 2^-53 of 2^-53.
+        assert abs(Fraction(high[channel]) + Fraction(low[channel]) - mean) <= abs(mean) / 2**106
 
 
 @pytest.mark.parametrize("data_type", ["f32", "bf16", "f16"])

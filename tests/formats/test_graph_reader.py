@@ -122,6 +122,14 @@ def test_a_reduction_that_keeps_its_axes() -> None:
     np.testing.assert_array_equal(run(builder, centered, (x, rows)), [[-1, 0, 1], [-2, -1, 3]])
 
 
+def test_a_sum_along_a_repeated_axis_has_each_element() -> None:
+    builder, (x, y) = parameters([3], [2, 3])
+    total = builder.reduced("Sum", builder.repeated(x, y.lengths), [0], keeps=False)
+    row = np.float32([1, 2, 4])
+    twice = run(builder, total, (x, row), (y, np.zeros((2, 3), np.float32)))
+    np.testing.assert_array_equal(twice, [2, 4, 8])
+
+
 @pytest.mark.parametrize("op", ["Sum", "Mean"])
 def test_what_is_rounded_once_is_the_op_in_its_type(op: str) -> None:
     builder, (x,) = parameters([2, 3])
@@ -153,6 +161,14 @@ def test_a_sum_over_the_number_of_its_elements_is_a_mean() -> None:
         assert quotient.output.node.type_name == expected
 
 
+def test_a_sum_with_plus_zero_is_the_sum_along_no_axis() -> None:
+    builder, (x,) = parameters([3], element_type=f64)
+    # It makes +0 of -0, as a sum does that begins with +0; a sum with -0 changes nothing.
+    for zero, expected in ((0.0, "Sum"), (-0.0, "Add")):
+        total = builder.element_wise("Add", x, builder.scalar(zero, f64))
+        assert total.output.node.type_name == expected
+
+
 def test_the_gradient_of_a_mean_is_a_quotient_that_is_repeated() -> None:
     builder, (delta, x) = parameters([3], [2, 3], element_type=f64)
     for count, expected in ((2.0, "MeanBackprop"), (3.0, "Broadcast")):
@@ -176,6 +192,7 @@ def test_relus_are_found_step_by_step() -> None:
         (Comparison(x, False, 0.0), 1.0, x),
         (Comparison(x, True, 6.0), 5.0, relu),
         (Comparison(x, True, 6.0), 6.0, x),
+        (Comparison(x, True, 0.1), 0.1, relu),  # which f32 has not
         (Comparison(delta, True, 6.0), 6.0, relu),
     ):
         with pytest.raises(Refusal, match="expected a ReLU"):

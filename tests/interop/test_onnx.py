@@ -195,6 +195,16 @@ def test_running_statistics(
         check_within(actual, update, error + more, str(sample))
 
 
+def test_statistics_of_f64_are_those_of_sums_in_f64() -> None:
+    sample = Sample((4, 3, 5), "f32", "f32", 1, EXACT, statistics_type="f64")
+    case = family.make_case("BatchNormTraining", sample)
+    arguments = list(case.arguments.values())
+    statistics = run(to_model(case.function), arguments)[1:]
+    allowed = bounds_in_own_type(case.function, arguments, "f64", 40.0)[1:]
+    for actual, expected, error in zip(statistics, case.fused()[1:], allowed, strict=True):
+        check_within(actual, expected, error, str(sample))
+
+
 @pytest.mark.parametrize("upper_bound", [None, 0.7])
 @pytest.mark.parametrize(
     "op",

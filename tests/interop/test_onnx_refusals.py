@@ -123,6 +123,21 @@ def test_what_is_refused(nodes: list[Any], expected: str) -> None:
     assert re.match(expected, refusal), refusal
 
 
+@pytest.mark.parametrize(
+    ("type_", "shape", "said"),
+    [
+        (TensorProto.FLOAT, ["N", 4], r"f32\[None, 4\]"),
+        (TensorProto.DOUBLE, ["N", 3], r"f64\[None, 3\]"),
+    ],
+)
+def test_an_output_of_another_type_or_shape(type_: int, shape: list[Any], said: str) -> None:
+    model = model_of(node("Neg"))
+    assert loads(model)
+    model.graph.output[0].CopyFrom(helper.make_tensor_value_info("y", type_, shape))
+    with pytest.raises(FormatError, match=rf"output 'y': expected {said}, as the model says"):
+        loads(model)
+
+
 @pytest.mark.parametrize("opset", [0, 5, 29, 2**40])
 def test_opsets_that_are_not_known(opset: int) -> None:
     assert refusals(model_of(node("Relu"), opset=opset)) == (

@@ -605,6 +605,13 @@ REFUSED = {
         %0 = stablehlo.select %p, %x, %c : tensor<2x3xi1>, tensor<2x3xf32>""",
         "2x3xf32",
     ),
+    "total order": (
+        """%c = stablehlo.constant dense<0.0> : tensor<2x3xf32>
+        %p = stablehlo.compare LE, %x, %c, TOTALORDER : (tensor<2x3xf32>, tensor<2x3xf32>)
+        -> tensor<2x3xi1>
+        %0 = stablehlo.select %p, %c, %x : tensor<2x3xi1>, tensor<2x3xf32>""",
+        "2x3xf32",
+    ),
     "attribute": ("%0 = stablehlo.add %x, %x {else = 1 : i64} : tensor<2x3xf32>", "2x3xf32"),
     "to an integer": (
         "%0 = stablehlo.convert %x : (tensor<2x3xf32>) -> tensor<2x3xi32>",
@@ -643,6 +650,15 @@ def test_zeros_that_are_negative_make_no_relu() -> None:
 %1 = stablehlo.select %p, %c, %x : tensor<2x3xi1>, tensor<2x3xf32>
 return %0 : tensor<2x3xf32>"""
     assert len(refusals_of(function_of(body))) == 2
+
+
+def test_a_mask_of_two_values_is_refused() -> None:
+    x, z = (ng.Parameter("f32", [2, 3], name) for name in ("x", "z"))
+    text = stablehlo.dumps(ng.Function([ng.op.ReluMask(x, 1, 6.0)], [x, z]))
+    assert len(stablehlo.loads(text).results) == 1
+    changed = text.replace("compare GE, %x", "compare GE, %z")
+    assert changed != text
+    assert refusals_of(changed)
 
 
 @pytest.mark.parametrize(

@@ -135,7 +135,7 @@ def is_kept_vector(values: Float64Array, channels: int) -> bool:
 
 
 def holds(wide: Format, narrow: Format) -> bool:
-    """Whether a type holds all numbers of another, or is as wide: either 16-bit type will do."""
+    """Whether a type holds all numbers of another; neither 16-bit type holds the other's."""
     if {wide.name, narrow.name} == {"f16", "bf16"}:
         return False
     return wide.significand_bits >= narrow.significand_bits

@@ -51,9 +51,15 @@ def upper_end(node: Node, value: Value) -> End | None:
     return End(rounded_once(bound, value.element), True)
 
 
-@functools.cache
 def rounded_once(number: float, element: str) -> float:
     """A number as an element type has it; numpy goes to bf16 by way of f32."""
+    # As keys, 0 and -0 are the same.
+    return number if number == 0 else rounded_number(number, element)
+
+
+@functools.cache
+def rounded_number(number: float, element: str) -> float:
+    """A number other than 0 as an element type has it."""
     rounded = _core.op.Convert(_core.op.Convert(Constant(number), element), "f64")
     (result,) = _core.compile(Function([rounded], []))()
     return float(result)

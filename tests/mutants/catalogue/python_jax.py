@@ -33,7 +33,7 @@ DEFINITION = Group(
 
 DERIVATIVES = Group(
     JAX + "derivatives.py",
-    f"{TESTS}test_derivatives.py {TESTS}test_values.py",
+    TESTS + "test_derivatives.py -k 'three_orders and False'",
     (
         Mutant(
             "jax-variance-without-gradient",
@@ -59,19 +59,13 @@ DERIVATIVES = Group(
             "delta = jnp.where(passes, delta, jnp.zeros_like(delta))",
             "pass",
         ),
-        Mutant(
-            "jax-input-given-away",
-            "that the backward pass reads an input which may be given away",
-            "kept = layer._replace(donate=False)",
-            "kept = layer",
-        ),
     ),
     is_alone=True,
 )
 
 MASKS = Group(
     JAX + "masks.py",
-    TESTS + "test_masks.py",
+    f"{TESTS}test_masks.py {TESTS}test_linen.py -k 'do_not_fit or no_positions'",
     (
         Mutant(
             "jax-mask-of-elements",
@@ -85,7 +79,7 @@ MASKS = Group(
 
 KERNELS = Group(
     JAX + "kernels.py",
-    f"{TESTS}test_derivatives.py {TESTS}test_values.py {TESTS}test_transformations.py",
+    TESTS + "test_masks.py -k finite",
     (
         Mutant(
             "jax-bits-of-channels-last",
@@ -131,7 +125,7 @@ SHARDS = Group(
 
 LINEN = Group(
     JAX + "linen.py",
-    TESTS + "test_linen.py",
+    TESTS + "test_linen.py -k 'beside_flax or initialization'",
     (
         Mutant(
             "jax-linen-weights-exchanged",
@@ -151,7 +145,7 @@ LINEN = Group(
 
 FUNCTIONAL = Group(
     JAX + "functional.py",
-    f"{TESTS}test_errors.py {TESTS}test_values.py",
+    f"{TESTS}test_errors.py {TESTS}test_derivatives.py -k 'kinds or finite'",
     (
         Mutant(
             "jax-channel-axis-from-the-back",

@@ -7,7 +7,8 @@ TESTS = "tests/verification/"
 
 CALLS = Group(
     VERIFICATION + "calls.py",
-    f"{TESTS}test_bad_input.py {TESTS}test_results.py {TESTS}test_layers.py {TESTS}test_backward.py "
+    f"{TESTS}test_bad_input.py {TESTS}test_results.py {TESTS}test_layers.py "
+    f"{TESTS}test_backward.py "
     "-k 'not_written_to or type_error_inside or do_not_fit_together or floating_point_errors "
     "or put_back or misbehaviour'",
     (
