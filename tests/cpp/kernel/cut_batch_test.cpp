@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "baseline_table.hpp"
 #include "normgraph/kernel/simd/phases/phases.hpp"
 #include "normgraph/kernel/simd/staging/scratch.hpp"
-#include "normgraph/kernel/simd/tables/tables.hpp"
 
 /// The bits of a batch do not depend on how it was cut: shards that begin with a leaf keep the
 /// nodes of their leaves, and these enter the tree in order.
@@ -20,23 +20,17 @@ namespace {
 
 using Shape = std::vector<std::int64_t>;
 
-#if defined(__aarch64__)
-constexpr const MicroKernelTable& table = neon_table;
-#else
-constexpr const MicroKernelTable& table = sse2_table;
-#endif
-
 /// The reductions of the forward and of the backward pass.
 Reduction moments_of(ElementType type) {
-    const MicroKernels& kernels = table[type];
+    const MicroKernels& kernels = baseline_table[type];
     Reduction reduction{kernels.moments, kernels.fold_rows, kernels.add_chains};
-    reduction.combine = table.merge_moments;
+    reduction.combine = baseline_table.merge_moments;
     reduction.shifts_of_block = kernels.block_shifts;
     reduction.make_moments = kernels.make_moments;
     return reduction;
 }
 Reduction deltas_of(ElementType type) {
-    const MicroKernels& kernels = table[type];
+    const MicroKernels& kernels = baseline_table[type];
     return {kernels.deltas, kernels.fold_rows, kernels.add_chains};
 }
 

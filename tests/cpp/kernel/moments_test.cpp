@@ -3,8 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstddef>
 #include <limits>
+#include <vector>
 
+#include "baseline_table.hpp"
 #include "normgraph/kernel/fused_multiply_add.hpp"
 
 namespace normgraph::kernel {
@@ -32,6 +35,32 @@ TEST(Moments, OfNaNAreNaN) {
     EXPECT_TRUE(std::isnan(moments_of_block(0.0, nan, nan, 3).mean));
     EXPECT_TRUE(std::isnan(moments_of_block(0.0, nan, nan, 3).squares));
     EXPECT_TRUE(std::isnan(moments_of_block(0.0, infinity, infinity, 3).squares));
+}
+
+/// The sums above, ordinary ones, and NaN, in different lanes of vectors.
+TEST(Moments, OfManyChannelsAreThoseOfEach) {
+    constexpr std::size_t channels = 16;
+    std::vector<double> shifts, node(2 * channels);
+    for (std::size_t channel = 0; channel < channels; ++channel) {
+        const bool is_below_zero = channel % 3 == 1;
+        shifts.push_back(is_below_zero ? 0.0 : 0.1 * static_cast<double>(channel));
+        node[channel] = channel == 9 ? nan : is_below_zero ? 7.2 : 1.5;
+        node[channels + channel] = is_below_zero ? 8.639999999999999 : 3.5;
+    }
+    const std::vector<double> sums = node;
+    simd::baseline_table[ElementType::f32].make_moments(shifts.data(), node.data(),
+                                                        static_cast<std::int64_t>(channels),
+                                                        static_cast<std::int64_t>(channels), 6.0);
+    for (std::size_t channel = 0; channel < channels; ++channel) {
+        const Moments expected =
+            moments_of_block(shifts[channel], sums[channel], sums[channels + channel], 6);
+        if (std::isnan(expected.mean)) {
+            EXPECT_TRUE(std::isnan(node[channel]) && std::isnan(node[channels + channel]));
+        } else {
+            EXPECT_EQ(node[channel], expected.mean) << channel;
+            EXPECT_EQ(node[channels + channel], expected.squares) << channel;
+        }
+    }
 }
 
 TEST(Moments, AreMergedAsIfOfAll) {
