@@ -97,11 +97,11 @@ TEST(FusedMultiplyAdd, OfDoublesIsRoundedOnce) {
 }
 
 TEST(FusedMultiplyAdd, OfFloatsIsNotRoundedThroughDouble) {
-    // 1 + 2^-24 + 2^-54 is above the tie between 1 and its neighbour; rounded to double it is one.
-    const float factor = 1.0F + 0x1p-12F;
-    const float product_less_one = fused_multiply_add(factor, factor, -1.0F);
-    EXPECT_EQ(product_less_one, 0x1p-11F + 0x1p-24F);
-    EXPECT_EQ(fused_multiply_add(0x1p-12F, 0x1p-12F + 0x1p-35F, 1.0F), 1.0F + 0x1p-23F);
+    // 1 + 2^-23 + 2^-24 - 2^-70 is below the tie between 1 + 2^-23 and its neighbour, whose last bit
+    // is even; rounded to double it is that tie.
+    const float above = 1.0F + 0x1p-23F;
+    EXPECT_EQ(fused_multiply_add(0x1.000002p-12F, 0x1.fffffcp-13F, above), above);
+    EXPECT_EQ(fused_multiply_add(-0x1.000002p-12F, 0x1.fffffcp-13F, -above), -above);
 }
 
 TEST(FusedMultiplyAdd, KeepsDenormalsAndSigns) {

@@ -163,4 +163,50 @@ REFERENCE = Group(
     ),
 )
 
-GROUPS = (ORDER, BLOCK_COUNT, REFERENCE)
+FUSED = Group(
+    "csrc/normgraph/kernel/fused_multiply_add.hpp",
+    CPP_TESTS,
+    (
+        Mutant(
+            "fused-float-rounded-twice",
+            "that a product of floats is not rounded before it is added",
+            "(float a, float b, float c) {\n    return std::fma(a, b, c);",
+            "(float a, float b, float c) {\n    return a * b + c;",
+        ),
+        Mutant(
+            "fused-float-by-way-of-double",
+            "that a sum of floats is rounded once, not to double first",
+            "(float a, float b, float c) {\n    return std::fma(a, b, c);",
+            "(float a, float b, float c) {\n"
+            "    return static_cast<float>(static_cast<double>(a) * b + c);",
+        ),
+        Mutant(
+            "fused-double-rounded-twice",
+            "that a product of doubles is not rounded before it is added",
+            "(double a, double b, double c) {\n    return std::fma(a, b, c);",
+            "(double a, double b, double c) {\n    return a * b + c;",
+        ),
+    ),
+)
+
+FUSED_BY_LANES = Group(
+    "csrc/normgraph/kernel/simd/instruction_sets/sse2.hpp",
+    CPP_TESTS,
+    (
+        Mutant(
+            "fused-lanes-rounded-twice",
+            "that vectors without a fused operation have the bits of those with one",
+            "kernel::fused_multiply_add(first[lane], second[lane], third[lane])",
+            "first[lane] * second[lane] + third[lane]",
+        ),
+        Mutant(
+            "fused-lanes-but-the-last",
+            "that every lane of an emulated operation is computed",
+            "for (std::size_t lane = 0; lane < lanes; ++lane) {\n            third[lane] = kernel",
+            "for (std::size_t lane = 0; lane + 1 < lanes; ++lane) {\n"
+            "            third[lane] = kernel",
+        ),
+    ),
+)
+
+GROUPS = (ORDER, BLOCK_COUNT, REFERENCE, FUSED, FUSED_BY_LANES)
