@@ -97,8 +97,8 @@ TEST(FusedMultiplyAdd, OfDoublesIsRoundedOnce) {
 }
 
 TEST(FusedMultiplyAdd, OfFloatsIsNotRoundedThroughDouble) {
-    // 1 + 2^-23 + 2^-24 - 2^-70 is below the tie between 1 + 2^-23 and its neighbour, whose last bit
-    // is even; rounded to double it is that tie.
+    // 1 + 2^-23 + 2^-24 - 2^-70 is below the tie between 1 + 2^-23 and its neighbour, whose last
+    // bit is even; rounded to double it is that tie.
     const float above = 1.0F + 0x1p-23F;
     EXPECT_EQ(fused_multiply_add(0x1.000002p-12F, 0x1.fffffcp-13F, above), above);
     EXPECT_EQ(fused_multiply_add(-0x1.000002p-12F, 0x1.fffffcp-13F, -above), -above);
