@@ -116,10 +116,11 @@ inline constexpr std::int64_t most_prefetched_bytes = std::int64_t{8} * 1024;
 /// times.)
 inline constexpr std::int64_t short_rows_ahead_bytes = std::int64_t{4} * 1024;
 
-/// Sources that have so many bytes together are in no cache (a third-level cache has some 32 MiB;
-/// systems tell the sum of all that a machine has). Their rows are summed two at a time, or four
-/// short ones of one source, and prefetched so far ahead, all sources together, while a row of
-/// each is not longer; two sources with very short rows are followed by the processor itself.
+/// Sources that have `memory_bytes` together are in no cache (a third-level cache has some 32 MiB;
+/// systems tell the sum of all that a machine has). Along columns their rows are summed two at a
+/// time, or four short ones of one source, and what lies `rows_from_memory_ahead_bytes` ahead, all
+/// sources together, is prefetched, if a row of each has `longest_rows_from_memory` together at
+/// most. Rows of two sources up to `longest_followed_row_of_two` the processor follows by itself.
 /// (Measured on Zen 4, sums from memory, time beside that of data in a cache: one source: f32 48,
 /// 64, 128, 256, 512 channels 0.8, 0.8, 0.85, 0.9, 0.97; bf16 96, 256, 512 channels 0.9, 0.77,
 /// 0.77. Two sources: f32 48, 64, 96, 128 channels 0.62, 0.55, 0.75, 0.8; bf16 128, 256, 512

@@ -29,8 +29,8 @@ struct SourceTile {
     std::int64_t channel_stride = 0, row_stride = 0;
     /// Whole vectors may be read up to here, beyond the end of a row; null: no element more.
     const std::byte* readable_end = nullptr;
-    /// While an element is read, the memory at this distance from it is prefetched. Along columns a
-    /// hint for all sources together, which rows that are short or long enough follow.
+    /// While an element is read, the memory at this distance from it is prefetched. Along columns
+    /// it is shared by all sources, and 0 if these are likely to be in a cache.
     std::int64_t prefetch_distance = 0;
 };
 
