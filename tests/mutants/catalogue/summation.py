@@ -27,10 +27,10 @@ ORDER = Group(
             "steps_per_chain = 8",
         ),
         Mutant(
-            "chains-of-all-types",
-            "that 16-bit data alone has chains of float",
-            "std::conditional_t<sizeof(Data) == 2, float, double>",
-            "std::conditional_t<sizeof(Data) <= 4, float, double>",
+            "chains-of-no-type",
+            "that 16-bit data has chains of float",
+            "return size_of(type) == 2;",
+            "return size_of(type) == 3;",
         ),
         Mutant(
             "lanes-along-the-row",
