@@ -152,7 +152,8 @@ REFERENCE = Group(
             "chains-that-go-on-with-the-row",
             "that chains are counted over the rows of a block",
             "lanes.end_step();",
-            "lanes.end_step(); if (first + order.lanes >= block.end) lanes.end_chains();",
+            "for (auto n = first + order.lanes < block.end ? 1 : steps_per_chain; n > 0; --n)"
+            " { lanes.end_step(); }",
         ),
         Mutant(
             "products-not-fused",
