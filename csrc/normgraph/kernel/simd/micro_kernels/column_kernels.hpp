@@ -43,13 +43,17 @@ constexpr RowsAtATime rows_at_a_time(std::int64_t columns, std::size_t source_co
     return {4, false};
 }
 
+constexpr bool is_one_short_row(std::int64_t row_bytes, std::size_t source_count) {
+    return source_count == 1 && row_bytes <= short_row_bytes;
+}
+
 /// How far ahead rows that follow each other are prefetched while they are summed; 0 if they are
 /// not. `from_memory`: the distance for those that are in no cache, all sources together, or 0.
 constexpr std::int64_t bytes_ahead(std::int64_t row_bytes, std::size_t source_count,
                                    std::int64_t from_memory) {
     const auto count = static_cast<std::int64_t>(source_count);
     if (from_memory == 0) {
-        return count == 1 && row_bytes <= short_row_bytes ? short_rows_ahead_bytes : 0;
+        return is_one_short_row(row_bytes, source_count) ? short_rows_ahead_bytes : 0;
     }
     const bool are_followed = count == 2 && row_bytes <= longest_followed_row_of_two;
     return are_followed || count * row_bytes > longest_rows_from_memory ? 0 : from_memory / count;
@@ -227,9 +231,9 @@ private:
     RowsAtATime rows_at_a_time(std::int64_t columns) const {
         const RowsAtATime choice =
             simd::rows_at_a_time<Isa, Data>(columns, source_count, have_gaps_);
-        const bool is_one_short_row = source_count == 1 && columns * size <= short_row_bytes;
-        return choice.count > 1 && bytes_ahead_ != 0 && !is_one_short_row ? RowsAtATime{2, true}
-                                                                          : choice;
+        const bool are_two = choice.count > 1 && bytes_ahead_ != 0 &&
+                             !is_one_short_row(columns * size, source_count);
+        return are_two ? RowsAtATime{2, true} : choice;
     }
 
     template <std::int64_t row_count>
