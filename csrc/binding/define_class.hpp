@@ -4,9 +4,11 @@
 
 namespace normgraph::binding {
 
-/// How pybind11 makes an instance of a class, and what is done where it finds no memory to enter it
-/// among its instances. The instance then refers to its object, but has no holder yet, so that
-/// pybind11 takes the object's memory for its own when it drops the instance, whoever owns it.
+/// How pybind11 makes an instance of a class, in an order that leaves nothing half made. pybind11
+/// enters the instance into its table first and makes its holder then. Where there was no memory
+/// for the table, it would take the object's memory for its own when it drops the instance, whoever
+/// owns it; and without an interpreter lock, another thread would find an instance that has no
+/// holder.
 template <typename Class>
 class InstanceOf {
 public:
@@ -18,22 +20,24 @@ public:
 
 private:
     static void initialize(pybind11::detail::instance* instance, const void* holder) {
+        auto value = instance->get_value_and_holder(pybind11::detail::get_type_info(typeid(Class)));
+        make_holder(*instance, value, holder);
+        pybind11::detail::register_instance(instance, value.value_ptr(), value.type);
+        value.set_instance_registered();
+    }
+    /// pybind11's own initialization makes the holder alone where it believes that the instance is
+    /// in the table. A holder that cannot be made has freed the object, if it was to own it.
+    static void make_holder(pybind11::detail::instance& instance,
+                            pybind11::detail::value_and_holder& value, const void* holder) {
+        value.set_instance_registered();
         try {
-            original(instance, holder);
+            original(&instance, holder);
         } catch (...) {
-            forget(*instance, holder);
+            value.set_instance_registered(false);
+            value.value_ptr() = nullptr;
             throw;
         }
-    }
-    static void forget(pybind11::detail::instance& instance, const void* holder) {
-        auto value = instance.get_value_and_holder(pybind11::detail::get_type_info(typeid(Class)));
-        if (value.holder_constructed()) {
-            return;
-        }
-        if (holder == nullptr && instance.owned) {
-            delete value.template value_ptr<Class>();
-        }
-        value.value_ptr() = nullptr;
+        value.set_instance_registered(false);
     }
 
     static inline void (*original)(pybind11::detail::instance*, const void*) = nullptr;

@@ -59,12 +59,14 @@ def dot_of(picture: Picture) -> str:
 
 
 def string(text: str) -> str:
-    """A quoted string, in which Graphviz interprets HTML's escapes and backslashes."""
-    return '"' + escaped(text).replace("\\", "\\\\") + '"'
+    """A quoted string, in which Graphviz interprets HTML's escapes."""
+    return '"' + escaped(text) + '"'
 
 
 def escaped(text: str) -> str:
-    return html.escape(text)
+    # Graphviz replaces backslashes in every text, after the escapes: \N is the name of a node.
+    # Graphviz 2.43 takes a label of closing brackets alone for the end of a section of XML.
+    return html.escape(text).replace("]", "&#93;").replace("\\", "&#92;&#92;")
 
 
 def colors_of(box: Box) -> Colors:

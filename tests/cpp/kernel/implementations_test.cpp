@@ -215,6 +215,17 @@ public:
             threads);
     }
 
+    /// Makes this what `filled`, of which it is a copy, still is.
+    void restore(const Arrays& filled) {
+        for (StridedTensor Arrays::* const tensor :
+             {&Arrays::input_, &Arrays::delta_, &Arrays::output_, &Arrays::gamma_, &Arrays::beta_,
+              &Arrays::mean_, &Arrays::variance_, &Arrays::first_, &Arrays::second_,
+              &Arrays::batch_mean_, &Arrays::batch_variance_}) {
+            (this->*tensor).restore(filled.*tensor);
+        }
+        mask_ = filled.mask_;
+    }
+
     std::string text() const { return sample_.text(); }
 
     void add_to(Digest& digest, bool with_statistics) {
@@ -285,12 +296,13 @@ template <typename Call>
 void check_call(const Arrays& filled, const Threads& threads, const char* op, const Call& call) {
     Arrays expected(filled);
     std::invoke(call, expected, built_implementations().back(), 1);
+    Arrays actual(filled);
     for (const Implementation& implementation : built_implementations()) {
         for (const std::int64_t thread_count : threads) {
             if (!implementation.runs_here()) {
                 continue;
             }
-            Arrays actual(filled);
+            actual.restore(filled);
             std::invoke(call, actual, implementation, thread_count);
             ASSERT_EQ(actual.difference(expected), "")
                 << op << " of " << implementation.name << " on " << thread_count << " threads; "

@@ -83,6 +83,12 @@ public:
     }
     StridedTensor& operator=(const StridedTensor&) = delete;
 
+    /// Makes this a copy of a tensor that it once was a copy of. Its memory is kept: to ask the
+    /// system for that of a large tensor takes longer than a kernel.
+    void restore(const StridedTensor& other) {
+        std::memcpy(base(), other.base(), bytes_.size() - line);
+    }
+
     std::byte* address() { return base() + first_; }
     std::span<const std::int64_t> strides() const { return strides_; }
     ConstTensor source() { return {address(), strides_}; }
