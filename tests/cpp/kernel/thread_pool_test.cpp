@@ -234,6 +234,10 @@ TEST(ParallelFor, RunsTasksInTheDefaultFloatingPointEnvironment) {
 TEST(ThreadPool, ThreadsDoNotInheritTheFloatingPointEnvironment) {
     // At least two of the helpers are started here, by a thread in another mode.
     const int helpers = static_cast<int>(process_thread_pool().worker_count()) + 2;
+    constexpr int threads_that_any_pool_has = 31;
+    if (helpers > threads_that_any_pool_has) {
+        GTEST_SKIP() << "tests before this one have started all threads";
+    }
     Meeting meeting(helpers + 1);
     std::atomic<int> to_nearest{0};
     const auto task = [&](std::int64_t) {
