@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -257,22 +258,26 @@ finally:
 
 def test_what_has_been_free_for_5_seconds_goes_back_at_the_next_call() -> None:
     """A small call, which has no use for the pool itself; and an executable's."""
-    run_program("""
+    calls = [
+        "ng.batch_norm_training(small, None, None)",
+        "ng.batch_norm_training(small, None, None, out=(small.copy(), None, None))",
+        "executable(small, ones)",
+    ]
+    programs = [
+        f"""
 import time
 small, ones = np.ones((4, 3, 5), np.float32), np.ones(3, np.float32)
 executable = ng.compile(graph())
-calls = [
-    lambda: ng.batch_norm_training(small, None, None),
-    lambda: ng.batch_norm_training(small, None, None, out=(small.copy(), None, None)),
-    lambda: executable(small, ones),
-]
-for call in calls:
-    normalized()
-    time.sleep(5.1)
-    assert megabytes("free") == (4,), "nothing happens without a call"
-    call()
-    assert megabytes("free") == (0,)
-""")
+normalized()
+time.sleep(5.1)
+assert megabytes("free") == (4,), "nothing happens without a call"
+{call}
+assert megabytes("free") == (0,)
+"""
+        for call in calls
+    ]
+    with ThreadPoolExecutor(len(programs)) as waiting:
+        list(waiting.map(run_program, programs))
 
 
 def test_the_limit_is_what_the_variable_says() -> None:

@@ -12,27 +12,39 @@ Array = npt.NDArray[Any]
 
 
 def sequential(x: Array) -> Any:
-    total = x.dtype.type(0)
-    for value in x:
-        total = total + value
-    return total
+    return np.add.accumulate(x)[-1] if len(x) else x.dtype.type(0)
 
 
 def backwards(x: Array) -> Any:
     return sequential(x[::-1])
 
 
+def neighbours(x: Array) -> Any:
+    """Each with the next, again and again; of a power of two."""
+    while len(x) > 1:
+        x = x[::2] + x[1::2]
+    return x[0]
+
+
 def pairwise(x: Array) -> Any:
-    """Halves, down to single numbers."""
-    return x[0] if len(x) == 1 else pairwise(x[: len(x) // 2]) + pairwise(x[len(x) // 2 :])
+    """Halves, down to single numbers. As often as halves are equal, all rows are added at once."""
+    equal = len(x) & -len(x)
+    return neighbours(halves_of_rows(x.reshape(equal, -1)))
+
+
+def halves_of_rows(rows: Array) -> Array:
+    middle = rows.shape[1] // 2
+    if middle == 0:
+        return rows[:, 0]
+    return np.asarray(halves_of_rows(rows[:, :middle]) + halves_of_rows(rows[:, middle:]))
 
 
 def aligned(x: Array) -> Any:
     """Split after the largest power of two below the length."""
-    if len(x) == 1:
-        return x[0]
-    split = 1 << ((len(x) - 1).bit_length() - 1)
-    return aligned(x[:split]) + aligned(x[split:])
+    split = 1 << ((len(x) - 1).bit_length() - 1) if len(x) > 1 else 1
+    if 2 * split == len(x) or len(x) == 1:
+        return neighbours(x)
+    return neighbours(x[:split]) + aligned(x[split:])
 
 
 def lanes(x: Array, count: int, fold: Callable[[Array], Any]) -> Any:
@@ -55,8 +67,9 @@ def rows_of_lanes(x: Array, length: int, count: int) -> Any:
     totals = np.zeros(count, x.dtype)
     for start in range(0, len(x), length):
         row = x[start : start + length]
-        for i, value in enumerate(row):
-            totals[i % count] += value
+        for first in range(0, len(row), count):
+            step = row[first : first + count]
+            totals[: len(step)] += step
     return by_halves(totals)
 
 

@@ -93,13 +93,8 @@ def test_more_summands_than_the_type_counts_are_no_obstacle(dtype: str) -> None:
 
 
 def test_powers_of_two_which_a_type_counts_hide_no_order() -> None:
-    def neighbours(x: Array) -> Any:
-        while len(x) > 1:
-            x = x[::2] + x[1::2]
-        return x[0]
-
     # bf16 has 1024 and all partial sums of equal summands, but not 1022.
-    order = ng.summation_order(neighbours, 1024, "bf16")
+    order = ng.summation_order(sums.neighbours, 1024, "bf16")
     assert (order.kind, order.accumulator) == ("pairwise", "bf16")
 
 
