@@ -69,6 +69,20 @@ def test_the_counts_of_calls_are_those_of_the_results() -> None:
     assert faster > 0.7 * len(results.rows)  # "in most cases"
 
 
+@pytest.mark.parametrize("name", ["torch", "oneDNN", "JAX"])
+def test_the_calls_beside_each_library_are_those_of_the_results(name: str) -> None:
+    results = Results.load(DOCS / "benchmarks" / "peers.json")
+    ratios = [row.speed_up(name) for row in results.rows]
+    faster = sum(ratio > 1 for ratio in ratios)
+    version = results.versions[name].partition("+")[0]
+    claim = f"than {name} {version} in "
+    if faster == len(ratios):
+        claim += "all"
+    else:
+        claim += f"{faster} (at worst {1 / min(ratios):.1f} times"
+    assert claim in words(README)
+
+
 def test_the_count_of_published_errors_is_true() -> None:
     text = words(README)
     assert f"one of the {len(WRONG)} [errors in published derivations]" in text

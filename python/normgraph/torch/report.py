@@ -36,7 +36,8 @@ class Report:
 
     def __str__(self) -> str:
         total = len(set(self.swapped) | set(self.left))
-        head = f"{total} batch norms: {len(self.swapped)} swapped, {len(self.fused)} of them fused"
+        norms = "batch norm" if total == 1 else "batch norms"
+        head = f"{total} {norms}: {len(self.swapped)} swapped, {len(self.fused)} of them fused"
         width = max(map(len, (*self.fused, *self.left)), default=0)
         swapped = set(self.swapped)
         rows = [f"fused    {name:{width}}  {what}" for name, what in self.fused.items()]
