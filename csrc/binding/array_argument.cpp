@@ -333,8 +333,9 @@ bool share_memory(const runtime::Array& left, const runtime::Array& right) {
         return false;
     }
     const auto as_numpy = [](const runtime::Array& array) {
-        return py::array(py::dtype("V" + std::to_string(array.element_type.size())), array.shape,
-                         array.strides, array.address, py::none());
+        const py::dtype type("V" + std::to_string(array.element_type.size()));
+        // Any owner lets numpy take the memory as it is.
+        return py::array(type, array.shape, array.strides, array.address, type);
     };
     constexpr int steps_before_giving_up = 1'000'000;
     try {

@@ -250,8 +250,8 @@ ROWS_IN_ORDER = Group(
         Mutant(
             "rows-written-beyond-in-place",
             "that nothing is written beyond a row that is read later",
-            "may_write_beyond = may_write_beyond && access.address != target_.address;",
-            "",
+            "if (tensor.address == tensors.target.address)",
+            "if (false)",
         ),
         Mutant(
             "rows-written-beyond-their-sample",

@@ -49,7 +49,8 @@ Traversal::Traversal(const Problem& problem, const TensorList& tensors)
         const ConstTensor& tensor = tensors.sources[source];
         TensorAccess& access = sources_[source];
         access.bind(geometry_, problem, const_cast<std::byte*>(tensor.address), tensor.strides);
-        // Other threads may be writing what lies beyond a row of a source that is the target too.
+        // Other threads may be writing what lies beyond a row of a source that is the target too,
+        // and what is written beyond a row must not change what is read for the next one.
         if (tensor.address == tensors.target.address) {
             access.readable_end = nullptr;
         }
@@ -464,13 +465,12 @@ StagedTile Traversal::row_in_order(const ChannelRange& channels, const BlockExte
                             geometry_.tensor_bytes() > geometry_.tuning.any_order_bytes;
     StagedTile staged;
     std::size_t position = 0;
-    // Writing beyond a row must not change what is read for the next one.
-    bool may_write_beyond = extent.end - extent.first == geometry_.order.row_length;
+    // Nothing is written beyond a row of a source that is the target too: it has no readable_end.
+    const bool may_write_beyond = extent.end - extent.first == geometry_.order.row_length;
     for (const std::size_t source : applied_.all()) {
         const TensorAccess& access = sources_[source];
         staged.sources[position++] = {access.at(begin), access.channel_stride, access.rows.stride(),
                                       access.readable_end, prefetches ? prefetched_bytes_ahead : 0};
-        may_write_beyond = may_write_beyond && access.address != target_.address;
     }
     const std::byte* const end = target_.at({channels.end - 1, extent.row, extent.end});
     staged.target = {target_.at(begin), target_.channel_stride, target_.rows.stride(),
