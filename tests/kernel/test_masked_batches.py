@@ -344,6 +344,25 @@ def test_blocks_of_which_nothing_counts_change_nothing_of_large_numbers(
 
 
 @EVERY_TYPE
+def test_channels_that_are_copied_in_several_pieces(data_type: str) -> None:
+    """Rows that fill the buffer before all channels of a group are in it, of means far apart."""
+    sample = Sample((1, 64, 8192), data_type, data_type, seed=63)
+    input, gamma, beta, *_ = sample.backprop()
+    input = input[..., : 8192 // input.itemsize]
+    input += (10 * np.arange(64)).astype(input.dtype)[:, None]
+    where = np.random.default_rng(64).random((1, input.shape[2])) < 0.5
+    reference: Any = ng.batch_norm_training(
+        input, gamma, beta, where=where, implementation="reference"
+    )
+    for implementation in ng.implementations():
+        actual: Any = ng.batch_norm_training(
+            input, gamma, beta, where=where, implementation=implementation, num_threads=1
+        )
+        for name, expected in reference._asdict().items():
+            assert_same_bits(getattr(actual, name), expected, f"{implementation}: {name}")
+
+
+@EVERY_TYPE
 @EVERY_SHAPE
 @pytest.mark.parametrize("upper_bound", [None, 0.5])
 def test_relu_forms(

@@ -61,7 +61,7 @@ def judge(workspace: Workspace, group: Group, mutant: Mutant) -> tuple[str, str]
     try:
         with workspace.with_mutant(group, mutant):
             for stage in stages:
-                verdict = workspace.test(stage)
+                verdict = workspace.test(stage, group.path)
                 if verdict.failed:
                     return KILLED, verdict.failed
     except BuildError as error:

@@ -23,6 +23,7 @@ PYTHON_TESTS = (
     "tests/ir tests/op tests/kernel tests/published_errors "
     "--ignore=tests/kernel/test_wide_instructions.py"
 )
+VECTOR_KERNELS = "/kernel/simd/"
 EXECUTION_TESTS = "tests/pass tests/runtime"
 TIME_LIMIT = 1800.0
 MEMORY_LIMIT = 8 * 2**30
@@ -89,15 +90,16 @@ class Workspace:
         finally:
             file.write_text(text)
 
-    def test(self, which: str) -> Verdict:
-        """Builds what these tests need, and runs them until one fails.
+    def test(self, which: str, path: str = "") -> Verdict:
+        """Builds what these tests need of the file with the mutant, and runs them until one fails.
 
         Raises BuildError, and TestsError where no verdict is possible.
         """
         # Most mutants are those of the reference kernels and of what all kernels share, and kernels
-        # for instruction sets have tests that compare them with these. But graphs are planned for
-        # such kernels: the reference would not notice what it does not do.
-        isa = {} if "tests/runtime" in which else {"NORMGRAPH_ISA": "reference"}
+        # for instruction sets have tests that compare them with these. But the reference does not
+        # notice what vector kernels do, nor what graphs are planned for them.
+        needs_vectors = "tests/runtime" in which or VECTOR_KERNELS in path
+        isa = {} if needs_vectors else {"NORMGRAPH_ISA": "reference"}
         if which == CPP_TESTS:
             self._call_builder(["ninja", "-C", str(self._build), "normgraph_tests"])
             program = str(self._build / "tests" / "normgraph_tests")
