@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "binding/node_caster.hpp"
+#include "binding/graph_caster.hpp"
 #include "normgraph/ir/function.hpp"
 #include "normgraph/ir/node.hpp"
 #include "normgraph/ir/parameter.hpp"

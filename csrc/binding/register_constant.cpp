@@ -9,7 +9,7 @@
 
 #include "binding/conversion.hpp"
 #include "binding/define_class.hpp"
-#include "binding/node_caster.hpp"
+#include "binding/graph_caster.hpp"
 #include "binding/python_errors.hpp"
 #include "binding/register.hpp"
 #include "normgraph/ir/constant.hpp"
