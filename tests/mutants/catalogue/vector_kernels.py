@@ -599,10 +599,10 @@ PERMUTED_BITS = Group(
             "",
         ),
         Mutant(
-            "permuted-bits-of-later-rows",
-            "that a block has no more rows than the axis",
-            "matrix.bits_of_element(column) & wanted",
-            "matrix.bits_of_element(column)",
+            "permuted-bits-of-the-next-row",
+            "that no more bits are read than there are in a row",
+            "return word & (~std::uint64_t{0} >> (word_bits - count));",
+            "return word;",
         ),
         Mutant(
             "permuted-bits-from-whole-bytes",

@@ -102,10 +102,10 @@ private:
                 row, load_bits(source, from + row * along_target.source_stride, columns));
         }
         matrix.transpose();
-        const std::uint64_t wanted = ~std::uint64_t{0} >> (word_bits - rows);
         for (std::int64_t column = 0; column < columns; ++column) {
+            // Of rows that there are not, the bits are 0.
             set_bits(target, to + column * along_source.target_stride, rows,
-                     matrix.bits_of_element(column) & wanted);
+                     matrix.bits_of_element(column));
         }
     }
 };
