@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import sysconfig
 
 #: Whether a sanitizer's runtime is loaded, as tests/sanitizers/run.sh does: programs take ten times
 #: as long, and where its own allocator finds no memory it ends the process.
 UNDER_SANITIZER = any(
     library in os.environ.get("LD_PRELOAD", "") for library in ("libasan", "libtsan")
 )
+#: Whether this CPython is built without an interpreter lock.
+WITHOUT_INTERPRETER_LOCK = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 
 
 def run(program: str, timeout: float = 300, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -19,25 +19,21 @@ public:
     }
 
 private:
-    static void initialize(pybind11::detail::instance* instance, const void* holder) {
-        auto value = instance->get_value_and_holder(pybind11::detail::get_type_info(typeid(Class)));
-        make_holder(*instance, value, holder);
-        pybind11::detail::register_instance(instance, value.value_ptr(), value.type);
-        value.set_instance_registered();
-    }
     /// pybind11's own initialization makes the holder alone where it believes that the instance is
     /// in the table. A holder that cannot be made has freed the object, if it was to own it.
-    static void make_holder(pybind11::detail::instance& instance,
-                            pybind11::detail::value_and_holder& value, const void* holder) {
+    static void initialize(pybind11::detail::instance* instance, const void* holder) {
+        auto value = instance->get_value_and_holder(pybind11::detail::get_type_info(typeid(Class)));
         value.set_instance_registered();
         try {
-            original(&instance, holder);
+            original(instance, holder);
+            pybind11::detail::register_instance(instance, value.value_ptr(), value.type);
         } catch (...) {
             value.set_instance_registered(false);
-            value.value_ptr() = nullptr;
+            if (!value.holder_constructed()) {
+                value.value_ptr() = nullptr;
+            }
             throw;
         }
-        value.set_instance_registered(false);
     }
 
     static inline void (*original)(pybind11::detail::instance*, const void*) = nullptr;

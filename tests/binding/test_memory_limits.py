@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sys
-import sysconfig
 
 import pytest
 
-from tests.programs import UNDER_SANITIZER
+from tests.programs import UNDER_SANITIZER, WITHOUT_INTERPRETER_LOCK
 
 from .programs import run_program
 
@@ -62,7 +61,7 @@ def outcome_of_refusal():
     sys.implementation.name != "cpython", reason="allocations fail on demand in CPython alone"
 )
 @pytest.mark.skipif(
-    bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
+    WITHOUT_INTERPRETER_LOCK,
     reason="CPython frees a list's array twice there (PyList_New of 3.13)",
 )
 def test_every_failing_allocation_of_python_is_a_memory_error() -> None:

@@ -6,9 +6,9 @@ Wherever a call enters the interpreter, they may come in between.
 
 from __future__ import annotations
 
-import sysconfig
-
 import pytest
+
+from tests.programs import WITHOUT_INTERPRETER_LOCK
 
 from .programs import run_program
 
@@ -67,7 +67,7 @@ def with_intruder(call):
 }
 
 # Without an interpreter lock, nothing is collected within a C function.
-if sysconfig.get_config_var("Py_GIL_DISABLED"):
+if WITHOUT_INTERPRETER_LOCK:
     del WAYS["garbage"]
 
 #: Inputs and outputs in one buffer: whether they overlap is asked of numpy's Python functions.

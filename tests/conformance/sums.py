@@ -41,10 +41,9 @@ def halves_of_rows(rows: Array) -> Array:
 
 def aligned(x: Array) -> Any:
     """Split after the largest power of two below the length."""
-    split = 1 << ((len(x) - 1).bit_length() - 1) if len(x) > 1 else 1
-    if 2 * split == len(x) or len(x) == 1:
-        return neighbours(x)
-    return neighbours(x[:split]) + aligned(x[split:])
+    split = 1 << (len(x).bit_length() - 1)
+    first = neighbours(x[:split])
+    return first if split == len(x) else first + aligned(x[split:])
 
 
 def lanes(x: Array, count: int, fold: Callable[[Array], Any]) -> Any:

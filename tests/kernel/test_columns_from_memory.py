@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 import pytest
 
 import normgraph as ng
 
 from .comparison import assert_same_bits
-from .real_types import Array
+from .real_types import REAL_TYPES, Array
 
-TYPES = {"f16": "f2", "bf16": ml_dtypes.bfloat16, "f32": "f4", "f64": "f8"}
 #: What the kernels take to be in no cache (`memory_bytes`), and a few bytes more.
 BYTES = 24 * 2**20 + 4096
 
@@ -38,7 +36,7 @@ def columns(channels: int, dtype: Any, seed: int) -> Array:
     ],
 )
 def test_bits_are_those_of_the_reference(data_type: str, channels: int) -> None:
-    x, delta = (columns(channels, TYPES[data_type], seed) for seed in (0, 1))
+    x, delta = (columns(channels, REAL_TYPES[data_type].dtype, seed) for seed in (0, 1))
 
     def results(**options: Any) -> list[Array]:
         forward = ng.batch_norm_training(x, None, None, channel_axis=-1, **options)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 import pytest
 
@@ -12,11 +11,10 @@ import normgraph as ng
 
 from .comparison import assert_same_bits
 from .layouts import misaligned
-from .real_types import Array
+from .real_types import REAL_TYPES, Array
 
 REFERENCE: Any = {"implementation": "reference"}
 VECTOR_IMPLEMENTATIONS = [name for name in ng.implementations() if name != "reference"]
-TYPES = {"f16": "f2", "bf16": ml_dtypes.bfloat16, "f32": "f4", "f64": "f8"}
 SHAPES = {
     "in the cache": (9, 40, 7, 7),
     "non-temporal stores": (24, 896, 7, 7),
@@ -40,13 +38,15 @@ def beginning_at(values: Array, elements: int) -> Array:
 
 
 @pytest.mark.parametrize("implementation", VECTOR_IMPLEMENTATIONS)
-@pytest.mark.parametrize("data_type", TYPES)
+@pytest.mark.parametrize("data_type", REAL_TYPES)
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_bits_are_those_of_the_reference(
     shape: tuple[int, ...], data_type: str, implementation: str
 ) -> None:
     random = np.random.default_rng(40)
-    input, delta = (random.standard_normal(shape).astype(TYPES[data_type]) for _ in range(2))
+    input, delta = (
+        random.standard_normal(shape).astype(REAL_TYPES[data_type].dtype) for _ in range(2)
+    )
     channel_type = "f8" if data_type == "f64" else "f4"
     gamma, beta, mean, variance = random.uniform(0.5, 1.5, (4, shape[1])).astype(channel_type)
     gamma[1] = np.nan  # the coefficients of one channel do not reach another
@@ -82,13 +82,15 @@ def test_bits_are_those_of_the_reference(
 
 
 @pytest.mark.parametrize("implementation", VECTOR_IMPLEMENTATIONS)
-@pytest.mark.parametrize("data_type", TYPES)
+@pytest.mark.parametrize("data_type", REAL_TYPES)
 def test_rows_of_every_length(data_type: str, implementation: str) -> None:
     random = np.random.default_rng(43)
     channel_type = "f8" if data_type == "f64" else "f4"
     for length in range(2, 70):
         shape = (3, 37, length)
-        input, delta = (random.standard_normal(shape).astype(TYPES[data_type]) for _ in range(2))
+        input, delta = (
+            random.standard_normal(shape).astype(REAL_TYPES[data_type].dtype) for _ in range(2)
+        )
         values = tuple(random.uniform(0.5, 1.5, (4, shape[1])).astype(channel_type))
         backward = (input, *values, delta)
 

@@ -91,9 +91,10 @@ class Workspace:
             file.write_text(text)
 
     def test(self, which: str, path: str = "") -> Verdict:
-        """Builds what these tests need of the file with the mutant, and runs them until one fails.
+        """Builds what these tests need, and runs them until one fails.
 
-        Raises BuildError, and TestsError where no verdict is possible.
+        `path` is the file that has a mutant, if one has. Raises BuildError, and TestsError where no
+        verdict is possible.
         """
         # Most mutants are those of the reference kernels and of what all kernels share, and kernels
         # for instruction sets have tests that compare them with these. But the reference does not
