@@ -10,6 +10,10 @@
 
 #ifdef Py_GIL_DISABLED
 
+#if defined(__unix__) || defined(__APPLE__)
+#include <pthread.h>
+#endif
+
 namespace normgraph::binding {
 
 /// Nodes and functions, which Python objects share.
@@ -17,8 +21,7 @@ template <typename T>
 concept GraphObject = std::derived_from<T, Node> || std::same_as<T, Function>;
 
 /// Held while the Python object of a node or function is looked up, and made if there is none. No
-/// Python code runs meanwhile, since CPython collects between its own instructions alone. A fork
-/// stops all other threads where they wait: within the lock, only for locks of pybind11.
+/// Python code runs meanwhile, since CPython collects between its own instructions alone.
 class GraphObjectsLock {
 public:
     GraphObjectsLock() { PyMutex_Lock(&mutex); }
@@ -28,6 +31,12 @@ public:
 
 private:
     static inline PyMutex mutex{};
+#if defined(__unix__) || defined(__APPLE__)
+    /// CPython stops all other threads for a fork, one of which may have been handed the lock. The
+    /// child has none of them. (The same can happen to pybind11's own locks.)
+    static inline const int registration =
+        pthread_atfork(nullptr, nullptr, [] { mutex = PyMutex{}; });
+#endif
 };
 
 }  // namespace normgraph::binding
