@@ -28,6 +28,7 @@ needs_dot = pytest.mark.skipif(
 )
 
 SVG = "{http://www.w3.org/2000/svg}"
+XLINK = "{http://www.w3.org/1999/xlink}"
 FAMILY = [name for name in ng.op.__all__ if re.fullmatch("BatchNorm.+", name)]
 FAMILY.remove("BatchNormNode")
 
@@ -431,12 +432,17 @@ def test_a_failure_of_graphviz_is_told() -> None:
 @given(NAMES, st.booleans())
 @example(name="]]", decompose=False)
 @example(name=r"\\ \N", decompose=True)
+@example(name=r"%3\G\L", decompose=False)
 def test_graphviz_takes_any_name(name: str, decompose: bool) -> None:
     function = ng.gradients(layer(name))
-    function.parameters[0].friendly_name = name
+    function.parameters[0].friendly_name = function.friendly_name = name
     image = ElementTree.fromstring(ng.draw(function, decompose).svg())
     texts = "".join(element.text or "" for element in image.iter())
     assert printable(name).strip() in texts.replace("\xa0", " ")
+    (title,) = image.iterfind(f"./{SVG}g/{SVG}title")
+    assert title.text == printable(function.friendly_name)
+    tooltips = [link.get(f"{XLINK}title", "") for link in image.iter(f"{SVG}a")]
+    assert printable(name, longest=200) in tooltips
     shown = [element for element in image.iter(f"{SVG}text") if (element.text or "").strip()]
     assert shown
     assert all(float(element.attrib["textLength"]) > 0 for element in shown)

@@ -54,19 +54,20 @@ def dot_of(picture: Picture) -> str:
     body = HEAD + "".join(f"  {line}\n" for line in lines)
     # The SVG file has it as its id: so one can tell whether a file is of this text.
     digest = hashlib.sha256(body.encode()).hexdigest()[:16]
-    name = string(printable(picture.name))
-    return f'digraph {name} {{\n  id="normgraph_{digest}";\n{body}}}\n'
+    name = escaped(printable(picture.name), backslashes=1)
+    return f'digraph "{name}" {{\n  id="normgraph_{digest}";\n{body}}}\n'
 
 
-def string(text: str) -> str:
-    """A quoted string, in which Graphviz interprets HTML's escapes."""
-    return '"' + escaped(text) + '"'
+def escaped(text: str, backslashes: int = 2) -> str:
+    r"""Text as Graphviz reads it in labels and quoted strings.
 
-
-def escaped(text: str) -> str:
-    # Graphviz replaces backslashes in every text, after the escapes: \N is the name of a node.
-    # Graphviz 2.43 takes a label of closing brackets alone for the end of a section of XML.
-    return html.escape(text).replace("]", "&#93;").replace("\\", "&#92;&#92;")
+    Graphviz replaces backslashes after HTML's escapes (\N is the name of a node): once in a label,
+    twice in a tooltip, and in no name of a graph. It needs each twice, four times and once.
+    """
+    # Graphviz 2.43 takes a label of closing brackets alone for the end of a section of XML, and a
+    # graph's name that begins with a percent sign for one that it has made itself.
+    marked = html.escape(text).replace("]", "&#93;").replace("%", "&#37;")
+    return marked.replace("\\", "&#92;" * backslashes)
 
 
 def colors_of(box: Box) -> Colors:
@@ -85,7 +86,7 @@ def statement(box: Box) -> str:
         attributes |= SHAPES[box.kind]
         attributes["label"] = f"<{'<br/>'.join(rows(box))}>"
     title = box.title or ", ".join(box.lines)
-    attributes["tooltip"] = string(printable(title, longest=200))
+    attributes["tooltip"] = f'"{escaped(printable(title, longest=200), backslashes=4)}"'
     return f"{box.key} [{', '.join(f'{name}={value}' for name, value in attributes.items())}];"
 
 
