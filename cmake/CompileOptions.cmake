@@ -33,3 +33,11 @@ function(normgraph_exact_arithmetic target)
         target_compile_options(${target} PRIVATE -ffp-contract=off -fno-math-errno)
     endif()
 endfunction()
+
+# Compiles some files as one, unless CMAKE_UNITY_BUILD says otherwise. What all of them include weighs
+# more than what they say: GCC compiles 100 kB of pybind11 with each file of the bindings.
+function(normgraph_compile_together target)
+    if(NOT DEFINED CMAKE_UNITY_BUILD)
+        set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 4)
+    endif()
+endfunction()

@@ -17,6 +17,7 @@ target_link_libraries(_core PRIVATE normgraph::normgraph)
 target_include_directories(_core PRIVATE ${PROJECT_SOURCE_DIR}/csrc)
 target_compile_definitions(_core PRIVATE NORMGRAPH_VERSION="${PROJECT_VERSION}")
 normgraph_compile_options(_core)
+normgraph_compile_together(_core)
 # Reading these headers takes longer than compiling the bindings themselves.
 target_precompile_headers(_core PRIVATE
     ${PROJECT_SOURCE_DIR}/csrc/binding/checked_interning.hpp

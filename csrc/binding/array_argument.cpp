@@ -31,7 +31,7 @@ std::optional<std::int64_t> product(std::optional<std::int64_t> left, std::int64
     return fits ? std::optional(*left * right) : std::nullopt;
 }
 
-std::optional<element::Type> element_type_of(const dlpack::DataType& type) {
+std::optional<element::Type> element_type_in_dlpack(const dlpack::DataType& type) {
     if (type.lanes != 1 || type.bits % 8 != 0) {
         return std::nullopt;
     }
@@ -252,7 +252,7 @@ void ArrayArgument::take_capsule(const ArgumentName& name, const py::object& cap
 }
 
 void ArrayArgument::set_dlpack_tensor(const ArgumentName& name, const dlpack::Tensor& tensor) {
-    const auto type = element_type_of(tensor.type);
+    const auto type = element_type_in_dlpack(tensor.type);
     if (!type) {
         refuse_element_type(name, "DLPack type code " +
                                       std::to_string(static_cast<int>(tensor.type.code)) + " of " +

@@ -47,7 +47,7 @@ std::shared_ptr<Function> rebuild_function(const py::tuple& /*nodes*/, const py:
     return make_function(results, parameters, name);
 }
 
-std::shared_ptr<Function> deep_copy(const Function& function, const py::dict& memo) {
+std::shared_ptr<Function> deep_copy_of_function(const Function& function, const py::dict& memo) {
     std::vector<std::shared_ptr<Parameter>> parameters;
     for (const std::shared_ptr<Node>& node : function.nodes()) {
         const py::object copy = copy_node(node, memo);
@@ -90,7 +90,7 @@ void register_function(py::module_& module) {
                         "': " + std::to_string(self.nodes().size()) + " nodes>";
              })
         .def("__reduce__", &reduce_function)
-        .def("__deepcopy__", &deep_copy, py::arg("memo"))
+        .def("__deepcopy__", &deep_copy_of_function, py::arg("memo"))
         .attr("__module__") = "normgraph";
     module.def("_rebuild_function", &rebuild_function);
 }

@@ -121,7 +121,7 @@ Port port(Node& node, const py::object& key, const std::string& kind,
     return (node.*by_index)(port_index("key", "the name or the index of an " + kind, key));
 }
 
-py::object deep_copy(const std::shared_ptr<Node>& node, const py::dict& memo) {
+py::object deep_copy_of_node(const std::shared_ptr<Node>& node, const py::dict& memo) {
     for (const std::shared_ptr<Node>& ancestor : topological_order(node->outputs())) {
         copy_node(ancestor, memo);
     }
@@ -258,7 +258,7 @@ void register_node_class(py::module_& module) {
             "A new node with the same attributes that reads these nodes or outputs.")
         .def("__repr__", &Node::to_string)
         .def("__reduce__", &reduce_node)
-        .def("__deepcopy__", &deep_copy, py::arg("memo"));
+        .def("__deepcopy__", &deep_copy_of_node, py::arg("memo"));
     node.attr("__module__") = "normgraph";
     define_operators(node);
     module.def("_rebuild_node", &rebuild_node);

@@ -8,6 +8,7 @@
 #include <string>
 #include <thread>
 
+#include "../message_of.hpp"
 #include "normgraph/kernel/threads/parallel_for.hpp"
 #include "normgraph/kernel/threads/processors.hpp"
 
@@ -22,16 +23,6 @@ void set_variable(const char* value) {
 #else
     setenv(variable, value, 1);
 #endif
-}
-
-template <class Call>
-std::string message_of(Call call) {
-    try {
-        call();
-    } catch (const std::invalid_argument& error) {
-        return error.what();
-    }
-    return "";
 }
 
 /// Leaves the variable, and the number that other tests use, as they were.
@@ -66,7 +57,7 @@ TEST_F(NumThreads, VariableThatIsNoPositiveIntegerIsRefusedByName) {
     for (const std::string value :
          {"0", "-2", "two", "2.5", "2 ", " 2", "+2", "0x2", "99999999999999999999"}) {
         set_variable(value.c_str());
-        EXPECT_EQ(message_of([] { default_num_threads(); }),
+        EXPECT_EQ(message_of<std::invalid_argument>([] { default_num_threads(); }),
                   "environment variable NORMGRAPH_NUM_THREADS: expected a positive integer, got '" +
                       value + "'");
     }
@@ -81,9 +72,9 @@ TEST_F(NumThreads, SetCounts) {
 
 TEST_F(NumThreads, SetRefusesLessThanOne) {
     set_num_threads(5);
-    EXPECT_EQ(message_of([] { set_num_threads(0); }),
+    EXPECT_EQ(message_of<std::invalid_argument>([] { set_num_threads(0); }),
               "num_threads: expected an integer >= 1, got 0");
-    EXPECT_EQ(message_of([] { set_num_threads(-7); }),
+    EXPECT_EQ(message_of<std::invalid_argument>([] { set_num_threads(-7); }),
               "num_threads: expected an integer >= 1, got -7");
     EXPECT_EQ(get_num_threads(), 5);
 }

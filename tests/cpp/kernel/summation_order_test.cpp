@@ -11,8 +11,8 @@
 namespace normgraph::kernel {
 namespace {
 
-constexpr auto first = LayoutClass::channels_first;
-constexpr auto last = LayoutClass::channels_last;
+constexpr auto channels_first = LayoutClass::channels_first;
+constexpr auto channels_last = LayoutClass::channels_last;
 
 SummationOrder order_of(LayoutClass layout, ElementType type,
                         const std::vector<std::int64_t>& shape, std::int64_t channel_axis) {
@@ -25,7 +25,7 @@ constexpr auto bf16 = ElementType::bf16;
 
 TEST(SummationOrder, BlocksAreAPowerOfTwoOfWholeSamples) {
     // Four steps a sample, then two.
-    const SummationOrder order = order_of(first, f32, {100, 64, 49}, 1);
+    const SummationOrder order = order_of(channels_first, f32, {100, 64, 49}, 1);
     EXPECT_EQ(order.lanes, 16);
     EXPECT_EQ(order.row_count, 100);
     EXPECT_EQ(order.row_length, 49);
@@ -34,47 +34,47 @@ TEST(SummationOrder, BlocksAreAPowerOfTwoOfWholeSamples) {
     EXPECT_EQ(order.block_count(), 7);
     EXPECT_EQ(order.extent_of(6).row, 96);
     EXPECT_EQ(order.extent_of(6).row_end, 100);
-    EXPECT_EQ(order_of(first, bf16, {100, 64, 49}, 1).leaf_rows, 32);
+    EXPECT_EQ(order_of(channels_first, bf16, {100, 64, 49}, 1).leaf_rows, 32);
     // Without rows elements follow each other: 98 of them are seven steps.
-    EXPECT_EQ(order_of(last, f32, {100, 64, 49}, 1).leaf_length, 49);
-    EXPECT_EQ(order_of(last, f32, {100, 3, 49}, 1).leaf_length, 8 * 49);
-    EXPECT_EQ(order_of(first, f32, {100000, 64}, 1).leaf_length, 64 * 16);
-    EXPECT_EQ(order_of(first, bf16, {100000, 64}, 1).leaf_length, 64 * 32);
+    EXPECT_EQ(order_of(channels_last, f32, {100, 64, 49}, 1).leaf_length, 49);
+    EXPECT_EQ(order_of(channels_last, f32, {100, 3, 49}, 1).leaf_length, 8 * 49);
+    EXPECT_EQ(order_of(channels_first, f32, {100000, 64}, 1).leaf_length, 64 * 16);
+    EXPECT_EQ(order_of(channels_first, bf16, {100000, 64}, 1).leaf_length, 64 * 32);
 }
 
 TEST(SummationOrder, LongSamplesAreCutIntoPieces) {
-    const SummationOrder rows = order_of(first, f32, {3, 2, 1025}, 1);
+    const SummationOrder rows = order_of(channels_first, f32, {3, 2, 1025}, 1);
     EXPECT_EQ(rows.leaf_rows, 1);
     EXPECT_EQ(rows.blocks_per_leaf, 2);
     EXPECT_EQ(rows.block_count(), 6);
     EXPECT_EQ(rows.extent_of(3).row, 1);
     EXPECT_EQ(rows.extent_of(3).first, 1024);
     EXPECT_EQ(rows.extent_of(3).end, 1025);
-    EXPECT_EQ(order_of(first, f32, {3, 2, 1024}, 1).blocks_per_leaf, 1);
+    EXPECT_EQ(order_of(channels_first, f32, {3, 2, 1024}, 1).blocks_per_leaf, 1);
 
     // Rows of three steps: 21 of them are a piece.
-    const SummationOrder short_rows = order_of(first, f32, {2, 50, 3, 40}, 2);
+    const SummationOrder short_rows = order_of(channels_first, f32, {2, 50, 3, 40}, 2);
     EXPECT_EQ(short_rows.leaf_rows, 50);
     EXPECT_EQ(short_rows.block_rows, 21);
     EXPECT_EQ(short_rows.blocks_per_leaf, 3);
     EXPECT_EQ(short_rows.extent_of(5).row, 50 + 42);
     EXPECT_EQ(short_rows.extent_of(5).row_end, 100);
 
-    const SummationOrder across = order_of(last, f32, {2, 3, 1000}, 1);
+    const SummationOrder across = order_of(channels_last, f32, {2, 3, 1000}, 1);
     EXPECT_EQ(across.leaf_length, 1000);
     EXPECT_EQ(across.block_length, 64 * 8);
     EXPECT_EQ(across.extent_of(2).first, 1000);
 }
 
 TEST(SummationOrder, SamplesAreOfTheFirstAxisThatIsNotTheChannels) {
-    const SummationOrder order = order_of(first, f32, {2, 7, 5}, 0);
+    const SummationOrder order = order_of(channels_first, f32, {2, 7, 5}, 0);
     EXPECT_EQ(order.row_count, 7);
     EXPECT_EQ(order.row_length, 5);
-    EXPECT_EQ(order_of(first, f32, {2, 7}, 0).row_length, 7);
+    EXPECT_EQ(order_of(channels_first, f32, {2, 7}, 0).row_length, 7);
 }
 
 TEST(SummationOrder, EveryElementIsInOneBlock) {
-    for (const LayoutClass layout : {first, last}) {
+    for (const LayoutClass layout : {channels_first, channels_last}) {
         for (const ElementType type : {f32, bf16}) {
             for (const auto& shape : {std::vector<std::int64_t>{5, 3, 70},
                                       {70, 3, 3, 33},
@@ -108,14 +108,14 @@ TEST(SummationOrder, FewChannelsSideBySideShareTheAccumulators) {
     EXPECT_EQ(channels_last_lanes(bf16, 1), 32);
     EXPECT_EQ(channels_last_lanes(bf16, 31), 2);
     EXPECT_EQ(channels_last_lanes(bf16, 32), 1);
-    EXPECT_EQ(order_of(last, f32, {32, 3, 49}, 1).row_length, 32 * 49);
-    EXPECT_EQ(order_of(last, f32, {32, 3, 49}, 1).row_count, 1);
+    EXPECT_EQ(order_of(channels_last, f32, {32, 3, 49}, 1).row_length, 32 * 49);
+    EXPECT_EQ(order_of(channels_last, f32, {32, 3, 49}, 1).row_count, 1);
 }
 
 TEST(SummationOrder, EmptyChannelsHaveNoBlocks) {
-    EXPECT_EQ(order_of(first, f32, {0, 3, 5}, 1).block_count(), 0);
-    EXPECT_EQ(order_of(first, f32, {5, 3, 0}, 1).block_count(), 0);
-    EXPECT_EQ(order_of(last, f32, {0, 3, 5}, 1).block_count(), 0);
+    EXPECT_EQ(order_of(channels_first, f32, {0, 3, 5}, 1).block_count(), 0);
+    EXPECT_EQ(order_of(channels_first, f32, {5, 3, 0}, 1).block_count(), 0);
+    EXPECT_EQ(order_of(channels_last, f32, {0, 3, 5}, 1).block_count(), 0);
 }
 
 /// The tree as its definition says it.

@@ -15,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include "../message_of.hpp"
 #include "meeting.hpp"
 #include "normgraph/kernel/threads/parallel_for.hpp"
 #include "normgraph/kernel/threads/processors.hpp"
@@ -23,17 +24,6 @@ namespace normgraph::kernel {
 namespace {
 
 constexpr std::int64_t thread_counts[] = {1, 2, 3, 7};
-
-/// The message of what the call throws; empty if it throws nothing.
-template <class Call>
-std::string message_of(Call call) {
-    try {
-        call();
-    } catch (const std::runtime_error& error) {
-        return error.what();
-    }
-    return "";
-}
 
 TEST(ParallelFor, CallsEachTaskOnce) {
     for (const std::int64_t threads : {-1, 0, 1, 2, 3, 7, 40}) {
@@ -136,7 +126,7 @@ TEST(ParallelFor, ThrowsWhatAPlainLoopWouldThrow) {
     for (const std::int64_t slow_task : {6, 5}) {
         for (const std::int64_t threads : thread_counts) {
             std::atomic<std::int64_t> calls{0};
-            const std::string message = message_of([&] {
+            const std::string message = message_of<std::runtime_error>([&] {
                 parallel_for(1'000'000, threads, [&](std::int64_t task) {
                     ++calls;
                     if (task >= 5) {
@@ -154,7 +144,7 @@ TEST(ParallelFor, ThrowsWhatAPlainLoopWouldThrow) {
 
 TEST(ParallelFor, WorksAfterAFailure) {
     const auto fail = [](std::int64_t) { throw std::runtime_error("failed"); };
-    EXPECT_EQ(message_of([&] { parallel_for(2, 2, fail); }), "failed");
+    EXPECT_EQ(message_of<std::runtime_error>([&] { parallel_for(2, 2, fail); }), "failed");
     Meeting meeting(2);
     std::atomic<int> met{0};
     parallel_for(2, 2, [&](std::int64_t) { met += meeting.attend() ? 1 : 0; });

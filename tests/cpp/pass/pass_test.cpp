@@ -24,15 +24,12 @@
 #include "normgraph/pass/differentiate.hpp"
 #include "normgraph/pass/fuse_relu.hpp"
 #include "normgraph/pass/merge_equal_nodes.hpp"
+#include "parameter.hpp"
 
 namespace normgraph::pass {
 namespace {
 
 using namespace op;  // formulas of nodes: left + right, −value
-
-std::shared_ptr<Parameter> parameter(const char* name, PartialShape shape) {
-    return std::make_shared<Parameter>(element::f32, std::move(shape), name);
-}
 
 std::size_t node_count(const Function& function) {
     return function.nodes().size();

@@ -33,22 +33,29 @@ AVERAGE = Group(
             "load_as_double(running_type, batch.address",
         ),
         Mutant(
-            "running-rounded-twice",
-            "that 16-bit results are not rounded by way of float",
-            "const bool has_16_bits = size_of(type) == 2;",
-            "const bool has_16_bits = size_of(type) == 1;",
-        ),
-        Mutant(
-            "running-odd-is-up",
-            "which of two floats is the odd one",
-            "back < value ? infinity : -infinity",
-            "back < value ? infinity : infinity",
-        ),
-        Mutant(
             "running-in-the-callers-rounding-mode",
             "the default floating-point environment",
             "const DefaultFloatingPointEnvironment environment;",
             "",
+        ),
+    ),
+)
+
+ROUNDING = Group(
+    "csrc/normgraph/kernel/storage_type.hpp",
+    TESTS,
+    (
+        Mutant(
+            "running-rounded-twice",
+            "that 16-bit results are not rounded by way of float",
+            "rounded_to<Data>(to_float_odd(value))",
+            "rounded_to<Data>(static_cast<float>(value))",
+        ),
+        Mutant(
+            "running-odd-is-up",
+            "which of two floats is the odd one",
+            "is_larger ? 1U : 0U",
+            "0U",
         ),
     ),
 )
@@ -165,4 +172,4 @@ BINDING = Group(
     ),
 )
 
-GROUPS = (AVERAGE, FACTOR, CHECKS, BINDING)
+GROUPS = (AVERAGE, ROUNDING, FACTOR, CHECKS, BINDING)
