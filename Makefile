@@ -13,7 +13,7 @@ help:
 	@echo "make fuzz          random input of every kind, a minute for each of six kinds of it;"
 	@echo "                   ARGUMENTS=--help lists the options"
 	@echo "make bench         all C++ microbenchmarks (minutes); ARGUMENTS=--help lists the options"
-	@echo "make bench-record  a short run of them, kept in docs/benchmarks/history.jsonl, and the trend"
+	@echo "make bench-record  a short run of them, kept in docs/history, and the trend"
 	@echo "make bench-compare ARGUMENTS=COMMIT   this tree's beside those of a commit, in turns"
 	@echo "make bench-peers   normgraph beside torch, oneDNN, JAX and numpy (half an hour); writes"
 	@echo "                   docs/benchmarks; ARGUMENTS=--help lists the options"

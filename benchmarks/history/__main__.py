@@ -9,7 +9,7 @@ from pathlib import Path
 
 from . import comparison, microbenchmarks, records, trend
 
-HISTORY = microbenchmarks.PROJECT / "docs" / "benchmarks" / "history.jsonl"
+HISTORY = microbenchmarks.PROJECT / "docs" / "history" / "benchmarks.jsonl"
 
 
 def parse_arguments() -> tuple[argparse.Namespace, list[str]]:

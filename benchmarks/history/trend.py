@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.peers.plots import SETTINGS, STYLES, WIDTH, save
@@ -15,6 +17,8 @@ from .records import Record
 
 #: What a line of the plot is the geometric mean of: the op, the type and the number of threads.
 Group = tuple[str, str, str]
+#: Panels beside each other.
+COLUMNS = 2
 
 
 def of_machine(records: Sequence[Record]) -> list[Record]:
@@ -43,28 +47,49 @@ def write(records: Sequence[Record], file: Path) -> None:
 
 
 def _figure(records: Sequence[Record]) -> Figure:
-    figure = Figure(figsize=(WIDTH, 4.2), layout="constrained")
-    axes = figure.subplots()
+    """A panel for each op, which holds a line for each type and number of threads."""
+    of_runs = [means(record) for record in records]
+    groups = sorted({group for of_run in of_runs for group in of_run})
+    ops = sorted({group[0] for group in groups})
+    rows = math.ceil(len(ops) / COLUMNS)
+    figure = Figure(figsize=(WIDTH, 1.2 + 1.6 * rows), layout="constrained")
+    panels = figure.subplots(rows, COLUMNS, sharex=True, sharey=True, squeeze=False).flatten()
     figure.suptitle(
         f"Microbenchmarks, run by run\n{records[-1].machine}", x=0.02, ha="left", fontsize=11
     )
-    of_runs = [means(record) for record in records]
-    groups = sorted({group for of_run in of_runs for group in of_run})
-    styles = list(STYLES.values())
-    for index, group in enumerate(groups):
-        color, marker = styles[index % len(styles)]
-        runs = [number for number, of_run in enumerate(of_runs) if group in of_run]
-        values = [of_runs[number][group] for number in runs]
-        style = "-" if group[2] == "1" else "--"
-        axes.plot(runs, values, style, color=color, marker=marker, label=label(group))
-    axes.set_xticks(range(len(records)), [record.label for record in records], rotation=45)
-    axes.set_ylabel("floors (1: the speed of memory); lower is better")
-    axes.set_ylim(bottom=0)
-    figure.legend(loc="outside lower left", ncols=2, frameon=False)
+    figure.supylabel("floors (1: the speed of memory); lower is better", fontsize=11)
+    for op, axes in zip(ops, panels, strict=False):
+        axes.set_title(op.removeprefix("batch_norm_"), fontsize=10)
+        _draw_runs(axes, of_runs, [group for group in groups if group[0] == op])
+    panels[0].set_ylim(bottom=0)
+    ticks = [record.label for record in records]
+    for axes in panels[:COLUMNS]:
+        axes.set_xticks(range(len(records)), ticks)
+    for axes in panels[-COLUMNS:]:
+        axes.tick_params("x", rotation=45, labelbottom=True)
+    for axes in panels[len(ops) :]:
+        axes.set_axis_off()
+    figure.legend(
+        *panels[0].get_legend_handles_labels(), loc="outside lower left", ncols=2, frameon=False
+    )
     return figure
 
 
+def _draw_runs(axes: Axes, of_runs: Sequence[dict[Group, float]], groups: Sequence[Group]) -> None:
+    styles = itertools.cycle(STYLES.values())
+    for group, (color, marker) in zip(groups, styles, strict=False):
+        runs = [number for number, of_run in enumerate(of_runs) if group in of_run]
+        values = [of_runs[number][group] for number in runs]
+        style = "-" if group[2] == "1" else "--"
+        axes.plot(runs, values, style, color=color, marker=marker, label=_series(group))
+
+
 def label(group: Group) -> str:
-    """What a legend calls it."""
-    op, element_type, threads = group
-    return f"{op} {element_type}, {threads} thread" + ("" if threads == "1" else "s")
+    """What a table calls it."""
+    return f"{group[0]} {_series(group)}"
+
+
+def _series(group: Group) -> str:
+    """What the legend of an op's panel calls it."""
+    _, element_type, threads = group
+    return f"{element_type}, {threads} thread" + ("" if threads == "1" else "s")

@@ -10,10 +10,6 @@
 
 #ifdef Py_GIL_DISABLED
 
-#if defined(__unix__) || defined(__APPLE__)
-#include <pthread.h>
-#endif
-
 namespace normgraph::binding {
 
 /// Nodes and functions, which Python objects share.
@@ -29,14 +25,11 @@ public:
     GraphObjectsLock(const GraphObjectsLock&) = delete;
     GraphObjectsLock& operator=(const GraphObjectsLock&) = delete;
 
+    /// For the child of a fork, which has none of the threads that may have held it.
+    static void reset() { mutex = PyMutex{}; }
+
 private:
     static inline PyMutex mutex{};
-#if defined(__unix__) || defined(__APPLE__)
-    /// CPython stops all other threads for a fork, one of which may have been handed the lock. The
-    /// child has none of them. (The same can happen to pybind11's own locks.)
-    static inline const int registration =
-        pthread_atfork(nullptr, nullptr, [] { mutex = PyMutex{}; });
-#endif
 };
 
 }  // namespace normgraph::binding

@@ -434,8 +434,8 @@ std::shared_ptr<const std::vector<TensorType>> validated(const KernelCall& call,
     }
 }
 
-std::vector<Parameter> kernel_parameters(const KernelCall& call) {
-    std::vector<Parameter> parameters;
+std::vector<PythonParameter> kernel_parameters(const KernelCall& call) {
+    std::vector<PythonParameter> parameters;
     for (const op::Port& port : call.inputs) {
         parameters.push_back({std::string(port.name)});
     }

@@ -19,7 +19,7 @@ std::shared_ptr<const std::vector<TensorType>> validated(
     const runtime::KernelCall& call, std::span<const runtime::OptionalArray> inputs,
     const op::BatchNormAttributes& attributes, bool is_reduction_given);
 
-std::vector<Parameter> kernel_parameters(const runtime::KernelCall& call);
+std::vector<PythonParameter> kernel_parameters(const runtime::KernelCall& call);
 
 /// Runs the kernel on what a function of these parameters is called with. Returns an instance of
 /// the named tuple `result_type`, or, where that is null, the one output itself.

@@ -2,6 +2,7 @@
 #include <pybind11/pybind11.h>
 
 #include "binding/instances.hpp"
+#include "binding/locks_of_children.hpp"
 #include "binding/register.hpp"
 
 PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
@@ -10,6 +11,7 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
     // itself if the look-up runs Python code that calls a kernel.
     pybind11::detail::npy_api::get();
     protect_base_class();
+    leave_no_lock_locked_in_children();
     register_memory_errors();
     module.doc() = "The compiled part of normgraph; the package normgraph is its public face.";
 

@@ -112,8 +112,8 @@ pybind11::object infer(Arguments arguments) {
 
 /// The parameters of the constructor; those of `infer` without the name.
 template <typename Op>
-std::vector<Parameter> parameters_of(bool with_name) {
-    std::vector<Parameter> parameters;
+std::vector<PythonParameter> parameters_of(bool with_name) {
+    std::vector<PythonParameter> parameters;
     for (const op::Port& port : Op::signature.inputs) {
         parameters.push_back({std::string(port.name)});
     }

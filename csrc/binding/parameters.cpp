@@ -12,9 +12,10 @@ namespace py = pybind11;
 namespace normgraph::binding {
 namespace {
 
-std::string signature_of(const std::string& function_name, std::span<const Parameter> parameters) {
+std::string signature_of(const std::string& function_name,
+                         std::span<const PythonParameter> parameters) {
     std::vector<std::string> texts;
-    for (const Parameter& parameter : parameters) {
+    for (const PythonParameter& parameter : parameters) {
         const bool is_required = parameter.default_text.empty();
         texts.push_back(parameter.name + (is_required ? "" : "=" + parameter.default_text));
     }
@@ -28,11 +29,11 @@ py::str interned(const std::string& name) {
 
 }  // namespace
 
-Parameters::Parameters(std::string function_name, std::vector<Parameter> parameters)
+Parameters::Parameters(std::string function_name, std::vector<PythonParameter> parameters)
     : function_name_(std::move(function_name)),
       parameters_(std::move(parameters)),
       signature_(signature_of(function_name_, parameters_)) {
-    for (const Parameter& parameter : parameters_) {
+    for (const PythonParameter& parameter : parameters_) {
         keywords_.push_back(interned(parameter.name));
         required_count_ += parameter.default_text.empty() ? 1 : 0;
     }

@@ -10,7 +10,7 @@
 namespace normgraph::binding {
 
 /// One parameter of a Python function.
-struct Parameter {
+struct PythonParameter {
     std::string name;
     std::string default_text = {};  ///< as Python writes it; empty where the argument is required
 };
@@ -20,7 +20,7 @@ struct Parameter {
 class Parameters {
 public:
     /// Required ones come first.
-    Parameters(std::string function_name, std::vector<Parameter> parameters);
+    Parameters(std::string function_name, std::vector<PythonParameter> parameters);
 
     std::size_t count() const { return parameters_.size(); }
     const std::string& function_name() const { return function_name_; }
@@ -46,7 +46,7 @@ private:
     [[noreturn]] void refuse(const std::string& came) const;
 
     std::string function_name_;
-    std::vector<Parameter> parameters_;
+    std::vector<PythonParameter> parameters_;
     std::string signature_;
     std::vector<pybind11::str> keywords_;
     std::size_t required_count_ = 0;

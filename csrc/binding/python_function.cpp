@@ -25,7 +25,7 @@ void set_python_error() {
     }
 }
 
-PythonFunction::PythonFunction(std::string name, std::vector<Parameter> parameters,
+PythonFunction::PythonFunction(std::string name, std::vector<PythonParameter> parameters,
                                const std::string& documentation, Entry entry)
     : parameters_(std::move(name), std::move(parameters)),
       documentation_(with_text_signature(parameters_, documentation)),

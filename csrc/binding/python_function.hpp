@@ -45,7 +45,7 @@ public:
                                 PyObject* keywords);
 
     /// Throws std::length_error for more than `most_parameters` parameters.
-    PythonFunction(std::string name, std::vector<Parameter> parameters,
+    PythonFunction(std::string name, std::vector<PythonParameter> parameters,
                    const std::string& documentation, Entry entry);
     PythonFunction(const PythonFunction&) = delete;
     PythonFunction& operator=(const PythonFunction&) = delete;
@@ -75,8 +75,8 @@ private:
 /// Defines a function in a module, or a static method in a class. There is one definition for each
 /// implementation.
 template <Implementation implementation>
-void define_function(pybind11::handle scope, std::string name, std::vector<Parameter> parameters,
-                     const std::string& documentation) {
+void define_function(pybind11::handle scope, std::string name,
+                     std::vector<PythonParameter> parameters, const std::string& documentation) {
     static const PythonFunction* defined = nullptr;
     const auto entry = [](PyObject*, PyObject* const* given, Py_ssize_t count, PyObject* keywords) {
         return defined->call(implementation, given, count, keywords);

@@ -23,7 +23,7 @@ const char* kind_of(const op::Port& port) {
 
 /// (name, schema, [(output, kind)]) of each.
 py::list torch_operators() {
-    py::list operators;
+    py::list defined;
     for (const runtime::KernelCall& call : runtime::kernel_calls()) {
         if (call.name.empty()) {
             continue;
@@ -32,10 +32,10 @@ py::list torch_operators() {
         for (const op::Port& port : call.outputs) {
             outputs.append(py::make_tuple(std::string(port.name), kind_of(port)));
         }
-        operators.append(
+        defined.append(
             py::make_tuple(std::string(call.name), torch::schema_of(call), py::tuple(outputs)));
     }
-    return operators;
+    return defined;
 }
 
 py::str torch_running_statistics() {

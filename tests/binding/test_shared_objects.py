@@ -6,6 +6,7 @@ With an interpreter lock they take turns; without one they run at the same time.
 from __future__ import annotations
 
 import copy
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ import pytest
 
 import normgraph as ng
 import normgraph.formats
+from tests.programs import assert_succeeds
 
 THREADS = 6
 REPETITIONS = 25
@@ -107,3 +109,36 @@ def test_every_thread_sees_what_one_alone_sees() -> None:
 
     with ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(repeat, range(THREADS)))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="fork")
+def test_children_of_forks_read_graphs_that_threads_were_reading() -> None:
+    """A child has none of those threads, and would wait forever for a lock that one of them had."""
+    assert_succeeds("""
+import os, signal, sys, threading
+import normgraph as ng
+
+parameter = ng.Parameter("f32", [2])
+function = ng.Function([ng.op.Negate(parameter)], [parameter])
+sys.setswitchinterval(1e-5)
+finished = False
+
+def read():
+    while not finished:
+        function.results[0].node
+
+threads = [threading.Thread(target=read) for _ in range(7)]
+for thread in threads:
+    thread.start()
+try:
+    for number in range(150):
+        child = os.fork()
+        if child == 0:
+            signal.alarm(20)
+            os._exit(0 if function.results[0].node.type_name == "Negate" else 1)
+        assert os.waitpid(child, 0)[1] == 0, f"child {number}"
+finally:
+    finished = True
+    for thread in threads:
+        thread.join()
+""")

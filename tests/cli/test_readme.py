@@ -20,7 +20,7 @@ def with_marks(block: str) -> Any:
 
 
 def test_there_are_examples() -> None:
-    assert len(BLOCKS) == 5
+    assert len(BLOCKS) == 4
 
 
 @pytest.mark.parametrize("block", [with_marks(block) for block in BLOCKS])

@@ -13,6 +13,7 @@ from .pages import DOCS
 matplotlib = pytest.importorskip("matplotlib", reason="plots need matplotlib: install the extra")
 
 from benchmarks import front_page  # noqa: E402 - only where matplotlib is there
+from benchmarks.history import records, trend  # noqa: E402
 from benchmarks.peers import plots as peers_plots  # noqa: E402
 from benchmarks.peers.results import Results as PeersResults  # noqa: E402
 from benchmarks.training import plots as training_plots  # noqa: E402
@@ -32,14 +33,21 @@ def draw_training(folder: Path) -> None:
     training_plots.write(results, folder / "speed_up.svg")
 
 
+def draw_history(folder: Path) -> None:
+    runs = list(records.read(DOCS / "history" / "benchmarks.jsonl"))
+    trend.write(runs, folder / "benchmarks.svg")
+
+
 #: What draws the plots of a folder, and the command that draws them anew.
 FOLDERS: dict[str, tuple[Callable[[Path], None], str]] = {
     "front_page": (draw_front_page, "python -m benchmarks.front_page"),
     "benchmarks": (draw_peers, "make bench-peers ARGUMENTS=--draw"),
+    "history": (draw_history, "make bench-record"),
     "training": (draw_training, 'make bench-training ARGUMENTS="--draw --output docs/training"'),
 }
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_plots_are_those_of_the_results(folder: str, tmp_path: Path) -> None:
     draw, command = FOLDERS[folder]
@@ -55,6 +63,7 @@ def test_plots_are_those_of_the_results(folder: str, tmp_path: Path) -> None:
             assert drawn[name] == text, f"`{command}` draws it anew"
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_texts_of_plots_need_no_font(folder: str) -> None:
     for file in (DOCS / folder).glob("*.svg"):

@@ -69,7 +69,7 @@ constexpr std::array implementations{
     Implementation{"reference", "nothing", always, reference_kernels(every_kernel)},
 };
 
-constinit std::atomic<const Implementation*> chosen{nullptr};
+constinit std::atomic<const Implementation*> choice{nullptr};
 
 const Implementation& choose() {
     const char* const forced = std::getenv("NORMGRAPH_ISA");
@@ -112,10 +112,10 @@ const Implementation& implementation(std::string_view name) {
 
 const Implementation& chosen_implementation() {
     // No function-local static: the child of a fork during its initialization would wait for ever.
-    const Implementation* known = chosen.load(std::memory_order_relaxed);
+    const Implementation* known = choice.load(std::memory_order_relaxed);
     if (known == nullptr) {
         known = &choose();
-        chosen.store(known, std::memory_order_relaxed);
+        choice.store(known, std::memory_order_relaxed);
     }
     return *known;
 }

@@ -109,10 +109,6 @@ element::Type known_type(const NamedTensors& tensors) {
     return tensor == nullptr ? element::dynamic : tensor->type->element_type;
 }
 
-std::string text_of(std::string_view name) {
-    return std::string(name);
-}
-
 // ---- element types ------------------------------------------------------------------------------
 
 // C2: the data have a real element type, known from whichever data input knows it.

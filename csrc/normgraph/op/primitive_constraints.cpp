@@ -15,10 +15,6 @@
 namespace normgraph::op {
 namespace {
 
-std::string text_of(std::string_view name) {
-    return std::string(name);
-}
-
 // P1: the element type is real.
 void check_type_is_real(std::string_view name, element::Type type, Report& report) {
     if (type.is_static() && !type.is_real()) {

@@ -10,6 +10,11 @@
 
 namespace normgraph::op {
 
+/// A name or a type as a part of a message.
+inline std::string text_of(std::string_view name) {
+    return std::string(name);
+}
+
 /// Collects the violations of one node.
 class Report {
 public:

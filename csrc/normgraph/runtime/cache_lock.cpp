@@ -14,7 +14,7 @@ constinit std::mutex mutex;
 #if defined(__unix__) || defined(__APPLE__)
 
 /// When the library is loaded, so that no fork comes before it.
-[[maybe_unused]] const int registration =
+[[maybe_unused]] const int registration_of_cache_lock =
     pthread_atfork([] { mutex.lock(); }, [] { mutex.unlock(); }, [] { mutex.unlock(); });
 
 #endif

@@ -269,7 +269,7 @@ std::size_t limit_from_environment() {
 #if defined(__unix__) || defined(__APPLE__)
 
 /// When the library is loaded, so that no fork comes before it.
-[[maybe_unused]] const int registration = pthread_atfork(nullptr, nullptr, [] {
+[[maybe_unused]] const int registration_of_pool = pthread_atfork(nullptr, nullptr, [] {
     if (MemoryPool* const pool = current_pool.load()) {
         pool->drop_free();
     }

@@ -12,6 +12,7 @@
 #include "baseline_table.hpp"
 #include "normgraph/kernel/simd/phases/phases.hpp"
 #include "normgraph/kernel/simd/staging/scratch.hpp"
+#include "type_names.hpp"
 
 /// The bits of a batch do not depend on how it was cut: shards that begin with a leaf keep the
 /// nodes of their leaves, and these enter the tree in order.
@@ -179,15 +180,10 @@ TEST_P(CutBatches, HaveTheBitsOfTheWhole) {
     }
 }
 
-std::string test_name(const ::testing::TestParamInfo<ElementType>& type) {
-    constexpr std::array names{"f16", "bf16", "f32", "f64"};
-    return names[static_cast<std::size_t>(type.param)];
-}
-
 INSTANTIATE_TEST_SUITE_P(Types, CutBatches,
                          ::testing::Values(ElementType::f16, ElementType::bf16, ElementType::f32,
                                            ElementType::f64),
-                         test_name);
+                         name_of_type);
 
 }  // namespace
 }  // namespace normgraph::kernel::simd

@@ -13,6 +13,7 @@
 #include "normgraph/kernel/dispatch.hpp"
 #include "normgraph/kernel/relu_mask.hpp"
 #include "strided_tensor.hpp"
+#include "type_names.hpp"
 
 namespace normgraph::kernel {
 namespace {
@@ -38,11 +39,6 @@ constexpr std::array types_with_other_statistics{
     Types{ElementType::f16, ElementType::f16, ElementType::f32},
     Types{ElementType::f16, ElementType::f32, ElementType::f64},
     Types{ElementType::bf16, ElementType::bf16, ElementType::f64}};
-
-std::string name_of(ElementType type) {
-    constexpr std::array names{"f16", "bf16", "f32", "f64"};
-    return names[static_cast<std::size_t>(type)];
-}
 
 /// One problem: where its tensors lie and what they hold.
 struct Sample {

@@ -13,7 +13,7 @@
 namespace normgraph::kernel {
 namespace {
 
-constexpr std::int64_t channels = 2;
+constexpr std::int64_t channel_count = 2;
 
 /// One element per sample; the values of a leaf are powers of two, so that sums tell what is in
 /// them.
@@ -25,7 +25,7 @@ PartNodes part(std::int64_t first, std::int64_t count, std::int64_t per_leaf, bo
         leaves.insert(leaves.end(), {value, -value, 1.0, 2.0});
     }
     const auto place = is_placed ? std::optional(first) : std::nullopt;
-    return {kind, channels, PartSamples{place, count, per_leaf, 1}, leaves};
+    return {kind, channel_count, PartSamples{place, count, per_leaf, 1}, leaves};
 }
 
 bool are_equal(const PartNodes& left, const PartNodes& right) {
@@ -78,11 +78,11 @@ TEST(PartNodes, MoveWhereTheyFollow) {
 
 TEST(PartNodes, OfEmptyPartsAreNeutral) {
     const PartNodes nodes = part(4, 3, 1, true);
-    EXPECT_TRUE(are_equal(appended(nodes, PartNodes(NodeKind::sums, channels, 0)), nodes));
-    EXPECT_TRUE(are_equal(appended(PartNodes(NodeKind::sums, channels, 0), nodes), nodes));
-    EXPECT_TRUE(
-        are_equal(appended(PartNodes(NodeKind::sums, channels, 4), part(4, 3, 1, false)), nodes));
-    EXPECT_EQ(PartNodes(NodeKind::sums, channels, 0).total(), std::vector<double>(4, 0.0));
+    EXPECT_TRUE(are_equal(appended(nodes, PartNodes(NodeKind::sums, channel_count, 0)), nodes));
+    EXPECT_TRUE(are_equal(appended(PartNodes(NodeKind::sums, channel_count, 0), nodes), nodes));
+    EXPECT_TRUE(are_equal(
+        appended(PartNodes(NodeKind::sums, channel_count, 4), part(4, 3, 1, false)), nodes));
+    EXPECT_EQ(PartNodes(NodeKind::sums, channel_count, 0).total(), std::vector<double>(4, 0.0));
 }
 
 TEST(PartNodes, AreTheSameInAnyGrouping) {
@@ -113,7 +113,7 @@ TEST(PartNodes, AreTheSameInAnyGrouping) {
 TEST(PartNodes, RefuseWhatIsNoList) {
     const auto make = [](Boundaries boundaries, std::vector<std::int64_t> elements,
                          std::size_t values, bool is_placed = true) {
-        return PartNodes(NodeKind::sums, channels, is_placed, std::move(boundaries),
+        return PartNodes(NodeKind::sums, channel_count, is_placed, std::move(boundaries),
                          std::move(elements), std::vector<double>(values));
     };
     EXPECT_NO_THROW(make({3, 5}, {7}, 4));
@@ -130,9 +130,10 @@ TEST(PartNodes, RefuseWhatIsNoList) {
 
 TEST(PartNodes, RefuseMoreThan64BitsCount) {
     const std::int64_t most = std::numeric_limits<std::int64_t>::max();
-    const PartNodes huge(NodeKind::sums, channels, true, {0, 1}, {most}, std::vector<double>(4));
+    const PartNodes huge(NodeKind::sums, channel_count, true, {0, 1}, {most},
+                         std::vector<double>(4));
     EXPECT_THROW(appended(huge, part(1, 1, 1, true)), std::overflow_error);
-    const PartNodes last(NodeKind::sums, channels, true, {most - 1, most}, {1},
+    const PartNodes last(NodeKind::sums, channel_count, true, {most - 1, most}, {1},
                          std::vector<double>(4));
     EXPECT_THROW(appended(last, part(1, 1, 1, true)), std::overflow_error);
 }

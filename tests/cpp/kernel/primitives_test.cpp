@@ -16,6 +16,7 @@
 #include "normgraph/kernel/dispatch.hpp"
 #include "normgraph/kernel/relu_mask.hpp"
 #include "strided_tensor.hpp"
+#include "type_names.hpp"
 
 namespace normgraph::kernel {
 namespace {
@@ -358,19 +359,19 @@ TEST_P(Primitives, LargeSumsOnEveryNumberOfThreads) {
 }
 
 TEST_P(Primitives, ProductsOfMatrices) {
-    struct Lengths {
+    struct Sizes {
         std::int64_t rows, depth, columns;
     };
-    for (const Lengths& product : {Lengths{1, 1, 1},
-                                   {3, 5, 7},
-                                   {4, 16, 16},
-                                   {5, 17, 31},
-                                   {0, 3, 4},
-                                   {3, 0, 4},
-                                   {3, 4, 0},
-                                   {129, 513, 65},
-                                   {130, 40, 200},
-                                   {7, 1100, 9}}) {
+    for (const Sizes& product : {Sizes{1, 1, 1},
+                                 {3, 5, 7},
+                                 {4, 16, 16},
+                                 {5, 17, 31},
+                                 {0, 3, 4},
+                                 {3, 0, 4},
+                                 {3, 4, 0},
+                                 {129, 513, 65},
+                                 {130, 40, 200},
+                                 {7, 1100, 9}}) {
         const Shape left_shape{product.rows, product.depth};
         const Shape right_shape{product.depth, product.columns};
         for (const bool is_transposed : {false, true}) {
@@ -419,7 +420,7 @@ TEST_P(Primitives, ReluMasks) {
             StridedTensor result = filled(shape, GetParam(), Values::normal, 41, placement);
             const ReluMaskLayout layout(shape, sample.channel_axis);
             std::vector<std::byte> expected;
-            for (const double upper_bound : {0.7001, no_upper_bound}) {
+            for (const double bound : {0.7001, no_upper_bound}) {
                 expected.clear();
                 for (const Implementation& implementation : built_implementations()) {
                     for (const std::int64_t thread_count : many_threads) {
@@ -433,7 +434,7 @@ TEST_P(Primitives, ReluMasks) {
                                                              GetParam(),
                                                              activated.source(),
                                                              {mask.data()},
-                                                             upper_bound},
+                                                             bound},
                                            thread_count);
                         if (expected.empty()) {
                             expected = mask;
@@ -555,11 +556,7 @@ TEST_P(Primitives, RecordedBits) {
     }
 }
 
-std::string name_of(const ::testing::TestParamInfo<ElementType>& type) {
-    constexpr std::array names{"f16", "bf16", "f32", "f64"};
-    return names[static_cast<std::size_t>(type.param)];
-}
-INSTANTIATE_TEST_SUITE_P(Types, Primitives, ::testing::ValuesIn(real_types), name_of);
+INSTANTIATE_TEST_SUITE_P(Types, Primitives, ::testing::ValuesIn(real_types), name_of_type);
 
 TEST(ConversionsOfIntegers, AreRoundedOnce) {
     EXPECT_EQ(converted<float>(std::int64_t{(1LL << 53) + 1}), 0x1p53F);

@@ -65,6 +65,11 @@ TEST(StridedAxes, WithoutElementsHaveNoPlaceToWalkTo) {
     const TensorAxes axes(Lengths{3, large, 8, 0}, Lengths{8, 8, 8, 8});
     EXPECT_EQ(axes.element_count(), 0);
     EXPECT_EQ(TensorCursor(axes).offset(), 0);
+
+    const Lengths strides{280, 28, 4};
+    const StridedAxes<3> of_several = axes_of({2, 0, 7}, {strides, strides, strides});
+    ASSERT_EQ(of_several.axes().size(), 1U);
+    EXPECT_EQ(of_several.axes()[0].length, 0);
 }
 
 TEST(StridedAxes, TellWhichRunsAreAlike) {

@@ -199,7 +199,7 @@ TEST(ParallelFor, DoesNotWaitForThreadsThatAreBusyElsewhere) {
     EXPECT_TRUE(first_call_was_busy);
 }
 
-bool rounds_to_nearest() {
+bool divides_to_nearest() {
     const volatile double three = 3.0;  // Divided at run time; the constant is rounded to nearest.
     const volatile double third = 1.0 / three;
     return third == 1.0 / 3.0;
@@ -212,9 +212,9 @@ TEST(ParallelFor, RunsTasksInTheDefaultFloatingPointEnvironment) {
         std::atomic<int> to_nearest{0};
         parallel_for(count, count, [&](std::int64_t) {
             meeting.attend();
-            to_nearest += rounds_to_nearest() ? 1 : 0;
+            to_nearest += divides_to_nearest() ? 1 : 0;
         });
-        const bool callers_mode_is_back = !rounds_to_nearest();
+        const bool callers_mode_is_back = !divides_to_nearest();
         std::fesetround(FE_TONEAREST);
         EXPECT_EQ(to_nearest, count);
         EXPECT_TRUE(callers_mode_is_back);
@@ -232,7 +232,7 @@ TEST(ThreadPool, ThreadsDoNotInheritTheFloatingPointEnvironment) {
     std::atomic<int> to_nearest{0};
     const auto task = [&](std::int64_t) {
         meeting.attend();
-        to_nearest += rounds_to_nearest() ? 1 : 0;
+        to_nearest += divides_to_nearest() ? 1 : 0;
     };
     Job job(helpers + 1, task);
     std::fesetround(FE_UPWARD);

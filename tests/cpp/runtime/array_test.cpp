@@ -15,7 +15,7 @@ using Lengths = std::vector<std::int64_t>;
 using Offsets = std::pair<std::int64_t, std::int64_t>;
 
 /// Memory for the arrays of a test; nobody reads it.
-std::array<std::byte, 1024> memory;
+std::array<std::byte, 1024> bytes_around;
 
 /// An array of f32, `offset` bytes behind the middle of the memory.
 struct Sample {
@@ -24,7 +24,8 @@ struct Sample {
     element::Type element_type = element::f32;
 
     Array array() const {
-        return {element_type, shape, strides, memory.data() + memory.size() / 2 + offset, true};
+        return {element_type, shape, strides,
+                bytes_around.data() + bytes_around.size() / 2 + offset, true};
     }
 };
 

@@ -19,7 +19,7 @@ namespace {
 
 using namespace op;  // formulas of nodes: −value, broadcast(value, like, axes)
 
-std::shared_ptr<Parameter> parameter(PartialShape shape) {
+std::shared_ptr<Parameter> parameter_of(PartialShape shape) {
     return std::make_shared<Parameter>(element::f32, std::move(shape));
 }
 
@@ -41,9 +41,9 @@ void expect_distinct_views(const Plan& plan) {
 }
 
 TEST(Plan, HasEachViewOnce) {
-    const auto x = parameter({3, 4});
-    const auto row = parameter({4});
-    const auto other = parameter({5, 4});
+    const auto x = parameter_of({3, 4});
+    const auto row = parameter_of({4});
+    const auto other = parameter_of({5, 4});
     const Plan plan = plan_of({Output(x) + broadcast(row, x, {1}),
                                Output(x) - broadcast(row, x, {1}), broadcast(row, other, {1})},
                               {x, row, other});
@@ -60,7 +60,7 @@ TEST(Plan, OfVeryManyShapes) {
     std::vector<std::shared_ptr<Parameter>> parameters;
     std::vector<Output> results;
     for (std::int64_t index = 0; index < count; ++index) {
-        parameters.push_back(parameter({index % 200, index / 200}));
+        parameters.push_back(parameter_of({index % 200, index / 200}));
         results.push_back(-Output(parameters.back()));
     }
     for (Output& result : results) {
@@ -83,7 +83,7 @@ TEST(Plan, OfVeryManyShapes) {
 /// A step of very many values that are all stored.
 TEST(Plan, OfAStepOfVeryManyResults) {
     constexpr std::size_t count = 60'000;
-    const auto x = parameter({2});
+    const auto x = parameter_of({2});
     std::vector<Output> values;
     for (Output last = x; values.size() < count;) {
         last = -last;

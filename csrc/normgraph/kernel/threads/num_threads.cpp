@@ -12,16 +12,16 @@ namespace normgraph::kernel {
 namespace {
 
 constexpr std::int64_t undecided = 0;
-constinit std::atomic<std::int64_t> chosen{undecided};
+constinit std::atomic<std::int64_t> chosen_count{undecided};
 
 }  // namespace
 
 std::int64_t get_num_threads() {
-    std::int64_t count = chosen.load(std::memory_order_relaxed);
+    std::int64_t count = chosen_count.load(std::memory_order_relaxed);
     if (count == undecided) {
         const std::int64_t decided = default_num_threads();
         // Leaves alone what set_num_threads has stored meanwhile.
-        if (chosen.compare_exchange_strong(count, decided, std::memory_order_relaxed)) {
+        if (chosen_count.compare_exchange_strong(count, decided, std::memory_order_relaxed)) {
             count = decided;
         }
     }
@@ -33,7 +33,7 @@ void set_num_threads(std::int64_t count) {
         throw std::invalid_argument("num_threads: expected an integer >= 1, got " +
                                     std::to_string(count));
     }
-    chosen.store(count, std::memory_order_relaxed);
+    chosen_count.store(count, std::memory_order_relaxed);
 }
 
 std::int64_t default_num_threads() {

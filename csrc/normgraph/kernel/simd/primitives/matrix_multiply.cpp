@@ -56,9 +56,10 @@ void pack(const std::byte* from, std::int64_t outer_stride, std::int64_t depth_s
 }
 
 template <typename Data>
-class Tile {
+class ProductTile {
 public:
-    Tile(const MultiplyPiece multiply, const MatrixMultiplyArguments& arguments, Scratch& scratch)
+    ProductTile(const MultiplyPiece multiply, const MatrixMultiplyArguments& arguments,
+                Scratch& scratch)
         : multiply_(multiply),
           arguments_(arguments),
           sums_(scratch.take<double>(tile_rows * tile_columns)),
@@ -133,7 +134,7 @@ void run_kernel(const MicroKernelTable& table, const MatrixMultiplyArguments& ar
         const std::int64_t row = task / across * tile_rows;
         const std::int64_t column = task % across * tile_columns;
         with_data_type(arguments.type, [&]<typename Data>() {
-            Tile<Data>(table.multiply_piece, arguments, scratch)
+            ProductTile<Data>(table.multiply_piece, arguments, scratch)
                 .run({row, std::min(row + tile_rows, arguments.rows)},
                      {column, std::min(column + tile_columns, arguments.columns)});
         });

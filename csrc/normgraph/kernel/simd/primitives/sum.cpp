@@ -82,7 +82,7 @@ private:
 };
 
 /// One tile: the sums of neighbouring columns, or of one element.
-struct Tile {
+struct TileOfSums {
     std::int64_t value_offset, result_offset, columns;
 };
 
@@ -114,7 +114,7 @@ public:
     std::int64_t block_count() const { return PrimitiveSum::block_count(summed_.element_count()); }
     std::int64_t tile_width() const { return tile_width_; }
 
-    Tile tile(std::int64_t index) const {
+    TileOfSums tile(std::int64_t index) const {
         const std::int64_t first = index % tiles_per_row_ * most_columns_;
         const std::int64_t row = index / tiles_per_row_;
         return {TensorCursor(values_, row).offset() + first * axes_.columns.value_stride,
@@ -130,7 +130,7 @@ public:
 
     /// Writes to `sums`, one per column, those of the blocks from begin up to
     /// end: a node of the tree.
-    void add_blocks(const Tile& tile, std::int64_t begin, std::int64_t end, double* sums,
+    void add_blocks(const TileOfSums& tile, std::int64_t begin, std::int64_t end, double* sums,
                     Scratch& scratch) const {
         const Scratch::Frame frame(scratch);
         auto* const levels = scratch.take<double>(NodeTree::levels_for(end - begin) * tile_width_);
@@ -159,7 +159,7 @@ public:
         tree.total(sums);
     }
 
-    void write(const Tile& tile, const double* sums) const {
+    void write(const TileOfSums& tile, const double* sums) const {
         const auto count = static_cast<double>(summed_.element_count());
         std::byte* const result = arguments_.result.address + tile.result_offset;
         with_data_type(arguments_.type, [&]<typename Data>() {
@@ -181,7 +181,7 @@ private:
     }
 
     /// Copies summed elements in logical order: [element][column].
-    void copy_elements(const Tile& tile, std::int64_t first, std::int64_t count,
+    void copy_elements(const TileOfSums& tile, std::int64_t first, std::int64_t count,
                        std::byte* copy) const {
         const std::int64_t distance = tile.columns * size_;
         for_each_box_of_range(summed_, first, count, [&](const RangeBox& box, std::int64_t done) {
@@ -195,7 +195,7 @@ private:
 
     /// Some elements of one sum, side by side: where they are, if they lie so, or
     /// a copy.
-    const std::byte* elements(const Tile& tile, std::int64_t first, std::int64_t count,
+    const std::byte* elements(const TileOfSums& tile, std::int64_t first, std::int64_t count,
                               std::byte* copy) const {
         if (summed_.stride() == size_ && summed_.run_length(first, count) == count) {
             return arguments_.value.address + tile.value_offset + summed_.offset_of(first);
@@ -205,8 +205,8 @@ private:
     }
 
     /// One block of the sums of a tile's columns.
-    void sum_columns(const Tile& tile, std::int64_t first, std::int64_t length, std::byte* copy,
-                     double* lanes, double* block) const {
+    void sum_columns(const TileOfSums& tile, std::int64_t first, std::int64_t length,
+                     std::byte* copy, double* lanes, double* block) const {
         std::fill_n(lanes, lane_count * tile_width_, 0.0);
         const auto add_rows = [&](const std::byte* address, std::int64_t row_stride,
                                   std::int64_t row, std::int64_t rows) {
@@ -259,7 +259,7 @@ void run_by_tiles(const Summation& summation, std::int64_t threads) {
         auto* const sums = scratch.take<double>(summation.tile_width());
         for (std::int64_t index = begin; index < end; ++index) {
             stop_if_interrupted(index);
-            const Tile tile = summation.tile(index);
+            const TileOfSums tile = summation.tile(index);
             summation.add_blocks(tile, 0, blocks, sums, scratch);
             summation.write(tile, sums);
         }

@@ -41,7 +41,7 @@ void set_in_channels(const BitMatrix& matrix, const ChannelBits& to, const Span&
 }
 
 /// Rows of one element each, or the part of each that holds these channels.
-struct Rows {
+struct RowsOfBits {
     std::byte* first;
     std::int64_t stride;
     std::int64_t bytes;  ///< at most 8
@@ -50,7 +50,7 @@ struct Rows {
 /// Calls function.template operator()<Bits>(offset) for integers of 8, 4, 2 and 1 bytes that
 /// together make a row.
 template <typename Function>
-void for_each_piece(const Rows& rows, const Function& function) {
+void for_each_piece(const RowsOfBits& rows, const Function& function) {
     for (std::int64_t offset = 0; offset < rows.bytes;) {
         const std::int64_t size = power_of_two_up_to(rows.bytes - offset);
         with_bits(size, [&]<typename Bits>() { function.template operator()<Bits>(offset); });
@@ -58,7 +58,7 @@ void for_each_piece(const Rows& rows, const Function& function) {
     }
 }
 
-void write_rows(const BitMatrix& matrix, const Span& span, const Rows& rows) {
+void write_rows(const BitMatrix& matrix, const Span& span, const RowsOfBits& rows) {
     for_each_piece(rows, [&]<typename Bits>(std::int64_t offset) {
         std::byte* address = rows.first + offset;
         for (std::int64_t index = 0; index < span.elements; ++index, address += rows.stride) {
@@ -68,7 +68,7 @@ void write_rows(const BitMatrix& matrix, const Span& span, const Rows& rows) {
     });
 }
 
-void read_rows(const Rows& rows, const Span& span, BitMatrix& matrix) {
+void read_rows(const RowsOfBits& rows, const Span& span, BitMatrix& matrix) {
     for_each_piece(rows, [&]<typename Bits>(std::int64_t offset) {
         const std::byte* address = rows.first + offset;
         for (std::int64_t index = 0; index < span.elements; ++index, address += rows.stride) {
@@ -92,8 +92,8 @@ void for_each_span(const ChannelBits& all, std::int64_t first, std::int64_t coun
             function(ChannelBits{all.address + skipped * all.channel_stride + first / bits_per_byte,
                                  all.channel_stride, std::min(word_bits, all.channels - skipped)},
                      span,
-                     Rows{row + offset, elements.row_stride,
-                          std::min(row_bytes - offset, bytes_for(word_bits))});
+                     RowsOfBits{row + offset, elements.row_stride,
+                                std::min(row_bytes - offset, bytes_for(word_bits))});
         }
         first += span.elements;
         row += span.elements * elements.row_stride;
@@ -306,7 +306,7 @@ void copy_bits(const ChannelBits& from, std::int64_t first, std::int64_t count,
         return read_few_channels(from, first, count, to);
     }
     for_each_span(from, first, count, to,
-                  [](const ChannelBits& channels, const Span& span, const Rows& rows) {
+                  [](const ChannelBits& channels, const Span& span, const RowsOfBits& rows) {
                       BitMatrix matrix(channels.channels, bits_per_byte * span.bytes);
                       read_channels(channels, span, matrix);
                       matrix.transpose();
@@ -320,7 +320,7 @@ void copy_bits(const ElementBits& from, const ChannelBits& to, std::int64_t firs
         return set_in_few_channels(from, to, first, count);
     }
     for_each_span(to, first, count, from,
-                  [](const ChannelBits& channels, const Span& span, const Rows& rows) {
+                  [](const ChannelBits& channels, const Span& span, const RowsOfBits& rows) {
                       BitMatrix matrix(channels.channels, bits_per_byte * span.bytes);
                       read_rows(rows, span, matrix);
                       matrix.transpose();
