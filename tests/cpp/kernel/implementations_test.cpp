@@ -551,6 +551,25 @@ TEST_P(Implementations, FortranOrder) {
     }
 }
 
+/// What lies side by side in memory is of many steps, each of which has three blocks or six.
+TEST_P(Implementations, StepsOfBlocksThatAreNoPowerOfTwo) {
+    for (const Shape& shape : {Shape{2, 32, 3, 2, 600}, Shape{1, 20, 6, 3, 1100}}) {
+        const Placement placement{{0, 2, 3, 4, 1}, {}, 0};
+        check({.shape = shape,
+               .channel_axis = 3,
+               .types = GetParam(),
+               .input = placement,
+               .delta = placement,
+               .output = placement,
+               .values = Values::wide,
+               .seed = 114},
+              {1, 3});
+        if (HasFatalFailure()) {
+            return;
+        }
+    }
+}
+
 /// Axes of up to rank 8 in any order, for all tensors alike or for some.
 TEST_P(Implementations, AnyOrderOfManyAxes) {
     std::mt19937_64 random(113);
