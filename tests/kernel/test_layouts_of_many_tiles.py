@@ -140,9 +140,9 @@ def test_what_lies_between_the_elements_of_an_output_is_left_alone() -> None:
 
 
 def test_output_whose_rows_begin_anywhere_in_a_cache_line() -> None:
-    """Rows that are longer than a buffer, so that they must not be taken whole."""
+    """A block of so many channels is larger than a buffer, and must not be taken whole."""
     random = np.random.default_rng(39)
-    shape = (2, 64, 16, 520)
+    shape = (2, 2048, 3, 200)
     count, channels, height, width = shape
     input = channels_last(random.standard_normal(shape).astype("f4"))
     row = width * channels
