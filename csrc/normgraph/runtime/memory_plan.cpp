@@ -133,8 +133,7 @@ public:
             steps_.push_back(lifetime.first_step);
         }
         std::ranges::sort(steps_);
-        const auto repeated = std::ranges::unique(steps_);
-        steps_.erase(repeated.begin(), repeated.end());
+        steps_.erase(std::unique(steps_.begin(), steps_.end()), steps_.end());
     }
 
     std::size_t count() const { return steps_.size(); }

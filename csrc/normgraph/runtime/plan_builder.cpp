@@ -234,9 +234,10 @@ void PlanBuilder::place_in_arena() {
             if (plan_.buffers[written.buffer].home != Buffer::Home::arena) {
                 continue;
             }
-            for (const Step::Overwrite& overwrite :
-                 std::ranges::equal_range(overwrites, write, {}, &Step::Overwrite::written)) {
-                const View& read = view(overwrite.read);
+            for (auto overwrite =
+                     std::ranges::lower_bound(overwrites, write, {}, &Step::Overwrite::written);
+                 overwrite != overwrites.end() && overwrite->written == write; ++overwrite) {
+                const View& read = view(overwrite->read);
                 if (may_take(written, read)) {
                     memory_of[written.buffer] = memory_of[read.buffer];
                     taken.push_back(read.buffer);
