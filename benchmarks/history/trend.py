@@ -62,9 +62,7 @@ def _figure(records: Sequence[Record]) -> Figure:
         axes.set_title(op.removeprefix("batch_norm_"), fontsize=10)
         _draw_runs(axes, of_runs, [group for group in groups if group[0] == op])
     panels[0].set_ylim(bottom=0)
-    ticks = [record.label for record in records]
-    for axes in panels[:COLUMNS]:
-        axes.set_xticks(range(len(records)), ticks)
+    panels[0].set_xticks(range(len(records)), [record.label for record in records])
     for axes in panels[-COLUMNS:]:
         axes.tick_params("x", rotation=45, labelbottom=True)
     for axes in panels[len(ops) :]:

@@ -23,6 +23,9 @@ void reset(pybind11::detail::pymutex& mutex) {
 }
 
 void reset_locks() {
+    if (Py_IsInitialized() == 0) {
+        return;  // pybind11's locks may have gone with the interpreter
+    }
     pybind11::detail::internals& internals = *internals_of_pybind11;
     reset(internals.mutex);
     reset(internals.exception_translator_mutex);

@@ -526,6 +526,20 @@ std::vector<std::size_t> reversed_axes(std::size_t rank) {
     return axes;
 }
 
+/// Tensors which all lie in memory in this order of their axes.
+Sample placed(const Shape& shape, std::int64_t channel_axis, const Types& types,
+              std::vector<std::size_t> outermost_first, std::uint64_t seed) {
+    const Placement placement{std::move(outermost_first), {}, 0};
+    return {.shape = shape,
+            .channel_axis = channel_axis,
+            .types = types,
+            .input = placement,
+            .delta = placement,
+            .output = placement,
+            .values = Values::wide,
+            .seed = seed};
+}
+
 /// Slabs of several steps and of one, of blocks that end where a step does and of others, of rows
 /// that are split, and of several channels.
 TEST_P(Implementations, FortranOrder) {
@@ -535,16 +549,7 @@ TEST_P(Implementations, FortranOrder) {
           std::pair{Shape{3, 70, 2, 90, 4}, 1}, std::pair{Shape{40, 37, 50, 3}, 3},
           std::pair{Shape{5, 9, 170, 17}, 0}, std::pair{Shape{7, 64, 25, 11}, 1},
           std::pair{Shape{4, 3, 5, 2, 6, 3, 7, 5}, 3}}) {
-        const Placement placement{reversed_axes(shape.size()), {}, 0};
-        check({.shape = shape,
-               .channel_axis = channel_axis,
-               .types = GetParam(),
-               .input = placement,
-               .delta = placement,
-               .output = placement,
-               .values = Values::wide,
-               .seed = 112},
-              {1, 3});
+        check(placed(shape, channel_axis, GetParam(), reversed_axes(shape.size()), 112), {1, 3});
         if (HasFatalFailure()) {
             return;
         }
@@ -554,16 +559,7 @@ TEST_P(Implementations, FortranOrder) {
 /// What lies side by side in memory is of many steps, each of which has three blocks or six.
 TEST_P(Implementations, StepsOfBlocksThatAreNoPowerOfTwo) {
     for (const Shape& shape : {Shape{2, 32, 3, 2, 600}, Shape{1, 20, 6, 3, 1100}}) {
-        const Placement placement{{0, 2, 3, 4, 1}, {}, 0};
-        check({.shape = shape,
-               .channel_axis = 3,
-               .types = GetParam(),
-               .input = placement,
-               .delta = placement,
-               .output = placement,
-               .values = Values::wide,
-               .seed = 114},
-              {1, 3});
+        check(placed(shape, 3, GetParam(), {0, 2, 3, 4, 1}, 114), {1, 3});
         if (HasFatalFailure()) {
             return;
         }

@@ -15,7 +15,7 @@ using Lengths = std::vector<std::int64_t>;
 using Offsets = std::pair<std::int64_t, std::int64_t>;
 
 /// Memory for the arrays of a test; nobody reads it.
-std::array<std::byte, 1024> bytes_around;
+std::array<std::byte, 1024> memory_of_arrays;
 
 /// An array of f32, `offset` bytes behind the middle of the memory.
 struct Sample {
@@ -25,7 +25,7 @@ struct Sample {
 
     Array array() const {
         return {element_type, shape, strides,
-                bytes_around.data() + bytes_around.size() / 2 + offset, true};
+                memory_of_arrays.data() + memory_of_arrays.size() / 2 + offset, true};
     }
 };
 
