@@ -107,13 +107,15 @@ def test_a_program_links_the_kernels_alone_from_a_moved_package(
 
 @pytest.mark.takes_long
 def test_a_project_uses_the_source_tree(tmp_path: Path) -> None:
-    """With the baseline's kernels alone, all files as one: that takes a fraction of the time."""
+    """With the baseline's kernels alone, not optimised, all files as one: that takes a fraction of
+    the time."""
     cache = shutil.which("ccache")
     program = build(
         tmp_path,
         "kernel",
         f"-DCMAKE_PROJECT_TOP_LEVEL_INCLUDES={CONSUMER / 'use_source_tree.cmake'}",
         f"-DNORMGRAPH_SOURCE_TREE={SOURCE_TREE}",
+        "-DCMAKE_BUILD_TYPE=Debug",
         "-DNORMGRAPH_BASELINE_ONLY=ON",
         "-DCMAKE_UNITY_BUILD=ON",
         "-DCMAKE_UNITY_BUILD_BATCH_SIZE=0",
