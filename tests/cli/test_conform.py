@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -115,15 +114,6 @@ def test_missing_packages_are_named(folder: Path) -> None:
     result = command.run_without("onnx", "conform", "model.onnx", directory=folder)
     assert (result.returncode, result.stdout) == (2, "")
     assert "python -m pip install 'normgraph[onnx]'" in result.stderr
-
-
-def test_vectors_are_written_by_numpy_alone(folder: Path) -> None:
-    result = command.run_without("ml_dtypes", "vectors", "--out", "cases", directory=folder)
-    assert (result.returncode, result.stderr) == (0, "")
-    printed = result.stdout
-    count = len(json.loads((folder / "cases" / "manifest.json").read_text("utf-8"))["cases"])
-    assert printed.startswith(f"{count} cases, ")
-    assert (folder / "cases" / "README.txt").exists()
 
 
 def test_vectors_name_what_is_in_the_way(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

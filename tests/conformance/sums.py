@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -100,16 +101,17 @@ def kahan(x: Array) -> Any:
 
 def four_at_once(x: Array) -> Any:
     """One rounding for four products and the accumulator, as matrix units have."""
-    total = np.float64(0)
+    summands = x.astype(float).tolist()
+    total = 0.0
     for start in range(0, len(x), 4):
-        total = np.float64(x.dtype.type(exactly([total, *x[start : start + 4].astype(float)])))
+        total = float(x.dtype.type(exactly([total, *summands[start : start + 4]])))
     return x.dtype.type(total)
 
 
-def exactly(values: Any) -> float:
+def exactly(values: list[float]) -> float:
     """Aligned to the largest term and cut there, which is what a fused sum does."""
-    largest = max(abs(float(value)) for value in values)
+    largest = max(map(abs, values))
     if largest == 0:
         return 0.0
-    unit = 2.0 ** (np.frexp(largest)[1] - 24)
-    return float(sum(np.trunc(float(value) / unit) for value in values) * unit)
+    unit = math.ldexp(1.0, math.frexp(largest)[1] - 24)
+    return sum(math.trunc(value / unit) for value in values) * unit

@@ -16,6 +16,7 @@ import pytest
 import normgraph as ng
 from normgraph.conformance import vectors
 from normgraph.conformance.cases import ROLES, cases
+from tests.cli import command
 
 
 @pytest.fixture(scope="module")
@@ -50,14 +51,16 @@ def of(manifest: list[dict[str, Any]], name: str) -> dict[str, Any]:
 
 
 def test_two_runs_write_equal_bytes(folder: Path, tmp_path: Path) -> None:
-    count, size = vectors.write(tmp_path)
+    """One here, and one by the command in a process that has numpy alone."""
+    result = command.run_without("ml_dtypes", "vectors", "--out", "cases", directory=tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")
+    written = tmp_path / "cases"
     files = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-    assert files == sorted(p.relative_to(tmp_path) for p in tmp_path.rglob("*") if p.is_file())
-    assert all((folder / file).read_bytes() == (tmp_path / file).read_bytes() for file in files)
-    assert (count, size) == (
-        sum(len(cases(role)) for role in ROLES),
-        sum((tmp_path / file).stat().st_size for file in files),
-    )
+    assert files == sorted(p.relative_to(written) for p in written.rglob("*") if p.is_file())
+    assert all((folder / file).read_bytes() == (written / file).read_bytes() for file in files)
+    assert result.stdout.startswith(f"{sum(len(cases(role)) for role in ROLES)} cases, ")
+    size = sum((written / file).stat().st_size for file in files)
+    assert f"{size / 1e6:.1f} MB" in result.stdout
     assert size < 16e6
 
 

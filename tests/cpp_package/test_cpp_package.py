@@ -116,6 +116,7 @@ def test_a_project_uses_the_source_tree(tmp_path: Path) -> None:
         f"-DCMAKE_PROJECT_TOP_LEVEL_INCLUDES={CONSUMER / 'use_source_tree.cmake'}",
         f"-DNORMGRAPH_SOURCE_TREE={SOURCE_TREE}",
         "-DCMAKE_BUILD_TYPE=Debug",
+        "-DCMAKE_CXX_FLAGS_DEBUG=-O0",
         "-DNORMGRAPH_BASELINE_ONLY=ON",
         "-DCMAKE_UNITY_BUILD=ON",
         "-DCMAKE_UNITY_BUILD_BATCH_SIZE=0",

@@ -31,6 +31,10 @@ constexpr std::array all_types{
     Types{ElementType::f32, ElementType::f32},  Types{ElementType::f64, ElementType::f64},
     Types{ElementType::bf16, ElementType::f32}, Types{ElementType::bf16, ElementType::bf16},
     Types{ElementType::f16, ElementType::f32},  Types{ElementType::f16, ElementType::f16}};
+/// How work is shared depends on the size of an element alone.
+constexpr std::array one_for_each_data_type{
+    Types{ElementType::f32, ElementType::f32}, Types{ElementType::f64, ElementType::f64},
+    Types{ElementType::bf16, ElementType::f32}, Types{ElementType::f16, ElementType::f32}};
 /// Statistics of a type of their own.
 constexpr std::array types_with_other_statistics{
     Types{ElementType::f32, ElementType::f32, ElementType::f64},
@@ -287,8 +291,8 @@ private:
 using Threads = std::vector<std::int64_t>;
 
 /// The same call by the reference, on one thread, and by every other implementation, on each number
-/// of threads. The reference shares channels and nothing else, and takes long: it is called once more,
-/// on the most threads, unless these are one.
+/// of threads. The reference shares channels and nothing else, and takes long: it is called once
+/// more, on the most threads, unless these are one.
 template <typename Call>
 void check_call(const Arrays& filled, const Threads& threads, const char* op, const Call& call) {
     const Implementation& reference = built_implementations().back();
@@ -498,7 +502,9 @@ std::vector<Shape> large_shapes() {
 #endif
 }
 
-TEST_P(Implementations, LargeTensorsOnEveryNumberOfThreads) {
+class LargeTensors : public Implementations {};
+
+TEST_P(LargeTensors, OnEveryNumberOfThreads) {
     for (const Shape& shape : large_shapes()) {
         const auto offset = static_cast<std::int64_t>(GetParam().data) * 3 % 5;
         check({.shape = shape,
@@ -766,6 +772,8 @@ std::string test_name(const ::testing::TestParamInfo<Types>& types) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Types, Implementations, ::testing::ValuesIn(all_types), test_name);
+INSTANTIATE_TEST_SUITE_P(Types, LargeTensors, ::testing::ValuesIn(one_for_each_data_type),
+                         test_name);
 
 class OtherStatistics : public ::testing::TestWithParam<Types> {};
 
