@@ -188,7 +188,9 @@ $(tidied): build/tidy/clean/%.stamp: %.cpp $(cpp_headers) .clang-tidy build/tidy
 	@clang-tidy -p build/tidy --quiet $< 2>/dev/null
 	@mkdir -p $(@D) && touch $@
 
-build/tidy/compile_commands.json: $(lint_tools) CMakePresets.json $(shell find csrc tests/cpp -type d)
+# What is listed for clang-tidy changes with these alone: another change leaves what was found clean so.
+build/tidy/compile_commands.json: CMakeLists.txt tests/CMakeLists.txt benchmarks/CMakeLists.txt \
+    CMakePresets.json $(wildcard cmake/*.cmake) $(shell find csrc tests/cpp -type d) | $(lint_tools)
 	@CXX=$$(cat $(environment)/compiler) $(quietly) build/logs/tidy.log \
 	    "configuring for clang-tidy" cmake --preset tidy -G Ninja
 	@touch $@

@@ -187,12 +187,13 @@ def main() -> None:
         + "   ratio"
     )
     for name in options.functions:
-        functions = [FUNCTIONS[name](size) for size in sizes]
+        smallest, *functions = (FUNCTIONS[name](size) for size in (1, *sizes))
         print(name)
         for operation in OPERATIONS:
             if operation.label in options.operations:
+                seconds(operation, smallest, repeats=1)  # imports what it needs at first
                 few, many = (seconds(operation, each, options.repeats) for each in functions)
-                print(f"  {operation.label:21}{few:19.3g}{many:19.3g}{many / few:8.1f}", flush=True)
+                print(f"  {operation.label:21}{few:19.3g}{many:19.3g}{many / few:8.2f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -38,10 +38,10 @@ function(normgraph_exact_arithmetic target)
     endif()
 endfunction()
 
-# GCC 12 makes of kernels at -O2 what takes up to fourteen times as long (medians, over ops, types and
-# layouts, 1.4 times as long): it leaves loops over two or three operands as loops, and the vectors in
-# memory. So that a program pays this nowhere but in a debugger, kernels have -O3 in every configuration
-# of optimised code: Release has it anyhow, or what its flags say in its place.
+# GCC 12 leaves loops over two or three operands as loops at -O2, and with them vectors in memory: such
+# kernels take 1.4 times as long (the geometric mean over ops, types, layouts and instruction sets), and
+# up to fourteen times. So they have -O3 in every configuration but Debug; in Release, whatever its
+# flags say, which is -O3 unless somebody has chosen them.
 function(normgraph_optimize_kernels target)
     if(NOT MSVC AND NOT NORMGRAPH_SANITIZE)
         target_compile_options(${target} PRIVATE $<$<NOT:$<CONFIG:Debug,Release>>:-O3>)

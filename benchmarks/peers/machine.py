@@ -24,6 +24,12 @@ def processor_name() -> str:
     return platform.processor() or platform.machine()
 
 
+def system_name() -> str:
+    """The system and the version of its kernel, without what a distribution adds to it."""
+    release = ".".join(platform.release().split(".")[:2])
+    return f"{platform.system()} {release}"
+
+
 def describe() -> dict[str, str]:
     """Name and value, in the order in which they are shown."""
     module = measurement.load()
@@ -35,7 +41,7 @@ def describe() -> dict[str, str]:
         ),
         "largest cache": f"{module.largest_cache_bytes() / 2**20:g} MiB",
         "floor": f"{module.streaming_pass_name()} loads and stores",
-        "system": f"{platform.system()} {platform.release()}",
+        "system": system_name(),
         "Python": platform.python_version(),
         "compiler of normgraph": str(config["compiler"]),
         "implementation of normgraph": str(config["implementation"]),

@@ -8,7 +8,7 @@ import platform
 import torch
 
 import normgraph as ng
-from benchmarks.peers.machine import processor_name
+from benchmarks.peers.machine import processor_name, system_name
 from benchmarks.peers.supervisor import available_processors
 
 #: What changes the time of a step from outside.
@@ -20,7 +20,7 @@ def describe() -> dict[str, str]:
     return {
         "processor": processor_name(),
         "available processors": str(len(available_processors())),
-        "system": f"{platform.system()} {platform.release()}",
+        "system": system_name(),
         "Python": platform.python_version(),
         "torch": f"{torch.__version__}, {torch.backends.cpu.get_cpu_capability()}",
         "normgraph": f"{ng.__version__}, {ng.config()['implementation']}",

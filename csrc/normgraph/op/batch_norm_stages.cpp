@@ -296,6 +296,7 @@ static std::vector<Output> inputs_with_usable_variance(BatchNormNode& node) {
             inputs[index] = convert(inputs[index], element::f64);
         }
         if (role == Role::variance) {
+            // NOLINTNEXTLINE(misc-redundant-expression): infinity less itself is NaN
             inputs[index] = inputs[index] + (inputs[index] - inputs[index]);
         }
     }

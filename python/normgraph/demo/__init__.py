@@ -30,8 +30,8 @@ def run(*, epochs: int, seed: int, output: Path, quiet: bool) -> None:
     screen = Screen(quiet)
     screen.title(
         f"normgraph {ng.__version__}",
-        "batch normalization as graph nodes that check themselves, and as CPU kernels that sum in "
-        "double and give the same bits in any strides.",
+        "batch normalization as graph nodes that check themselves, and as CPU kernels with a bound "
+        "for every error and the same bits in any strides.",
     )
     show_inference(screen)
     show_invalid_node(screen)
