@@ -8,6 +8,7 @@ pass is right whatever happens to the modules after the conversion.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -70,15 +71,24 @@ def kind_of_activation(module: Any) -> str | float | None:
         return "relu"
     if kind is ReLU6:
         return "relu6"
-    if kind is Hardtanh and module.min_val == 0.0 and module.max_val > 0.0:
+    if kind is Hardtanh and module.min_val == 0.0 and 0.0 < module.max_val < math.inf:
         return float(module.max_val)
     return None
 
 
-def activation_of(module: Any) -> str | float | None:
-    """The activation that a batch norm can take over from the module; None where it has none."""
+def activation_of(module: Any, dtype: torch.dtype | None = None) -> str | float | None:
+    """The activation that a batch norm can take over from the module; None where it has none.
+
+    dtype : the type of the batch norm's input, where it is known: a bound that would become 0 or
+        infinite in it is none of our layers'
+    """
     kind = kind_of_activation(module)
-    return None if kind is None or has_hooks(module) else kind
+    if kind is None or has_hooks(module):
+        return None
+    if isinstance(kind, float) and dtype is not None and dtype.is_floating_point:
+        numbers = torch.finfo(dtype)
+        return kind if numbers.tiny <= kind <= numbers.max else None
+    return kind
 
 
 def passes_on(module: Any) -> bool:
@@ -118,7 +128,7 @@ def finish(begun: _Begun, activation: Module) -> Tensor:
     """Compute activation(batch norm)."""
     batch_norm, value = begun
     if batch_norm is not None:
-        kind = activation_of(activation)
+        kind = activation_of(activation, value.dtype)
         if kind is not None:
             return batch_norm(value, None, kind)
         value = batch_norm(value)
@@ -131,7 +141,7 @@ def finish_with_residual(
     """Compute activation(add(batch norm, residual)); `add` is operator.add, iadd or the like."""
     batch_norm, value = begun
     if batch_norm is not None:
-        kind = activation_of(activation)
+        kind = activation_of(activation, value.dtype)
         if (
             kind is not None
             and isinstance(residual, Tensor)
@@ -147,7 +157,7 @@ def _begin_sequential(sequential: Any, input: Tensor) -> _Begun:
     batch_norm = None
     for module in sequential._modules.values():
         if batch_norm is not None:
-            activation = activation_of(module)
+            activation = activation_of(module, input.dtype)
             if activation is not None:
                 input = batch_norm(input, None, activation)
                 batch_norm = None

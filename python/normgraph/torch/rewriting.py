@@ -12,7 +12,8 @@ stays Python that runs as it did, with its conditions, loops and arguments.
                                                 begun=out, activation=self.relu, ...)
 
 A name may hold a batch norm that waits if nothing else reads it: the value before the activation
-must be dead after it. The calls in between may not be able to change the waiting input in place.
+must be dead after it. What comes in between, in the activation's own statement as well, may not be
+able to change the waiting input in place, to reach the batch norm or to leave the block.
 """
 
 from __future__ import annotations
@@ -59,6 +60,15 @@ _RELU_FUNCTIONS = {
     torch_functional.relu6: nn.ReLU6,
     torch_functional.hardtanh: nn.Hardtanh,
 }
+
+
+#: What a block may be left by before its end. Python 3.10 has no TryStar.
+_LEAVING = (
+    *(ast.Break, ast.Continue, ast.Return, ast.Raise, ast.Assert),
+    *(ast.Try, getattr(ast, "TryStar", ast.Try)),
+)
+#: What the text of a place consists of: `self.layers[0].bn`.
+_OF_A_PLACE = (ast.Name, ast.Attribute, ast.Subscript, ast.Constant, ast.expr_context)
 
 
 class NotRewritableError(Exception):
@@ -306,9 +316,45 @@ def _children(node: ast.AST) -> Iterable[ast.AST]:
     return ast.iter_child_nodes(node)
 
 
-def _calls_nothing(node: ast.expr) -> bool:
+def _sure_operands(node: ast.AST) -> list[Any]:
+    """The expressions that a node evaluates once, in this order, whatever they are."""
+    inside = [child for child in _children(node) if isinstance(child, (ast.expr, ast.keyword))]
+    if isinstance(node, (ast.Assign, ast.AnnAssign)):
+        return [node.value, *(child for child in inside if child is not node.value)]
+    if isinstance(node, ast.Dict):  # Keys stand beside their values; `**` has none.
+        pairs = zip(node.keys, node.values, strict=True)
+        return [child for pair in pairs for child in pair if child is not None]
+    if isinstance(node, (ast.IfExp, ast.BoolOp)):
+        return inside[:1]
+    if isinstance(node, ast.Compare):
+        return inside[:2]
+    if isinstance(node, (ast.Lambda, ast.Assert)) or hasattr(node, "generators"):
+        return []
+    return inside
+
+
+def _evaluated_before(node: ast.AST, statement: ast.stmt) -> list[tuple[ast.AST, ast.AST]] | None:
+    """What the statement evaluates before the node, each with what it stands in.
+
+    None where the statement may not evaluate the node, or may do so several times.
+    """
+    parents = {id(child): parent for parent in ast.walk(statement) for child in _children(parent)}
+    before: list[tuple[ast.AST, ast.AST]] = []
+    while node is not statement:
+        parent = parents[id(node)]
+        operands = _sure_operands(parent)
+        place = next((i for i, operand in enumerate(operands) if operand is node), None)
+        if place is None:
+            return None
+        before += [(operand, parent) for operand in operands[:place]]
+        node = parent
+    return before
+
+
+def _calls_nothing(node: ast.AST) -> bool:
     return all(
-        isinstance(inner, (ast.Name, ast.Attribute, ast.expr_context)) for inner in ast.walk(node)
+        isinstance(inner, (ast.Name, ast.Attribute, ast.Constant, ast.keyword, ast.expr_context))
+        for inner in ast.walk(node)
     )
 
 
@@ -446,15 +492,17 @@ class _Rewriter(ast.NodeTransformer):
         """Forget the names that the statement reads or changes."""
         names = _names_in(statement)
         self._fresh -= names
-        leaves_block = any(
-            isinstance(node, (ast.Break, ast.Continue, ast.Try)) for node in ast.walk(statement)
-        )
+        leaves_block = any(isinstance(node, _LEAVING) for node in ast.walk(statement))
         self._pending = {
             name: pending
             for name, pending in self._pending.items()
             if name not in names and not leaves_block
         }
-        if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Constant):
+        if (
+            isinstance(statement, ast.Assign)
+            and isinstance(statement.value, ast.Constant)
+            and all(isinstance(target, ast.Name) for target in statement.targets)
+        ):
             return
         for pending in self._pending.values():
             pending.is_next = False
@@ -515,13 +563,38 @@ class _Rewriter(ast.NodeTransformer):
             place = place.value
         return self._is_own(place)
 
-    def _may_wait_for(self, residual: ast.expr, value: _Value) -> bool:
-        """Whether the batch norm may be computed after the residual, which stands after it."""
-        if self._may_run(residual, value):
+    def _may_wait_for(self, node: ast.AST, value: _Value) -> bool:
+        """Whether the batch norm may be computed after what stands after it, as a residual."""
+        if self._may_run(node, value):
             return False
-        if _calls_nothing(residual):
+        if _calls_nothing(node):
             return True
-        return value.may_wait and value.input_name not in _names_in(residual)
+        return value.may_wait and value.input_name not in _names_in(node)
+
+    def _may_finish_at(self, call: ast.Call, value: _Value) -> bool:
+        """Whether what has waited for this call may do so past all that its statement does before.
+
+        A residual that was to be added in another statement waits as well: it could be changed.
+        """
+        if value.waiting is None and value.dropped is None:
+            return True  # The batch norm stands in the call itself.
+        before = _evaluated_before(call, self._statement)
+        return before is not None and all(
+            self._is_called_submodule(node, parent)
+            or (self._may_wait_for(node, value) and (value.dropped is None or _calls_nothing(node)))
+            for node, parent in before
+        )
+
+    def _is_called_submodule(self, node: ast.AST, parent: ast.AST) -> bool:
+        """Whether the node is only the name of what `parent` will call."""
+        if not (isinstance(parent, ast.Call) and parent.func is node):
+            return False
+        is_constant = all(isinstance(inner, _OF_A_PLACE) for inner in ast.walk(node))
+        return (
+            is_constant
+            and self._begins_at_self(parent.func)
+            and _root_attribute(parent.func) in self._roles.children
+        )
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         """Fuse the call if it applies an activation to what a batch norm computes."""
@@ -536,6 +609,8 @@ class _Rewriter(ast.NodeTransformer):
             return node
         if value.dropped is not None and not (is_whole or _calls_nothing(_given(value.residual))):
             return node  # The calls of the residual would come after others of the statement.
+        if not self._may_finish_at(node, value):
+            return node
         self.sites.append(Site(value.batch_norm, text, value.residual is not None))
         return ast.copy_location(self._finished(value, activation), node)
 

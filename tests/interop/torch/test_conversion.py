@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
+import math
 import pickle
 import traceback
 from collections.abc import Callable
@@ -702,6 +703,100 @@ class InATry(Base):
         return out
 
 
+class WritesConstantsToTheInput(Base):
+    def forward(self, x: Any) -> Any:
+        x = x.clone()
+        out = self.bn(x)
+        x[:, 0] = 0.0
+        return self.relu(out)
+
+
+class WritesConstantsToAnAlias(Base):
+    def forward(self, x: Any) -> Any:
+        x = self.conv(x)
+        alias = x.detach()
+        out = self.bn(x)
+        alias[0] = 0.0
+        return F.relu(out)
+
+
+class SetsItsEpsilon(Base):
+    def forward(self, x: Any) -> Any:
+        out = self.bn(self.conv(x))
+        self.bn.eps = 1.0
+        return F.relu(out)
+
+
+class ActivatesTheInputFirst(Base):
+    def forward(self, x: Any) -> Any:
+        x = x * 1.0
+        out = self.bn(x)
+        return torch.cat([self.relu(x), self.relu(out)], 1)
+
+
+class ActivatesTheInputBeforeTheSum(Base):
+    def forward(self, x: Any) -> Any:
+        h = self.conv(x)
+        out = self.bn(h)
+        out = out + x
+        return torch.cat([self.relu(h), self.relu(out)], 1)
+
+
+class ChangesTheInputInTheSum(Base):
+    def forward(self, x: Any) -> Any:
+        x = x * 1.0
+        out = self.bn(x)
+        return x.mul_(2.0) + F.relu(out)
+
+
+class ChangesTheResidualInTheStatement(Base):
+    def forward(self, x: Any) -> Any:
+        y = x.clone()
+        out = self.bn(self.conv(x))
+        out = out + y
+        return torch.cat([y.mul_(2.0), F.relu(out)], 1)
+
+
+class RunsItOnceMoreInTheSum(Base):
+    def forward(self, x: Any) -> Any:
+        out = self.bn(self.conv(x))
+        return self.bn(x * 3.0) + F.relu(out)
+
+
+class ReadsItsStatisticsInTheSum(Base):
+    def forward(self, x: Any) -> Any:
+        out = self.bn(self.conv(x))
+        return self.bn.running_mean.clone().view(1, -1, 1, 1) + F.relu(out)
+
+
+class ActivatesOnCondition(Base):
+    """The batch norm runs, and counts the batch, whatever comes of the condition."""
+
+    def forward(self, x: Any) -> Any:
+        out = self.bn(self.conv(x))
+        return F.relu(out) if x.ndim > 4 else x
+
+
+class ActivatesBehindAnAnd(Base):
+    def forward(self, x: Any) -> Any:
+        out = self.bn(self.conv(x))
+        return (x.ndim > 4 and F.relu(out)) or x
+
+
+class ActivatesInALoopOfAList(Base):
+    def forward(self, x: Any) -> Any:
+        out = self.bn(self.conv(x))
+        return torch.cat([x, *[F.relu(out) for _ in range(x.ndim - 4)]])
+
+
+class ReturnsBeforeIt(Base):
+    def forward(self, x: Any) -> Any:
+        out = self.bn(self.conv(x))
+        if x.ndim == 4:
+            return x
+        return F.relu(out)
+
+
 class Clamped(Base):
     """clamp() has another gradient where the value is 0."""
 
@@ -754,6 +849,19 @@ NOT_FUSED = {
             SwitchesGradients,
             LeavesTheLoop,
             InATry,
+            WritesConstantsToTheInput,
+            WritesConstantsToAnAlias,
+            SetsItsEpsilon,
+            ActivatesTheInputFirst,
+            ActivatesTheInputBeforeTheSum,
+            ChangesTheInputInTheSum,
+            ChangesTheResidualInTheStatement,
+            RunsItOnceMoreInTheSum,
+            ReadsItsStatisticsInTheSum,
+            ActivatesOnCondition,
+            ActivatesBehindAnAnd,
+            ActivatesInALoopOfAList,
+            ReturnsBeforeIt,
             Clamped,
             OtherBounds,
             InAClosure,
@@ -781,6 +889,29 @@ def test_not_fused(make: Any, why: str) -> None:
             with torch.no_grad():
                 values.append(m(x))
         torch.testing.assert_close(values[0], values[1], rtol=0, atol=1e-12)
+    torch.testing.assert_close(model.state_dict(), original.state_dict(), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("bound", "dtype"),
+    [
+        (math.inf, torch.float32),
+        (math.inf, torch.float16),
+        (1e-50, torch.float32),
+        (1e-9, torch.float16),
+    ],
+)
+@pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
+def test_bounds_that_are_none_in_the_type_are_torchs(
+    bound: float, dtype: Any, training: bool
+) -> None:
+    original = nn.Sequential(nn.BatchNorm2d(3), nn.Hardtanh(0.0, bound)).train(training)
+    model = convert(copy.deepcopy(original))
+    x = batch((4, 3, 96, 96)).to(dtype)
+    with torch.no_grad():
+        found, expected = model(x), original(x)
+    assert found.dtype is expected.dtype
+    torch.testing.assert_close(found, expected, rtol=2e-3, atol=2e-3)
 
 
 class TwoPlaces(nn.Module):
@@ -1026,7 +1157,28 @@ class InPlaces(nn.Module):
         return torch.relu(self.parts[0].bn(x))
 
 
+class InsideOfACall(Base):
+    """What stands before the ReLU in its statement only names values."""
+
+    def forward(self, x: Any) -> Any:
+        out = self.bn(x)
+        scale = 2.0
+        return torch.cat([x, self.conv(self.relu(out))], 1) * scale
+
+
+class AtAPlaceBesideIt(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList([Base()])
+
+    def forward(self, x: Any) -> Any:
+        out = self.parts[0].bn(x)
+        return self.parts[0].conv(self.parts[0].relu(out))
+
+
 FUSED = {
+    InsideOfACall: {"bn": "self.relu"},
+    AtAPlaceBesideIt: {"parts.0.bn": "self.parts[0].relu"},
     Names: {"bn": "residual + F.relu"},
     ResidualFirst: {"bn": "residual + F.relu"},
     TwiceInASum: {"bn": "residual + F.relu"},
