@@ -47,7 +47,9 @@ def reestimate_statistics(
     Raises ValueError where there is no element, where unbiased there is but one, and where the
     batches differ in C; and what batch_norm_statistics() raises.
     """
-    channel_axis = operator.index(channel_axis)
+    kind = type(batches)
+    if not (hasattr(kind, "__iter__") or hasattr(kind, "__getitem__")):
+        raise TypeError(f"batches: expected an iterable of arrays, got one of type {kind.__name__}")
     display = _Display(batches, _is_terminal(sys.stderr) if progress is None else progress)
     total: BatchStatistics | None = None
     try:
@@ -55,6 +57,7 @@ def reestimate_statistics(
         for batch in batches:
             part = _core.batch_norm_statistics(batch, channel_axis, num_threads=num_threads)
             if total is None:
+                channel_axis = operator.index(channel_axis)  # The call above has checked it.
                 # Its place is known: only finished nodes are kept.
                 total = _core.batch_norm_statistics(
                     np.empty(_empty_shape(part, channel_axis)), channel_axis, first_sample=0
@@ -84,10 +87,10 @@ def _is_terminal(stream: Any) -> bool:
 
 
 def _length_of(batches: Iterable[Any]) -> int | None:
-    """None where it is not known: loaders of streams have a `__len__` that raises TypeError."""
+    """None where it is not known: loaders of streams have a `__len__` that raises what it likes."""
     try:
         return len(batches) if isinstance(batches, Sized) else None
-    except TypeError:
+    except Exception:
         return None
 
 

@@ -76,7 +76,21 @@ def test_no_more_than_one_batch_is_asked_for_at_a_time() -> None:
         ),
         (lambda: ng.reestimate_statistics([np.zeros((1, 3))]), ValueError, "n: expected"),
         (lambda: ng.reestimate_statistics([3]), TypeError, "input: expected an array"),
-        (lambda: ng.reestimate_statistics(3), TypeError, "not iterable"),
+        (
+            lambda: ng.reestimate_statistics(3),
+            TypeError,
+            "batches: expected an iterable of arrays, got one of type int",
+        ),
+        (
+            lambda: ng.reestimate_statistics([_data()], 1.0),
+            TypeError,
+            "channel_axis: expected an integer, got 1.0 of type float",
+        ),
+        (
+            lambda: ng.reestimate_statistics([_data()], True),
+            TypeError,
+            "channel_axis: expected an integer, got True of type bool",
+        ),
         (lambda: ng.reestimate_statistics([np.zeros(3)]), ng.NodeValidationFailure, "C5"),
     ],
 )
@@ -88,16 +102,20 @@ def test_bad_input(call: Callable[[], Any], error: type[Exception], message: str
 class _Stream:
     """As torch's loader of a stream: it has a length, which is not known."""
 
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
     def __len__(self) -> int:
-        raise TypeError("no len()")
+        raise self._error
 
     def __iter__(self) -> Iterator[Array]:
         return iter([_data(10), _data(20)])
 
 
-def test_a_length_that_is_not_known(capsys: pytest.CaptureFixture[str]) -> None:
-    ng.reestimate_statistics(_Stream())
-    ng.reestimate_statistics(_Stream(), progress=True)
+@pytest.mark.parametrize("error", [TypeError("no len()"), NotImplementedError()])
+def test_a_length_that_is_not_known(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+    ng.reestimate_statistics(_Stream(error))
+    ng.reestimate_statistics(_Stream(error), progress=True)
     assert " of " not in capsys.readouterr().err
 
 
