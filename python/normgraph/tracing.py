@@ -185,20 +185,25 @@ def gradients_of(
     if len(deltas) != count:
         raise ValueError(f"deltas: expected one for each of the {count} results, got {len(deltas)}")
     watched = Watched(function, values)
-    roots = [
-        (watched.outputs[result], delta)
-        for result, delta in zip(function.results, deltas, strict=True)
-        if delta is not None
-    ]
-    if not roots or not watched.moves:
+    pairs = zip(function.results, deltas, strict=True)
+    reached = [(result, delta) for result, delta in pairs if delta is not None]
+    if not reached or not watched.moves:
         return {output: np.zeros_like(values[output]) for output in watched.moves}
-    moves = list(watched.moves.values())
-    moved = Function([root for root, _ in roots], [*watched.parameters, *moves])
+    results, arriving = zip(*reached, strict=True)
     arguments = [values[parameter.output(0)] for parameter in function.parameters]
-    arguments += [np.full_like(values[output], -0.0) for output in watched.moves]
-    arguments += [delta for _, delta in roots]
-    found = _core.compile(_core.gradients(moved, moves), backend)(*arguments)
-    return dict(zip(watched.moves, found, strict=True))
+    still = [np.full_like(values[output], -0.0) for output in watched.moves]
+    moves = list(watched.moves.values())
+    moved = Function([watched.outputs[result] for result in results], [*watched.parameters, *moves])
+    of_moves = _core.compile(_core.gradients(moved, moves), backend)
+    gradients = dict(zip(watched.moves, of_moves(*arguments, *still, *arriving), strict=True))
+    # A move is rounded to its value's type, and has a layout: where a wider value, or one that is
+    # repeated, goes from op to op without it, gradients() has other bits.
+    inputs = [parameter for parameter in function.parameters if parameter.output(0) in gradients]
+    if inputs:
+        alone = _core.gradients(Function(list(results), function.parameters), inputs)
+        found = _core.compile(alone, backend)(*arguments, *arriving)
+        gradients |= zip((parameter.output(0) for parameter in inputs), found, strict=True)
+    return gradients
 
 
 class Watched:

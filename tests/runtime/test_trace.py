@@ -96,6 +96,50 @@ def test_gradients_of_parameters_are_those_of_gradients(
     assert same_bits(trace.gradient("y"), delta)
 
 
+def of_narrow_statistics() -> tuple[ng.Function, list[Array], Array]:
+    """The mean of f16 data goes on as the f32 that it is made in, not as the f16 of the output."""
+    x = ng.Parameter("f16", [None, 3], name="x")
+    gamma, beta = (ng.Parameter("f16", [3], name=name) for name in ("gamma", "beta"))
+    norm = ng.op.BatchNormTraining(x, gamma, beta)
+    statistics = (norm.output("mean"), norm.output("variance"))
+    inference = ng.op.BatchNormInference(x, gamma, beta, *statistics)
+    generator = np.random.default_rng(8)
+    data = (1000.3 + generator.normal(size=(64, 3))).astype("f2")
+    ones = np.ones(3, "f2")
+    function = ng.Function([inference], [x, gamma, beta])
+    return function, [data, ones, ones], np.ones((64, 3), "f2")
+
+
+def of_a_repeated_vector() -> tuple[ng.Function, list[Array], Array]:
+    """A Broadcast that nothing has written out has the layout class of channels last."""
+    x = ng.Parameter("f64", [4, 3, 7], name="x")
+    b = ng.Parameter("f64", [3], name="b")
+    norm = ng.op.BatchNormTraining(ng.op.Broadcast(b, x, [1]), b, b)
+    generator = np.random.default_rng(9)
+    inputs = [generator.normal(size=(4, 3, 7)), generator.normal(size=3)]
+    function = ng.Function([norm.output("normalized")], [x, b])
+    return function, inputs, generator.normal(size=(4, 3, 7))
+
+
+@EVERY_BACKEND
+@pytest.mark.parametrize("make", [of_narrow_statistics, of_a_repeated_vector])
+def test_gradients_of_parameters_are_those_of_gradients_where_a_pass_widens_values(
+    make: Any, backend: str
+) -> None:
+    function, inputs, delta = make()
+    trace = ng.trace(function, inputs, [delta], backend)
+    expected = ng.compile(ng.gradients(function), backend)(*inputs, delta)
+    for parameter, gradient in zip(function.parameters, expected, strict=True):
+        assert same_bits(trace.gradient(parameter), gradient), parameter.friendly_name
+
+
+def test_a_result_may_stand_twice() -> None:
+    x = ng.Parameter("f32", [2], name="x")
+    values = np.ones(2, "f4")
+    trace = ng.trace(ng.Function([x, x], [x]), [values], [values, 2 * values])
+    assert trace.gradient("x").tolist() == [3.0, 3.0]
+
+
 @EVERY_BACKEND
 def test_gradients_of_the_stages_are_the_steps_of_the_backward_pass(backend: str) -> None:
     inputs, delta = arrays("f8")
