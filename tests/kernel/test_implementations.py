@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
@@ -62,3 +63,9 @@ def test_it_counts_more_than_the_environment() -> None:
     result = run(program, NORMGRAPH_ISA="no-such")
     assert result.stdout == "[1. 1. 1.]\n"
     assert "ValueError: environment variable NORMGRAPH_ISA" in result.stderr
+
+
+def test_a_variable_that_is_no_text_is_told_as_bytes() -> None:
+    result = run("import normgraph as ng; ng.config()", NORMGRAPH_ISA=os.fsdecode(b"\xff\x01sse2"))
+    assert "ValueError: environment variable NORMGRAPH_ISA: " in result.stderr
+    assert r"got '\xff\x01sse2'" in result.stderr

@@ -137,7 +137,7 @@ def test_environment_variable_sets_the_number() -> None:
     assert assert_succeeds(script, NORMGRAPH_NUM_THREADS="3") == "3 3\n"
 
 
-@pytest.mark.parametrize("value", ["0", "-1", "two", "1.5", "3 "])
+@pytest.mark.parametrize("value", ["0", "-1", "two", "1.5", "3 ", os.fsdecode(b"\xff")])
 def test_environment_variable_that_is_no_positive_integer_is_refused_by_name(value: str) -> None:
     script = """\
 import numpy as np
@@ -154,8 +154,9 @@ for call in (
 ng.set_num_threads(2)
 print(ng.get_num_threads())
 """
+    shown = value.replace(os.fsdecode(b"\xff"), r"\xff")
     message = (
-        f"environment variable NORMGRAPH_NUM_THREADS: expected a positive integer, got '{value}'\n"
+        f"environment variable NORMGRAPH_NUM_THREADS: expected a positive integer, got '{shown}'\n"
     )
     assert assert_succeeds(script, NORMGRAPH_NUM_THREADS=value) == 3 * message + "2\n"
 

@@ -8,6 +8,7 @@
 #include <type_traits>
 
 #include "normgraph/kernel/cpu_features.hpp"
+#include "normgraph/kernel/environment.hpp"
 #include "normgraph/kernel/kernels.hpp"
 #include "normgraph/kernel/reference/share.hpp"
 #include "normgraph/kernel/simd/tables/tables.hpp"
@@ -75,7 +76,7 @@ const Implementation& choose() {
     const char* const forced = std::getenv("NORMGRAPH_ISA");
     if (forced != nullptr && *forced != '\0') {
         try {
-            return implementation(forced);
+            return implementation(printable(forced));
         } catch (const std::invalid_argument& error) {
             throw std::invalid_argument(std::string("environment variable NORMGRAPH_ISA: ") +
                                         error.what());

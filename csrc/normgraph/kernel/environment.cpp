@@ -19,9 +19,23 @@ std::optional<std::int64_t> integer_from_environment(const char* variable, std::
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
     if (error != std::errc() || end != text.data() + text.size() || number < least) {
         throw std::invalid_argument("environment variable " + std::string(variable) +
-                                    ": expected " + expected + ", got '" + std::string(text) + "'");
+                                    ": expected " + expected + ", got '" + printable(text) + "'");
     }
     return number;
+}
+
+std::string printable(std::string_view text) {
+    constexpr std::string_view digits = "0123456789abcdef";
+    std::string result;
+    for (const char character : text) {
+        const auto byte = static_cast<unsigned char>(character);
+        if (byte >= 0x20 && byte < 0x7f) {
+            result += character;
+        } else {
+            result += {'\\', 'x', digits[byte / 16], digits[byte % 16]};
+        }
+    }
+    return result;
 }
 
 }  // namespace normgraph::kernel

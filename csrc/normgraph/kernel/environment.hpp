@@ -2,6 +2,8 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
+#include <string_view>
 
 namespace normgraph::kernel {
 
@@ -10,5 +12,9 @@ namespace normgraph::kernel {
 /// came, for a text that is no integer of at least `least`.
 std::optional<std::int64_t> integer_from_environment(const char* variable, std::int64_t least,
                                                      const char* expected);
+
+/// The text with `\xff` in the place of each byte that is no printable character of ASCII: an
+/// environment variable may hold any, and a message may not.
+std::string printable(std::string_view text);
 
 }  // namespace normgraph::kernel
