@@ -66,7 +66,14 @@ BELOW_IN_KERNEL: dict[str, set[str]] = {
         "simd/staging",
         "simd/phases",
     },
-    "dispatch": {"element types", "threads", "numbers", "reference", "simd/tables"},
+    "dispatch": {
+        "element types",
+        "environment",
+        "threads",
+        "numbers",
+        "reference",
+        "simd/tables",
+    },
 }
 NAMED_FILES = {
     "element_type": "element types",
