@@ -66,14 +66,7 @@ BELOW_IN_KERNEL: dict[str, set[str]] = {
         "simd/staging",
         "simd/phases",
     },
-    "dispatch": {
-        "element types",
-        "environment",
-        "threads",
-        "numbers",
-        "reference",
-        "simd/tables",
-    },
+    "dispatch": {"element types", "environment", "threads", "numbers", "reference", "simd/tables"},
 }
 NAMED_FILES = {
     "element_type": "element types",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import sys
 import time
 from collections.abc import Sized
@@ -12,6 +11,7 @@ import numpy as np
 
 from . import _core
 from .running_statistics import RunningStatistics, update_running_statistics
+from .verification.values import integer_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,8 +45,10 @@ def reestimate_statistics(
     RunningStatistics(mean, variance): f64 arrays (C)
 
     Raises ValueError where there is no element, where unbiased there is but one, and where the
-    batches differ in C; and what batch_norm_statistics() raises.
+    batches differ in C; TypeError for batches that are no iterable, and for a channel_axis that is
+    no integer; and what batch_norm_statistics() raises.
     """
+    channel_axis = integer_of("channel_axis", channel_axis)
     kind = type(batches)
     if not (hasattr(kind, "__iter__") or hasattr(kind, "__getitem__")):
         raise TypeError(f"batches: expected an iterable of arrays, got one of type {kind.__name__}")
@@ -57,7 +59,6 @@ def reestimate_statistics(
         for batch in batches:
             part = _core.batch_norm_statistics(batch, channel_axis, num_threads=num_threads)
             if total is None:
-                channel_axis = operator.index(channel_axis)  # The call above has checked it.
                 # Its place is known: only finished nodes are kept.
                 total = _core.batch_norm_statistics(
                     np.empty(_empty_shape(part, channel_axis)), channel_axis, first_sample=0

@@ -79,8 +79,8 @@ def kind_of_activation(module: Any) -> str | float | None:
 def activation_of(module: Any, dtype: torch.dtype | None = None) -> str | float | None:
     """The activation that a batch norm can take over from the module; None where it has none.
 
-    dtype : the type of the batch norm's input, where it is known: a bound that would become 0 or
-        infinite in it is none of our layers'
+    dtype : the type of the batch norm's input, where it is known: a bound beyond its normal
+        numbers, which may become 0 or infinite in it, is left to torch
     """
     kind = kind_of_activation(module)
     if kind is None or has_hooks(module):

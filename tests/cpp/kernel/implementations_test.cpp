@@ -297,17 +297,16 @@ template <typename Call>
 void check_call(const Arrays& filled, const Threads& threads, const char* op, const Call& call) {
     const Implementation& reference = built_implementations().back();
     const std::int64_t most_threads = std::ranges::max(threads);
+    const Threads of_reference = most_threads > 1 ? Threads{most_threads} : Threads{};
     Arrays expected(filled);
     std::invoke(call, expected, reference, 1);
     Arrays actual(filled);
     for (const Implementation& implementation : built_implementations()) {
-        const bool is_reference = &implementation == &reference;
-        for (const std::int64_t thread_count : threads) {
-            const bool is_called =
-                !is_reference || (thread_count == most_threads && most_threads > 1);
-            if (!implementation.runs_here() || !is_called) {
-                continue;
-            }
+        if (!implementation.runs_here()) {
+            continue;
+        }
+        for (const std::int64_t thread_count :
+             &implementation == &reference ? of_reference : threads) {
             actual.restore(filled);
             std::invoke(call, actual, implementation, thread_count);
             ASSERT_EQ(actual.difference(expected), "")
