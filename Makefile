@@ -6,7 +6,8 @@
 help:
 	@echo "make run           build; in one screen, the demo on real data and ten lines of benchmarks"
 	@echo "make test          build; run every test, except for those of test-interop"
-	@echo "make test-interop  the tests that need torch, JAX, onnx or MPI (installs them: about 1 GB)"
+	@echo "make test-interop  the tests that need torch, JAX, onnx or MPI (installs them: about 1 GB), and"
+	@echo "                   a program that builds the library from its sources"
 	@echo "make test-aarch64  C++ and Python tests for 64-bit Arm, in an emulator (installs it if it may)"
 	@echo "make test-compilers  the C++ tests with every GCC and Clang that is installed"
 	@echo "make mutants       drops each term and check in turn: does a test fail? (about an hour)"
@@ -128,11 +129,12 @@ test: $(installed_for_tests)
 	    --parallel $$(getconf _NPROCESSORS_ONLN)
 	@grep "tests passed" build/logs/ctest.log
 	@CXX=$$(cat $(environment)/compiler) NORMGRAPH_BENCHMARKS=$(CURDIR)/$(benchmarks) \
-	    python -m pytest -m "not interop" --numprocesses=auto --dist=worksteal
-	@echo "left out: the tests that need torch, JAX, onnx or MPI (make test-interop)"
+	    python -m pytest -m "not interop and not rebuilds" --numprocesses=auto --dist=worksteal
+	@echo "left out: the tests that need torch, JAX, onnx or MPI, and a program that builds the library"
+	@echo "          from its sources (make test-interop)"
 
 test-interop: $(installed_for_tests) $(interop) $(mpi) $(peers)
-	@python -m pytest -m interop
+	@CXX=$$(cat $(environment)/compiler) python -m pytest -m "interop or rebuilds"
 
 test-aarch64: $(set_up)
 	@tests/portability/aarch64.sh $(ARGUMENTS)

@@ -18,7 +18,7 @@ import numpy as np
 import normgraph as ng
 from benchmarks.peers.case_data import EPSILON
 from benchmarks.peers.tables import markdown
-from normgraph.conformance.report import ulps_text
+from normgraph.conform.report import ulps_text
 
 OUTPUT = Path(__file__).parents[1] / "docs" / "conformance" / "table.md"
 

@@ -6,7 +6,10 @@ they infer; or call the kernels on arrays (`batch_norm_training`, `batch_norm_in
 constraint raises `NodeValidationFailure` in both, with the same text.
 """
 
-from . import formats, op
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from . import op
 from ._core import (
     BackpropSums,
     BatchNormInferenceBackpropResult,
@@ -60,12 +63,15 @@ from ._core import (
     widen_statistics,
 )
 from .configuration import show_config
-from .conformance import Conformance, SummationOrder, conformance, summation_order
-from .formats.drawing import Drawing, draw
-from .reestimation import reestimate_statistics
 from .running_statistics import RunningStatistics, update_running_statistics
-from .tracing import Trace, trace
-from .verification import Finding, Measurement, Verification, verify
+
+if TYPE_CHECKING:
+    from . import formats
+    from .conform import Conformance, SummationOrder, conformance, summation_order
+    from .formats.drawing import Drawing, draw
+    from .reestimation import reestimate_statistics
+    from .tracing import Trace, trace
+    from .verification import Finding, Measurement, Verification, verify
 
 __all__ = [
     "BackpropSums",
@@ -137,3 +143,35 @@ __all__ = [
     "verify",
     "widen_statistics",
 ]
+
+#: Where the names come from that are imported when they are first asked for: a program that calls
+#: kernels or constructs nodes needs none of them, and all the rest is imported in half the time.
+_MODULES_OF_NAMES = {
+    "Conformance": "conform",
+    "Drawing": "formats.drawing",
+    "Finding": "verification",
+    "Measurement": "verification",
+    "SummationOrder": "conform",
+    "Trace": "tracing",
+    "Verification": "verification",
+    "conformance": "conform",
+    "draw": "formats.drawing",
+    "reestimate_statistics": "reestimation",
+    "summation_order": "conform",
+    "trace": "tracing",
+    "verify": "verification",
+}
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        if name == "formats":
+            return import_module(".formats", __name__)
+        if name not in _MODULES_OF_NAMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(f".{_MODULES_OF_NAMES[name]}", __name__), name)
+        globals()[name] = value
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

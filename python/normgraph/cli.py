@@ -398,7 +398,7 @@ def verify_file(options: argparse.Namespace) -> ng.Verification:
 
 def run_conform(options: argparse.Namespace) -> int:
     """Run the command `conform`."""
-    from normgraph.conformance import target
+    from normgraph.conform import target
     from normgraph.verification.values import text_of
 
     # A crash of a library tells where it was, unless stderr is none of the system's.
@@ -422,7 +422,7 @@ def run_conform(options: argparse.Namespace) -> int:
 
 def conformance_of(options: argparse.Namespace) -> ng.Conformance:
     """Return what `conform` finds."""
-    from normgraph.conformance import target
+    from normgraph.conform import target
 
     function, module = target.load(options.target)
     forward = None
@@ -452,7 +452,7 @@ def conformance_of(options: argparse.Namespace) -> ng.Conformance:
 
 def run_vectors(options: argparse.Namespace) -> int:
     """Run the command `vectors`."""
-    from normgraph.conformance import vectors
+    from normgraph.conform import vectors
 
     try:
         count, size = vectors.write(options.out)

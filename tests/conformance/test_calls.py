@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import normgraph as ng
-from normgraph.conformance.frameworks import framework_of
-from normgraph.conformance.report import WIDTH
+from normgraph.conform.frameworks import framework_of
+from normgraph.conform.report import WIDTH
 from tests.cli import command
 
 from .functions import Array, backward_of, forward_of, inference_of, usual

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Mapping
 from fractions import Fraction
 
@@ -13,11 +14,11 @@ import pytest
 from gmpy2 import mpfr
 
 import normgraph as ng
-from normgraph.check.accuracy import BF16, F16, F32, Format
-from normgraph.conformance import exact
-from normgraph.conformance.cases import ZERO_CHANNEL, Case, cases
-from normgraph.conformance.expected import Channels, Expected, expected_outputs
-from normgraph.conformance.judgement import score
+from normgraph.check.accuracy import BF16, F16, F32, F64, Format
+from normgraph.conform import exact
+from normgraph.conform.cases import ZERO_CHANNEL, Case, cases
+from normgraph.conform.expected import Channels, Expected, expected_outputs
+from normgraph.conform.judgement import score
 from tests.kernel import definition
 from tests.kernel.real_types import REAL_TYPES
 
@@ -51,6 +52,27 @@ def test_rounding_is_that_of_the_types(to: Format) -> None:
         expected = values.astype(DTYPES[to.name]).astype(np.float64)
     assert exact.quantized(values, to).tolist() == expected.tolist()
     assert [exact.nearest(Fraction(value), to) for value in values] == expected.tolist()
+
+
+def test_rounding_to_double_is_that_of_a_division() -> None:
+    generator = random.Random(2)
+    for _ in range(2000):
+        numerator = generator.getrandbits(generator.randrange(1, 1200)) * generator.choice([1, -1])
+        value = Fraction(numerator, generator.getrandbits(generator.randrange(1, 1200)) + 1)
+        assert exact.nearest(value, F64) == exact.nearest_double(value)
+    half = Fraction(1, 2**1075)  # of the smallest denormal number
+    assert exact.nearest(half, F64) == exact.nearest_double(half) == 0.0
+    assert exact.nearest(3 * half, F64) == exact.nearest_double(3 * half) == 2.0**-1073
+
+
+def test_an_exact_sum_is_that_of_rational_numbers() -> None:
+    generator = random.Random(3)
+    values = [
+        Fraction(generator.randrange(-(10**9), 10**9), generator.randrange(1, 10**6))
+        for _ in range(50)
+    ]
+    assert exact.exact_sum(values) == sum(values)
+    assert exact.exact_sum([]) == 0
 
 
 def oracle(case: Case) -> Mapping[str, definition.Bounded]:

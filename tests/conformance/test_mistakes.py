@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import normgraph as ng
-from normgraph.conformance import MISTAKES
-from normgraph.conformance.cases import DIFFICULTIES
+from normgraph.conform import MISTAKES
+from normgraph.conform.cases import DIFFICULTIES
 
 from . import functions
 from .functions import BACKWARDS, FORWARDS, Array, forward_of

@@ -9,9 +9,9 @@ import pytest
 
 import normgraph as ng
 from normgraph import cli
-from normgraph.conformance.calls import QUANTITIES
-from normgraph.conformance.cases import DIFFICULTIES
-from normgraph.conformance.mistakes import OWN_MISTAKES
+from normgraph.conform.calls import QUANTITIES
+from normgraph.conform.cases import DIFFICULTIES
+from normgraph.conform.mistakes import OWN_MISTAKES
 from tests.docs.pages import DOCS, tables
 
 PAGE = (DOCS / "conformance.md").read_text("utf-8")

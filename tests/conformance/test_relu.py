@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import normgraph as ng
-from normgraph.conformance.relu import MISTAKES
+from normgraph.conform.relu import MISTAKES
 
 from .functions import (
     BACKWARDS,

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 import normgraph as ng
-from normgraph.conformance import summation
-from normgraph.conformance.tree import NoTreeError, Tree, build
+from normgraph.conform import summation
+from normgraph.conform.tree import NoTreeError, Tree, build
 
 from . import sums
 from .sums import Array

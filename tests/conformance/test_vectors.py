@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 import normgraph as ng
-from normgraph.conformance import vectors
-from normgraph.conformance.cases import ROLES, cases
+from normgraph.conform import vectors
+from normgraph.conform.cases import ROLES, cases
 from tests.cli import command
 
 

@@ -105,7 +105,7 @@ def test_a_program_links_the_kernels_alone_from_a_moved_package(
     assert f"normgraph_DIR:PATH={moved}" in cache
 
 
-@pytest.mark.takes_long
+@pytest.mark.rebuilds
 def test_a_project_uses_the_source_tree(tmp_path: Path) -> None:
     """With the baseline's kernels alone, not optimised, all files as one: that takes a fraction of
     the time."""

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import normgraph as ng
-from normgraph.conformance import MissingFrameworkError, ModelError
-from normgraph.conformance.frameworks import framework_of
+from normgraph.conform import MissingFrameworkError, ModelError
+from normgraph.conform.frameworks import framework_of
 
 pytestmark = pytest.mark.interop
 

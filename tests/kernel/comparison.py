@@ -19,21 +19,26 @@ def bits(array: Array) -> bytes:
     return copy.tobytes()
 
 
+def different_elements(actual: Array, expected: Array) -> Array:
+    """(elements, axes): the indices of elements whose bits differ, in logical order.
+
+    Without a copy of either array, of which tests compare many and large ones.
+    """
+    unsigned = f"u{actual.dtype.itemsize}"
+    differs = np.asarray(actual.view(unsigned) != expected.view(unsigned))
+    if differs.any() and actual.dtype != np.uint8:  # a mask has no NaN
+        differs[differs] = ~(np.isnan(actual[differs]) & np.isnan(expected[differs]))
+    return np.argwhere(differs) if differs.any() else np.empty((0, actual.ndim), np.int64)
+
+
 def assert_same_bits(actual: Array, expected: Array, what: str) -> None:
     """Asserts equal type, shape and bits; `what` says how to reproduce the case."""
     assert actual.dtype == expected.dtype, f"{what}: type {actual.dtype}, not {expected.dtype}"
     assert actual.shape == expected.shape, f"{what}: shape {actual.shape}, not {expected.shape}"
-    if bits(actual) == bits(expected):
+    different = different_elements(actual, expected)
+    if len(different) == 0:
         return
-    size = actual.dtype.itemsize
-    flat_actual, flat_expected = bits(actual), bits(expected)
-    different = [
-        index
-        for index in np.ndindex(actual.shape)
-        for offset in [int(np.ravel_multi_index(index, actual.shape)) * size]
-        if flat_actual[offset : offset + size] != flat_expected[offset : offset + size]
-    ]
-    first = different[0]
+    first = tuple(map(int, different[0]))
     raise AssertionError(
         f"{what}: {len(different)} of {actual.size} elements differ; the first, at {first}, is "
         f"{float(actual[first])!r} ({float(actual[first]).hex()}), "

@@ -2,7 +2,7 @@
 
 from ..mutant import Group, Mutant
 
-CONFORMANCE = "python/normgraph/conformance/"
+CONFORMANCE = "python/normgraph/conform/"
 TESTS = "tests/conformance/"
 
 EXPECTED = Group(
@@ -40,12 +40,12 @@ EXPECTED = Group(
 
 EXACT = Group(
     CONFORMANCE + "exact.py",
-    TESTS + "test_expected.py -k 'rounding or two_doubles'",
+    TESTS + "test_expected.py -k 'rounding or two_doubles or exact_sum'",
     (
         Mutant(
             "conformance-exponent-of-the-ratio-of-lengths",
             "that a quotient may be in the next binade",
-            "exponent += size >= Fraction(2) ** exponent",
+            "exponent += size << max(0, -exponent) >= denominator << max(0, exponent)",
             "pass",
         ),
         Mutant(
@@ -57,8 +57,20 @@ EXACT = Group(
         Mutant(
             "conformance-exact-values-in-one-double",
             "what rounding to double leaves of an exact value",
-            "(high, nearest_double(value - Fraction(high)))",
-            "(high, 0.0)",
+            "return high, quotient(left, value.denominator * denominator)",
+            "return high, 0.0",
+        ),
+        Mutant(
+            "conformance-ties-away-from-zero",
+            "that ties go to even",
+            "(double_rest == 0 and steps % 2 == 1)",
+            "double_rest == 0",
+        ),
+        Mutant(
+            "conformance-sum-over-the-first-denominator",
+            "that the terms of a sum have denominators of their own",
+            "term.numerator * (denominator // term.denominator)",
+            "term.numerator",
         ),
     ),
     is_alone=True,

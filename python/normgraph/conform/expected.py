@@ -28,7 +28,7 @@ from normgraph.check.accuracy import F64, Format
 from normgraph.definition import Float64Array
 
 from .cases import BATCH, Case
-from .exact import high_and_low, inverse_root, nearest
+from .exact import exact_sum, high_and_low, inverse_root, nearest, nearest_double
 
 #: The expected outputs of so many cases are kept for the next function.
 KEPT_CASES = 2048
@@ -37,7 +37,7 @@ KEPT_CASES = 2048
 Rationals = npt.NDArray[Any]
 
 _exact = np.frompyfunc(Fraction, 1, 1)
-_double = np.frompyfunc(lambda value: high_and_low(value)[0], 1, 1)
+_double = np.frompyfunc(nearest_double, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Channels:
 
     def sum(self, terms: Rationals) -> Rationals:
         """(n, c) -> (c): exact sums; Fractions, of no terms as well."""
-        return np.array([sum(column, Fraction(0)) for column in terms.T], object)
+        return np.array([exact_sum(column) for column in terms.T], object)
 
     def counting(self, terms: Rationals) -> Rationals:
         """Return terms with 0 at the positions that do not count."""

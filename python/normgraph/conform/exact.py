@@ -7,6 +7,7 @@ irrational number is the inverse deviation, which `inverse_root` makes with inte
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from fractions import Fraction
 
 import numpy as np
@@ -27,32 +28,57 @@ def inverse_root(value: Fraction) -> Fraction:
     return Fraction(math.isqrt(radicand << 2 * widening), value.numerator << widening)
 
 
+def exact_sum(values: Iterable[Fraction]) -> Fraction:
+    """Add over one denominator: a Fraction for each partial sum takes five times as long."""
+    terms = list(values)
+    denominator = math.lcm(*(term.denominator for term in terms))
+    numerators = (term.numerator * (denominator // term.denominator) for term in terms)
+    return Fraction(sum(numerators), denominator)
+
+
+def quotient(numerator: int, denominator: int) -> float:
+    """Round a quotient once to double; infinite beyond its range. The denominator is positive."""
+    try:
+        return numerator / denominator
+    except OverflowError:
+        return math.inf if numerator > 0 else -math.inf
+
+
 def nearest_double(value: Fraction) -> float:
     """Round once to double; infinite beyond its range."""
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf if value > 0 else -math.inf
+    return quotient(value.numerator, value.denominator)
 
 
 def high_and_low(value: Fraction) -> tuple[float, float]:
     """Return two doubles whose sum is the value to about 106 bits: it, and what rounding left."""
     high = nearest_double(value)
-    return (high, 0.0) if math.isinf(high) else (high, nearest_double(value - Fraction(high)))
+    if math.isinf(high):
+        return high, 0.0
+    # Without a Fraction of the difference, which would be reduced: that takes most of the time.
+    numerator, denominator = high.as_integer_ratio()
+    left = value.numerator * denominator - numerator * value.denominator
+    return high, quotient(left, value.denominator * denominator)
 
 
 def nearest(value: Fraction, to: Format) -> float:
     """Round once to a format, ties to even; denormals are kept, infinite beyond its range."""
     if value == 0:
         return 0.0
-    size = abs(value)
-    # 2**(exponent - 1) <= size < 2**exponent
-    exponent = size.numerator.bit_length() - size.denominator.bit_length()
-    exponent += size >= Fraction(2) ** exponent
+    size, denominator = abs(value.numerator), value.denominator
+    # 2**(exponent - 1) <= size / denominator < 2**exponent
+    exponent = size.bit_length() - denominator.bit_length()
+    exponent += size << max(0, -exponent) >= denominator << max(0, exponent)
     step = max(exponent - to.significand_bits, to.least_exponent)
-    scaled = value / Fraction(2) ** step
-    rounded = nearest_double(round(scaled) * Fraction(2) ** step)
-    return math.copysign(math.inf, rounded) if abs(rounded) > largest(to) else rounded
+    steps, rest = divmod(size << max(0, -step), denominator << max(0, step))
+    double_rest = 2 * rest - (denominator << max(0, step))
+    steps += double_rest > 0 or (double_rest == 0 and steps % 2 == 1)
+    try:
+        rounded = math.ldexp(steps, step)
+    except OverflowError:
+        rounded = math.inf
+    if rounded > largest(to):
+        rounded = math.inf
+    return rounded if value > 0 else 0.0 - rounded
 
 
 def quantized(values: npt.ArrayLike, to: Format) -> Float64Array:
