@@ -26,7 +26,7 @@ def rows(array: npt.NDArray[Any], channel_axis: int) -> Float64Array:
 
 def channel_sums(terms: Float64Array) -> Float64Array:
     """(n, C) -> (C): the correctly rounded sum of each column."""
-    return np.array([math.fsum(column) for column in terms.T])
+    return np.array([math.fsum(column.data) for column in np.ascontiguousarray(terms.T)])
 
 
 def inverse_deviation(variance: Float64Array, epsilon: float) -> Float64Array:

@@ -32,7 +32,8 @@ for _type, _function in _FMA.items():
 def fma(a: Array, b: Array, c: Array) -> Array:
     """a·b + c, rounded once, for arrays of one type."""
     one = _FMA[c.dtype.type]
-    broadcast = np.broadcast_arrays(a, b, c)
+    is_plain = a.shape == b.shape == c.shape
+    broadcast = (a, b, c) if is_plain else np.broadcast_arrays(a, b, c)
     numbers = zip(*(part.ravel().tolist() for part in broadcast), strict=True)
     return np.array([one(*three) for three in numbers], c.dtype).reshape(broadcast[0].shape)
 

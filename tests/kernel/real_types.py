@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import gmpy2
@@ -13,6 +13,11 @@ import numpy.typing as npt
 from gmpy2 import mpfr
 
 Array = npt.NDArray[Any]
+
+
+@cache
+def power_of_two(exponent: int) -> mpfr:
+    return mpfr(2) ** exponent
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,7 @@ class RealType:
         if value == 0:
             return self.smallest
         exponent = int(gmpy2.frexp(value)[0])
-        return max(mpfr(2) ** (exponent - self.significand_bits), self.smallest)
+        return power_of_two(max(exponent - self.significand_bits, self.smallest_exponent))
 
     @cached_property
     def overflow_threshold(self) -> mpfr:

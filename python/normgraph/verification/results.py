@@ -41,11 +41,11 @@ def mapping_of(result: Any) -> dict[str, Any] | None:
 
 def key_of_y(result: Any) -> str | None:
     """Return the name that a dict, a named tuple or a dataclass has for y, None if it has none."""
-    for name in Y_NAMES:
-        for key in mapping_of(result) or ():
-            if plain(key) == name:
-                return key
-    return None
+    fields = mapping_of(result)
+    if fields is None:
+        return None
+    keys = {plain(key): key for key in reversed(fields)}
+    return next((keys[name] for name in Y_NAMES if name in keys), None)
 
 
 def y_and_cache(result: Any, shape: tuple[int, ...]) -> tuple[Any, tuple[Any, ...]]:

@@ -105,11 +105,15 @@ def is_finite(array: npt.NDArray[Any]) -> bool:
     return array.dtype.kind in "iu" or bool(np.isfinite(array).all())
 
 
+#: So few elements are compared sooner as bytes than by numpy's functions.
+SMALL = 1000
+
+
 def same_bits(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> bool:
     """Whether two arrays have the same shape, type and bits."""
     if (one.shape, one.dtype) != (other.shape, other.dtype):
         return False
-    if one.dtype == np.float64:
+    if one.dtype == np.float64 and one.size > SMALL:
         bits, others = (np.ascontiguousarray(array).view(np.uint64) for array in (one, other))
         return bool(np.array_equal(bits, others))
     if one.dtype.kind == "f" and one.dtype.itemsize > 8:  # whose bytes have gaps
