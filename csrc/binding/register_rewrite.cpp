@@ -1,5 +1,6 @@
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -26,7 +27,6 @@ namespace normgraph::binding {
 namespace {
 
 using pass::Match;
-using pass::Pattern;
 using Values = std::optional<std::vector<Output>>;
 
 constexpr const char* users_doc = R"(Who reads the values of a function: Users(function).
@@ -144,8 +144,117 @@ void register_users(py::module_& module) {
 // ---- patterns
 // ------------------------------------------------------------------------------------
 
+/// A pattern, and the Python functions that its conditions call. What is in a pattern is shared by
+/// all that are made of it, so that it holds none of them: each object of Python holds its own, and
+/// tells the garbage collector of them. A pass that is an object and gives its own methods to a
+/// pattern that it keeps would never go else.
+class Pattern {
+public:
+    explicit Pattern(pass::Pattern pattern, std::vector<py::object> functions = {})
+        : pattern_(std::move(pattern)), functions_(std::move(functions)) {}
+
+    static Pattern any() { return Pattern(pass::Pattern::any()); }
+    static Pattern of_kind(pass::Pattern::Kind kind) {
+        return Pattern(pass::Pattern::of_kind(std::move(kind)));
+    }
+    static Pattern of_kind(pass::Pattern::Kind kind, const std::vector<Pattern>& inputs) {
+        std::vector<pass::Pattern> patterns;
+        std::vector<py::object> functions;
+        for (const Pattern& input : inputs) {
+            patterns.push_back(input.pattern_);
+            add(functions, input.functions_);
+        }
+        return Pattern(pass::Pattern::of_kind(std::move(kind), patterns), std::move(functions));
+    }
+
+    const pass::Pattern& pattern() const { return pattern_; }
+
+    /// This one's functions, with another pattern that calls no others.
+    Pattern with(pass::Pattern pattern) const { return Pattern(std::move(pattern), functions_); }
+
+    Pattern where(py::object condition) const;
+
+    Pattern operator|(const Pattern& other) const {
+        std::vector<py::object> functions = functions_;
+        add(functions, other.functions_);
+        return Pattern(pattern_ | other.pattern_, std::move(functions));
+    }
+
+    int visit(visitproc visit_object, void* argument) const {
+        for (const py::object& function : functions_) {
+            if (const int result = visit_object(function.ptr(), argument); result != 0) {
+                return result;
+            }
+        }
+        return 0;
+    }
+
+    /// Nothing is called any more: what was a pattern matches any value.
+    void clear() {
+        const std::vector<py::object> functions = std::exchange(functions_, {});
+        pattern_ = pass::Pattern::any();
+    }
+
+private:
+    /// Each once: a pattern may be in another many times.
+    static void add(std::vector<py::object>& functions, const std::vector<py::object>& more) {
+        for (const py::object& function : more) {
+            const auto is_same = [&](const py::object& other) { return other.is(function); };
+            if (std::ranges::none_of(functions, is_same)) {
+                functions.push_back(function);
+            }
+        }
+    }
+
+    pass::Pattern pattern_;
+    std::vector<py::object> functions_;
+};
+
+bool is_true(const py::object& object) {
+    const int truth = PyObject_IsTrue(object.ptr());
+    if (truth < 0) {
+        throw py::error_already_set();
+    }
+    return truth == 1;
+}
+
+Pattern Pattern::where(py::object condition) const {
+    const py::handle call = condition;
+    std::vector<py::object> functions = functions_;
+    add(functions, {std::move(condition)});
+    return Pattern(pattern_.where([call](const Output& value) { return is_true(call(value)); }),
+                   std::move(functions));
+}
+
+/// Null until the object is made, which the garbage collector may come before.
+Pattern* made_pattern(PyObject* self) {
+    auto* const instance = reinterpret_cast<py::detail::instance*>(self);
+    const bool is_made = instance->simple_layout && instance->simple_holder_constructed;
+    return is_made ? instance->get_value_and_holder().value_ptr<Pattern>() : nullptr;
+}
+
+int traverse_pattern(PyObject* self, visitproc visit, void* arg) {
+    Py_VISIT(Py_TYPE(self));
+    const Pattern* const pattern = made_pattern(self);
+    return pattern == nullptr ? 0 : pattern->visit(visit, arg);
+}
+
+int clear_pattern(PyObject* self) {
+    if (Pattern* const pattern = made_pattern(self)) {
+        pattern->clear();
+    }
+    return 0;
+}
+
+void collect_garbage(PyHeapTypeObject* heap_type) {
+    PyTypeObject& type = heap_type->ht_type;
+    type.tp_flags |= Py_TPFLAGS_HAVE_GC;
+    type.tp_traverse = traverse_pattern;
+    type.tp_clear = clear_pattern;
+}
+
 /// Whether nodes are of one of these classes.
-Pattern::Kind kind_from_python(py::handle object) {
+pass::Pattern::Kind kind_from_python(py::handle object) {
     constexpr const char* forms = "a class of nodes or a tuple of such classes";
     const py::tuple classes = py::isinstance<py::tuple>(object)
                                   ? py::reinterpret_borrow<py::tuple>(object)
@@ -186,7 +295,7 @@ std::vector<Pattern> patterns_from_python(py::handle object) {
 
 Pattern named(const Pattern& pattern, py::handle name) {
     const std::string text = name ? friendly_name_from_python(name) : std::string();
-    return text.empty() ? pattern : pattern.named(text);
+    return text.empty() ? pattern : pattern.with(pattern.pattern().named(text));
 }
 
 Pattern make_any(py::handle name) {
@@ -194,7 +303,7 @@ Pattern make_any(py::handle name) {
 }
 
 Pattern make_op(py::handle node_class, py::handle inputs, py::handle name) {
-    Pattern::Kind kind = kind_from_python(node_class);
+    pass::Pattern::Kind kind = kind_from_python(node_class);
     const Pattern pattern = inputs && !inputs.is_none()
                                 ? Pattern::of_kind(std::move(kind), patterns_from_python(inputs))
                                 : Pattern::of_kind(std::move(kind));
@@ -206,14 +315,6 @@ std::string name_from_python(const std::string& argument, py::handle object) {
         throw py::type_error(argument + ": expected a str, got " + describe(object));
     }
     return text_of(object);
-}
-
-bool is_true(const py::object& object) {
-    const int truth = PyObject_IsTrue(object.ptr());
-    if (truth < 0) {
-        throw py::error_already_set();
-    }
-    return truth == 1;
 }
 
 const Users* users_from_python(const py::object& object) {
@@ -248,8 +349,8 @@ void register_match(py::module_& module) {
 }
 
 void register_pattern(py::module_& module) {
-    py::class_<Pattern> pattern =
-        define_class<Pattern>(module, "Pattern", pattern_doc, py::is_final());
+    py::class_<Pattern> pattern = define_class<Pattern>(
+        module, "Pattern", pattern_doc, py::is_final(), py::custom_type_setup(collect_garbage));
     pattern.attr("__module__") = "normgraph";
     define_function<Unpacked<&make_any>::call>(pattern, "any", {{"name", "None"}}, any_doc);
     define_function<Unpacked<&make_op>::call>(
@@ -258,7 +359,7 @@ void register_pattern(py::module_& module) {
         .def(
             "named",
             [](const Pattern& self, const py::object& name) {
-                return self.named(name_from_python("name", name));
+                return self.with(self.pattern().named(name_from_python("name", name)));
             },
             py::arg("name"),
             "The value has this name in the match; where several have one name, all are the same "
@@ -266,24 +367,27 @@ void register_pattern(py::module_& module) {
         .def(
             "output",
             [](const Pattern& self, const py::object& name) {
-                return self.output(name_from_python("name", name));
+                return self.with(self.pattern().output(name_from_python("name", name)));
             },
             py::arg("name"), "The node's output of this name, in place of its first.")
         .def(
             "where",
             [](const Pattern& self, const py::object& condition) {
-                return self.where([call = callable_from_python("condition", condition)](
-                                      const Output& value) { return is_true(call(value)); });
+                return self.where(callable_from_python("condition", condition));
             },
             py::arg("condition"), "condition(value) is true of the Output. It is asked last.")
-        .def("with_single_user", &Pattern::with_single_user,
-             "The value is read once: by one input, or as one result.")
-        .def("optional", &Pattern::optional,
-             "As an input: the node may have none in this place, and in those after it.")
+        .def(
+            "with_single_user",
+            [](const Pattern& self) { return self.with(self.pattern().with_single_user()); },
+            "The value is read once: by one input, or as one result.")
+        .def(
+            "optional", [](const Pattern& self) { return self.with(self.pattern().optional()); },
+            "As an input: the node may have none in this place, and in those after it.")
         .def(
             "match",
             [](const Pattern& self, const py::object& value, const py::object& users) {
-                return self.match(output_from_python("value", value), users_from_python(users));
+                return self.pattern().match(output_from_python("value", value),
+                                            users_from_python(users));
             },
             py::arg("value"), py::arg("users") = py::none(), match_method_doc)
         .def(
@@ -361,8 +465,8 @@ std::shared_ptr<Function> replace_matches(py::handle function, py::handle patter
     }
     const Pattern copy = pattern.cast<Pattern>();
     const py::object call = callable_from_python("replacement", replacement);
-    return std::make_shared<Function>(
-        pass::replace_matches(*original, copy, [&](const Match& match) -> std::optional<Output> {
+    return std::make_shared<Function>(pass::replace_matches(
+        *original, copy.pattern(), [&](const Match& match) -> std::optional<Output> {
             const py::object made = call(match);
             return made.is_none()
                        ? std::nullopt

@@ -386,6 +386,62 @@ def test_a_condition_is_let_go() -> None:
     assert reference() is None
 
 
+class PassThatKeepsPatterns:
+    """Each of its patterns calls a method of the object that keeps it."""
+
+    def __init__(self) -> None:
+        condition = Pattern.any().where(self.is_wanted)
+        nested = Pattern.op(op.Relu, [condition.named("x")], name="relu")
+        self.patterns = [
+            condition,
+            nested,
+            nested | condition,
+            condition | condition,
+            condition.with_single_user(),
+            condition.optional(),
+            Pattern.op(op.BatchNormTraining).where(self.is_wanted).output("mean"),
+        ]
+
+    def is_wanted(self, value: ng.Output) -> bool:
+        return True
+
+
+def test_a_pass_that_keeps_patterns_of_its_own_methods_is_let_go() -> None:
+    kept = PassThatKeepsPatterns()
+    reference = weakref.ref(kept)
+    first, *others = kept.patterns
+    del kept
+    # What is still in use stays, though every other holder of the condition is garbage.
+    others.clear()
+    gc.collect()
+    assert reference() is not None
+    assert first.match(parameter("x")) is not None
+    del first
+    gc.collect()
+    assert reference() is None
+
+
+@pytest.mark.parametrize("which", range(7))
+def test_each_kind_of_pattern_is_seen_by_the_garbage_collector(which: int) -> None:
+    kept = PassThatKeepsPatterns()
+    kept.patterns = [kept.patterns[which]]
+    assert kept.is_wanted in gc.get_referents(kept.patterns[0])
+    reference = weakref.ref(kept)
+    del kept
+    gc.collect()
+    assert reference() is None
+
+
+def test_a_pattern_that_is_in_itself_many_times_calls_each_function_once() -> None:
+    def condition(value: ng.Output) -> bool:
+        return True
+
+    pattern = Pattern.any().where(condition)
+    for _ in range(30):
+        pattern = pattern | pattern
+    assert gc.get_referents(pattern).count(condition) == 1
+
+
 # ---- by pattern ----------------------------------------------------------------------------------
 
 

@@ -3,6 +3,8 @@
 #if (defined(__GNUC__) || defined(__clang__)) && defined(__x86_64__)
 #define NORMGRAPH_READS_CPUID
 #include <cpuid.h>
+
+#include <atomic>
 #endif
 
 namespace normgraph::kernel {
@@ -26,21 +28,44 @@ bool has_bf16_conversion() {
     return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0 && (eax & avx512_bf16) != 0;
 }
 
-}  // namespace
+constexpr unsigned are_known = 1, avx2 = 2, avx512 = 4, avx512_bf16 = 8;
 
 // The builtins look at what the operating system saves (XGETBV) as well.
+unsigned read_features() {
+    if (__builtin_cpu_supports("avx2") == 0 || __builtin_cpu_supports("fma") == 0 || !has_f16c()) {
+        return are_known;
+    }
+    if (__builtin_cpu_supports("avx512f") == 0 || __builtin_cpu_supports("avx512bw") == 0 ||
+        __builtin_cpu_supports("avx512dq") == 0 || __builtin_cpu_supports("avx512vl") == 0) {
+        return are_known | avx2;
+    }
+    return are_known | avx2 | avx512 | (has_bf16_conversion() ? avx512_bf16 : 0);
+}
+
+/// Read once: to read is a trap in virtual machines, and takes longer there than a kernel does. No
+/// function-local static: the child of a fork during its initialization would wait for ever.
+bool has(unsigned feature) {
+    static constinit std::atomic<unsigned> known{0};
+    unsigned features = known.load(std::memory_order_relaxed);
+    if (features == 0) {
+        features = read_features();
+        known.store(features, std::memory_order_relaxed);
+    }
+    return (features & feature) != 0;
+}
+
+}  // namespace
+
 bool has_avx2() {
-    return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0 && has_f16c();
+    return has(avx2);
 }
 
 bool has_avx512() {
-    return has_avx2() && __builtin_cpu_supports("avx512f") != 0 &&
-           __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512dq") != 0 &&
-           __builtin_cpu_supports("avx512vl") != 0;
+    return has(avx512);
 }
 
 bool has_avx512_bf16() {
-    return has_avx512() && has_bf16_conversion();
+    return has(avx512_bf16);
 }
 
 #else

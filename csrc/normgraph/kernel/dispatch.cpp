@@ -97,15 +97,16 @@ std::span<const Implementation> built_implementations() {
 }
 
 const Implementation& implementation(std::string_view name) {
-    std::string running;
     for (const Implementation& candidate : implementations) {
-        if (!candidate.runs_here()) {
-            continue;
-        }
-        if (candidate.name == name) {
+        if (candidate.name == name && candidate.runs_here()) {
             return candidate;
         }
-        running.append(running.empty() ? "" : ", ").append(candidate.name);
+    }
+    std::string running;
+    for (const Implementation& candidate : implementations) {
+        if (candidate.runs_here()) {
+            running.append(running.empty() ? "" : ", ").append(candidate.name);
+        }
     }
     throw std::invalid_argument("expected the name of an implementation that runs here (" +
                                 running + "), got '" + std::string(name) + "'");

@@ -96,6 +96,25 @@ COLUMNS = Group(
     ),
 )
 
+ENDS = Group(
+    SIMD + "micro_kernels/column_kernels.hpp",
+    "tests/kernel/test_end_of_memory.py",
+    (
+        Mutant(
+            "vector-column-end-of-the-last-row",
+            "that the last of several rows ends where memory may",
+            "std::max(at(source, row, column), at(source, last_row, column))",
+            "(static_cast<void>(last_row), at(source, row, column))",
+        ),
+        Mutant(
+            "vector-column-end-of-the-first-row",
+            "that rows may follow each other backwards in memory",
+            "std::max(at(source, row, column), at(source, last_row, column))",
+            "(static_cast<void>(row), at(source, last_row, column))",
+        ),
+    ),
+)
+
 BLOCKS = Group(
     SIMD + "phases/node_tree.hpp",
     CPP_TESTS,
@@ -843,6 +862,7 @@ GROUPS = (
     TERMS,
     ROWS,
     COLUMNS,
+    ENDS,
     BLOCKS,
     BACKPROP,
     PLAN,

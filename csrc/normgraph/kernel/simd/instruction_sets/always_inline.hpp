@@ -8,3 +8,6 @@
 #else
 #define NORMGRAPH_ALWAYS_INLINE __attribute__((always_inline))
 #endif
+
+/// What is rarely called from what is inlined many times.
+#define NORMGRAPH_NEVER_INLINE __attribute__((noinline))

@@ -178,14 +178,50 @@ private:
                 });
         }
         if (column < columns) {
-            const std::int64_t count = columns - column;
-            add_columns<row_count, true>(
+            add_last_columns<row_count>(row, column, columns - column);
+        }
+    }
+
+    /// Fewer than fill a vector. Whole vectors are loaded as long as memory goes on behind them,
+    /// which is asked once for all rows.
+    template <std::int64_t row_count>
+    NORMGRAPH_ALWAYS_INLINE void add_last_columns(std::int64_t row, std::int64_t column,
+                                                  std::int64_t count) {
+        if (!are_vectors_readable(row, row + row_count - 1, column)) {
+            add_last_columns_at_the_end(*this, row, row_count, column, count);
+            return;
+        }
+        add_columns<row_count, true>(
+            row, column, count, [&](std::size_t source, std::int64_t r) NORMGRAPH_ALWAYS_INLINE {
+                return load_terms<Isa, Data>(at(source, row + r, column));
+            });
+    }
+
+    NORMGRAPH_NEVER_INLINE static void add_last_columns_at_the_end(ColumnReduction reduction,
+                                                                   std::int64_t row,
+                                                                   std::int64_t row_count,
+                                                                   std::int64_t column,
+                                                                   std::int64_t count) {
+        for (std::int64_t last = row + row_count; row < last; ++row) {
+            reduction.template add_columns<1, true>(
                 row, column, count,
-                [&](std::size_t source, std::int64_t r) NORMGRAPH_ALWAYS_INLINE {
-                    return load_terms_some<Isa, Data>(at(source, row + r, column), count,
-                                                      sources_[source].readable_end);
+                [&](std::size_t source, std::int64_t /*r*/) NORMGRAPH_ALWAYS_INLINE {
+                    return load_terms_some<Isa, Data>(reduction.at(source, row, column), count,
+                                                      reduction.sources_[source].readable_end);
                 });
         }
+    }
+
+    /// Whether there is memory for a vector at this column of these rows and of those between.
+    NORMGRAPH_ALWAYS_INLINE bool are_vectors_readable(std::int64_t row, std::int64_t last_row,
+                                                      std::int64_t column) const {
+        bool are = true;
+        for (std::size_t source = 0; source < source_count; ++source) {
+            const std::byte* const end =
+                std::max(at(source, row, column), at(source, last_row, column)) + width * size;
+            are = are && end <= sources_[source].readable_end;
+        }
+        return are;
     }
 
     template <std::int64_t row_count, bool is_partial, typename Load>

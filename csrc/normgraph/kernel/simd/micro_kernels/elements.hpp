@@ -258,7 +258,8 @@ TermVectors<Isa, Data> load_sums(const term_t<Data>* address) {
 }
 
 template <typename Isa, typename Vector, std::size_t parts>
-std::array<Vector, parts> zero_mask(const std::array<Vector, parts>& values, std::uint32_t bits) {
+NORMGRAPH_ALWAYS_INLINE inline std::array<Vector, parts> zero_mask(
+    const std::array<Vector, parts>& values, std::uint32_t bits) {
     constexpr auto width = static_cast<std::size_t>(Isa::float_width) / parts;
     return [&]<std::size_t... part>(
                std::index_sequence<part...> /*all*/) -> std::array<Vector, parts> {
@@ -268,7 +269,8 @@ std::array<Vector, parts> zero_mask(const std::array<Vector, parts>& values, std
 
 /// The bits of up to 16 elements that begin with a row's element `position`, a multiple of 4.
 template <typename Isa>
-std::uint32_t load_mask(const std::byte* row, std::int64_t position, std::int64_t count) {
+NORMGRAPH_ALWAYS_INLINE inline std::uint32_t load_mask(const std::byte* row, std::int64_t position,
+                                                       std::int64_t count) {
     const std::byte* const address = row + position / 8;
     const std::int64_t shift = position % 8;
     auto bits = static_cast<std::uint32_t>(address[0]);
@@ -293,7 +295,8 @@ void store_mask(std::byte* row, std::int64_t position, std::int64_t count, std::
 /// double, and chains are added to a double. A sum of f64 products may be -0, to which +0 must not
 /// be added: there the others add -0, and -0 times +0.
 template <typename Isa, typename Data, typename Vector>
-Term<Vector> zero_mask(const Term<Vector>& term, std::uint32_t bits) {
+NORMGRAPH_ALWAYS_INLINE inline Term<Vector> zero_mask(const Term<Vector>& term,
+                                                      std::uint32_t bits) {
     const Vector factor = Isa::zero_mask(term.factor, bits);
     if constexpr (std::is_same_v<Data, double>) {
         const Vector minus_zero = Isa::broadcast(-0.0);
