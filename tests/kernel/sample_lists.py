@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
 from .real_types import TYPE_PAIRS
 from .samples import DIFFICULTIES, Sample
 
@@ -61,3 +67,23 @@ LONG_SAMPLES = [
 ] + [Sample((2, 1, 8201), "f64", "f64", seed=5), Sample((130, 2, 7, 5), "bf16", "f32", seed=6)]
 
 SAMPLES = SHAPE_SAMPLES + DIFFICULT_SAMPLES + WIDE_STATISTICS_SAMPLES + LONG_SAMPLES
+
+
+def for_each_sample(samples: Sequence[Sample]) -> Callable[[Callable[..., None]], Any]:
+    """Lets a test be called for each sample, which its messages are to name.
+
+    Those of the same types are one item of pytest, which takes longer for one than most tests do.
+    """
+    by_types: dict[str, list[Sample]] = {}
+    for sample in samples:
+        by_types.setdefault(sample.types, []).append(sample)
+
+    def decorate(test: Callable[..., None]) -> Any:
+        @functools.wraps(test)
+        def test_all(*, sample: Sequence[Sample], **others: Any) -> None:
+            for each in sample:
+                test(sample=each, **others)
+
+        return pytest.mark.parametrize("sample", by_types.values(), ids=by_types)(test_all)
+
+    return decorate

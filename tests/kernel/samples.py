@@ -96,8 +96,12 @@ class Sample:
 
     def __str__(self) -> str:
         lengths = "x".join(map(str, self.shape))
-        types = "-".join(filter(None, (self.data_type, self.channel_type, self.statistics_type)))
-        return f"{lengths}-axis{self.channel_axis}-{types}-{self.difficulty.name}-seed{self.seed}"
+        what = f"axis{self.channel_axis}-{self.types}-{self.difficulty.name}-seed{self.seed}"
+        return f"{lengths}-{what}"
+
+    @property
+    def types(self) -> str:
+        return "-".join(filter(None, (self.data_type, self.channel_type, self.statistics_type)))
 
     @property
     def channels(self) -> int:

@@ -10,11 +10,11 @@ import normgraph as ng
 from . import definition
 from .comparison import assert_same_bits
 from .real_types import TYPE_PAIRS
-from .sample_lists import SAMPLES
+from .sample_lists import SAMPLES, for_each_sample
 from .samples import Sample
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=str)
+@for_each_sample(SAMPLES)
 def test_is_within_the_bound_of_the_definition(sample: Sample) -> None:
     arguments = sample.inference()
     result = ng.batch_norm_inference(*arguments, **sample.options)

@@ -13,7 +13,7 @@ from . import canonical_order, relu
 from .comparison import assert_same_bits
 from .layouts import arrangements, channels_last
 from .real_types import TYPE_PAIRS, Array
-from .sample_lists import SHAPE_SAMPLES
+from .sample_lists import SHAPE_SAMPLES, for_each_sample
 from .samples import Sample
 
 
@@ -37,7 +37,7 @@ def expected_of(arguments: tuple[Any, ...], options: dict[str, Any]) -> Array:
 
 
 @pytest.mark.parametrize("upper_bound", [None, 0.7])
-@pytest.mark.parametrize("sample", SHAPE_SAMPLES, ids=str)
+@for_each_sample(SHAPE_SAMPLES)
 def test_every_type_and_shape(sample: Sample, upper_bound: float | None) -> None:
     options = {**sample.options, "upper_bound": upper_bound}
     arguments = arguments_of(sample)

@@ -11,7 +11,7 @@ from . import definition
 from .comparison import assert_same_bits
 from .layouts import channels_last
 from .real_types import REAL_TYPES, TYPE_PAIRS, Array
-from .sample_lists import SAMPLES
+from .sample_lists import SAMPLES, for_each_sample
 from .samples import BackpropArguments, Sample
 
 
@@ -21,7 +21,7 @@ def frozen(sample: Sample) -> BackpropArguments:
     return sample.backprop()._replace(mean=foreign.mean, variance=foreign.variance)
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=str)
+@for_each_sample(SAMPLES)
 def test_is_within_the_bound_of_the_definition(sample: Sample) -> None:
     arguments = frozen(sample)
     result = ng.batch_norm_inference_backprop(*arguments, **sample.options)

@@ -11,12 +11,12 @@ from . import relu
 from .comparison import assert_same_bits
 from .layouts import arrangements, channels_last
 from .real_types import REAL_TYPES, TYPE_PAIRS
-from .sample_lists import SAMPLES
+from .sample_lists import SAMPLES, for_each_sample
 from .samples import Sample
 
 
 @pytest.mark.parametrize("upper_bound", [None, 0.7])
-@pytest.mark.parametrize("sample", SAMPLES, ids=str)
+@for_each_sample(SAMPLES)
 def test_is_the_plain_op_and_a_relu(sample: Sample, upper_bound: float | None) -> None:
     arguments = sample.inference()
     result = ng.batch_norm_inference_relu(*arguments, **sample.options, upper_bound=upper_bound)

@@ -13,13 +13,13 @@ from . import definition, stages
 from .comparison import assert_same_bits
 from .layouts import arrangements
 from .real_types import REAL_TYPES
-from .sample_lists import SAMPLES
+from .sample_lists import SAMPLES, for_each_sample
 from .samples import Sample
 
 EVERY_TYPE = pytest.mark.parametrize("data_type", REAL_TYPES)
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=str)
+@for_each_sample(SAMPLES)
 @pytest.mark.parametrize("backend", ["cpu", "reference"])
 def test_is_that_of_training_and_within_the_bound_of_the_definition(
     sample: Sample, backend: str

@@ -14,7 +14,7 @@ from . import relu
 from .comparison import assert_outputs_select, assert_same_bits
 from .layouts import arrangements, channels_last
 from .real_types import REAL_TYPES, TYPE_PAIRS, Array
-from .sample_lists import SHAPE_SAMPLES
+from .sample_lists import SHAPE_SAMPLES, for_each_sample
 from .samples import Sample
 from .test_batch_norm_training_relu import NAMES, SHAPES
 
@@ -39,7 +39,7 @@ def assert_as_defined(
 
 
 @pytest.mark.parametrize("upper_bound", [None, 0.7])
-@pytest.mark.parametrize("sample", SHAPE_SAMPLES, ids=str)
+@for_each_sample(SHAPE_SAMPLES)
 def test_every_type_and_shape(sample: Sample, upper_bound: float | None) -> None:
     options = {**sample.options, "upper_bound": upper_bound}
     assert_as_defined(arguments_of(sample), options, f"{sample}, {upper_bound}")

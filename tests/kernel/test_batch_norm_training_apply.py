@@ -16,7 +16,7 @@ from . import stages
 from .comparison import assert_same_bits
 from .layouts import arrangements, channels_last
 from .real_types import REAL_TYPES, Array
-from .sample_lists import SAMPLES
+from .sample_lists import SAMPLES, for_each_sample
 from .samples import Sample
 
 EVERY_TYPE = pytest.mark.parametrize("data_type", REAL_TYPES)
@@ -41,7 +41,7 @@ def assert_is_training(arrays: Any, options: stages.Options, what: str) -> None:
         assert_same_bits(stages.rounded(variance, whole.mean), whole.variance, f"{what}: variance")
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=str)
+@for_each_sample(SAMPLES)
 @pytest.mark.parametrize("backend", ["cpu", "reference"])
 def test_composition_is_training(sample: Sample, backend: str) -> None:
     assert_is_training(sample.training(), stages.Options(backend, **sample.options), str(sample))

@@ -15,7 +15,7 @@ from . import stages
 from .comparison import assert_same_bits
 from .layouts import arrangements, channels_last
 from .real_types import REAL_TYPES, Array
-from .sample_lists import SAMPLES
+from .sample_lists import SAMPLES, for_each_sample
 from .samples import BackpropArguments, Sample
 
 EVERY_TYPE = pytest.mark.parametrize("data_type", REAL_TYPES)
@@ -36,7 +36,7 @@ def assert_is_backprop(arrays: BackpropArguments, options: stages.Options, what:
         assert_same_bits(array, getattr(whole, name), f"{what}: {name}")
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=str)
+@for_each_sample(SAMPLES)
 @pytest.mark.parametrize("backend", ["cpu", "reference"])
 def test_composition_is_the_backward_pass(sample: Sample, backend: str) -> None:
     options = stages.Options(backend, **sample.options)

@@ -16,7 +16,7 @@ from . import relu
 from .comparison import assert_outputs_select, assert_same_bits
 from .layouts import arrangements, channels_last, misaligned
 from .real_types import REAL_TYPES, TYPE_PAIRS, Array
-from .sample_lists import SAMPLES
+from .sample_lists import SAMPLES, for_each_sample
 from .samples import Sample, TrainingArguments
 
 NAMES = ("activated", "mean", "variance", "mask")
@@ -51,13 +51,13 @@ def assert_composed(
     return result
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=str)
+@for_each_sample(SAMPLES)
 def test_is_training_and_a_relu(sample: Sample) -> None:
     assert_composed(sample.training(), sample.options, str(sample))
 
 
 @pytest.mark.parametrize("upper_bound", [6.0, 0.7])
-@pytest.mark.parametrize("sample", SAMPLES, ids=str)
+@for_each_sample(SAMPLES)
 def test_is_training_and_a_bounded_relu(sample: Sample, upper_bound: float) -> None:
     options = {**sample.options, "upper_bound": upper_bound}
     assert_composed(sample.training(), options, f"{sample}, {upper_bound}")

@@ -13,7 +13,7 @@ from . import relu
 from .comparison import assert_same_bits
 from .layouts import arrangements, channels_last
 from .real_types import TYPE_PAIRS, Array
-from .sample_lists import SAMPLES
+from .sample_lists import SAMPLES, for_each_sample
 from .samples import BackpropArguments, Sample
 from .test_batch_norm_training_relu import SHAPES
 
@@ -41,7 +41,7 @@ def assert_composed(
     return result
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=str)
+@for_each_sample(SAMPLES)
 def test_is_backprop_of_what_the_mask_lets_pass(sample: Sample) -> None:
     assert_composed(sample.backprop(), random_bits(sample.shape), sample.options, str(sample))
 

@@ -13,7 +13,7 @@ from . import canonical_order
 from .comparison import assert_same_bits
 from .layouts import channels_last, dense, in_memory_order, misaligned, padded, sliced
 from .real_types import TYPE_PAIRS, Array
-from .sample_lists import DIFFICULT_SAMPLES, SHAPE_SAMPLES
+from .sample_lists import DIFFICULT_SAMPLES, SHAPE_SAMPLES, for_each_sample
 from .samples import BackpropArguments, InferenceArguments, Sample, TrainingArguments
 
 # Channels first: (samples, C, length) and (samples, rows, C, length). Rows shorter and longer than
@@ -105,7 +105,7 @@ def test_version_is_that_of_the_order_stated_here() -> None:
     assert ng.config()["summation_order_version"] == canonical_order.VERSION
 
 
-@pytest.mark.parametrize("sample", SHAPE_SAMPLES + DIFFICULT_SAMPLES, ids=str)
+@for_each_sample(SHAPE_SAMPLES + DIFFICULT_SAMPLES)
 def test_every_type_and_difficulty(sample: Sample) -> None:
     check_all(sample, str(sample))
 
