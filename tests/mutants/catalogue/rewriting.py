@@ -302,6 +302,24 @@ BOUND = Group(
             "return is_true(call(value));",
             "call(value); return true;",
         ),
+        Mutant(
+            "functions-of-patterns-not-visited",
+            "that the garbage collector sees the functions of patterns",
+            "return pattern == nullptr ? 0 : pattern->visit(visit, arg);",
+            "return pattern == nullptr ? 0 : 0;",
+        ),
+        Mutant(
+            "functions-of-patterns-not-let-go",
+            "that patterns in cycles let their functions go",
+            "pattern->clear();",
+            "static_cast<void>(pattern);",
+        ),
+        Mutant(
+            "functions-of-patterns-kept-many-times",
+            "that each function is kept once",
+            "if (std::ranges::none_of(functions, is_same)) {",
+            "if (functions.size() < 64 || std::ranges::none_of(functions, is_same)) {",
+        ),
     ),
 )
 
