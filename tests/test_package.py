@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -31,12 +32,11 @@ def names_for_type_checkers() -> Mapping[str, str]:
 
 
 def test_what_type_checkers_see_is_what_there_is() -> None:
-    of_names = {**ng._MODULES_OF_NAMES, "formats": "formats"}
-    assert of_names == names_for_type_checkers()
+    assert names_for_type_checkers() == ng._MODULES_OF_NAMES
 
 
-def test_every_name_is_there_in_a_program_of_its_own() -> None:
-    """In any order: none is there by the import of another alone."""
+def test_every_name_is_there_before_any_other_is_asked_for() -> None:
+    """None is there by the import of another alone."""
     assert_succeeds(
         """
 import sys
@@ -75,6 +75,56 @@ def test_a_package_of_another_name_leaves_the_function_alone() -> None:
         """
 import normgraph.conform.cases, normgraph.verification, normgraph.tracing
 assert callable(normgraph.conformance) and callable(normgraph.trace)
+"""
+    )
+
+
+#: Finds nothing, and takes long for it where modules of the package are looked for.
+SLOW_IMPORTS = """
+import sys, threading, time
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name in ("normgraph.formats", "normgraph.verification", "normgraph.conform"):
+            time.sleep(0.3)
+sys.meta_path.insert(0, Slow())
+import normgraph
+"""
+
+
+def test_threads_ask_for_names_at_once() -> None:
+    assert_succeeds(
+        SLOW_IMPORTS
+        + """
+names = "verify conformance draw trace summation_order formats Trace Drawing".split()
+barrier, found = threading.Barrier(len(names)), {}
+def ask(name):
+    barrier.wait()
+    found[name] = getattr(normgraph, name)
+threads = [threading.Thread(target=ask, args=(name,)) for name in names]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+assert set(found) == set(names), found
+"""
+    )
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks")
+def test_a_fork_leaves_no_name_half_imported() -> None:
+    assert_succeeds(
+        SLOW_IMPORTS
+        + """
+import os, signal, warnings
+warnings.simplefilter("ignore", DeprecationWarning)  # of a fork while there are threads
+thread = threading.Thread(target=lambda: normgraph.verify)
+thread.start()
+time.sleep(0.1)
+child = os.fork()
+if child == 0:
+    signal.alarm(30)
+    normgraph.verify, normgraph.conformance
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+thread.join()
 """
     )
 

@@ -144,70 +144,61 @@ void register_users(py::module_& module) {
 // ---- patterns
 // ------------------------------------------------------------------------------------
 
-/// A pattern, and the Python functions that its conditions call. What is in a pattern is shared by
-/// all that are made of it, so that it holds none of them: each object of Python holds its own, and
-/// tells the garbage collector of them. A pass that is an object and gives its own methods to a
-/// pattern that it keeps would never go else.
+/// A pattern, and the objects of Python that its conditions use: functions, and tuples of classes.
+/// What is in a pattern is shared by all that are made of it, so that it holds none of them: each
+/// object of Python holds its own, and tells the garbage collector of them. Otherwise an object
+/// that keeps a pattern with one of its methods as a condition would never be freed.
 class Pattern {
 public:
-    explicit Pattern(pass::Pattern pattern, std::vector<py::object> functions = {})
-        : pattern_(std::move(pattern)), functions_(std::move(functions)) {}
+    explicit Pattern(pass::Pattern pattern, std::vector<py::object> used = {})
+        : pattern_(std::move(pattern)), used_(std::move(used)) {}
 
     static Pattern any() { return Pattern(pass::Pattern::any()); }
-    static Pattern of_kind(pass::Pattern::Kind kind) {
-        return Pattern(pass::Pattern::of_kind(std::move(kind)));
-    }
-    static Pattern of_kind(pass::Pattern::Kind kind, const std::vector<Pattern>& inputs) {
-        std::vector<pass::Pattern> patterns;
-        std::vector<py::object> functions;
-        for (const Pattern& input : inputs) {
-            patterns.push_back(input.pattern_);
-            add(functions, input.functions_);
-        }
-        return Pattern(pass::Pattern::of_kind(std::move(kind), patterns), std::move(functions));
-    }
+    static Pattern of_classes(const py::tuple& classes,
+                              const std::optional<std::vector<Pattern>>& inputs);
 
     const pass::Pattern& pattern() const { return pattern_; }
 
-    /// This one's functions, with another pattern that calls no others.
-    Pattern with(pass::Pattern pattern) const { return Pattern(std::move(pattern), functions_); }
+    /// Another pattern, whose conditions use what this one's do.
+    Pattern with(pass::Pattern pattern) const { return Pattern(std::move(pattern), used_); }
 
-    Pattern where(py::object condition) const;
+    Pattern where(const py::object& condition) const;
 
     Pattern operator|(const Pattern& other) const {
-        std::vector<py::object> functions = functions_;
-        add(functions, other.functions_);
-        return Pattern(pattern_ | other.pattern_, std::move(functions));
+        std::vector<py::object> used = used_;
+        add(used, other.used_);
+        return Pattern(pattern_ | other.pattern_, std::move(used));
     }
 
     int visit(visitproc visit_object, void* argument) const {
-        for (const py::object& function : functions_) {
-            if (const int result = visit_object(function.ptr(), argument); result != 0) {
+        for (const py::object& object : used_) {
+            if (const int result = visit_object(object.ptr(), argument); result != 0) {
                 return result;
             }
         }
         return 0;
     }
 
-    /// Nothing is called any more: what was a pattern matches any value.
+    /// Nothing is used any more: what was a pattern matches any value.
     void clear() {
-        const std::vector<py::object> functions = std::exchange(functions_, {});
+        const std::vector<py::object> used = std::exchange(used_, {});
         pattern_ = pass::Pattern::any();
     }
 
 private:
-    /// Each once: a pattern may be in another many times.
-    static void add(std::vector<py::object>& functions, const std::vector<py::object>& more) {
-        for (const py::object& function : more) {
-            const auto is_same = [&](const py::object& other) { return other.is(function); };
-            if (std::ranges::none_of(functions, is_same)) {
-                functions.push_back(function);
+    /// Each once, however often a pattern is in another: as a list of all, it would double with
+    /// each `pattern | pattern`.
+    static void add(std::vector<py::object>& used, const std::vector<py::object>& more) {
+        for (const py::object& object : more) {
+            const auto is_same = [&](const py::object& other) { return other.is(object); };
+            if (std::ranges::none_of(used, is_same)) {
+                used.push_back(object);
             }
         }
     }
 
     pass::Pattern pattern_;
-    std::vector<py::object> functions_;
+    std::vector<py::object> used_;
 };
 
 bool is_true(const py::object& object) {
@@ -218,12 +209,36 @@ bool is_true(const py::object& object) {
     return truth == 1;
 }
 
-Pattern Pattern::where(py::object condition) const {
-    const py::handle call = condition;
-    std::vector<py::object> functions = functions_;
-    add(functions, {std::move(condition)});
-    return Pattern(pattern_.where([call](const Output& value) { return is_true(call(value)); }),
-                   std::move(functions));
+Pattern Pattern::where(const py::object& condition) const {
+    std::vector<py::object> used = used_;
+    add(used, {condition});
+    const auto is_met = [call = py::handle(condition)](const Output& value) {
+        return is_true(call(value));
+    };
+    return Pattern(pattern_.where(is_met), std::move(used));
+}
+
+Pattern Pattern::of_classes(const py::tuple& classes,
+                            const std::optional<std::vector<Pattern>>& inputs) {
+    std::vector<py::object> used{classes};
+    const auto is_kind = [classes = py::handle(classes)](const Node& node) {
+        const py::object instance = py::cast(shared(node));
+        for (const py::handle each : py::reinterpret_borrow<py::tuple>(classes)) {
+            if (PyObject_TypeCheck(instance.ptr(), reinterpret_cast<PyTypeObject*>(each.ptr()))) {
+                return true;
+            }
+        }
+        return false;
+    };
+    if (!inputs) {
+        return Pattern(pass::Pattern::of_kind(is_kind), std::move(used));
+    }
+    std::vector<pass::Pattern> patterns;
+    for (const Pattern& input : *inputs) {
+        patterns.push_back(input.pattern_);
+        add(used, input.used_);
+    }
+    return Pattern(pass::Pattern::of_kind(is_kind, std::move(patterns)), std::move(used));
 }
 
 /// Null until the object is made, which the garbage collector may come before.
@@ -253,8 +268,8 @@ void collect_garbage(PyHeapTypeObject* heap_type) {
     type.tp_clear = clear_pattern;
 }
 
-/// Whether nodes are of one of these classes.
-pass::Pattern::Kind kind_from_python(py::handle object) {
+/// One class of nodes, or several.
+py::tuple classes_from_python(py::handle object) {
     constexpr const char* forms = "a class of nodes or a tuple of such classes";
     const py::tuple classes = py::isinstance<py::tuple>(object)
                                   ? py::reinterpret_borrow<py::tuple>(object)
@@ -270,15 +285,7 @@ pass::Pattern::Kind kind_from_python(py::handle object) {
                                  describe(each));
         }
     }
-    return [classes](const Node& node) {
-        const py::object instance = py::cast(shared(node));
-        for (const py::handle each : classes) {
-            if (PyObject_TypeCheck(instance.ptr(), reinterpret_cast<PyTypeObject*>(each.ptr()))) {
-                return true;
-            }
-        }
-        return false;
-    };
+    return classes;
 }
 
 std::vector<Pattern> patterns_from_python(py::handle object) {
@@ -303,10 +310,10 @@ Pattern make_any(py::handle name) {
 }
 
 Pattern make_op(py::handle node_class, py::handle inputs, py::handle name) {
-    pass::Pattern::Kind kind = kind_from_python(node_class);
-    const Pattern pattern = inputs && !inputs.is_none()
-                                ? Pattern::of_kind(std::move(kind), patterns_from_python(inputs))
-                                : Pattern::of_kind(std::move(kind));
+    const py::tuple classes = classes_from_python(node_class);
+    const Pattern pattern = Pattern::of_classes(
+        classes,
+        inputs && !inputs.is_none() ? std::optional(patterns_from_python(inputs)) : std::nullopt);
     return named(pattern, name);
 }
 

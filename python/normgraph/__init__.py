@@ -6,7 +6,9 @@ they infer; or call the kernels on arrays (`batch_norm_training`, `batch_norm_in
 constraint raises `NodeValidationFailure` in both, with the same text.
 """
 
+import os
 from importlib import import_module
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from . import op
@@ -68,7 +70,7 @@ from .running_statistics import RunningStatistics, update_running_statistics
 if TYPE_CHECKING:
     from . import formats
     from .conform import Conformance, SummationOrder, conformance, summation_order
-    from .formats.drawing import Drawing, draw
+    from .formats import Drawing, draw
     from .reestimation import reestimate_statistics
     from .tracing import Trace, trace
     from .verification import Finding, Measurement, Verification, verify
@@ -148,29 +150,41 @@ __all__ = [
 #: kernels or constructs nodes needs none of them, and all the rest is imported in half the time.
 _MODULES_OF_NAMES = {
     "Conformance": "conform",
-    "Drawing": "formats.drawing",
+    "Drawing": "formats",
     "Finding": "verification",
     "Measurement": "verification",
     "SummationOrder": "conform",
     "Trace": "tracing",
     "Verification": "verification",
     "conformance": "conform",
-    "draw": "formats.drawing",
+    "draw": "formats",
+    "formats": "formats",
     "reestimate_statistics": "reestimation",
     "summation_order": "conform",
     "trace": "tracing",
     "verify": "verification",
 }
 
+#: Held while a name is imported. Threads that ask for names at once would else wait for each
+#: other's modules; and the child of a fork, for a thread that it does not have.
+_importing = RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_importing.acquire,
+        after_in_parent=_importing.release,
+        after_in_child=_importing.release,
+    )
+
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
-        if name == "formats":
-            return import_module(".formats", __name__)
         if name not in _MODULES_OF_NAMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = getattr(import_module(f".{_MODULES_OF_NAMES[name]}", __name__), name)
-        globals()[name] = value
+        module_name = _MODULES_OF_NAMES[name]
+        with _importing:
+            module = import_module(f".{module_name}", __name__)
+            value = module if name == module_name else getattr(module, name)
+            globals()[name] = value
         return value
 
     def __dir__() -> list[str]:

@@ -26,7 +26,8 @@ def rows(array: npt.NDArray[Any], channel_axis: int) -> Float64Array:
 
 def channel_sums(terms: Float64Array) -> Float64Array:
     """(n, C) -> (C): the correctly rounded sum of each column."""
-    return np.array([math.fsum(column.data) for column in np.ascontiguousarray(terms.T)])
+    columns = np.ascontiguousarray(terms.T, np.float64)
+    return np.array([math.fsum(column.data) for column in columns])
 
 
 def inverse_deviation(variance: Float64Array, epsilon: float) -> Float64Array:

@@ -125,7 +125,7 @@ def error_of_gradient(
 def total(values: Float64Array) -> float:
     """Return the correctly rounded sum, NaN where it or a summand is not finite."""
     try:
-        return math.fsum(np.ascontiguousarray(values).reshape(-1).data)
+        return math.fsum(np.ascontiguousarray(values, np.float64).reshape(-1).data)
     except (OverflowError, ValueError):  # intermediate overflow, infinities of both signs
         return math.nan
 

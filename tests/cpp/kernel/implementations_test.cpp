@@ -253,6 +253,9 @@ public:
         for (const auto& [name, mine, others] :
              {std::tuple{"tensor output", &output_, &other.output_},
               std::tuple{"input", &input_, &other.input_},
+              std::tuple{"gamma", &gamma_, &other.gamma_}, std::tuple{"beta", &beta_, &other.beta_},
+              std::tuple{"given mean", &mean_, &other.mean_},
+              std::tuple{"given variance", &variance_, &other.variance_},
               std::tuple{"normalized_delta", &delta_, &other.delta_},
               std::tuple{"first vector", &first_, &other.first_},
               std::tuple{"second vector", &second_, &other.second_},

@@ -317,8 +317,8 @@ BOUND = Group(
         Mutant(
             "functions-of-patterns-kept-many-times",
             "that each function is kept once",
-            "if (std::ranges::none_of(functions, is_same)) {",
-            "if (functions.size() < 64 || std::ranges::none_of(functions, is_same)) {",
+            "if (std::ranges::none_of(used, is_same)) {",
+            "if (used.size() < 64 || std::ranges::none_of(used, is_same)) {",
         ),
     ),
 )

@@ -7,7 +7,7 @@
 #include <cstdint>
 
 #include "normgraph/kernel/element_type.hpp"
-#include "normgraph/kernel/simd/instruction_sets/always_inline.hpp"
+#include "normgraph/kernel/simd/instruction_sets/inlining.hpp"
 #include "normgraph/kernel/simd/instruction_sets/wide.hpp"
 
 namespace normgraph::kernel::simd {

@@ -9,7 +9,7 @@
 
 #include "normgraph/kernel/element_type.hpp"
 #include "normgraph/kernel/fused_multiply_add.hpp"
-#include "normgraph/kernel/simd/instruction_sets/always_inline.hpp"
+#include "normgraph/kernel/simd/instruction_sets/inlining.hpp"
 #include "normgraph/kernel/simd/instruction_sets/wide.hpp"
 
 namespace normgraph::kernel::simd {

@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "normgraph/kernel/simd/instruction_sets/always_inline.hpp"
+#include "normgraph/kernel/simd/instruction_sets/inlining.hpp"
 #include "normgraph/kernel/simd/micro_kernels/contract.hpp"
 #include "normgraph/kernel/simd/micro_kernels/elements.hpp"
 #include "normgraph/kernel/simd/micro_kernels/terms_and_formulas.hpp"

@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "normgraph/kernel/element_type.hpp"
-#include "normgraph/kernel/simd/instruction_sets/always_inline.hpp"
+#include "normgraph/kernel/simd/instruction_sets/inlining.hpp"
 #include "normgraph/kernel/simd/instruction_sets/wide.hpp"
 #include "normgraph/kernel/simd/micro_kernels/terms_and_formulas.hpp"
 #include "normgraph/kernel/summation_order.hpp"

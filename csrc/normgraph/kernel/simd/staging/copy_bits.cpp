@@ -4,7 +4,7 @@
 #include <array>
 #include <cstring>
 
-#include "normgraph/kernel/simd/instruction_sets/always_inline.hpp"
+#include "normgraph/kernel/simd/instruction_sets/inlining.hpp"
 #include "normgraph/kernel/simd/staging/bit_matrix.hpp"
 
 namespace normgraph::kernel::simd {
