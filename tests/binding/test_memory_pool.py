@@ -341,7 +341,8 @@ import resource
 
 with open("/proc/self/statm") as file:
     used = int(file.read().split()[0]) * resource.getpagesize()
-resource.setrlimit(resource.RLIMIT_AS, (used + 100 * MIB, resource.RLIM_INFINITY))
+# Of which a helping thread may reserve 64 MiB for what it allocates, if it has not yet.
+resource.setrlimit(resource.RLIMIT_AS, (used + 200 * MIB, resource.RLIM_INFINITY))
 kept = []
 try:
     while True:
