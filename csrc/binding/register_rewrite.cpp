@@ -230,13 +230,13 @@ Pattern Pattern::of_classes(const py::tuple& classes,
         }
         return false;
     };
-    if (!inputs) {
-        return Pattern(pass::Pattern::of_kind(is_kind), std::move(used));
-    }
-    std::vector<pass::Pattern> patterns;
-    for (const Pattern& input : *inputs) {
-        patterns.push_back(input.pattern_);
-        add(used, input.used_);
+    std::optional<std::vector<pass::Pattern>> patterns;
+    if (inputs) {
+        patterns.emplace();
+        for (const Pattern& input : *inputs) {
+            patterns->push_back(input.pattern_);
+            add(used, input.used_);
+        }
     }
     return Pattern(pass::Pattern::of_kind(is_kind, std::move(patterns)), std::move(used));
 }

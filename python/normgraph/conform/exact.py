@@ -69,9 +69,9 @@ def nearest(value: Fraction, to: Format) -> float:
     exponent = size.bit_length() - denominator.bit_length()
     exponent += size << max(0, -exponent) >= denominator << max(0, exponent)
     step = max(exponent - to.significand_bits, to.least_exponent)
-    steps, rest = divmod(size << max(0, -step), denominator << max(0, step))
-    double_rest = 2 * rest - (denominator << max(0, step))
-    steps += double_rest > 0 or (double_rest == 0 and steps % 2 == 1)
+    unit = denominator << max(0, step)
+    steps, rest = divmod(size << max(0, -step), unit)
+    steps += 2 * rest > unit or (2 * rest == unit and steps % 2 == 1)
     try:
         rounded = math.ldexp(steps, step)
     except OverflowError:

@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <functional>
 #include <string>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -220,10 +219,7 @@ public:
     /// The tensors that a call has changed, if this was a copy of `filled` before it.
     std::vector<Member> changed_since(const Arrays& filled) const {
         std::vector<Member> result;
-        for (const Member tensor :
-             {&Arrays::input_, &Arrays::delta_, &Arrays::output_, &Arrays::gamma_, &Arrays::beta_,
-              &Arrays::mean_, &Arrays::variance_, &Arrays::first_, &Arrays::second_,
-              &Arrays::batch_mean_, &Arrays::batch_variance_}) {
+        for (const auto& [name, tensor] : tensors()) {
             if (!(this->*tensor).has_bytes_of(filled.*tensor)) {
                 result.push_back(tensor);
             }
@@ -250,18 +246,8 @@ public:
     }
 
     std::string difference(Arrays& other) {
-        for (const auto& [name, mine, others] :
-             {std::tuple{"tensor output", &output_, &other.output_},
-              std::tuple{"input", &input_, &other.input_},
-              std::tuple{"gamma", &gamma_, &other.gamma_}, std::tuple{"beta", &beta_, &other.beta_},
-              std::tuple{"given mean", &mean_, &other.mean_},
-              std::tuple{"given variance", &variance_, &other.variance_},
-              std::tuple{"normalized_delta", &delta_, &other.delta_},
-              std::tuple{"first vector", &first_, &other.first_},
-              std::tuple{"second vector", &second_, &other.second_},
-              std::tuple{"mean", &batch_mean_, &other.batch_mean_},
-              std::tuple{"variance", &batch_variance_, &other.batch_variance_}}) {
-            const std::string found = mine->difference(*others);
+        for (const auto& [name, tensor] : tensors()) {
+            const std::string found = (this->*tensor).difference(other.*tensor);
             if (!found.empty()) {
                 return std::string(name) + ", " + found;
             }
@@ -271,6 +257,19 @@ public:
     }
 
 private:
+    static std::array<std::pair<const char*, Member>, 11> tensors() {
+        return {{{"tensor output", &Arrays::output_},
+                 {"input", &Arrays::input_},
+                 {"gamma", &Arrays::gamma_},
+                 {"beta", &Arrays::beta_},
+                 {"given mean", &Arrays::mean_},
+                 {"given variance", &Arrays::variance_},
+                 {"normalized_delta", &Arrays::delta_},
+                 {"first vector", &Arrays::first_},
+                 {"second vector", &Arrays::second_},
+                 {"mean", &Arrays::batch_mean_},
+                 {"variance", &Arrays::batch_variance_}}};
+    }
     void run_selection(const Implementation& implementation, std::int64_t threads, Tensor target) {
         const Problem whole = problem();
         implementation.run(

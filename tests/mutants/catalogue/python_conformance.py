@@ -63,8 +63,8 @@ EXACT = Group(
         Mutant(
             "conformance-ties-away-from-zero",
             "that ties go to even",
-            "(double_rest == 0 and steps % 2 == 1)",
-            "double_rest == 0",
+            "(2 * rest == unit and steps % 2 == 1)",
+            "2 * rest == unit",
         ),
         Mutant(
             "conformance-sum-over-the-first-denominator",
